@@ -1,0 +1,73 @@
+# sysupdate-image. `make help` lists the targets.
+
+MODULE  := github.com/sysupdate-image/sysupdate-image
+VERSION ?= 0.1.0
+
+# Where `make install` puts things, below DESTDIR. systemd's and dracut's own
+# defaults; a distribution overrides what it does differently.
+DESTDIR                     ?=
+PREFIX                      ?= /usr
+BINDIR                      ?= $(PREFIX)/bin
+LIBEXECDIR                  ?= $(PREFIX)/lib/sysupdate-image
+SYSTEMDSYSTEMUNITDIR        ?= $(PREFIX)/lib/systemd/system
+SYSTEMDSYSTEMGENERATORDIR   ?= $(PREFIX)/lib/systemd/system-generators
+DRACUTMODULESDIR            ?= $(PREFIX)/lib/dracut/modules.d
+INITCPIODIR                 ?= $(PREFIX)/lib/initcpio
+DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
+BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
+
+# The same commit gives the same bytes wherever it is built: no paths, no
+# version control stamp, no build id, no C.
+export CGO_ENABLED := 0
+GOFLAGS  := -trimpath -buildvcs=false -mod=readonly
+LDFLAGS  := -s -w -buildid= -X $(MODULE)/internal/version.Version=$(VERSION)
+# What go.podman.io/image leaves out: C libraries, and stores that no machine updates from.
+TAGS     := containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper,containers_image_docker_daemon_stub,containers_image_storage_stub
+GOBUILD  := go build $(GOFLAGS) -tags $(TAGS) -ldflags '$(LDFLAGS)'
+GOTEST   := go test $(GOFLAGS) -tags $(TAGS)
+
+PROGRAMS := sysupdate-image prepare-root finalize sysupdate-image-generator
+
+.PHONY: all $(PROGRAMS) install check test lint machines demo bench clean setup help
+
+all: $(PROGRAMS)  ## build the programs into bin/
+
+$(PROGRAMS):
+	$(GOBUILD) -o bin/$@ ./cmd/$@
+
+install: all  ## install below DESTDIR
+	install -Dm755 bin/sysupdate-image -t $(DESTDIR)$(BINDIR)
+	install -Dm755 bin/prepare-root bin/finalize -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm755 bin/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
+	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
+	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
+	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
+	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(BASHCOMPLETIONDIR)
+	bin/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
+
+setup:  ## install what building and testing need (Debian, as root)
+	hack/setup
+
+check: lint test machines  ## everything that CI runs
+
+lint:  ## gofmt, go vet, staticcheck, shellcheck, govulncheck, unit files
+	hack/lint
+
+test:  ## tests that need no virtual machine
+	$(GOTEST) ./...
+
+machines:  ## tests that boot virtual machines
+	SYSUPDATE_VM_TESTS=1 $(GOTEST) -v -count=1 -timeout 40m ./test/machines/...
+
+demo: all  ## install, update and roll back a real Debian in a virtual machine
+	test/demo/run
+
+bench:  ## benchmarks, as ratios against a peer in the same run
+	hack/bench
+
+clean:  ## remove what was built
+	rm -rf bin
+
+help:
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 14

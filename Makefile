@@ -26,6 +26,8 @@ TAGS     := containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriv
 GOBUILD  := go build $(GOFLAGS) -tags $(TAGS) -ldflags '$(LDFLAGS)'
 GOTEST   := go test $(GOFLAGS) -tags $(TAGS)
 
+# Where the programs are built.
+OUT      ?= bin
 PROGRAMS := sysupdate-image prepare-root finalize sysupdate-image-generator
 
 .PHONY: all $(PROGRAMS) install check test lint machines demo bench clean setup help
@@ -33,18 +35,18 @@ PROGRAMS := sysupdate-image prepare-root finalize sysupdate-image-generator
 all: $(PROGRAMS)  ## build the programs into bin/
 
 $(PROGRAMS):
-	$(GOBUILD) -o bin/$@ ./cmd/$@
+	$(GOBUILD) -o $(OUT)/$@ ./cmd/$@
 
 install: all  ## install below DESTDIR
-	install -Dm755 bin/sysupdate-image -t $(DESTDIR)$(BINDIR)
-	install -Dm755 bin/prepare-root bin/finalize -t $(DESTDIR)$(LIBEXECDIR)
-	install -Dm755 bin/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
+	install -Dm755 $(OUT)/sysupdate-image -t $(DESTDIR)$(BINDIR)
+	install -Dm755 $(OUT)/prepare-root $(OUT)/finalize -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm755 $(OUT)/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
 	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR)
-	bin/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
+	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
 
 setup:  ## install what building and testing need (Debian, as root)
 	hack/setup
@@ -67,7 +69,7 @@ bench:  ## benchmarks, as ratios against a peer in the same run
 	hack/bench
 
 clean:  ## remove what was built
-	rm -rf bin
+	rm -rf $(OUT)
 
 help:
 	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 14

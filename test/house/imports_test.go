@@ -1,0 +1,195 @@
+// Package house tests what holds for the project as a whole: who may import
+// whom, how large the programs are, and that two builds give the same bytes.
+package house
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sysupdate-image/sysupdate-image"
+
+// layers lists the packages from the lowest layer to the highest. A package
+// imports those of its own layer, where siblings allows it, and of lower ones.
+// docs/design.md, "Folders, and who may import whom".
+var layers = []struct {
+	name     string
+	siblings bool
+	packages []string
+}{
+	{"values", true, []string{
+		"internal/bootentry", "internal/deployment", "internal/digest", "internal/kcmdline",
+		"internal/mountplan", "internal/unitfile", "internal/version",
+	}},
+	{"edges", true, []string{
+		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/oci", "internal/rootfs",
+		"internal/splitstream", "internal/store", "internal/sys", "internal/systemd",
+	}},
+	{"logic", true, []string{
+		"internal/boot", "internal/composefs", "internal/erofs", "internal/etcmerge", "internal/install",
+		"internal/kargs", "internal/layer", "internal/selabel", "internal/status", "internal/update",
+	}},
+	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
+	{"commands", false, []string{
+		"cmd/finalize", "cmd/prepare-root", "cmd/sysupdate-image", "cmd/sysupdate-image-generator",
+	}},
+}
+
+// forTests are packages that no program may import.
+var forTests = []string{"internal/nstest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "test"}
+
+// onlyIn says which package alone may import what, and why.
+var onlyIn = []struct{ imported, importer, why string }{
+	{"golang.org/x/sys/unix", "internal/sys", "it is the one door to the kernel"},
+	{"net", "internal/oci", "it is the one door to the network"},
+	{"net/http", "internal/oci", "it is the one door to the network"},
+	{"go.podman.io/image", "internal/oci", "it is the one door to the container libraries"},
+	{"go.podman.io/storage", "internal/oci", "it is the one door to the container libraries"},
+	{"github.com/coreos/go-systemd", "internal/systemd", "it is the one door to D-Bus"},
+}
+
+// withoutNet are the programs of early boot and shutdown.
+var withoutNet = []string{"cmd/finalize", "cmd/prepare-root", "cmd/sysupdate-image-generator"}
+
+func TestImports(t *testing.T) {
+	for pkg, imports := range listImports(t) {
+		if within(pkg, forTests) {
+			continue
+		}
+		level := layerOf(pkg)
+		if level < 0 {
+			t.Errorf("%s is in no layer: add it to the table here and in docs/design.md", pkg)
+			continue
+		}
+		for _, imported := range imports {
+			if err := mayImport(pkg, level, imported); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func mayImport(pkg string, level int, imported string) error {
+	for _, rule := range onlyIn {
+		if within(imported, []string{rule.imported}) && pkg != rule.importer && !within(pkg, forTests) {
+			return fmt.Errorf("%s imports %s: only %s may, since %s", pkg, imported, rule.importer, rule.why)
+		}
+	}
+	own, ok := strings.CutPrefix(imported, module+"/")
+	if !ok {
+		if first, _, _ := strings.Cut(imported, "/"); layers[level].name == "values" && strings.Contains(first, ".") {
+			return fmt.Errorf("%s imports %s: values use the standard library only", pkg, imported)
+		}
+		return nil
+	}
+	switch to := layerOf(own); {
+	case within(own, forTests):
+		return fmt.Errorf("%s imports %s, which is for tests only", pkg, own)
+	case to > level:
+		return fmt.Errorf("%s (%s) imports %s (%s): never upwards", pkg, layers[level].name, own, layers[to].name)
+	case to == level && !layers[level].siblings && path.Dir(own) != pkg:
+		return fmt.Errorf("%s imports %s: never sideways between %s; what they share is a format, a package of values", pkg, own, layers[level].name)
+	}
+	return nil
+}
+
+func TestEarlyProgramsHaveNoNetwork(t *testing.T) {
+	for _, program := range withoutNet {
+		for dep := range strings.Lines(goList(t, "-deps", "./"+program)) {
+			if dep = strings.TrimSpace(dep); dep == "net" || strings.HasPrefix(dep, "net/") && dep != "net/netip" && dep != "net/url" {
+				t.Errorf("%s depends on %s: what runs in early boot or at shutdown has no network", program, dep)
+			}
+		}
+	}
+}
+
+func TestRulesRefuse(t *testing.T) {
+	tests := []struct{ pkg, imported, want string }{
+		{"internal/digest", "golang.org/x/text", "standard library only"},
+		{"internal/digest", module + "/internal/store", "never upwards"},
+		{"internal/store", "golang.org/x/sys/unix", "one door to the kernel"},
+		{"internal/update", "go.podman.io/image/v5/docker", "container libraries"},
+		{"finalize", module + "/prepare-root", "never sideways"},
+		{"internal/update", module + "/internal/vmtest", "tests only"},
+		{"internal/update", module + "/internal/store", ""},
+	}
+	for _, tt := range tests {
+		err := mayImport(tt.pkg, layerOf(tt.pkg), tt.imported)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("mayImport(%s, %s) = %v; want an error with %q", tt.pkg, tt.imported, err, tt.want)
+		}
+	}
+}
+
+// listImports returns what each package of the module imports outside tests.
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := make(map[string][]string)
+	for line := range strings.Lines(goList(t, "-f", "{{.ImportPath}} {{range .Imports}}{{.}} {{end}}", "./...")) {
+		fields := strings.Fields(line)
+		pkg := strings.TrimPrefix(fields[0], module+"/")
+		imports[pkg] = fields[1:]
+	}
+	return imports
+}
+
+func goList(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-tags", buildTags(t)}, args...)...)
+	cmd.Dir = repository(t)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
+	}
+	return string(out)
+}
+
+// buildTags returns the tags that the Makefile builds with.
+func buildTags(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository(t), "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "TAGS "); ok {
+			return strings.TrimSpace(strings.TrimLeft(value, " :="))
+		}
+	}
+	t.Fatal("Makefile has no TAGS")
+	return ""
+}
+
+// repository returns the root of the checkout.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func layerOf(pkg string) int {
+	return slices.IndexFunc(layers, func(l struct {
+		name     string
+		siblings bool
+		packages []string
+	}) bool {
+		return slices.Contains(l.packages, pkg)
+	})
+}
+
+// within says whether pkg is one of roots or below one.
+func within(pkg string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool {
+		return pkg == root || strings.HasPrefix(pkg, root+"/")
+	})
+}

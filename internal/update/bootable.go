@@ -1,0 +1,118 @@
+package update
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+)
+
+// A Kernel is the kernel of an image with its initramfs.
+type Kernel struct {
+	Version       string // kver, the directory below /usr/lib/modules
+	Linux, Initrd *composefs.Node
+}
+
+// ErrNoKernel says that an image cannot boot since it has no kernel.
+var ErrNoKernel = errors.New("no kernel: want /usr/lib/modules/<version>/vmlinuz")
+
+// FindKernel returns the one kernel of an image and its initramfs. tree is the
+// image as its layers give it. An image with none, with several, or without an
+// initramfs is an error that says so.
+func FindKernel(tree *composefs.Node) (Kernel, error) {
+	const dir = "usr/lib/modules"
+	modules := tree.Lookup(dir)
+	if modules == nil {
+		return Kernel{}, ErrNoKernel
+	}
+	var found []Kernel
+	for _, e := range modules.Entries() {
+		if linux := e.Node.Entry("vmlinuz"); linux != nil {
+			found = append(found, Kernel{Version: e.Name, Linux: linux, Initrd: e.Node.Entry("initramfs.img")})
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return Kernel{}, ErrNoKernel
+	case len(found) > 1:
+		return Kernel{}, fmt.Errorf("%d kernels, %s and %s: want one", len(found), found[0].Version, found[1].Version)
+	}
+	k := found[0]
+	if !k.Linux.IsRegular() {
+		return Kernel{}, fmt.Errorf("/%s is not a regular file", path.Join(dir, k.Version, "vmlinuz"))
+	}
+	if k.Initrd == nil || !k.Initrd.IsRegular() {
+		return Kernel{}, fmt.Errorf("no initramfs: want /%s", path.Join(dir, k.Version, "initramfs.img"))
+	}
+	return k, nil
+}
+
+// checkBootable says what keeps an image from being booted, apart from its
+// kernel: the directories that prepare-root and the canonical form need.
+func checkBootable(tree *composefs.Node) error {
+	for _, dir := range []string{"usr", "etc", "var", "sysroot", "boot"} {
+		switch n := tree.Entry(dir); {
+		case n == nil:
+			return fmt.Errorf("no /%s: an image that boots has it, if only as an empty directory", dir)
+		case !n.IsDir():
+			return fmt.Errorf("/%s is not a directory", dir)
+		}
+	}
+	return nil
+}
+
+// osRelease returns the variables of an os-release(5) file. Lines that are not
+// assignments are passed over.
+func osRelease(text []byte) map[string]string {
+	vars := make(map[string]string)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		vars[name] = unquote(value)
+	}
+	return vars
+}
+
+// unquote takes off shell quotes as os-release(5) allows them.
+func unquote(value string) string {
+	if len(value) < 2 || value[0] != value[len(value)-1] || value[0] != '"' && value[0] != '\'' {
+		return value
+	}
+	quote, inner := value[0], value[1:len(value)-1]
+	if quote == '\'' {
+		return inner
+	}
+	var out strings.Builder
+	for i := 0; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) && strings.IndexByte("\"$`\\", inner[i+1]) >= 0 {
+			i++
+		}
+		out.WriteByte(inner[i])
+	}
+	return out.String()
+}
+
+// titles returns what a person calls the system: its name and its version.
+// The version of the image, where it has one, tells two builds apart.
+func titles(vars map[string]string) (name, version string) {
+	name = firstOf(vars["PRETTY_NAME"], vars["NAME"], vars["ID"], "Linux")
+	return name, firstOf(vars["IMAGE_VERSION"], vars["BUILD_ID"], vars["VERSION_ID"])
+}
+
+// firstOf returns the first of values that is not empty.
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

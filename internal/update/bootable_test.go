@@ -1,0 +1,84 @@
+package update
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+)
+
+// tree makes directories and, for names that end in *, regular files.
+func tree(paths ...string) *composefs.Node {
+	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	for _, p := range paths {
+		file := strings.HasSuffix(p, "*")
+		names := strings.Split(strings.Trim(p, "/*"), "/")
+		dir := root
+		for i, name := range names {
+			child := dir.Entry(name)
+			if child == nil {
+				child = &composefs.Node{Mode: composefs.TypeDir | 0o755}
+				if file && i == len(names)-1 {
+					child.Mode = composefs.TypeRegular | 0o644
+				}
+				dir.Set(name, child)
+			}
+			dir = child
+		}
+	}
+	return root
+}
+
+func TestFindKernel(t *testing.T) {
+	tests := []struct {
+		name    string
+		paths   []string
+		want    string
+		wantErr string
+	}{
+		{"one", []string{"usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*"}, "6.12", ""},
+		{"modules only beside it", []string{"usr/lib/modules/6.1/kernel", "usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*"}, "6.12", ""},
+		{"no modules", []string{"usr/bin"}, "", "no kernel"},
+		{"none", []string{"usr/lib/modules/6.12"}, "", "no kernel"},
+		{"two", []string{"usr/lib/modules/6.1/vmlinuz*", "usr/lib/modules/6.12/vmlinuz*"}, "", "2 kernels, 6.1 and 6.12"},
+		{"no initramfs", []string{"usr/lib/modules/6.12/vmlinuz*"}, "", "no initramfs"},
+		{"a directory", []string{"usr/lib/modules/6.12/vmlinuz"}, "", "not a regular file"},
+	}
+	for _, tt := range tests {
+		k, err := FindKernel(tree(tt.paths...))
+		if tt.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("%s: FindKernel() error = %v; want one with %q", tt.name, err, tt.wantErr)
+			}
+		} else if err != nil || k.Version != tt.want {
+			t.Errorf("%s: FindKernel() = %q, %v; want %q", tt.name, k.Version, err, tt.want)
+		}
+	}
+}
+
+func TestCheckBootable(t *testing.T) {
+	if err := checkBootable(tree("usr", "etc", "var", "sysroot", "boot")); err != nil {
+		t.Errorf("checkBootable() = %v; want none", err)
+	}
+	for _, missing := range []string{"usr", "etc", "var", "sysroot", "boot"} {
+		root := tree("usr", "etc", "var", "sysroot", "boot")
+		root.Remove(missing)
+		if err := checkBootable(root); err == nil || !strings.Contains(err.Error(), "no /"+missing) {
+			t.Errorf("without /%s: checkBootable() = %v; want an error that names it", missing, err)
+		}
+	}
+}
+
+func TestOSRelease(t *testing.T) {
+	const text = "# comment\nNAME=Debian\nPRETTY_NAME=\"A \\\"good\\\" system\"\nVERSION_ID='13'\nodd line\nEMPTY=\n"
+	vars := osRelease([]byte(text))
+	for name, want := range map[string]string{"NAME": "Debian", "PRETTY_NAME": `A "good" system`, "VERSION_ID": "13", "EMPTY": ""} {
+		if got, ok := vars[name]; !ok || got != want {
+			t.Errorf("osRelease()[%s] = %q, %v; want %q", name, got, ok, want)
+		}
+	}
+	name, version := titles(vars)
+	if name != `A "good" system` || version != "13" {
+		t.Errorf("titles() = %q, %q; want the pretty name and the version", name, version)
+	}
+}

@@ -1,0 +1,196 @@
+// Package deployment says what a deployment is called and where it keeps what:
+// on the kernel command line, in mount tables, in state directories and in the
+// two small files (origin and staged record) that other programs read too.
+package deployment
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+// Where things are, relative to the physical root, which a running system has
+// at /sysroot. The first three and RunStaged are shared with bootc.
+const (
+	RepositoryDir = "composefs"
+	DeployDir     = "state/deploy"
+	SharedVar     = "state/os/default/var"
+
+	StateDir     = "state/sysupdate-image" // ours alone
+	StagedRecord = StateDir + "/staged.json"
+
+	// RunStaged is relative to the root of the running system.
+	RunStaged = "run/composefs/staged-deployment"
+)
+
+// SysrootDir is where a running system has the physical root.
+const SysrootDir = "/sysroot"
+
+// An ID names a deployment: the fs-verity digest of its composefs image in
+// lower-case hexadecimal, 64 characters for SHA-256 and 128 for SHA-512.
+type ID string
+
+// ParseID returns the ID that s spells, or an error if s is not one.
+func ParseID(s string) (ID, error) {
+	d, err := digest.Parse(s)
+	if err != nil {
+		return "", fmt.Errorf("cannot read deployment id: %w", err)
+	}
+	return ID(d.String()), nil
+}
+
+// Digest returns the fs-verity digest, or an error if id was not made by
+// ParseID and is none.
+func (id ID) Digest() (digest.Digest, error) { return digest.Parse(string(id)) }
+
+// Short returns the first 12 characters, which suffice for people.
+func (id ID) Short() string { return string(id[:min(len(id), 12)]) }
+
+// Dir returns the deployment's state directory, relative to the physical root.
+func (id ID) Dir() string { return path.Join(DeployDir, string(id)) }
+
+// EtcDir returns the directory of the deployment's /etc: with a bind mount it is
+// /etc itself, with an overlay it holds EtcUpper and EtcWork.
+func (id ID) EtcDir() string { return id.Dir() + "/etc" }
+
+// EtcUpper returns the upper directory of the overlay at /etc.
+func (id ID) EtcUpper() string { return id.EtcDir() + "/upper" }
+
+// EtcWork returns the work directory of the overlay at /etc.
+func (id ID) EtcWork() string { return id.EtcDir() + "/work" }
+
+// Var returns the symbolic link to SharedVar that bootc expects.
+func (id ID) Var() string { return id.Dir() + "/var" }
+
+// OriginFile returns the file that tells where the deployment came from.
+func (id ID) OriginFile() string { return id.Dir() + "/" + string(id) + ".origin" }
+
+// ErrNoDeployment says that a kernel command line names no deployment.
+var ErrNoDeployment = errors.New("no composefs= on the kernel command line")
+
+// A Target is what a kernel command line asks to boot.
+type Target struct {
+	ID             ID
+	VerityOptional bool // written as '?': boot even where fs-verity is missing
+}
+
+// FromCmdline returns the deployment that a kernel command line names by
+// composefs=[?]ID or composefs.digest=[?]FORMAT-ALGORITHM:ID, where FORMAT is v1 or
+// v2 and ALGORITHM that of a repository, such as v1-fsverity-sha512-12. The
+// first one counts, as for bootc: what is appended to the signed command line of
+// a unified kernel image cannot replace the image it was signed for. composefs=
+// comes before composefs.digest=, and algorithms that are not known are passed
+// over.
+//
+// The error is ErrNoDeployment if there is neither.
+func FromCmdline(c kcmdline.Cmdline) (Target, error) {
+	all, err := Candidates(c)
+	if err != nil {
+		return Target{}, err
+	}
+	return all[0], nil
+}
+
+// Candidates returns, in order, every deployment that FromCmdline looks at. A
+// command line names several when it was made before it was known which format
+// the machine has; then the first whose image exists is meant. There is at least
+// one if the error is nil.
+func Candidates(c kcmdline.Cmdline) ([]Target, error) {
+	var all []Target
+	for _, value := range c.All("composefs") {
+		t, err := parseTarget(value)
+		if err != nil {
+			return nil, fmt.Errorf("composefs=%s on the kernel command line: %w", value, err)
+		}
+		all = append(all, t)
+	}
+	var unknown error
+	for _, value := range c.All("composefs.digest") {
+		t, ok, err := parseDigestArg(value)
+		if err != nil {
+			return nil, fmt.Errorf("composefs.digest=%s on the kernel command line: %w", value, err)
+		}
+		if !ok {
+			unknown = fmt.Errorf("composefs.digest=%s on the kernel command line: unknown format or algorithm", value)
+			continue
+		}
+		all = append(all, t)
+	}
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case unknown != nil:
+		return nil, unknown
+	}
+	return nil, ErrNoDeployment
+}
+
+// Karg returns the kernel argument that asks for the target.
+func (t Target) Karg() string { return "composefs=" + t.String() }
+
+// String returns the target as the value of composefs=.
+func (t Target) String() string {
+	if t.VerityOptional {
+		return "?" + string(t.ID)
+	}
+	return string(t.ID)
+}
+
+func parseTarget(value string) (Target, error) {
+	hex, optional := strings.CutPrefix(value, "?")
+	id, err := ParseID(hex)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{ID: id, VerityOptional: optional}, nil
+}
+
+// parseDigestArg reads "[?]v1-fsverity-sha512-12:ID". ok is false for a format
+// or algorithm that is not known, whatever follows it.
+func parseDigestArg(value string) (t Target, ok bool, err error) {
+	rest, optional := strings.CutPrefix(value, "?")
+	kind, hex, found := strings.Cut(rest, ":")
+	if !found {
+		return Target{}, false, errors.New("want FORMAT-ALGORITHM:DIGEST")
+	}
+	format, algorithm, _ := strings.Cut(kind, "-")
+	if format != "v1" && format != "v2" {
+		return Target{}, false, nil
+	}
+	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		if algorithm != a.Name() {
+			continue
+		}
+		id, err := ParseID(hex)
+		if err != nil {
+			return Target{}, false, err
+		}
+		if len(id) != 2*a.Size() {
+			return Target{}, false, fmt.Errorf("digest has %d characters: want %d", len(id), 2*a.Size())
+		}
+		return Target{ID: id, VerityOptional: optional}, true, nil
+	}
+	return Target{}, false, nil
+}
+
+// FromMountSource returns the deployment whose root file system has the given
+// mount source: "composefs:ID", or "transient:composefs=ID" where / is a tmpfs
+// over it. ok is false for a root that is no deployment's.
+func FromMountSource(source string) (id ID, ok bool) {
+	hex, ok := strings.CutPrefix(source, "composefs:")
+	if !ok {
+		hex, ok = strings.CutPrefix(source, "transient:composefs=")
+	}
+	if !ok {
+		return "", false
+	}
+	id, err := ParseID(hex)
+	return id, err == nil
+}
+
+// MountSource returns the source under which the deployment's root is mounted.
+func (id ID) MountSource() string { return "composefs:" + string(id) }

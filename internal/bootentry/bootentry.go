@@ -1,0 +1,187 @@
+// Package bootentry holds the files by which a boot loader knows what it can
+// boot: entries of Type #1 of the Boot Loader Specification, their names with
+// the tries left in them, and the order in which systemd-boot(7) shows them.
+package bootentry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+// An Entry is what the file of a boot entry says. Paths start at the root of
+// the partition that holds the entry.
+type Entry struct {
+	Title        string
+	Version      string
+	SortKey      string
+	MachineID    string
+	Linux        string   // kernel
+	Initrds      []string // in the order in which the kernel gets them
+	Options      string   // kernel command line; several lines are joined with a space
+	EFI          string   // EFI program
+	UKI          string   // unified kernel image
+	Architecture string
+	Other        []KeyValue // every other line, in order
+}
+
+// A KeyValue is a line of an entry's file.
+type KeyValue struct{ Key, Value string }
+
+// Parse reads the file of a boot entry as systemd-boot does: unknown keys are
+// kept in Other, a line without a value is skipped, of a repeated key the last
+// counts, but for initrd and options, which add up. The error says why no
+// loader can boot the entry.
+func Parse(data []byte) (Entry, error) {
+	var e Entry
+	if bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data) {
+		return e, errors.New("boot entry is not text")
+	}
+	for line := range strings.Lines(string(data)) {
+		line = strings.Trim(line, " \t\r\n")
+		i := strings.IndexAny(line, " \t")
+		if i < 0 || line[0] == '#' {
+			continue
+		}
+		e.set(line[:i], unquote(strings.TrimLeft(line[i:], " \t")))
+	}
+	return e, e.check()
+}
+
+func (e *Entry) set(key, value string) {
+	switch key {
+	case "initrd":
+		e.Initrds = append(e.Initrds, value)
+	case "options":
+		if e.Options != "" {
+			value = e.Options + " " + value
+		}
+		e.Options = value
+	default:
+		for _, f := range e.fields() {
+			if f.key == key {
+				*f.value = value
+				return
+			}
+		}
+		e.Other = append(e.Other, KeyValue{key, value})
+	}
+}
+
+// A field is a key with one value, and where an Entry keeps it.
+type field struct {
+	key   string
+	value *string
+}
+
+// fields returns the keys with one value in the order in which they are written.
+func (e *Entry) fields() []field {
+	return []field{
+		{"title", &e.Title}, {"version", &e.Version}, {"sort-key", &e.SortKey},
+		{"machine-id", &e.MachineID}, {"architecture", &e.Architecture},
+		{"linux", &e.Linux}, {"efi", &e.EFI}, {"uki", &e.UKI},
+	}
+}
+
+// unquote takes off the quotes around a value, as systemd-boot does.
+func unquote(s string) string {
+	if quoted(s) {
+		s = s[1 : len(s)-1]
+	}
+	return strings.Trim(s, " \t")
+}
+
+func quoted(s string) bool {
+	return len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"'
+}
+
+func (e *Entry) check() error {
+	var keys []string
+	for _, f := range []field{{"linux", &e.Linux}, {"efi", &e.EFI}, {"uki", &e.UKI}} {
+		if *f.value != "" {
+			keys = append(keys, f.key)
+		}
+	}
+	for _, o := range e.Other {
+		if o.Key == "uki-url" {
+			keys = append(keys, o.Key)
+		}
+	}
+	switch len(keys) {
+	case 0:
+		return errors.New("boot entry names no kernel: it has neither linux, uki nor efi")
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("boot entry has both %s and %s", keys[0], keys[1])
+}
+
+// Encode returns the entry as a file. A line break in a value becomes a space,
+// since the format has no way to write one.
+func (e Entry) Encode() []byte {
+	var b bytes.Buffer
+	for _, f := range e.fields() {
+		encodeLine(&b, f.key, *f.value)
+	}
+	for _, initrd := range e.Initrds {
+		encodeLine(&b, "initrd", initrd)
+	}
+	encodeLine(&b, "options", e.Options)
+	for _, o := range e.Other {
+		encodeLine(&b, o.Key, o.Value)
+	}
+	return b.Bytes()
+}
+
+func encodeLine(b *bytes.Buffer, key, value string) {
+	value = strings.Trim(strings.NewReplacer("\n", " ", "\r", " ").Replace(value), " \t")
+	if value == "" {
+		return
+	}
+	if quoted(value) {
+		value = `"` + value + `"` // the loader takes off one pair
+	}
+	fmt.Fprintf(b, "%s %s\n", key, value)
+}
+
+// bootcUKI is how the file names of bootc's unified kernel images begin. The
+// command line of these is inside, so that the entry's options do not say what
+// they boot.
+const bootcUKI = "bootc_composefs-"
+
+// Deployment returns what the entry boots, by composefs= in its options or by
+// the name that bootc gives to a unified kernel image. The error is
+// deployment.ErrNoDeployment for another operating system's entry.
+func (e Entry) Deployment() (deployment.Target, error) {
+	t, err := deployment.FromCmdline(kcmdline.Parse(e.Options))
+	if !errors.Is(err, deployment.ErrNoDeployment) {
+		return t, err
+	}
+	for _, path := range []string{e.UKI, e.EFI} {
+		name := path[strings.LastIndexByte(path, '/')+1:]
+		hex, ok := strings.CutPrefix(strings.TrimSuffix(name, ".efi"), bootcUKI)
+		if !ok {
+			continue
+		}
+		id, err := deployment.ParseID(hex)
+		return deployment.Target{ID: id}, err
+	}
+	return t, err
+}
+
+// Kernel returns the paths of the files that the entry boots, without a slash
+// at their beginning.
+func (e Entry) Kernel() []string {
+	var paths []string
+	for _, p := range append([]string{e.Linux, e.EFI, e.UKI}, e.Initrds...) {
+		if p = strings.TrimLeft(p, "/"); p != "" {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}

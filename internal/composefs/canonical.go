@@ -1,7 +1,6 @@
 package composefs
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -87,12 +86,10 @@ func directory(root *Node, name string) (*Node, error) {
 	case n == nil:
 		return nil, fmt.Errorf("image has no directory /%s", name)
 	case !n.IsDir():
-		return nil, fmt.Errorf("/%s in image: %w", name, errNotDirectory)
+		return nil, fmt.Errorf("/%s in image is not a directory", name)
 	}
 	return n, nil
 }
-
-var errNotDirectory = errors.New("not a directory")
 
 // noLabels is the policy of an image that has none.
 type noLabels struct{}

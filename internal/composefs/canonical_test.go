@@ -179,10 +179,10 @@ func TestTransformNeedsDirectories(t *testing.T) {
 		want          string
 	}{
 		{"OCI", "usr", false, func(n *Node) error { return TransformForOCI(n, false) }, "image has no directory /usr"},
-		{"OCI", "usr", true, func(n *Node) error { return TransformForOCI(n, false) }, "/usr in image: not a directory"},
+		{"OCI", "usr", true, func(n *Node) error { return TransformForOCI(n, false) }, "/usr in image is not a directory"},
 		{"boot", "usr", false, func(n *Node) error { return TransformForBoot(n, nil) }, "image has no directory /usr"},
 		{"boot", "boot", false, func(n *Node) error { return TransformForBoot(n, nil) }, "image has no directory /boot"},
-		{"boot", "sysroot", true, func(n *Node) error { return TransformForBoot(n, nil) }, "/sysroot in image: not a directory"},
+		{"boot", "sysroot", true, func(n *Node) error { return TransformForBoot(n, nil) }, "/sysroot in image is not a directory"},
 	}
 	for _, tt := range tests {
 		root := testTree()

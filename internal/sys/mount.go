@@ -1,0 +1,253 @@
+package sys
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A MountAttr is a set of attributes of a mount, as for fsmount(2).
+type MountAttr uint
+
+// Attributes of a mount.
+const (
+	ReadOnly MountAttr = unix.MOUNT_ATTR_RDONLY
+	NoSuid   MountAttr = unix.MOUNT_ATTR_NOSUID
+	NoDev    MountAttr = unix.MOUNT_ATTR_NODEV
+	NoExec   MountAttr = unix.MOUNT_ATTR_NOEXEC
+)
+
+// Errors of mounting that callers tell apart.
+const (
+	ErrNoSuchFileSystem = unix.ENODEV  // fsopen: the kernel has no such file system
+	ErrNotBlockDevice   = unix.ENOTBLK // the file system wants a block device, not a file
+	ErrInvalid          = unix.EINVAL  // the kernel does not know an option, or how to do this
+)
+
+// moveMountBeneath is MOVE_MOUNT_BENEATH of <linux/mount.h>.
+const moveMountBeneath = 0x200
+
+// A MountOption is a parameter of a file system: a word, a word with a value,
+// or a word with an open file. Make it with MountFlag, MountString or MountFD.
+type MountOption struct {
+	key, value string
+	file       *os.File
+	isFlag     bool
+}
+
+// MountFlag returns the option key, such as "ro".
+func MountFlag(key string) MountOption { return MountOption{key: key, isFlag: true} }
+
+// MountString returns the option key=value.
+func MountString(key, value string) MountOption { return MountOption{key: key, value: value} }
+
+// MountFD returns the option key with an open file for a value. The file stays the
+// caller's to close.
+func MountFD(key string, f *os.File) MountOption { return MountOption{key: key, file: f} }
+
+// String returns the option as mount(8) takes it.
+func (o MountOption) String() string {
+	switch {
+	case o.isFlag:
+		return o.key
+	case o.file != nil:
+		return o.key + "=" + o.file.Name()
+	}
+	return o.key + "=" + o.value
+}
+
+// Detached mounts a file system of the given type without attaching it
+// anywhere: it is gone when the returned file is closed, unless Attach was
+// called. Errors carry what the kernel logged about them. See fsopen(2).
+func Detached(fstype string, attr MountAttr, options ...MountOption) (*os.File, error) {
+	ctx, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("fsopen %s: %w", fstype, err)
+	}
+	defer unix.Close(ctx)
+	if err := configure(ctx, options); err != nil {
+		return nil, err
+	}
+	if err := unix.FsconfigCreate(ctx); err != nil {
+		return nil, fmt.Errorf("fsconfig create %s: %w%s", fstype, err, why(ctx))
+	}
+	fd, err := unix.Fsmount(ctx, unix.FSMOUNT_CLOEXEC, int(attr))
+	if err != nil {
+		return nil, fmt.Errorf("fsmount %s: %w%s", fstype, err, why(ctx))
+	}
+	return os.NewFile(uintptr(fd), fstype), nil
+}
+
+// Reconfigure changes options of the file system that is mounted at mount, for
+// all its mounts, as remounting does. See fspick(2).
+func Reconfigure(mount *os.File, options ...MountOption) error {
+	ctx, err := unix.Fspick(int(mount.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	if err != nil {
+		return fmt.Errorf("fspick %s: %w", mount.Name(), err)
+	}
+	defer unix.Close(ctx)
+	if err := configure(ctx, options); err != nil {
+		return err
+	}
+	if err := unix.FsconfigReconfigure(ctx); err != nil {
+		return fmt.Errorf("fsconfig reconfigure %s: %w%s", mount.Name(), err, why(ctx))
+	}
+	return nil
+}
+
+// HasMountOption says whether a file system of the given type takes the
+// option. It may be that of another kernel that does not.
+func HasMountOption(fstype string, option MountOption) (bool, error) {
+	ctx, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false, fmt.Errorf("fsopen %s: %w", fstype, err)
+	}
+	defer unix.Close(ctx)
+	return configure(ctx, []MountOption{option}) == nil, nil
+}
+
+func configure(ctx int, options []MountOption) error {
+	for _, o := range options {
+		var err error
+		switch {
+		case o.isFlag:
+			err = unix.FsconfigSetFlag(ctx, o.key)
+		case o.file != nil:
+			err = unix.FsconfigSetFd(ctx, o.key, int(o.file.Fd()))
+		default:
+			err = unix.FsconfigSetString(ctx, o.key, o.value)
+		}
+		if err != nil {
+			return fmt.Errorf("fsconfig %s: %w%s", o, err, why(ctx))
+		}
+	}
+	return nil
+}
+
+// why returns what the kernel logged in a file system context, in parentheses
+// and after a space, or nothing. Each read gives one message, which begins with
+// e, w or i for its severity.
+func why(ctx int) string {
+	var messages []string
+	buf := make([]byte, 1024)
+	for {
+		n, err := unix.Read(ctx, buf)
+		if err != nil || n <= 0 {
+			break // ENODATA: no more
+		}
+		messages = append(messages, strings.TrimSpace(string(buf[:n])))
+	}
+	if len(messages) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(messages, "; ") + ")"
+}
+
+// CloneTree makes a copy of the mount at path below dir, without the mounts
+// below it, that is attached nowhere. path may be "": dir itself. See
+// open_tree(2) with OPEN_TREE_CLONE.
+func CloneTree(dir *os.File, path string) (*os.File, error) {
+	fd, err := unix.OpenTree(int(dir.Fd()), path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return nil, fmt.Errorf("open_tree %s: %w", below(dir, path), err)
+	}
+	return os.NewFile(uintptr(fd), below(dir, path)), nil
+}
+
+// Attach attaches a mount at path below dir, where it hides what was there. A
+// mount that is attached already is moved, with the mounts below it. path may
+// be "": dir itself. See move_mount(2).
+func Attach(mount, dir *os.File, path string) error {
+	return moveMount(mount, dir, path, 0)
+}
+
+// AttachBeneath attaches a mount as Attach does, but beneath the mount that is
+// there: unmounting that one brings it to light, and there is a mount at all
+// times. Linux 6.5 or later.
+func AttachBeneath(mount, dir *os.File, path string) error {
+	return moveMount(mount, dir, path, moveMountBeneath)
+}
+
+func moveMount(mount, dir *os.File, path string, flags int) error {
+	flags |= unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_SYMLINKS
+	if path == "" {
+		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
+	}
+	if err := unix.MoveMount(int(mount.Fd()), "", int(dir.Fd()), path, flags); err != nil {
+		return fmt.Errorf("move_mount %s to %s: %w", mount.Name(), below(dir, path), err)
+	}
+	return nil
+}
+
+// SetMountAttr sets and clears attributes of a mount, but not of those below
+// it. See mount_setattr(2).
+func SetMountAttr(mount *os.File, set, clear MountAttr) error {
+	attr := unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(clear)}
+	if err := unix.MountSetattr(int(mount.Fd()), "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return fmt.Errorf("mount_setattr %s: %w", mount.Name(), err)
+	}
+	return nil
+}
+
+// MakePrivate stops propagation of mounts to and from a mount and, if
+// recursive, those below it. See mount_namespaces(7).
+func MakePrivate(mount *os.File, recursive bool) error {
+	flags := uint(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(int(mount.Fd()), "", flags, &attr); err != nil {
+		return fmt.Errorf("mount_setattr %s private: %w", mount.Name(), err)
+	}
+	return nil
+}
+
+// Unmount detaches the mount that is seen at path and those below it at once;
+// the file system is let go when nothing uses it any more. See umount2(2) with
+// MNT_DETACH.
+func Unmount(path string) error {
+	if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+		return fmt.Errorf("umount2 %s: %w", path, err)
+	}
+	return nil
+}
+
+// UnmountNow unmounts the mount that is seen at path, and has its data written
+// when it returns nil. It fails while the mount is in use.
+func UnmountNow(path string) error {
+	if err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW); err != nil {
+		return fmt.Errorf("umount2 %s: %w", path, err)
+	}
+	return nil
+}
+
+// UnshareMounts gives the calling thread a mount namespace of its own. The
+// caller has locked its goroutine to the thread and does not unlock it.
+func UnshareMounts() error {
+	// A thread that shares root and working directory with others, as Go's do,
+	// cannot enter another mount namespace; CLONE_FS gives it its own.
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare mounts: %w", err)
+	}
+	return nil
+}
+
+// IsReadOnly says whether nothing can be written through the mount that f is
+// in, because the mount or its file system is read-only. See fstatfs(2).
+func IsReadOnly(f *os.File) (bool, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return false, fmt.Errorf("fstatfs %s: %w", f.Name(), err)
+	}
+	return st.Flags&unix.ST_RDONLY != 0, nil
+}
+
+func below(dir *os.File, path string) string {
+	if path == "" {
+		return dir.Name()
+	}
+	return strings.TrimSuffix(dir.Name(), "/") + "/" + path
+}

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Our programs as `make install` installs them, the agent of the tests, and the
+# initramfs that holds our dracut module.
+
+# programs - prints a directory with what goes into the image besides Debian
+programs() {
+  local tree=$scratch/programs
+  if [ ! -e "$tree.complete" ]; then
+    rm -rf "$tree" && mkdir "$tree"
+    if [ -n "${PROGRAMS:-}" ]; then
+      cp -a "$PROGRAMS/." "$tree"
+    else
+      make --silent -C "$repository" install OUT="$scratch/bin" DESTDIR="$tree" >&2
+    fi
+    rm -rf "$tree/usr/share/doc"
+    cp -r "$here/machine/." "$tree"
+    (cd "$repository" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
+      -o "$tree/usr/lib/test-machine/agent" ./internal/vmtest/agent)
+    touch "$tree.complete"
+  fi
+  echo "$tree"
+}
+
+# initramfs BASE-LAYOUT TREE KVER - prints the file with an initramfs for a kernel of
+# the unpacked image TREE, which has our programs. It is kept by what can be in
+# it: not the updater nor what runs at shutdown.
+initramfs() {
+  local base=$1 tree=$2 kver=$3 inputs=$scratch/inputs dir key
+  dir=$(programs)
+  rm -rf "$inputs" && cp -r "$dir" "$inputs"
+  rm -rf "${inputs:?}"/usr/{bin,share,lib/test-machine,lib/sysupdate-image/finalize}
+  key=$(hash_of "$here/programs.sh" "$(basename "$base")" "$inputs" "$kver")
+  dir=$(cached initramfs "$key" initramfs_make "$tree" "$kver")
+  echo "$dir/initramfs.img"
+}
+
+initramfs_make() {
+  local dir=$1 tree=$2 kver=$3
+  in_tree "$tree" dracut --quiet --force --no-hostonly --reproducible --zstd --add sysupdate-image \
+    --kver "$kver" /tmp/initramfs.img
+  chmod 644 "$tree/tmp/initramfs.img"
+  mv "$tree/tmp/initramfs.img" "$dir/initramfs.img"
+}

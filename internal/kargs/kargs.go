@@ -1,0 +1,118 @@
+// Package kargs decides on the kernel arguments of a new deployment: those of
+// the old one, changed as the image's kargs.d changed. Its file format and
+// rule are bootc's.
+package kargs
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+// Dir is where an image has its kernel arguments, below its root.
+const Dir = "usr/lib/bootc/kargs.d"
+
+// file is a file in kargs.d.
+type file struct {
+	Kargs              []string `toml:"kargs"`
+	MatchArchitectures []string `toml:"match-architectures"`
+}
+
+// architectures are the names that match-architectures has for Go's.
+var architectures = map[string]string{
+	"amd64": "x86_64", "arm64": "aarch64", "386": "x86", "arm": "arm", "ppc64le": "powerpc64",
+	"riscv64": "riscv64", "s390x": "s390x", "loong64": "loongarch64",
+}
+
+// Load returns the kernel arguments that fsys, an image's root, asks for on
+// an architecture (named as GOARCH), file after file by name. An image without
+// kargs.d asks for none. Keys that bootc does not know are an error, as they
+// are for bootc.
+func Load(fsys fs.FS, goarch string) ([]string, error) {
+	names, err := fs.Glob(fsys, Dir+"/*.toml")
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", Dir, err)
+	}
+	slices.Sort(names)
+	var all []string
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read kernel arguments: %w", err)
+		}
+		args, err := parse(data, goarch)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
+		}
+		all = append(all, args...)
+	}
+	return all, nil
+}
+
+// parse returns the arguments in a file, one a string, if it is for goarch.
+func parse(data []byte, goarch string) ([]string, error) {
+	var f file
+	meta, err := toml.Decode(string(data), &f)
+	if err != nil {
+		return nil, err
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return nil, fmt.Errorf("unknown key %s", unknown[0])
+	}
+	if !meta.IsDefined("kargs") {
+		return nil, fmt.Errorf("no key kargs")
+	}
+	if meta.IsDefined("match-architectures") && !slices.Contains(f.MatchArchitectures, architectures[goarch]) {
+		return nil, nil
+	}
+	var args []string
+	for _, text := range f.Kargs {
+		for _, a := range kcmdline.Parse(text) {
+			args = append(args, a.String())
+		}
+	}
+	return args, nil
+}
+
+// Next returns the kernel command line for target: the current one, without
+// what old asked for and new no longer does, with what new asks for and old did
+// not, and with target in place of the deployment that it named. What the
+// administrator added stays.
+func Next(current string, old, new []string, target deployment.Target) string {
+	gone, come := parseAll(old), parseAll(new)
+	var next kcmdline.Cmdline
+	for _, a := range kcmdline.Parse(current) {
+		if slices.Contains(gone, a) && !slices.Contains(come, a) {
+			continue
+		}
+		next = append(next, a)
+	}
+	for _, a := range come {
+		if !slices.Contains(gone, a) && !slices.Contains(next, a) {
+			next = slices.Insert(next, endOfKernelArgs(next), a)
+		}
+	}
+	return next.Without("composefs.digest").With("composefs", target.String()).String()
+}
+
+// endOfKernelArgs returns the index of "--", after which all is for init.
+func endOfKernelArgs(c kcmdline.Cmdline) int {
+	if i := slices.Index(c, kcmdline.Arg{Key: "--"}); i >= 0 {
+		return i
+	}
+	return len(c)
+}
+
+func parseAll(args []string) kcmdline.Cmdline {
+	var all kcmdline.Cmdline
+	for _, a := range args {
+		all = append(all, kcmdline.Parse(a)...)
+	}
+	return all
+}

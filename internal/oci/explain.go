@@ -1,0 +1,110 @@
+package oci
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/docker/distribution/registry/api/errcode"
+	registryerrors "github.com/docker/distribution/registry/api/v2"
+	"go.podman.io/image/v5/docker"
+	ociarchive "go.podman.io/image/v5/oci/archive"
+	"go.podman.io/image/v5/oci/layout"
+)
+
+// ErrNotFound is in the chain of errors that say that a reference names no
+// image.
+var ErrNotFound = errors.New("no such image")
+
+// explain puts what a person needs to know before what the library says.
+func explain(ref Reference, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if isNotFound(err) {
+		return fmt.Errorf("%w: %s: %w", ErrNotFound, ref, err)
+	}
+	if registry := ref.registry(); registry != "" {
+		return explainRegistry(registry, ref, err)
+	}
+	return fmt.Errorf("cannot read %s: %w", ref, err)
+}
+
+func explainRegistry(registry string, ref Reference, err error) error {
+	var (
+		dns       *net.DNSError
+		network   net.Error
+		authority x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Errorf("cannot find registry %s: %w", registry, err)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Errorf("registry %s does not answer: %w", registry, err)
+	case errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("registry %s does not answer in time: %w", registry, err)
+	case isUnauthorized(err):
+		return fmt.Errorf("registry %s refuses access to %s, its credentials are missing or wrong: %w", registry, ref, err)
+	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return fmt.Errorf("registry %s has no TLS, which only insecure = true in registries.conf(5) allows: %w", registry, err)
+	case errors.As(err, &authority):
+		return fmt.Errorf("registry %s has a certificate of an unknown authority, see containers-certs.d(5): %w", registry, err)
+	}
+	return fmt.Errorf("cannot read %s: %w", ref, err)
+}
+
+func isNotFound(err error) bool {
+	if hasCode(err, registryerrors.ErrorCodeManifestUnknown, registryerrors.ErrorCodeNameUnknown) {
+		return true
+	}
+	var (
+		oci     layout.ImageNotFoundError
+		archive ociarchive.ImageNotFoundError
+		file    ociarchive.ArchiveFileNotFoundError
+	)
+	return errors.As(err, &oci) || errors.As(err, &archive) || errors.As(err, &file) ||
+		errors.Is(err, fs.ErrNotExist) || hasStatus(err, http.StatusNotFound)
+}
+
+func isUnauthorized(err error) bool {
+	var credentials docker.ErrUnauthorizedForCredentials
+	return errors.As(err, &credentials) ||
+		hasCode(err, errcode.ErrorCodeUnauthorized, errcode.ErrorCodeDenied) ||
+		hasStatus(err, http.StatusUnauthorized) || hasStatus(err, http.StatusForbidden)
+}
+
+// hasCode says whether a registry gave one of codes as its reason.
+func hasCode(err error, codes ...errcode.ErrorCode) bool {
+	var reason errcode.Error
+	if !errors.As(err, &reason) {
+		return false
+	}
+	for _, code := range codes {
+		if reason.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// hasStatus says whether a registry answered with an HTTP status.
+func hasStatus(err error, status int) bool {
+	var answer docker.UnexpectedHTTPStatusError
+	return errors.As(err, &answer) && answer.StatusCode == status
+}
+
+// isTemporary says whether it may help to ask a registry once more.
+func isTemporary(err error) bool {
+	var answer docker.UnexpectedHTTPStatusError
+	if errors.As(err, &answer) {
+		return answer.StatusCode >= 500
+	}
+	var network net.Error
+	return errors.Is(err, docker.ErrTooManyRequests) || errors.As(err, &network)
+}

@@ -1,0 +1,232 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	godigest "github.com/opencontainers/go-digest"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/image"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/types"
+)
+
+// configMax is the most bytes of a configuration that are read, as many as
+// registries take for a manifest.
+const configMax = 4 << 20
+
+// An Image is one image for one architecture, allowed by the signature policy.
+// Its manifest and configuration have been verified; layers are while they are
+// read. Several layers can be read at once.
+type Image struct {
+	Reference      Reference
+	ManifestDigest string // of RawManifest: "sha256:…"
+	RawManifest    []byte
+	ConfigDigest   string // of RawConfig: "sha256:…"
+	RawConfig      []byte
+	Config         imgspec.Image
+	Layers         []Layer // lowest first
+
+	source  types.ImageSource
+	opening sync.Mutex // held while a blob is opened, if the source wants that
+	temp    *tempDir
+	retry   retry
+}
+
+// A Layer is a layer as the manifest and the configuration have it.
+type Layer struct {
+	Digest    godigest.Digest // of the blob
+	DiffID    godigest.Digest // of the tar archive in it
+	MediaType string
+	Size      int64 // of the blob, in bytes
+}
+
+// Open finds the image that ref names for the architecture of opts, verifies
+// its manifest, asks the signature policy, and reads its configuration. Errors
+// say what is wrong in an administrator's terms; ErrNotFound is in their chain
+// if there is no such image. The caller closes the image.
+func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
+	if ref.image == nil {
+		return nil, errors.New("no reference")
+	}
+	i := &Image{Reference: ref, retry: retry{attempts: 5, delay: time.Second, stall: time.Minute}}
+	if err := i.open(ctx, opts); err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *Image) open(ctx context.Context, opts Options) error {
+	if i.Reference.registry() != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openPatience*i.retry.stall)
+		defer cancel()
+	}
+	sys, err := i.connect(ctx, opts)
+	if err != nil {
+		return err
+	}
+	raw, mediaType, err := i.readManifest(ctx, sys)
+	if err != nil {
+		return err
+	}
+	m, err := parseManifest(raw, mediaType)
+	if err != nil {
+		return fmt.Errorf("manifest of %s: %w", i.Reference, err)
+	}
+	i.RawManifest, i.ManifestDigest = raw, godigest.FromBytes(raw).String()
+	if err := i.readConfig(ctx, m.ConfigInfo()); err != nil {
+		return fmt.Errorf("configuration of %s: %w", i.Reference, err)
+	}
+	if err := checkPlatform(i.Reference, i.Config.Platform, opts.architecture()); err != nil {
+		return err
+	}
+	i.Layers, err = pairLayers(m.LayerInfos(), i.Config.RootFS.DiffIDs)
+	if err != nil {
+		return fmt.Errorf("manifest of %s: %w", i.Reference, err)
+	}
+	return nil
+}
+
+// connect opens the source of the image: it asks the registry, or unpacks the
+// archive.
+func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext, error) {
+	var path string
+	switch i.Reference.Transport() {
+	case "oci-archive", "docker-archive":
+		var err error
+		if i.temp, err = newTempDir(opts.TempDir); err != nil {
+			return nil, err
+		}
+		path = i.temp.path
+	}
+	sys, err := opts.systemContext(i.Reference, path)
+	if err != nil {
+		return nil, err
+	}
+	i.source, err = i.Reference.image.NewImageSource(ctx, sys)
+	if err != nil {
+		return nil, explain(i.Reference, err)
+	}
+	return sys, nil
+}
+
+// readManifest returns the manifest of the image, out of several the one for
+// the wanted architecture, if it has the digest that it should have and the
+// policy allows it.
+func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]byte, string, error) {
+	unparsed := image.UnparsedInstance(i.source, nil)
+	raw, mediaType, err := unparsed.Manifest(ctx)
+	if err != nil {
+		return nil, "", explain(i.Reference, err)
+	}
+	if err := i.checkPinned(raw); err != nil {
+		return nil, "", err
+	}
+	if manifest.MIMETypeIsMultiImage(mediaType) {
+		instance, err := choose(i.Reference, raw, mediaType, sys)
+		if err != nil {
+			return nil, "", err
+		}
+		unparsed = image.UnparsedInstance(i.source, &instance)
+		if raw, mediaType, err = unparsed.Manifest(ctx); err != nil {
+			return nil, "", explain(i.Reference, fmt.Errorf("manifest %s: %w", instance, err))
+		}
+		if err := sameDigest("manifest", raw, instance); err != nil {
+			return nil, "", fmt.Errorf("%s: %w", i.Reference, err)
+		}
+	}
+	return raw, mediaType, checkPolicy(ctx, sys, i.Reference, unparsed)
+}
+
+func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {
+	switch manifest.NormalizedMIMEType(mediaType) {
+	case imgspec.MediaTypeImageManifest, manifest.DockerV2Schema2MediaType:
+	case manifest.DockerV2Schema1MediaType, manifest.DockerV2Schema1SignedMediaType:
+		return nil, errors.New("Docker's schema 1 is obsolete and not supported")
+	default:
+		return nil, fmt.Errorf("unknown media type %q", mediaType)
+	}
+	m, err := manifest.FromBlob(raw, mediaType)
+	if err != nil {
+		return nil, err
+	}
+	switch config := m.ConfigInfo(); config.MediaType {
+	case imgspec.MediaTypeImageConfig, manifest.DockerV2Schema2ConfigMediaType:
+		return m, nil
+	default:
+		return nil, fmt.Errorf("an artifact of type %q, not an image", config.MediaType)
+	}
+}
+
+// readConfig reads the configuration and checks its digest.
+func (i *Image) readConfig(ctx context.Context, info types.BlobInfo) error {
+	if err := info.Digest.Validate(); err != nil {
+		return fmt.Errorf("digest %q: %w", info.Digest, err)
+	}
+	if info.Size < 0 || info.Size > configMax {
+		return fmt.Errorf("size of %d bytes: want at most %d", info.Size, configMax)
+	}
+	blob := i.openBlob(ctx, "", info.Digest, info.Size, nil)
+	defer blob.Close()
+	raw, err := io.ReadAll(blob)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &i.Config); err != nil {
+		return err
+	}
+	i.RawConfig, i.ConfigDigest = raw, info.Digest.String()
+	return nil
+}
+
+// pairLayers says which layer of the manifest should have which of the
+// configuration's diff_ids.
+func pairLayers(infos []manifest.LayerInfo, diffIDs []godigest.Digest) ([]Layer, error) {
+	if len(infos) != len(diffIDs) {
+		return nil, fmt.Errorf("%d layers, but the configuration has %d diff_ids", len(infos), len(diffIDs))
+	}
+	layers := make([]Layer, len(infos))
+	for n, info := range infos {
+		layers[n] = Layer{info.Digest, diffIDs[n], info.MediaType, info.Size}
+		for _, d := range []godigest.Digest{info.Digest, diffIDs[n]} {
+			if err := d.Validate(); err != nil {
+				return nil, fmt.Errorf("layer %d: digest %q: %w", n+1, d, err)
+			}
+		}
+		if info.Size < 0 {
+			return nil, fmt.Errorf("layer %s: size of %d bytes", info.Digest, info.Size)
+		}
+	}
+	return layers, nil
+}
+
+// sameDigest says whether data has the digest want.
+func sameDigest(what string, data []byte, want godigest.Digest) error {
+	if err := want.Validate(); err != nil {
+		return fmt.Errorf("%s digest %q: %w", what, want, err)
+	}
+	if got := want.Algorithm().FromBytes(data); got != want {
+		return fmt.Errorf("%s has a wrong digest: %s, want %s", what, got, want)
+	}
+	return nil
+}
+
+// Close ends the connection and removes temporary files. Layers must be closed
+// before.
+func (i *Image) Close() error {
+	var errs []error
+	if i.source != nil {
+		errs = append(errs, i.source.Close())
+	}
+	if i.temp != nil {
+		errs = append(errs, i.temp.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,94 @@
+package oci
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstdWindowMax is the most memory that a zstd frame may ask for: what
+// zstd(1) takes without --memory.
+const zstdWindowMax = 128 << 20
+
+// magics are the first bytes of the compressed formats that layers may come in,
+// and of those that people have tried. Media types are not asked: they are
+// often wrong, and the diff_id tells in the end.
+var magics = []struct{ name, magic string }{
+	{"gzip", "\x1f\x8b\x08"},
+	{"zstd", "\x28\xb5\x2f\xfd"},
+	{"bzip2", "BZh"},
+	{"xz", "\xfd7zXZ\x00"},
+}
+
+// inflate returns a reader of what is compressed in r, or of r itself if it is
+// not compressed. Of zstd:chunked, only the zstd counts.
+func inflate(r *bufio.Reader) (io.ReadCloser, error) {
+	head, err := r.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch name := compression(head); name {
+	case "":
+		return io.NopCloser(r), nil
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		z.Multistream(false)
+		return &gzipMembers{z, r}, nil
+	case "zstd":
+		// One goroutine inflates already, see readAhead.
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindowMax))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	default:
+		return nil, fmt.Errorf("compressed with %s: want gzip, zstd or a plain tar archive", name)
+	}
+}
+
+func compression(head []byte) string {
+	for _, m := range magics {
+		if bytes.HasPrefix(head, []byte(m.magic)) {
+			return m.name
+		}
+	}
+	return ""
+}
+
+// gzipMembers reads all members of a gzip file. It ends, as gzip(1) does, where
+// something else follows; that is left in blob.
+type gzipMembers struct {
+	*gzip.Reader
+	blob *bufio.Reader
+}
+
+func (g *gzipMembers) Read(p []byte) (int, error) {
+	for {
+		n, err := g.Reader.Read(p)
+		if err != io.EOF || n > 0 {
+			// EOF comes again with the next read.
+			if err == io.EOF {
+				err = nil
+			}
+			return n, err
+		}
+		head, err := g.blob.Peek(2)
+		if compressionMember := len(head) == 2 && head[0] == 0x1f && head[1] == 0x8b; !compressionMember {
+			if err == nil {
+				err = io.EOF
+			}
+			return 0, err
+		}
+		if err := g.Reader.Reset(g.blob); err != nil {
+			return 0, err
+		}
+		g.Reader.Multistream(false)
+	}
+}

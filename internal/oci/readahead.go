@@ -1,0 +1,107 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// The room that a layer's archive may be ahead of its reader: enough for
+// inflating and writing to go on side by side.
+const (
+	aheadBuffers = 8
+	aheadSize    = 256 << 10
+)
+
+// A readAhead reads a source in the background.
+type readAhead struct {
+	source io.ReadCloser
+	cancel context.CancelFunc
+	full   chan piece
+	free   chan []byte
+	done   chan struct{} // closed when the goroutine has ended
+
+	now  piece // what has not been read of the last one
+	buf  []byte
+	err  error
+	open bool
+}
+
+type piece struct {
+	data []byte
+	err  error // after data
+}
+
+// newReadAhead starts to read source. cancel stops a read that goes on.
+func newReadAhead(source io.ReadCloser, cancel context.CancelFunc) *readAhead {
+	r := &readAhead{
+		source: source,
+		cancel: cancel,
+		full:   make(chan piece, aheadBuffers),
+		free:   make(chan []byte, aheadBuffers),
+		done:   make(chan struct{}),
+		open:   true,
+	}
+	for range aheadBuffers {
+		r.free <- make([]byte, aheadSize)
+	}
+	go r.run()
+	return r
+}
+
+func (r *readAhead) run() {
+	defer close(r.done)
+	defer close(r.full)
+	for buf := range r.free {
+		n, err := fill(r.source, buf)
+		r.full <- piece{buf[:n], err} // there is room: as many buffers as places
+		if err != nil {
+			return
+		}
+	}
+}
+
+// fill reads until buf is full or reading ends.
+func fill(r io.Reader, buf []byte) (int, error) {
+	n := 0
+	for n < len(buf) {
+		m, err := r.Read(buf[n:])
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (r *readAhead) Read(p []byte) (int, error) {
+	for len(r.now.data) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		if !r.open {
+			return 0, errors.New("layer is closed")
+		}
+		if r.buf != nil {
+			r.free <- r.buf
+			r.buf = nil
+		}
+		r.now = <-r.full
+		r.buf, r.err = r.now.data[:cap(r.now.data)], r.now.err
+	}
+	n := copy(p, r.now.data)
+	r.now.data = r.now.data[n:]
+	return n, nil
+}
+
+// Close stops reading, and waits until it has.
+func (r *readAhead) Close() error {
+	if !r.open {
+		return nil
+	}
+	r.open = false
+	r.cancel()
+	close(r.free)
+	<-r.done
+	return r.source.Close()
+}

@@ -1,0 +1,177 @@
+// Package oci reads container images, and hides where they are: in a
+// registry, a directory or an archive, behind credentials, mirrors and
+// signature policies. What it hands out has been verified.
+package oci
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"go.podman.io/image/v5/directory"
+	"go.podman.io/image/v5/docker"
+	dockerarchive "go.podman.io/image/v5/docker/archive"
+	"go.podman.io/image/v5/docker/reference"
+	ociarchive "go.podman.io/image/v5/oci/archive"
+	"go.podman.io/image/v5/oci/layout"
+	"go.podman.io/image/v5/transports"
+	"go.podman.io/image/v5/types"
+)
+
+// A Reference says where an image is, in the terms of
+// containers-transports(5). The zero Reference is none.
+type Reference struct {
+	image  types.ImageReference
+	signed bool
+}
+
+// otherTransports are those of containers-transports(5) that cannot be a
+// machine's source of updates. Their names are no registry images.
+var otherTransports = []string{"containers-storage", "docker-daemon", "atomic", "ostree", "sif", "tarball"}
+
+// ParseReference parses a reference with or without its transport:
+// "docker://quay.io/os/base:stable", "oci:/path:tag", "oci-archive:", "docker-archive:"
+// and "dir:". Without a transport it is a name in a registry, which gets the
+// usual defaults: docker.io, library/ and the tag latest. Relative paths become
+// absolute. The forms that bootc keeps in .origin files are understood too,
+// such as "ostree-unverified-image:docker://quay.io/os/base".
+func ParseReference(s string) (Reference, error) {
+	name, signed, err := trimOSTree(s)
+	if err != nil {
+		return Reference{}, fmt.Errorf("reference %q: %w", s, err)
+	}
+	image, err := parseImage(name)
+	if err != nil {
+		return Reference{}, fmt.Errorf("reference %q: %w", s, err)
+	}
+	return Reference{image, signed}, nil
+}
+
+// trimOSTree takes the prefix off by which ostree-ext, and bootc after it, says
+// how an image is to be verified.
+func trimOSTree(s string) (name string, signed bool, err error) {
+	prefix, rest, _ := strings.Cut(s, ":")
+	switch prefix {
+	case "ostree-unverified-image":
+		return registryPrefix(rest), false, nil
+	case "ostree-image-signed":
+		return registryPrefix(rest), true, nil
+	case "ostree-unverified-registry":
+		return "docker://" + rest, false, nil
+	case "ostree-remote-image", "ostree-remote-registry":
+		return "", false, fmt.Errorf("%s: signatures of OSTree remotes are not supported", prefix)
+	}
+	return s, false, nil
+}
+
+// registryPrefix gives what ostree-ext calls "registry:" its usual name.
+func registryPrefix(s string) string {
+	if rest, ok := strings.CutPrefix(s, "registry:"); ok {
+		return "docker://" + rest
+	}
+	return s
+}
+
+func parseImage(s string) (types.ImageReference, error) {
+	transport, rest, _ := strings.Cut(s, ":")
+	switch transport {
+	case "docker":
+		if name, ok := strings.CutPrefix(rest, "//"); ok {
+			return parseRegistry(name)
+		}
+	case "oci":
+		return parsePath(rest, layout.ParseReference)
+	case "oci-archive":
+		return parsePath(rest, ociarchive.ParseReference)
+	case "docker-archive":
+		return parsePath(rest, dockerarchive.ParseReference)
+	case "dir":
+		if rest == "" {
+			return nil, fmt.Errorf("no path")
+		}
+		path, err := filepath.Abs(rest)
+		if err != nil {
+			return nil, err
+		}
+		return directory.NewReference(path)
+	}
+	for _, other := range otherTransports {
+		if transport == other {
+			return nil, fmt.Errorf("cannot update from %s: want docker://, oci:, oci-archive:, docker-archive: or dir:", other)
+		}
+	}
+	return parseRegistry(s)
+}
+
+// parseRegistry parses a name in a registry. If it has a tag and a digest, the
+// digest counts, as it does for podman(1).
+func parseRegistry(s string) (types.ImageReference, error) {
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return nil, err
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		if named, err = reference.WithDigest(reference.TrimNamed(named), digested.Digest()); err != nil {
+			return nil, err
+		}
+	}
+	return docker.NewReference(reference.TagNameOnly(named))
+}
+
+// parsePath parses a path with what follows its first colon. The path is made
+// absolute: the reference is kept, and read again in another directory.
+func parsePath(s string, parse func(string) (types.ImageReference, error)) (types.ImageReference, error) {
+	path, tag, colon := strings.Cut(s, ":")
+	if path == "" {
+		return nil, fmt.Errorf("no path")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if colon {
+		path += ":" + tag
+	}
+	return parse(path)
+}
+
+// String returns the reference with its transport, as ParseReference takes it.
+func (r Reference) String() string {
+	if r.image == nil {
+		return ""
+	}
+	// The library writes a missing tag as a colon with nothing after it.
+	name := strings.TrimSuffix(transports.ImageName(r.image), ":")
+	if r.signed {
+		return "ostree-image-signed:" + name
+	}
+	return name
+}
+
+// Origin returns the reference in the form that bootc keeps in .origin files.
+func (r Reference) Origin() string {
+	if r.signed {
+		return r.String()
+	}
+	return "ostree-unverified-image:" + r.String()
+}
+
+// Transport returns the transport's name: "docker", "oci", ….
+func (r Reference) Transport() string {
+	if r.image == nil {
+		return ""
+	}
+	return r.image.Transport().Name()
+}
+
+// MustBeSigned says that the image may only be used if a policy demands and
+// finds a signature ("ostree-image-signed:").
+func (r Reference) MustBeSigned() bool { return r.signed }
+
+// registry returns the host (and port) of a name in a registry, else "".
+func (r Reference) registry() string {
+	if r.Transport() != docker.Transport.Name() {
+		return ""
+	}
+	return reference.Domain(r.image.DockerReference())
+}

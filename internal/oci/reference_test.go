@@ -1,0 +1,83 @@
+package oci
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestParseReference(t *testing.T) {
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	tests := []struct{ in, want string }{
+		{"registry.example.org/os:stable", "docker://registry.example.org/os:stable"},
+		{"docker://registry.example.org/os", "docker://registry.example.org/os:latest"},
+		{"localhost:5000/os:stable", "docker://localhost:5000/os:stable"},
+		{"debian", "docker://debian:latest"},
+		{"docker:27", "docker://docker:27"},
+		{"quay.io/os/base@" + digest, "docker://quay.io/os/base@" + digest},
+		{"quay.io/os/base:stable@" + digest, "docker://quay.io/os/base@" + digest},
+		{"oci:/srv/os:v1", "oci:/srv/os:v1"},
+		{"oci:/srv/os", "oci:/srv/os"},
+		{"oci:os:v1", "oci:" + wd + "/os:v1"},
+		{"oci-archive:/srv/os.tar:v1", "oci-archive:/srv/os.tar:v1"},
+		{"docker-archive:/srv/os.tar:example.org/os:v1", "docker-archive:/srv/os.tar:example.org/os:v1"},
+		{"docker-archive:os.tar:@1", "docker-archive:" + wd + "/os.tar:@1"},
+		{"dir:/srv/os", "dir:/srv/os"},
+		{"dir:os:1", "dir:" + wd + "/os:1"},
+		{"ostree-unverified-image:docker://quay.io/os/base:1", "docker://quay.io/os/base:1"},
+		{"ostree-unverified-image:registry:quay.io/os/base:1", "docker://quay.io/os/base:1"},
+		{"ostree-unverified-image:oci:/srv/os:v1", "oci:/srv/os:v1"},
+		{"ostree-unverified-registry:quay.io/os/base:1", "docker://quay.io/os/base:1"},
+		{"ostree-image-signed:docker://quay.io/os/base:1", "ostree-image-signed:docker://quay.io/os/base:1"},
+	}
+	for _, tt := range tests {
+		ref, err := ParseReference(tt.in)
+		if err != nil || ref.String() != tt.want {
+			t.Errorf("ParseReference(%q) = %v, %v; want %v", tt.in, ref, err, tt.want)
+			continue
+		}
+		again, err := ParseReference(ref.Origin())
+		if err != nil || again.String() != tt.want {
+			t.Errorf("ParseReference(%q) = %v, %v; want %v", ref.Origin(), again, err, tt.want)
+		}
+	}
+}
+
+func TestParseReferenceErrors(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"", "invalid reference format"},
+		{"docker://", "invalid reference format"},
+		{"Registry.example.org/OS", "must be lowercase"},
+		{"registry.example.org/os:", "invalid reference format"},
+		{"https://registry.example.org/os", "invalid reference format"},
+		{"oci:", "no path"},
+		{"dir:", "no path"},
+		{"docker-archive:/x:@-1", "negative"},
+		{"containers-storage:os", "cannot update from containers-storage"},
+		{"ostree-remote-image:remote:docker://quay.io/os", "OSTree remotes"},
+	}
+	for _, tt := range tests {
+		ref, err := ParseReference(tt.in)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("ParseReference(%q) = %v, %v; want an error with %q", tt.in, ref, err, tt.want)
+		}
+	}
+}
+
+func TestReferenceParts(t *testing.T) {
+	ref, err := ParseReference("ostree-image-signed:docker://localhost:5000/os:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ref.MustBeSigned() || ref.Transport() != "docker" || ref.registry() != "localhost:5000" {
+		t.Errorf("%v: MustBeSigned, Transport, registry = %v, %q, %q; want true, docker, localhost:5000",
+			ref, ref.MustBeSigned(), ref.Transport(), ref.registry())
+	}
+	if got := (Reference{}).String(); got != "" {
+		t.Errorf("zero Reference prints %q; want nothing", got)
+	}
+}

@@ -1,0 +1,27 @@
+// Sysupdate-image-generator is a generator as in systemd.generator(7). With
+// "--root DIR" first it tells what it would make of the tree DIR.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/generators"
+)
+
+func main() {
+	root, dirs := "/", os.Args[1:]
+	if len(dirs) > 1 && dirs[0] == "--root" {
+		root, dirs = dirs[1], dirs[2:]
+	}
+	if err := generators.Run(os.DirFS(root), dirs); err != nil {
+		var log io.Writer = os.Stderr
+		// There is no journal yet; the kernel's log is taken over by it.
+		if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil && root == "/" {
+			log = kmsg
+		}
+		fmt.Fprintf(log, "<3>sysupdate-image-generator: %v\n", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,76 @@
+package generators
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+)
+
+const (
+	bootFailedService = "sysupdate-image-boot-failed.service"
+
+	// bootCountPath is the variable by which systemd-boot says that it counts
+	// this boot; see "Automatic Boot Assessment" and the Boot Loader Interface.
+	bootCountPath = "sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+	// bootTimeout is how long a boot on trial may take to reach
+	// boot-complete.target, which includes what a first boot does once.
+	bootTimeout = "15min"
+)
+
+// assessmentUnits makes a boot on trial end in another try or, when those are
+// used up, in the deployment before, without anybody at the machine. A boot that
+// nobody counts is left alone, since then the next one would be the same again.
+func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
+	_, err := fs.Stat(in.Root, bootCountPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
+	}
+	units := []unitfile.Unit{bootComplete()}
+	if !in.wantsRescue() {
+		units = append(units, emergency())
+	}
+	return units, nil
+}
+
+// bootComplete changes boot-complete.target, which systemd-bless-boot.service
+// requires on such a boot.
+func bootComplete() unitfile.Unit {
+	return unitfile.Unit{Name: "boot-complete.target.d/50-sysupdate-image.conf", Options: []unitfile.Option{
+		// By itself the target waits for nothing but what it requires. It cannot
+		// wait for multi-user.target, as some units between the two are started
+		// by that target and wait for this one, greenboot-success.target is one.
+		unitfile.Set("Unit", "After", "basic.target"),
+		// Something that it requires has failed, or it took too long.
+		unitfile.Set("Unit", "OnFailure", bootFailedService),
+		unitfile.Set("Unit", "JobTimeoutSec", bootTimeout),
+	}}
+}
+
+// emergency changes emergency.target: isolating it cancels the start of
+// boot-complete.target, which is no failure to systemd.
+func emergency() unitfile.Unit {
+	return unitfile.Unit{Name: "emergency.target.d/50-sysupdate-image.conf", Options: []unitfile.Option{
+		unitfile.Set("Unit", "Wants", bootFailedService),
+	}}
+}
+
+// wantsRescue says whether somebody asked for a shell on the kernel command
+// line: then emergency.target is what was to be reached. See
+// kernel-command-line(7).
+func (in Input) wantsRescue() bool {
+	for _, key := range []string{"emergency", "-b", "rescue", "single", "s", "S", "1"} {
+		if _, ok := in.Cmdline.Last(key); ok {
+			return true
+		}
+	}
+	unit, _ := in.Cmdline.Last("systemd.unit")
+	return slices.Contains([]string{"emergency.target", "rescue.target"}, unit)
+}

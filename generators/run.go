@@ -1,0 +1,91 @@
+package generators
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+)
+
+// Run does what the program does: it reads what is known below root and writes
+// the units into the directory that systemd names first. See
+// systemd.generator(7): there are one or three of them, and units that neither
+// override the administrator's nor yield to the vendor's go into the first.
+func Run(root fs.FS, dirs []string) error {
+	if len(dirs) != 1 && len(dirs) != 3 {
+		return fmt.Errorf("want one or three directories, not %d", len(dirs))
+	}
+	in, err := readInput(root)
+	if err != nil {
+		return err
+	}
+	units, err := Units(in)
+	out, openErr := os.OpenRoot(dirs[0])
+	if openErr != nil {
+		return errors.Join(err, openErr)
+	}
+	defer out.Close()
+	for _, u := range units {
+		err = errors.Join(err, write(out, u))
+	}
+	return err
+}
+
+func readInput(root fs.FS) (Input, error) {
+	in := Input{Root: root}
+	in.InInitrd = in.exists("etc/initrd-release")
+	cmdline, err := fs.ReadFile(root, "proc/cmdline")
+	if err != nil {
+		return Input{}, fmt.Errorf("cannot read the kernel command line: %w", err)
+	}
+	// Where systemd reads it from the environment, so do its generators.
+	if s, ok := os.LookupEnv("SYSTEMD_PROC_CMDLINE"); ok {
+		cmdline = []byte(s)
+	}
+	in.Cmdline = kcmdline.Parse(string(cmdline))
+	mounts, err := fs.ReadFile(root, "proc/self/mountinfo")
+	if err != nil {
+		return Input{}, fmt.Errorf("cannot read the mount table: %w", err)
+	}
+	if in.Mounts, err = mountplan.ParseMountinfo(string(mounts)); err != nil {
+		return Input{}, err
+	}
+	return in, nil
+}
+
+// write writes a unit file and its links below out. Nobody reads it before the
+// generator has ended, and it is in memory only: it is written in place.
+func write(out *os.Root, u unitfile.Unit) error {
+	target := u.Target
+	if len(u.Options) > 0 {
+		data, err := u.Encode()
+		if err != nil {
+			return err
+		}
+		if err := out.MkdirAll(path.Dir(u.Name), 0o755); err != nil {
+			return fmt.Errorf("cannot write unit %s: %w", u.Name, err)
+		}
+		if err := out.WriteFile(u.Name, data, 0o644); err != nil {
+			return fmt.Errorf("cannot write unit %s: %w", u.Name, err)
+		}
+	}
+	for _, link := range u.Links {
+		to := target
+		if to == "" {
+			to = strings.Repeat("../", strings.Count(link, "/")) + u.Name
+		}
+		if err := out.MkdirAll(path.Dir(link), 0o755); err != nil {
+			return fmt.Errorf("cannot enable unit %s: %w", u.Name, err)
+		}
+		if err := out.Symlink(to, link); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("cannot enable unit %s: %w", u.Name, err)
+		}
+	}
+	return nil
+}

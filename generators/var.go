@@ -1,0 +1,109 @@
+package generators
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+)
+
+const copyUpService = "sysupdate-image-var.service"
+
+// passthrough are the directories that cannot be on an overlay, mostly because
+// they hold lower and upper directories of other overlays, and the programs that
+// use them.
+var passthrough = []struct {
+	dir   string
+	users []string
+}{
+	{"/var/lib/containers", []string{"usr/bin/podman", "usr/bin/buildah", "usr/bin/crio", "usr/sbin/crio"}},
+	{"/var/lib/containerd", []string{"usr/bin/containerd", "usr/sbin/containerd"}},
+	{"/var/lib/docker", []string{"usr/bin/dockerd", "usr/sbin/dockerd"}},
+	{"/var/lib/kubelet", []string{"usr/bin/kubelet"}},
+	{"/var/lib/libvirt", []string{"usr/sbin/libvirtd", "usr/bin/libvirtd", "usr/sbin/virtqemud", "usr/bin/virtqemud"}},
+	{"/var/lib/machines", []string{"usr/bin/systemd-nspawn"}},
+}
+
+// varUnits returns a mount unit for each directory of passthrough that is there
+// or will be used, and the service that readies them, if /var is an overlay
+// whose upper directory is the shared /var. With another kind of /var the
+// directories are on a real file system, or nobody wants them to last.
+func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
+	v, ok := mountplan.At(in.Mounts, "/var")
+	if _, hasUpper := v.Option("upperdir"); !ok || v.Type != "overlay" || !hasUpper || v.What == "transient" {
+		return nil, nil
+	}
+	var dirs []string
+	for _, p := range passthrough {
+		_, mounted := mountplan.At(in.Mounts, p.dir) // such as a partition
+		if !mounted && (in.exists(p.dir) || in.existsAny(p.users)) {
+			dirs = append(dirs, p.dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, nil
+	}
+	units := []unitfile.Unit{copyUpUnit(dirs)}
+	for _, dir := range dirs {
+		units = append(units, passthroughUnit(dir))
+	}
+	return units, nil
+}
+
+// copyUpUnit returns the service that sees to it that the upper directory has
+// the directories, with what the image has in them.
+func copyUpUnit(dirs []string) unitfile.Unit {
+	return unitfile.Unit{Name: copyUpService, Options: []unitfile.Option{
+		unitfile.Set("Unit", "Description", "Ready Directories of /var That Are Passed Through"),
+		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
+		unitfile.Set("Unit", "DefaultDependencies", "no"), // mounts wait for it
+		unitfile.Set("Unit", "RequiresMountsFor", "/var "+deployment.SysrootDir),
+		unitfile.Set("Unit", "Conflicts", "shutdown.target"),
+		unitfile.Set("Unit", "Before", "shutdown.target"),
+		unitfile.Set("Service", "Type", "oneshot"),
+		unitfile.Set("Service", "RemainAfterExit", "yes"),
+		unitfile.Set("Service", "ExecStart", "/usr/lib/sysupdate-image/finalize copy-up "+strings.Join(dirs, " ")),
+	}}
+}
+
+// passthroughUnit returns the unit that mounts the upper directory's dir over
+// the overlay's.
+func passthroughUnit(dir string) unitfile.Unit {
+	what := path.Join(deployment.SysrootDir, deployment.SharedVar, strings.TrimPrefix(dir, "/var/"))
+	name := unitfile.PathEscape(dir) + ".mount"
+	return unitfile.Unit{
+		Name: name,
+		Options: []unitfile.Option{
+			unitfile.Set("Unit", "Description", "Passed Through "+dir),
+			unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
+			unitfile.Set("Unit", "Requires", copyUpService),
+			unitfile.Set("Unit", "After", copyUpService),
+			// What is on a local file system is there for all services.
+			unitfile.Set("Unit", "Before", "local-fs.target"),
+			unitfile.Set("Mount", "What", unitfile.Literal(what)),
+			unitfile.Set("Mount", "Where", unitfile.Literal(dir)),
+			unitfile.Set("Mount", "Type", "none"),
+			// /sysroot is mounted read-only. "rw" alone does not undo that
+			// before util-linux 2.39, which only remounts for flags.
+			unitfile.Set("Mount", "Options", "bind,rw,relatime"),
+		},
+		Links: []string{"local-fs.target.requires/" + name},
+	}
+}
+
+func (in Input) existsAny(names []string) bool {
+	for _, name := range names {
+		if in.exists(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (in Input) exists(name string) bool {
+	_, err := fs.Stat(in.Root, strings.TrimPrefix(name, "/"))
+	return err == nil
+}

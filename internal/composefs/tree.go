@@ -56,8 +56,19 @@ type Node struct {
 	Digest  digest.Digest // fs-verity digest of the content kept as an object
 	Target  string        // of a symbolic link
 
+	// NoPayload says that there is a Digest, but that the content is not to
+	// be found by it. A dump can say so; no image made here does.
+	NoPayload bool
+
+	home    *home   // of a file with several names, see Home
 	xattrs  []Xattr // sorted by name
 	entries []Entry // of a directory, sorted by name
+}
+
+// A home is an entry of a directory.
+type home struct {
+	dir  *Node
+	name string
 }
 
 // An Xattr is an extended attribute. Value is binary.
@@ -174,6 +185,30 @@ func (n *Node) searchXattr(name string) (int, bool) {
 	return slices.BinarySearchFunc(n.xattrs, name, func(x Xattr, name string) int {
 		return strings.Compare(x.Name, name)
 	})
+}
+
+// Home returns which of its names a file with several names has been given by
+// SetHome; dir is nil if it was never given one. That name is the one with which
+// a dump describes the file, and at whose place mkcomposefs writes its inode.
+// Without it, the first name in the order of Walk has that part.
+func (n *Node) Home() (dir *Node, name string) {
+	if n.home == nil {
+		return nil, ""
+	}
+	return n.home.dir, n.home.name
+}
+
+// SetHome says which of its names is the home of n. It has no effect once that
+// entry is removed.
+func (n *Node) SetHome(dir *Node, name string) { n.home = &home{dir, name} }
+
+// PayloadPath returns where the content of a regular file is, below the object
+// directory: Payload, or the path that the digest gives; "" if nothing says it.
+func (n *Node) PayloadPath() string {
+	if n.Payload != "" || n.NoPayload {
+		return n.Payload
+	}
+	return n.Digest.ObjectPath()
 }
 
 // CopyMetadata gives n the mode bits (not the type), owner, time and extended

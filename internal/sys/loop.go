@@ -30,7 +30,11 @@ func LoopDevice(f *os.File) (*os.File, error) {
 }
 
 func takeLoop(control, f *os.File) (*os.File, error) {
-	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+	var n int
+	err := withFD(control, func(fd int) (err error) {
+		n, err = unix.IoctlRetInt(fd, unix.LOOP_CTL_GET_FREE)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("ioctl LOOP_CTL_GET_FREE: %w", err)
 	}
@@ -38,11 +42,13 @@ func takeLoop(control, f *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := unix.LoopConfig{
-		Fd:   uint32(f.Fd()),
-		Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR},
-	}
-	if err := unix.IoctlLoopConfigure(int(device.Fd()), &config); err != nil {
+	err = withFDs(device, f, func(fd, backing int) error {
+		return unix.IoctlLoopConfigure(fd, &unix.LoopConfig{
+			Fd:   uint32(backing),
+			Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR},
+		})
+	})
+	if err != nil {
 		device.Close()
 		return nil, fmt.Errorf("ioctl LOOP_CONFIGURE %s: %w", device.Name(), err)
 	}

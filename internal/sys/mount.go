@@ -83,7 +83,11 @@ func Detached(fstype string, attr MountAttr, options ...MountOption) (*os.File, 
 // Reconfigure changes options of the file system that is mounted at mount, for
 // all its mounts, as remounting does. See fspick(2).
 func Reconfigure(mount *os.File, options ...MountOption) error {
-	ctx, err := unix.Fspick(int(mount.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	var ctx int
+	err := withFD(mount, func(fd int) (err error) {
+		ctx, err = unix.Fspick(fd, "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("fspick %s: %w", mount.Name(), err)
 	}
@@ -115,7 +119,7 @@ func configure(ctx int, options []MountOption) error {
 		case o.isFlag:
 			err = unix.FsconfigSetFlag(ctx, o.key)
 		case o.file != nil:
-			err = unix.FsconfigSetFd(ctx, o.key, int(o.file.Fd()))
+			err = withFD(o.file, func(fd int) error { return unix.FsconfigSetFd(ctx, o.key, fd) })
 		default:
 			err = unix.FsconfigSetString(ctx, o.key, o.value)
 		}
@@ -149,11 +153,15 @@ func why(ctx int) string {
 // below it, that is attached nowhere. path may be "": dir itself. See
 // open_tree(2) with OPEN_TREE_CLONE.
 func CloneTree(dir *os.File, path string) (*os.File, error) {
-	fd, err := unix.OpenTree(int(dir.Fd()), path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	var tree int
+	err := withFD(dir, func(fd int) (err error) {
+		tree, err = unix.OpenTree(fd, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open_tree %s: %w", below(dir, path), err)
+		return nil, fmt.Errorf("open_tree %s: %w", nameOf(dir, path), err)
 	}
-	return os.NewFile(uintptr(fd), below(dir, path)), nil
+	return os.NewFile(uintptr(tree), nameOf(dir, path)), nil
 }
 
 // Attach attaches a mount at path below dir, where it hides what was there. A
@@ -175,8 +183,9 @@ func moveMount(mount, dir *os.File, path string, flags int) error {
 	if path == "" {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
-	if err := unix.MoveMount(int(mount.Fd()), "", int(dir.Fd()), path, flags); err != nil {
-		return fmt.Errorf("move_mount %s to %s: %w", mount.Name(), below(dir, path), err)
+	err := withFDs(mount, dir, func(from, to int) error { return unix.MoveMount(from, "", to, path, flags) })
+	if err != nil {
+		return fmt.Errorf("move_mount %s to %s: %w", mount.Name(), nameOf(dir, path), err)
 	}
 	return nil
 }
@@ -184,23 +193,25 @@ func moveMount(mount, dir *os.File, path string, flags int) error {
 // SetMountAttr sets and clears attributes of a mount, but not of those below
 // it. See mount_setattr(2).
 func SetMountAttr(mount *os.File, set, clear MountAttr) error {
-	attr := unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(clear)}
-	if err := unix.MountSetattr(int(mount.Fd()), "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		return fmt.Errorf("mount_setattr %s: %w", mount.Name(), err)
-	}
-	return nil
+	return setattr(mount, 0, unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(clear)})
 }
 
 // MakePrivate stops propagation of mounts to and from a mount and, if
 // recursive, those below it. See mount_namespaces(7).
 func MakePrivate(mount *os.File, recursive bool) error {
-	flags := uint(unix.AT_EMPTY_PATH)
+	var flags uint
 	if recursive {
-		flags |= unix.AT_RECURSIVE
+		flags = unix.AT_RECURSIVE
 	}
-	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE}
-	if err := unix.MountSetattr(int(mount.Fd()), "", flags, &attr); err != nil {
-		return fmt.Errorf("mount_setattr %s private: %w", mount.Name(), err)
+	return setattr(mount, flags, unix.MountAttr{Propagation: unix.MS_PRIVATE})
+}
+
+func setattr(mount *os.File, flags uint, attr unix.MountAttr) error {
+	err := withFD(mount, func(fd int) error {
+		return unix.MountSetattr(fd, "", flags|unix.AT_EMPTY_PATH, &attr)
+	})
+	if err != nil {
+		return fmt.Errorf("mount_setattr %s: %w", mount.Name(), err)
 	}
 	return nil
 }
@@ -239,15 +250,8 @@ func UnshareMounts() error {
 // in, because the mount or its file system is read-only. See fstatfs(2).
 func IsReadOnly(f *os.File) (bool, error) {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+	if err := withFD(f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return false, fmt.Errorf("fstatfs %s: %w", f.Name(), err)
 	}
 	return st.Flags&unix.ST_RDONLY != 0, nil
-}
-
-func below(dir *os.File, path string) string {
-	if path == "" {
-		return dir.Name()
-	}
-	return strings.TrimSuffix(dir.Name(), "/") + "/" + path
 }

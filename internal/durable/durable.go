@@ -1,0 +1,270 @@
+// Package durable makes changes that survive a crash: when one of its
+// functions has returned nil, its change is on the device, and at no moment
+// before does a crash leave anything in between the old and the new state. It
+// hides in which order files and directories have to be synced for that.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// An FS is a directory to change. Its methods are single steps; what they did
+// may be lost in a crash until the Sync that belongs to them. Names are
+// relative, with slashes, and cannot leave the directory. The one real
+// implementation is OS; durabletest wraps it to record or to stop the steps.
+type FS interface {
+	// Create makes a new file and opens it for writing. The umask applies. The
+	// error is fs.ErrExist if the name is taken.
+	Create(name string, perm fs.FileMode) (File, error)
+	Mkdir(name string, perm fs.FileMode) error
+	Symlink(target, name string) error
+	Rename(oldName, newName string) error
+	Remove(name string) error // of a file or an empty directory
+
+	SyncDir(name string) error // makes the names in a directory survive
+	Syncfs() error             // makes everything in the file system survive
+
+	Lstat(name string) (fs.FileInfo, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+}
+
+// A File is a file being written.
+type File interface {
+	io.WriteCloser
+	Sync() error // makes the content survive
+}
+
+// OS returns the directory that root is as an FS. The caller closes root.
+func OS(root *os.Root) FS { return osFS{root} }
+
+type osFS struct{ root *os.Root }
+
+func (o osFS) Create(name string, perm fs.FileMode) (File, error) {
+	f, err := o.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (o osFS) Mkdir(name string, perm fs.FileMode) error { return o.root.Mkdir(name, perm) }
+func (o osFS) Symlink(target, name string) error         { return o.root.Symlink(target, name) }
+func (o osFS) Rename(oldName, newName string) error      { return o.root.Rename(oldName, newName) }
+func (o osFS) Remove(name string) error                  { return o.root.Remove(name) }
+func (o osFS) Lstat(name string) (fs.FileInfo, error)    { return o.root.Lstat(name) }
+
+func (o osFS) SyncDir(name string) error {
+	dir, err := o.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func (o osFS) Syncfs() error {
+	dir, err := o.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return sys.Syncfs(dir)
+}
+
+func (o osFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	return fs.ReadDir(o.root.FS(), name)
+}
+
+// TempSuffix ends the names of files that are being written. What a crash
+// leaves under such a name is overwritten by the next try and may be removed.
+const TempSuffix = ".tmp"
+
+// WriteFile makes data the content of the file called name, with permissions
+// 0644 less the umask. After WriteFile has returned without an error, the new
+// content survives a crash; if it returns an error, the file has the old
+// content or the new.
+func WriteFile(fsys FS, name string, data []byte) error {
+	return Write(fsys, name, 0o644, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Write is WriteFile for content that write produces. If write returns an
+// error, the file stays as it was.
+func Write(fsys FS, name string, perm fs.FileMode, write func(io.Writer) error) error {
+	temp := name + TempSuffix
+	if err := writeTemp(fsys, temp, perm, write); err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	if err := fsys.Rename(temp, name); err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, errors.Join(err, fsys.Remove(temp)))
+	}
+	return syncDir(fsys, path.Dir(name))
+}
+
+func writeTemp(fsys FS, temp string, perm fs.FileMode, write func(io.Writer) error) error {
+	f, err := create(fsys, temp, perm)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		// Give the space back: a full file system is the likeliest reason.
+		_ = fsys.Remove(temp)
+		return err
+	}
+	return nil
+}
+
+// create removes what an earlier try has left. It does not write into it: the
+// name might be a link to something else by now.
+func create(fsys FS, temp string, perm fs.FileMode) (File, error) {
+	f, err := fsys.Create(temp, perm)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if err := fsys.Remove(temp); err != nil {
+		return nil, err
+	}
+	return fsys.Create(temp, perm)
+}
+
+// Symlink makes name a symbolic link to target, replacing a file or link of
+// that name at one stroke.
+func Symlink(fsys FS, target, name string) error {
+	temp := name + TempSuffix
+	err := fsys.Symlink(target, temp)
+	if errors.Is(err, fs.ErrExist) {
+		if err = fsys.Remove(temp); err == nil {
+			err = fsys.Symlink(target, temp)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot link %s: %w", name, err)
+	}
+	return Rename(fsys, temp, name)
+}
+
+// Rename renames a file or directory, replacing what has the new name.
+func Rename(fsys FS, oldName, newName string) error {
+	if err := fsys.Rename(oldName, newName); err != nil {
+		return fmt.Errorf("cannot rename %s: %w", oldName, err)
+	}
+	// The new name first: losing the old one alone would lose the file where
+	// a file system keeps directories apart.
+	if err := syncDir(fsys, path.Dir(newName)); err != nil {
+		return err
+	}
+	if path.Dir(oldName) == path.Dir(newName) {
+		return nil
+	}
+	return syncDir(fsys, path.Dir(oldName))
+}
+
+// MkdirAll makes the directory called name and those above it, as far as they
+// are missing. Those that exist already survive too when it returns nil.
+func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
+	parent := "."
+	for part := range strings.SplitSeq(path.Clean(name), "/") {
+		dir := path.Join(parent, part)
+		if dir == "." {
+			return nil
+		}
+		if err := mkdir(fsys, dir, perm); err != nil {
+			return fmt.Errorf("cannot make directory %s: %w", dir, err)
+		}
+		if err := syncDir(fsys, parent); err != nil {
+			return err
+		}
+		parent = dir
+	}
+	return nil
+}
+
+func mkdir(fsys FS, name string, perm fs.FileMode) error {
+	err := fsys.Mkdir(name, perm)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, lerr := fsys.Lstat(name); lerr != nil || !info.IsDir() {
+		return err
+	}
+	return nil
+}
+
+// Remove removes a file or an empty directory; what does not exist is no
+// error.
+func Remove(fsys FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", name, err)
+	}
+	return syncParent(fsys, name)
+}
+
+// RemoveAll removes what is called name with everything below it; what does
+// not exist is no error. A crash may leave some of it.
+func RemoveAll(fsys FS, name string) error {
+	if err := removeTree(fsys, name); err != nil {
+		return fmt.Errorf("cannot remove %s: %w", name, err)
+	}
+	return syncParent(fsys, name)
+}
+
+func removeTree(fsys FS, name string) error {
+	info, err := fsys.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		entries, err := fsys.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := removeTree(fsys, path.Join(name, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return fsys.Remove(name)
+}
+
+// syncParent syncs the directory of a name that is gone, if it is there itself.
+func syncParent(fsys FS, name string) error {
+	dir := path.Dir(name)
+	if _, err := fsys.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return syncDir(fsys, dir)
+}
+
+func syncDir(fsys FS, name string) error {
+	if err := fsys.SyncDir(name); err != nil {
+		return fmt.Errorf("cannot sync directory %s: %w", name, err)
+	}
+	return nil
+}
+
+// Syncfs writes everything that is in memory for the file system of fsys to
+// its device, whoever wrote it.
+func Syncfs(fsys FS) error {
+	if err := fsys.Syncfs(); err != nil {
+		return fmt.Errorf("cannot sync file system: %w", err)
+	}
+	return nil
+}

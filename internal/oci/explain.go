@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/docker/distribution/registry/api/errcode"
@@ -51,7 +51,7 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		return fmt.Errorf("registry %s does not answer in time: %w", registry, err)
 	case isUnauthorized(err):
 		return fmt.Errorf("registry %s refuses access to %s, its credentials are missing or wrong: %w", registry, ref, err)
-	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("registry %s has no TLS, which only insecure = true in registries.conf(5) allows: %w", registry, err)
 	case errors.As(err, &authority):
 		return fmt.Errorf("registry %s has a certificate of an unknown authority, see containers-certs.d(5): %w", registry, err)
@@ -81,16 +81,8 @@ func isUnauthorized(err error) bool {
 
 // hasCode says whether a registry gave one of codes as its reason.
 func hasCode(err error, codes ...errcode.ErrorCode) bool {
-	var reason errcode.Error
-	if !errors.As(err, &reason) {
-		return false
-	}
-	for _, code := range codes {
-		if reason.Code == code {
-			return true
-		}
-	}
-	return false
+	var reason errcode.ErrorCoder
+	return errors.As(err, &reason) && slices.Contains(codes, reason.ErrorCode())
 }
 
 // hasStatus says whether a registry answered with an HTTP status.

@@ -11,6 +11,7 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sirupsen/logrus"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
@@ -110,10 +111,15 @@ func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext
 	if err != nil {
 		return nil, err
 	}
-	i.source, err = i.Reference.image.NewImageSource(ctx, sys)
+	// The library tells of each connection that it begins again: so does our
+	// progress, and what is fatal comes back as an error.
+	logrus.SetLevel(logrus.WarnLevel)
+	// With an error, the library's source is an interface that holds nil.
+	source, err := i.Reference.image.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, explain(i.Reference, err)
 	}
+	i.source = source
 	return sys, nil
 }
 

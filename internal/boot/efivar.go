@@ -1,0 +1,44 @@
+package boot
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"unicode/utf16"
+)
+
+// EFIVars is where the kernel shows EFI variables, below the root.
+const EFIVars = "sys/firmware/efi/efivars"
+
+// loaderVendor is the vendor of the variables of the Boot Loader Interface.
+const loaderVendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+// LoaderVariable returns the text in a variable of the Boot Loader Interface,
+// such as LoaderEntryDefault; root is the root of the running system. The
+// error is fs.ErrNotExist if there is no such variable, or no EFI.
+func LoaderVariable(root fs.FS, name string) (string, error) {
+	data, err := fs.ReadFile(root, EFIVars+"/"+name+"-"+loaderVendor)
+	if err != nil {
+		return "", err
+	}
+	text, err := decodeVariable(data)
+	if err != nil {
+		return "", fmt.Errorf("EFI variable %s: %w", name, err)
+	}
+	return text, nil
+}
+
+// decodeVariable reads UTF-16 after the four bytes of attributes that efivarfs
+// puts before each variable's value.
+func decodeVariable(data []byte) (string, error) {
+	if len(data) < 4 || len(data)%2 != 0 {
+		return "", errors.New("value is not UTF-16 text")
+	}
+	var units []uint16
+	for data = data[4:]; len(data) > 0; data = data[2:] {
+		units = append(units, binary.LittleEndian.Uint16(data))
+	}
+	return strings.TrimRight(string(utf16.Decode(units)), "\x00"), nil
+}

@@ -1,0 +1,181 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// sortKey puts our entries together, wherever a loader has others.
+const sortKey = "sysupdate-image"
+
+// maxEntrySize bounds what is read of a boot entry.
+const maxEntrySize = 64 << 10
+
+// triesOfNew is how many boots a new deployment gets to prove itself.
+const triesOfNew = 3
+
+// An EntryFile is a file in the directory of boot entries.
+type EntryFile struct {
+	File   string            // file name
+	Staged bool              // no loader reads it yet
+	Name   bootentry.Name    // without .staged
+	Entry  bootentry.Entry   //
+	Target deployment.Target // what it boots; the zero Target if that is no deployment
+	Err    error             // why no loader can boot it
+
+	raw []byte
+}
+
+// IsDeployment says whether the entry is for a deployment, and not for another
+// operating system.
+func (f EntryFile) IsDeployment() bool { return f.Target.ID != "" }
+
+// Bootable says whether a loader lists the entry.
+func (f EntryFile) Bootable() bool { return f.Err == nil && !f.Staged }
+
+// Good says whether a loader boots the deployment without counting: it was
+// blessed once, or was never on trial.
+func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.Name.Counted }
+
+// Entries returns all files in the directory of boot entries: first those that
+// a loader can boot, in its order, then the staged ones, then what makes no
+// sense, with the reason in Err. The error says that the directory itself
+// cannot be read.
+func (p *Partition) Entries() ([]EntryFile, error) {
+	list, err := p.readDir(entriesDir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
+	}
+	var files []EntryFile
+	for _, d := range list {
+		files = append(files, p.readEntry(d.Name()))
+	}
+	slices.SortStableFunc(files, compareEntries)
+	return files, nil
+}
+
+func compareEntries(a, b EntryFile) int {
+	if c := a.class() - b.class(); c != 0 {
+		return c
+	}
+	if a.Err != nil {
+		return strings.Compare(a.File, b.File)
+	}
+	return bootentry.Compare(bootentry.File{Name: a.Name, Entry: a.Entry}, bootentry.File{Name: b.Name, Entry: b.Entry})
+}
+
+func (f EntryFile) class() int {
+	switch {
+	case f.Err != nil:
+		return 2
+	case f.Staged:
+		return 1
+	}
+	return 0
+}
+
+// Next returns the entry that the loader boots next if nobody and no setting
+// tells it otherwise: the first of Entries.
+func Next(files []EntryFile) (EntryFile, bool) {
+	if len(files) == 0 || !files[0].Bootable() {
+		return EntryFile{}, false
+	}
+	return files[0], true
+}
+
+func (p *Partition) readEntry(file string) EntryFile {
+	f := EntryFile{File: file}
+	name, staged := strings.CutSuffix(file, stagedSuffix)
+	f.Staged = staged
+	if f.Name, f.Err = bootentry.ParseName(name); f.Err != nil {
+		f.Err = fmt.Errorf("no loader reads it: %w", f.Err)
+		return f
+	}
+	if f.raw, f.Err = p.readSmall(entriesDir + "/" + file); f.Err != nil {
+		return f
+	}
+	if f.Entry, f.Err = bootentry.Parse(f.raw); f.Err != nil {
+		return f
+	}
+	if f.Target, f.Err = f.Entry.Deployment(); errors.Is(f.Err, deployment.ErrNoDeployment) {
+		f.Err = nil
+	}
+	if f.Err == nil {
+		f.Err = p.checkKernel(f.Entry)
+	}
+	return f
+}
+
+func (p *Partition) checkKernel(e bootentry.Entry) error {
+	for _, path := range e.Kernel() {
+		if !p.isFile(relative(path)) {
+			return fmt.Errorf("it names %s, which is missing or empty", path)
+		}
+	}
+	return nil
+}
+
+func (p *Partition) readSmall(name string) ([]byte, error) {
+	info, err := p.root.Lstat(name) // opening a FIFO would wait
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
+	}
+	file, err := p.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxEntrySize+1))
+	if err == nil && len(data) > maxEntrySize {
+		err = fmt.Errorf("file is larger than %d bytes", maxEntrySize)
+	}
+	return data, err
+}
+
+// serialOf returns the serial number in the name of one of our entries.
+func serialOf(n bootentry.Name) (serial int, ours bool) {
+	rest, ok := strings.CutPrefix(n.Base, sortKey+"-")
+	digits, _, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return 0, false
+	}
+	serial, err := strconv.Atoi(digits)
+	return serial, err == nil && serial >= 0
+}
+
+// nextName returns the name of an entry that comes before all there are.
+func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
+	highest := 0
+	for _, f := range files {
+		if serial, ours := serialOf(f.Name); ours {
+			highest = max(highest, serial)
+		}
+	}
+	return bootentry.Name{
+		Base:      fmt.Sprintf("%s-%06d-%s", sortKey, highest+1, id.Short()),
+		Counted:   tries > 0,
+		TriesLeft: tries,
+	}
+}
+
+// triesFor returns how many tries a deployment gets that is not known to be
+// good: none, which means any number, where there is no other to fall back to.
+func triesFor(files []EntryFile, id deployment.ID) uint {
+	for _, f := range files {
+		if f.Good() && f.Target.ID != id {
+			return triesOfNew
+		}
+	}
+	return 0
+}

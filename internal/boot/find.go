@@ -1,0 +1,259 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// Partition types of the Discoverable Partitions Specification.
+const (
+	typeESP      = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+	typeXBOOTLDR = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+)
+
+// ErrNoPartition says that a machine's boot partition was not found.
+var ErrNoPartition = errors.New("cannot find the boot partition")
+
+// Find opens the running machine's boot partition: the extended boot loader
+// partition if there is one next to the EFI system partition, else that. It is
+// the EFI system partition from which the loader came, or the one on the disk
+// of sysroot, where the physical root is mounted. The partition is mounted where
+// no other process sees it; where that is not possible, a FAT file system that
+// is mounted at /boot, /efi or /boot/efi will do.
+//
+// The error is ErrNoPartition if there is none, or fs.ErrPermission.
+func Find(sysroot string) (*Partition, error) {
+	return machine{root: "/", mount: mountPrivately}.find(sysroot, typeXBOOTLDR, typeESP)
+}
+
+// FindESP opens the running machine's EFI system partition as Find does, also
+// if there is an extended boot loader partition: it is where the loader is.
+func FindESP(sysroot string) (*Partition, error) {
+	return machine{root: "/", mount: mountPrivately}.find(sysroot, typeESP)
+}
+
+// A machine is a running system, seen from its root directory.
+type machine struct {
+	root  string
+	mount func(device, fstype string) (*os.File, error)
+}
+
+// find opens a partition of the first of the wanted types that there is.
+func (m machine) find(sysroot string, wanted ...string) (*Partition, error) {
+	parts, err := m.candidates(sysroot)
+	for _, kind := range wanted {
+		i := slices.IndexFunc(parts, func(b blockDevice) bool { return b.kind == kind })
+		if i < 0 {
+			continue
+		}
+		p, errMount := m.open(parts[i])
+		if errMount == nil {
+			return p, nil
+		}
+		err = errors.Join(err, errMount)
+		break // the partition of the other type is not the right one
+	}
+	if p := m.mounted(); p != nil {
+		return p, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoPartition, err)
+	}
+	return nil, fmt.Errorf("%w: no EFI system partition on the disk of %s, and no FAT file system at /boot or /efi", ErrNoPartition, sysroot)
+}
+
+func (m machine) open(b blockDevice) (*Partition, error) {
+	device := "/dev/" + b.name
+	fstype := b.fstype
+	if fstype == "" {
+		fstype = "vfat"
+	}
+	mount, err := m.mount(device, fstype)
+	if err != nil {
+		return nil, fmt.Errorf("cannot mount %s: %w", device, err)
+	}
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
+	if err != nil {
+		return nil, errors.Join(err, mount.Close())
+	}
+	return newPartition(device, root, mount), nil
+}
+
+func mountPrivately(device, fstype string) (*os.File, error) {
+	options := []sys.MountOption{sys.MountString("source", device)}
+	if fstype == "vfat" {
+		// Random seeds and keys are there too: not for everybody to read.
+		options = append(options, sys.MountString("umask", "0077"))
+	}
+	return sys.Detached(fstype, sys.NoSuid|sys.NoDev|sys.NoExec, options...)
+}
+
+// mounted returns a FAT file system that is mounted where boot partitions are,
+// nil if there is none.
+func (m machine) mounted() *Partition {
+	mounts, err := m.mounts()
+	if err != nil {
+		return nil
+	}
+	for _, where := range []string{"/boot", "/efi", "/boot/efi"} {
+		if mounts[where].fstype != "vfat" {
+			continue
+		}
+		if p, err := OpenDir(filepath.Join(m.root, where)); err == nil {
+			p.name = where
+			return p
+		}
+	}
+	return nil
+}
+
+// A blockDevice is a block device by its name below /dev and in sysfs.
+type blockDevice struct {
+	name   string
+	kind   string // partition type UUID, "" if it is not known
+	fstype string // "" if it is not known
+}
+
+// candidates returns the partitions that may be the boot partition, those on
+// the loader's disk first. The error says why there may be more.
+func (m machine) candidates(sysroot string) ([]blockDevice, error) {
+	loader := m.loaderPartition()
+	if loader != "" {
+		parts, err := m.partitions(m.diskOf(loader))
+		for i := range parts {
+			// Firmware does not ask for the partition's type, nor may udev.
+			if parts[i].name == loader {
+				parts[i].kind = typeESP
+				parts[0], parts[i] = parts[i], parts[0]
+			}
+		}
+		return parts, err
+	}
+	device, err := m.deviceAt(sysroot)
+	if err != nil {
+		return nil, err
+	}
+	var parts []blockDevice
+	for _, name := range m.beneath(device, 0) {
+		more, err := m.partitions(m.diskOf(name))
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, more...)
+	}
+	return parts, nil
+}
+
+// loaderPartition returns the name of the block device from which the loader
+// says it came, "" if it does not say.
+func (m machine) loaderPartition() string {
+	uuid, err := LoaderVariable(os.DirFS(m.root), "LoaderDevicePartUUID")
+	if err != nil || strings.ContainsRune(uuid, '/') {
+		return ""
+	}
+	device, err := filepath.EvalSymlinks(m.path("dev/disk/by-partuuid", strings.ToLower(uuid)))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(device)
+}
+
+// deviceAt returns the name of the block device that is mounted at a directory.
+func (m machine) deviceAt(where string) (string, error) {
+	mounts, err := m.mounts()
+	if err != nil {
+		return "", err
+	}
+	mount, ok := mounts[path.Clean(where)]
+	if !ok {
+		return "", fmt.Errorf("nothing is mounted at %s", where)
+	}
+	if device, err := filepath.EvalSymlinks(m.path("sys/dev/block", mount.number)); err == nil {
+		return filepath.Base(device), nil
+	}
+	// btrfs has no block device's number, but names one.
+	device, err := filepath.EvalSymlinks(m.path(mount.source))
+	if err != nil || !m.exists("sys/class/block", filepath.Base(device)) {
+		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.source, where)
+	}
+	return filepath.Base(device), nil
+}
+
+// beneath returns the partitions or disks that a block device is made of:
+// itself, or what is below a device of the device mapper.
+func (m machine) beneath(name string, depth int) []string {
+	const deepest = 8
+	slaves, err := os.ReadDir(m.path("sys/class/block", name, "slaves"))
+	if err != nil || len(slaves) == 0 || depth == deepest {
+		return []string{name}
+	}
+	var all []string
+	for _, s := range slaves {
+		all = append(all, m.beneath(s.Name(), depth+1)...)
+	}
+	return all
+}
+
+// diskOf returns the disk that a partition is on, or the name itself.
+func (m machine) diskOf(name string) string {
+	device, err := filepath.EvalSymlinks(m.path("sys/class/block", name))
+	if err != nil || !m.exists("sys/class/block", name, "partition") {
+		return name
+	}
+	return filepath.Base(filepath.Dir(device))
+}
+
+// partitions returns the partitions of a disk with what udev knows of them.
+func (m machine) partitions(disk string) ([]blockDevice, error) {
+	list, err := os.ReadDir(m.path("sys/class/block", disk) + "/")
+	if err != nil {
+		return nil, err
+	}
+	var parts []blockDevice
+	for _, d := range list {
+		if !m.exists("sys/class/block", disk, d.Name(), "partition") {
+			continue
+		}
+		number, err := os.ReadFile(m.path("sys/class/block", disk, d.Name(), "dev"))
+		if err != nil {
+			return nil, err
+		}
+		db, err := os.ReadFile(m.path("run/udev/data", "b"+strings.TrimSpace(string(number))))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		parts = append(parts, blockDevice{
+			name:   d.Name(),
+			kind:   strings.ToLower(udevProperty(db, "ID_PART_ENTRY_TYPE")),
+			fstype: udevProperty(db, "ID_FS_TYPE"),
+		})
+	}
+	return parts, nil
+}
+
+// udevProperty returns a property from a file of udev's database.
+func udevProperty(db []byte, key string) string {
+	for line := range strings.Lines(string(db)) {
+		if value, ok := strings.CutPrefix(line, "E:"+key+"="); ok {
+			return strings.TrimSuffix(value, "\n")
+		}
+	}
+	return ""
+}
+
+func (m machine) path(parts ...string) string {
+	return filepath.Join(append([]string{m.root}, parts...)...)
+}
+
+func (m machine) exists(parts ...string) bool {
+	_, err := os.Stat(m.path(parts...))
+	return err == nil
+}

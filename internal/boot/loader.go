@@ -1,0 +1,88 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// LoaderDir is where an image has systemd-boot, below its root.
+const LoaderDir = "usr/lib/systemd/boot/efi"
+
+// loaderNames are the names that UEFI has for architectures, by Go's.
+var loaderNames = map[string]struct{ image, fallback string }{
+	"amd64": {"systemd-bootx64.efi", "BOOTX64.EFI"},
+	"arm64": {"systemd-bootaa64.efi", "BOOTAA64.EFI"},
+}
+
+// maxLoaderSize bounds what is read of a boot loader.
+const maxLoaderSize = 32 << 20
+
+// loaderConf is loader.conf(5) where there is none.
+const loaderConf = "timeout 3\n"
+
+// InstallLoader puts the image's systemd-boot on the EFI system partition, both
+// under its own name and under the one that firmware looks for where nobody
+// told it about a loader, and a loader.conf if there is none. open opens a file
+// of the image by its path below the root. A loader that is there is replaced.
+func (p *Partition) InstallLoader(open func(path string) (io.ReadCloser, error)) error {
+	if err := p.installLoader(open, runtime.GOARCH); err != nil {
+		return fmt.Errorf("cannot install boot loader on %s: %w", p, err)
+	}
+	return nil
+}
+
+func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goarch string) error {
+	names, ok := loaderNames[goarch]
+	if !ok {
+		return fmt.Errorf("systemd-boot is not known for %s", goarch)
+	}
+	loader, err := readLoader(open, names.image)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"EFI/systemd", "EFI/BOOT", entriesDir} {
+		if err := durable.MkdirAll(p.fs, dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"EFI/systemd/" + names.image, "EFI/BOOT/" + names.fallback} {
+		if err := durable.WriteFile(p.fs, name, loader); err != nil {
+			return err
+		}
+	}
+	if p.exists("loader/loader.conf") {
+		return nil
+	}
+	return durable.WriteFile(p.fs, "loader/loader.conf", []byte(loaderConf))
+}
+
+// readLoader reads the loader, or the one that its distributor signed for
+// Secure Boot if the image has that too.
+func readLoader(open func(string) (io.ReadCloser, error), name string) ([]byte, error) {
+	f, err := open(LoaderDir + "/" + name + ".signed")
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = open(LoaderDir + "/" + name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the image has no %s/%s (package systemd-boot)", LoaderDir, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxLoaderSize+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxLoaderSize:
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxLoaderSize)
+	case len(data) < 2 || data[0] != 'M' || data[1] != 'Z':
+		return nil, fmt.Errorf("%s is not an EFI program", name)
+	}
+	return data, nil
+}

@@ -1,0 +1,128 @@
+package boot
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// Rollback makes a deployment that has a boot entry the next to boot, by one
+// rename, and returns the entry's new file name. An entry that was on trial and
+// is not known to be good gets new tries, if there is a good one to fall back
+// to. Staged entries stay as they are: see Unstage. The error is ErrNoEntry if
+// the deployment has no entry.
+func (p *Partition) Rollback(id deployment.ID) (string, error) {
+	name, err := p.rollback(id)
+	if err != nil {
+		return "", fmt.Errorf("cannot make deployment %s the next to boot: %w", id.Short(), err)
+	}
+	return name, nil
+}
+
+func (p *Partition) rollback(id deployment.ID) (string, error) {
+	files, err := p.prepareEntries()
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(files, func(f EntryFile) bool { return f.Target.ID == id && !f.Staged })
+	if i < 0 {
+		return "", ErrNoEntry
+	}
+	f := files[i]
+	switch {
+	case f.Err != nil: // so have all others of the deployment, being last
+		return "", f.Err
+	case i == 0 && !f.Name.Exhausted():
+		return f.File, nil
+	}
+	var tries uint
+	if f.Name.Counted {
+		tries = triesFor(files, id)
+	}
+	name := nextName(files, id, tries).String()
+	if f.ours() {
+		return name, p.commit(f.File, name)
+	}
+	return name, p.commitCopy(f, name)
+}
+
+// commitCopy makes an entry of another program's the next in our form.
+func (p *Partition) commitCopy(f EntryFile, name string) error {
+	if err := p.writeStaged(name, ourForm(f.Entry)); err != nil {
+		return err
+	}
+	if err := p.commit(name+stagedSuffix, name); err != nil {
+		return err
+	}
+	return p.removeEntry(f.File)
+}
+
+// ours says whether the name alone gives the entry its place.
+func (f EntryFile) ours() bool {
+	_, ok := serialOf(f.Name)
+	return ok && f.Entry.SortKey == sortKey && f.Entry.Version == "" && f.Entry.MachineID == ""
+}
+
+// ourForm returns an entry without what would keep its name from giving it its
+// place.
+func ourForm(e bootentry.Entry) bootentry.Entry {
+	e.SortKey, e.Version, e.MachineID = sortKey, "", ""
+	return e
+}
+
+// adopt gives the entries for deployments that other programs made and that are
+// before all of ours, as those of bootc are by their sort-key, our form in
+// their order. At each moment the first entry boots what it booted before.
+func (p *Partition) adopt() error {
+	files, err := p.Entries()
+	if err != nil {
+		return err
+	}
+	foreign := leadingForeign(files)
+	for _, f := range slices.Backward(foreign) {
+		if err := p.copyForeign(f); err != nil {
+			return fmt.Errorf("take over boot entry %s: %w", f.File, err)
+		}
+	}
+	for _, f := range slices.Backward(foreign) {
+		if err := p.removeEntry(f.File); err != nil {
+			return fmt.Errorf("take over boot entry %s: %w", f.File, err)
+		}
+	}
+	return nil
+}
+
+// leadingForeign returns the entries of other programs for deployments that are
+// before the first of ours.
+func leadingForeign(files []EntryFile) []EntryFile {
+	var foreign []EntryFile
+	for _, f := range files {
+		if !f.Bootable() || f.ours() {
+			break
+		}
+		if f.IsDeployment() && !f.Name.Exhausted() {
+			foreign = append(foreign, f)
+		}
+	}
+	return foreign
+}
+
+func (p *Partition) copyForeign(f EntryFile) error {
+	files, err := p.Entries()
+	if err != nil {
+		return err
+	}
+	e := ourForm(f.Entry)
+	for _, other := range files {
+		if other.ours() && !other.Staged && bytes.Equal(other.raw, e.Encode()) {
+			return nil // a crash interrupted this
+		}
+	}
+	name := f.Name
+	name.Base = nextName(files, f.Target.ID, 0).Base
+	return durable.WriteFile(p.fs, entriesDir+"/"+name.String(), e.Encode())
+}

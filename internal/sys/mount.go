@@ -245,13 +245,3 @@ func UnshareMounts() error {
 	}
 	return nil
 }
-
-// IsReadOnly says whether nothing can be written through the mount that f is
-// in, because the mount or its file system is read-only. See fstatfs(2).
-func IsReadOnly(f *os.File) (bool, error) {
-	var st unix.Statfs_t
-	if err := withFD(f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
-		return false, fmt.Errorf("fstatfs %s: %w", f.Name(), err)
-	}
-	return st.Flags&unix.ST_RDONLY != 0, nil
-}

@@ -1,0 +1,277 @@
+package prepareroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// Apply makes the mounts of a plan. All are made out of sight, and the last step
+// brings them to light together: if Apply returns an error, everything is as it
+// was before, but for directories of overlays that it may have created. warn is
+// called for what is wrong and yet does not keep the machine from starting.
+func Apply(p mountplan.Plan, sysroot string, k Kernel, warn func(string)) error {
+	err := apply(p, sysroot, k, warn)
+	if errors.Is(err, errStacked) && k.EROFSFiles {
+		// Some kernels count an image in a file as one more level of stacking.
+		k.EROFSFiles = false
+		err = apply(p, sysroot, k, warn)
+	}
+	return err
+}
+
+func apply(p mountplan.Plan, sysroot string, k Kernel, warn func(string)) error {
+	b := &builder{kernel: k, warn: warn, sysroot: sysroot, mounts: make(map[string]*os.File)}
+	defer b.close()
+	if err := b.openSysroot(p); err != nil {
+		return err
+	}
+	for _, m := range p {
+		if err := b.step(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A builder holds the mounts that have been made so far.
+type builder struct {
+	kernel  Kernel
+	warn    func(string)
+	sysroot string              // the name of the physical root in the plan
+	mounts  map[string]*os.File // by name in the plan
+	files   []*os.File          // to close, besides
+	held    *os.File            // where mounts are held, if they cannot be detached
+	made    bool                // whether buildDir was made
+}
+
+// close lets go of all mounts that have not been moved away.
+func (b *builder) close() {
+	for _, f := range b.mounts {
+		f.Close()
+	}
+	for _, f := range b.files {
+		f.Close()
+	}
+	if b.held != nil {
+		b.held.Close()
+		if err := sys.Unmount(buildDir); err != nil {
+			b.warn(err.Error())
+		}
+	}
+	if b.made {
+		os.Remove(buildDir)
+	}
+}
+
+// openSysroot makes a mount of the physical root for the plan's use, writable if
+// the plan writes there: the one at sysroot may be read-only.
+func (b *builder) openSysroot(p mountplan.Plan) error {
+	dir, err := os.Open(b.sysroot)
+	if err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
+	b.files = append(b.files, dir)
+	mount, err := sys.CloneTree(dir, "")
+	if err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
+	if err := b.add(b.sysroot, mount); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(p, b.writesSysroot) {
+		return nil
+	}
+	if err := makeWritable(mount); err != nil {
+		return fmt.Errorf("cannot make the physical root writable, which /etc and /var need: %w", err)
+	}
+	return nil
+}
+
+// writesSysroot says whether a mount lets the new root write to the physical
+// root.
+func (b *builder) writesSysroot(m mountplan.Mount) bool {
+	options := parseOptions(m.Options)
+	upper, _ := options.value("upperdir")
+	return strings.HasPrefix(upper, b.sysroot+"/") ||
+		options.has(optBind) && !options.has(optReadOnly) && strings.HasPrefix(m.What, b.sysroot+"/")
+}
+
+// makeWritable undoes what "ro" on the kernel command line, which is there for
+// checking the file system first, has done.
+func makeWritable(mount *os.File) error {
+	if err := sys.SetMountAttr(mount, 0, sys.ReadOnly); err != nil {
+		return err
+	}
+	st, err := sys.Statfs(mount)
+	if err != nil || !st.ReadOnly {
+		return err
+	}
+	return sys.Reconfigure(mount, sys.MountFlag("rw"))
+}
+
+// step makes one mount and puts it where the plan says.
+func (b *builder) step(m mountplan.Mount) error {
+	options := parseOptions(m.Options)
+	if options.has(optMove) {
+		return b.move(m)
+	}
+	mount, err := b.make(m, options)
+	if err != nil {
+		return fmt.Errorf("cannot mount %s: %w", m.Where, err)
+	}
+	parent, name, ok := b.parent(m.Where)
+	if !ok {
+		return b.add(m.Where, mount)
+	}
+	b.mounts[m.Where] = mount
+	err = sys.Attach(mount, parent, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the image has no directory /%s: %w", name, err)
+	}
+	return err
+}
+
+func (b *builder) make(m mountplan.Mount, options options) (*os.File, error) {
+	switch {
+	case options.has(optBind):
+		return b.bind(m, options)
+	case m.Type == "erofs":
+		return b.image(m, options)
+	case m.Type == "overlay":
+		return b.overlay(m, options)
+	}
+	mount, err := sys.Detached(m.Type, 0, options.mountOptions()...)
+	return mount, lacking(m.Type, err)
+}
+
+func (b *builder) bind(m mountplan.Mount, options options) (*os.File, error) {
+	dir, err := b.open(m.What)
+	if err != nil {
+		return nil, err
+	}
+	mount, err := sys.CloneTree(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	if options.has(optReadOnly) {
+		if err := sys.SetMountAttr(mount, sys.ReadOnly, 0); err != nil {
+			mount.Close()
+			return nil, err
+		}
+	}
+	return mount, nil
+}
+
+// move brings the new root to light. At the physical root's place it takes over
+// from it: it is attached beneath, and the physical root unmounted, so that
+// systemd never sees sysroot.mount go. Elsewhere, and where the kernel refuses,
+// it covers what is there.
+func (b *builder) move(m mountplan.Mount) error {
+	root := b.mounts[m.What]
+	if m.Where == b.sysroot {
+		old, err := os.Open(b.sysroot)
+		if err != nil {
+			return err
+		}
+		defer old.Close()
+		if sys.AttachBeneath(root, old, "") == nil {
+			return sys.Unmount(b.sysroot)
+		}
+	}
+	where, err := os.Open(m.Where)
+	if err != nil {
+		return fmt.Errorf("cannot attach the new root: %w", err)
+	}
+	defer where.Close()
+	return sys.Attach(root, where, "")
+}
+
+// add enters a mount that has no place yet. A kernel that cannot use it so is
+// given a place where nobody looks.
+func (b *builder) add(name string, mount *os.File) error {
+	b.mounts[name] = mount
+	if b.kernel.DetachedLayers {
+		return nil
+	}
+	return b.hold(name, mount)
+}
+
+func (b *builder) hold(name string, mount *os.File) error {
+	if b.held == nil {
+		if err := b.makeHeld(); err != nil {
+			return fmt.Errorf("cannot use %s: %w", buildDir, err)
+		}
+	}
+	// The physical root may itself have a name below buildDir.
+	dir := strings.ReplaceAll(strings.Trim(name, "/"), "/", "-")
+	root, err := os.OpenRoot(procPath(b.held))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return sys.Attach(mount, b.held, dir)
+}
+
+// makeHeld mounts a private tmpfs at buildDir: what is below a shared mount
+// cannot be moved away.
+func (b *builder) makeHeld() error {
+	err := os.MkdirAll(buildDir, 0o700)
+	if err != nil {
+		return err
+	}
+	b.made = true
+	dir, err := os.Open(buildDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	held, err := sys.Detached("tmpfs", sys.NoSuid|sys.NoDev|sys.NoExec, sys.MountString("mode", "0700"))
+	if err != nil {
+		return err
+	}
+	if err := sys.Attach(held, dir, ""); err != nil {
+		held.Close()
+		return err
+	}
+	b.held = held
+	return sys.MakePrivate(held, false)
+}
+
+// parent returns the mount of the plan below which a name is, and the rest of
+// the name.
+func (b *builder) parent(name string) (mount *os.File, rest string, ok bool) {
+	for dir := path.Dir(name); len(dir) > 1; dir = path.Dir(dir) {
+		if f, ok := b.mounts[dir]; ok {
+			return f, strings.TrimPrefix(name, dir+"/"), true
+		}
+	}
+	return nil, "", false
+}
+
+// open opens a directory by its name in the plan, until the builder is closed.
+func (b *builder) open(name string) (*os.File, error) {
+	mount, rest, ok := b.parent(name)
+	if f, whole := b.mounts[name]; whole {
+		mount, rest, ok = f, ".", true
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s is no mount of the plan", name)
+	}
+	f, err := openBelow(mount, rest)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", name, err)
+	}
+	b.files = append(b.files, f)
+	return f, nil
+}

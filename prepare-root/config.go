@@ -1,0 +1,141 @@
+package prepareroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Configuration files in the initramfs, relative to its root. What the first
+// sets counts, then the second, which is bootc's.
+const (
+	ConfigFile      = "usr/lib/sysupdate-image/prepare-root.toml"
+	BootcConfigFile = "usr/lib/composefs/setup-root-conf.toml"
+)
+
+// A Mode says how a writable directory of the root is made.
+type Mode string
+
+// Modes of /etc and /var. The empty Mode is one that no configuration sets.
+const (
+	None      Mode = "none"      // as the image has it, read-only
+	Bind      Mode = "bind"      // a directory of the physical root, which holds all files
+	Overlay   Mode = "overlay"   // what differs from the image is kept in the physical root
+	Transient Mode = "transient" // what differs from the image is kept in memory
+)
+
+// Config is what configuration files say about the root. They are TOML:
+//
+//	[root]
+//	transient = false    # true: what differs from the image is kept in memory
+//	[etc]
+//	mount = "overlay"    # none (or root), bind, overlay, transient (or volatile)
+//	transient = false    # true: as mount = "transient", if mount is not set
+//	[var]
+//	mount = "overlay"    # the same
+//
+// Each value comes from the first file that has it. What no file sets has its
+// zero value here; Plan knows the defaults.
+type Config struct {
+	RootTransient bool
+	Etc, Var      Mode
+}
+
+// LoadConfig reads those of the files that are there. Keys it does not know are
+// no error, since a newer program may: there is a warning for each.
+func LoadConfig(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {
+	var all []configFile
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Config{}, nil, fmt.Errorf("cannot read configuration: %w", err)
+		}
+		f, unknown, err := parseConfig(string(data))
+		if err != nil {
+			return Config{}, nil, fmt.Errorf("cannot read configuration %s: %w", name, err)
+		}
+		for _, key := range unknown {
+			warnings = append(warnings, fmt.Sprintf("%s: unknown key %s", name, key))
+		}
+		all = append(all, f)
+	}
+	return merge(all), warnings, nil
+}
+
+// A configFile is what one file sets; nil and "" are not set.
+type configFile struct {
+	root      *bool
+	etc, data Mode // data: /var
+}
+
+func parseConfig(text string) (c configFile, unknown []string, err error) {
+	type directory struct {
+		Mount     *string `toml:"mount"`
+		Transient *bool   `toml:"transient"`
+	}
+	var file struct {
+		Root struct {
+			Transient *bool `toml:"transient"`
+		} `toml:"root"`
+		Etc directory `toml:"etc"`
+		Var directory `toml:"var"`
+	}
+	meta, err := toml.Decode(text, &file)
+	if err != nil {
+		return configFile{}, nil, err
+	}
+	for _, key := range meta.Undecoded() {
+		unknown = append(unknown, key.String())
+	}
+	mode := func(name string, d directory) Mode {
+		switch {
+		case d.Mount != nil:
+			m, parseErr := parseMode(*d.Mount)
+			if parseErr != nil {
+				err = errors.Join(err, fmt.Errorf("[%s] mount: %w", name, parseErr))
+			}
+			return m
+		case d.Transient != nil && *d.Transient:
+			return Transient
+		}
+		return ""
+	}
+	c = configFile{root: file.Root.Transient, etc: mode("etc", file.Etc), data: mode("var", file.Var)}
+	return c, unknown, err
+}
+
+func parseMode(s string) (Mode, error) {
+	switch s {
+	case "none", "root":
+		return None, nil
+	case "bind":
+		return Bind, nil
+	case "overlay":
+		return Overlay, nil
+	case "transient", "volatile":
+		return Transient, nil
+	}
+	return "", fmt.Errorf("%q is not one of none, bind, overlay and transient", s)
+}
+
+func merge(all []configFile) Config {
+	var c Config
+	rootSet := false
+	for _, f := range all {
+		if f.root != nil && !rootSet {
+			c.RootTransient, rootSet = *f.root, true
+		}
+		if c.Etc == "" {
+			c.Etc = f.etc
+		}
+		if c.Var == "" {
+			c.Var = f.data
+		}
+	}
+	return c
+}

@@ -1,0 +1,121 @@
+package prepareroot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// image mounts the EROFS image of a deployment, once it is known to be whole.
+func (b *builder) image(m mountplan.Mount, options options) (*os.File, error) {
+	f, err := b.openImage(m.What)
+	if err != nil {
+		return nil, err
+	}
+	b.files = append(b.files, f)
+	if options.has(optVerityRequired) {
+		err = checkImage(f, path.Base(m.What))
+	} else {
+		err = b.hashImage(f, path.Base(m.What))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.mountImage(f)
+}
+
+// openImage opens an image by its link in the repository.
+func (b *builder) openImage(name string) (*os.File, error) {
+	dir, id := path.Split(name)
+	repository, err := b.open(path.Dir(path.Clean(dir)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no repository on the physical root: was the right file system mounted at %s? %w", b.sysroot, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := openBelow(repository, "images/"+id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the repository has no image %s: the deployment was removed, or never was on this machine: %w", id, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open image %s: %w", id, err)
+	}
+	return f, nil
+}
+
+// checkImage sees to it that the kernel protects the image with the digest that
+// the kernel command line asks for, and that all of it can be read. EROFS would
+// find a damaged page only when somebody looks up a name in it.
+func checkImage(f *os.File, id string) error {
+	got, err := fsverity.Measure(f)
+	switch {
+	case errors.Is(err, fsverity.ErrNotEnabled):
+		return fmt.Errorf("image %s is not protected by fs-verity, so it is not to be trusted: %w", id, err)
+	case errors.Is(err, fsverity.ErrNotSupported):
+		return fmt.Errorf("image %s cannot be verified: the physical root or the kernel has no fs-verity (composefs=?%s would do without): %w", id, id, err)
+	case err != nil:
+		return fmt.Errorf("image %s cannot be verified: %w", id, err)
+	case got.String() != id:
+		return fmt.Errorf("image %s is another one: its fs-verity digest is %s", id, got)
+	}
+	return readImage(io.Discard, f, id)
+}
+
+// hashImage computes the digest that the kernel is not asked for. Whoever made
+// fs-verity optional wants the machine to start all the same.
+func (b *builder) hashImage(f *os.File, id string) error {
+	want, err := digest.Parse(id)
+	if err != nil {
+		return err
+	}
+	h := fsverity.New(want.Algorithm())
+	if err := readImage(h, f, id); err != nil {
+		return err
+	}
+	if got := h.Sum(); got != want {
+		b.warn(fmt.Sprintf("image %s is damaged or another one: its fs-verity digest is %s; it is used since verification is optional", id, got))
+	}
+	return nil
+}
+
+// readImage reads all of an image. With fs-verity that verifies it.
+func readImage(w io.Writer, f *os.File, id string) error {
+	buf := make([]byte, 1<<20)
+	// Hidden behind other types, neither end can pass the buffer by.
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, buf)
+	if errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("image %s is damaged, its content is not what it was when it was installed: %w", id, err)
+	}
+	if err != nil {
+		return fmt.Errorf("image %s cannot be read: %w", id, err)
+	}
+	return nil
+}
+
+// mountImage mounts the image from its file, or where the kernel cannot do that,
+// from a loop device.
+func (b *builder) mountImage(f *os.File) (*os.File, error) {
+	if b.kernel.EROFSFiles {
+		mount, err := sys.Detached("erofs", sys.ReadOnly, sys.MountFlag("ro"), sys.MountString("source", procPath(f)))
+		if !errors.Is(err, sys.ErrNotBlockDevice) {
+			return mount, lacking("erofs", err)
+		}
+	}
+	device, err := sys.LoopDevice(f)
+	if err != nil {
+		return nil, fmt.Errorf("the kernel cannot mount an image from a file, nor make it a loop device: the module loop has to be in the initramfs (%w)", err)
+	}
+	defer device.Close()
+	mount, err := sys.Detached("erofs", sys.ReadOnly, sys.MountFlag("ro"), sys.MountString("source", device.Name()))
+	return mount, lacking("erofs", err)
+}

@@ -1,0 +1,79 @@
+package prepareroot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// Kernel says what the running kernel can do that others cannot. It is found
+// out by trying: distributions backport features, and leave them out.
+type Kernel struct {
+	// DetachedLayers: a mount that is attached nowhere can be a layer of an
+	// overlay and have mounts below it. Linux 6.15.
+	DetachedLayers bool
+
+	// LayerFDs: layers of an overlay are given as open files. Linux 6.13.
+	LayerFDs bool
+
+	// EROFSFiles: EROFS reads an image from a file, without a loop device. Linux
+	// 6.12. That it does not becomes known when it is tried.
+	EROFSFiles bool
+}
+
+// ProbeKernel finds out what the kernel can do. Nothing it mounts is seen. The
+// error says what the kernel lacks.
+func ProbeKernel() (Kernel, error) {
+	k := Kernel{EROFSFiles: true}
+	a, err := sys.Detached("tmpfs", 0)
+	if err != nil {
+		return Kernel{}, lacking("tmpfs", err)
+	}
+	defer a.Close()
+	b, err := sys.Detached("tmpfs", 0)
+	if err != nil {
+		return Kernel{}, lacking("tmpfs", err)
+	}
+	defer b.Close()
+	dir, err := openBelow(a, ".")
+	if err != nil {
+		return Kernel{}, err
+	}
+	defer dir.Close()
+	k.LayerFDs, err = sys.HasMountOption("overlay", sys.MountFD("lowerdir+", dir))
+	if err != nil {
+		return Kernel{}, lacking("overlay", err)
+	}
+	overlay, err := sys.Detached("overlay", sys.ReadOnly, sys.MountString("lowerdir", procPath(a)+":"+procPath(b)))
+	if err == nil {
+		overlay.Close()
+		k.DetachedLayers = true
+	} else if !errors.Is(err, sys.ErrInvalid) {
+		return Kernel{}, err
+	}
+	return k, nil
+}
+
+// lacking says what to do when the kernel does not know a file system.
+func lacking(fstype string, err error) error {
+	if errors.Is(err, sys.ErrNoSuchFileSystem) {
+		return fmt.Errorf("the kernel has no %s file system: its module has to be in the initramfs (%w)", fstype, err)
+	}
+	return err
+}
+
+// procPath returns a name of an open file that mount options take.
+func procPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
+
+// openBelow opens a directory in a mount or in another directory. Links that
+// lead out of it are refused.
+func openBelow(dir *os.File, name string) (*os.File, error) {
+	root, err := os.OpenRoot(procPath(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Open(name)
+}

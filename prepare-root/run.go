@@ -1,0 +1,231 @@
+// Package prepareroot turns the physical root, which the initramfs has mounted,
+// into the root of the image that the kernel command line names, with its /etc
+// and /var. It hides what kernels of different ages can mount, and how.
+package prepareroot
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+const usage = `prepare-root [OPTIONS]
+
+Mounts the root of the image that the kernel command line names, over the
+physical root. Runs in the initramfs, as sysupdate-image-prepare-root.service.
+
+Options:
+  --sysroot=DIR      where the physical root is mounted (default /sysroot)
+  --target=DIR       where to mount the new root (default: over the physical root)
+  --config=FILE      read this configuration alone, not /` + ConfigFile + `
+                     and /` + BootcConfigFile + `
+  --cmdline=TEXT     take this for the kernel command line
+  --dry-run          print the mounts, as fstab(5), and make none
+  --on-failure=WHAT  fail (default: tell what went wrong, exit 1) or auto (then
+                     also do what sysupdate-image.on-failure= on the kernel
+                     command line says: reboot, poweroff or emergency; without
+                     it, restart while the boot loader counts this boot as a try)
+  --help             print this text
+`
+
+// settings are the command line's.
+type settings struct {
+	sysroot, target, config, cmdline string
+	dryRun                           bool
+	onFailure                        string
+}
+
+// Run is the program: it takes its arguments, without the program's name.
+func Run(args []string, stdout, stderr io.Writer) error {
+	s, err := parseArgs(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = io.WriteString(stdout, usage)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	cmdline, err := s.kernelCmdline()
+	if err != nil {
+		return err
+	}
+	err = s.prepare(cmdline, stdout, stderr)
+	if root := os.DirFS("/"); err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
+		giveUp(err, cmdline, root, stderr)
+	}
+	return err
+}
+
+// inInitramfs says whether systemd considers fsys to be an initramfs.
+func inInitramfs(fsys fs.FS) bool {
+	_, err := fs.Stat(fsys, "etc/initrd-release")
+	return err == nil
+}
+
+func parseArgs(args []string) (settings, error) {
+	var s settings
+	f := flag.NewFlagSet("prepare-root", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // main prints the error, and Run the help
+	f.StringVar(&s.sysroot, "sysroot", deployment.SysrootDir, "")
+	f.StringVar(&s.target, "target", "", "")
+	f.StringVar(&s.config, "config", "", "")
+	f.StringVar(&s.cmdline, "cmdline", "", "")
+	f.StringVar(&s.onFailure, "on-failure", "fail", "")
+	f.BoolVar(&s.dryRun, "dry-run", false, "")
+	if err := f.Parse(args); err != nil {
+		return settings{}, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return settings{}, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case s.onFailure != "fail" && s.onFailure != "auto":
+		return settings{}, fmt.Errorf("--on-failure=%s: want fail or auto", s.onFailure)
+	case !path.IsAbs(s.sysroot) || s.target != "" && !path.IsAbs(s.target):
+		return settings{}, errors.New("--sysroot and --target want absolute paths")
+	}
+	s.sysroot, s.target = path.Clean(s.sysroot), path.Clean(s.target)
+	if s.target == "." {
+		s.target = s.sysroot
+	}
+	return s, nil
+}
+
+func (s settings) kernelCmdline() (kcmdline.Cmdline, error) {
+	if s.cmdline != "" {
+		return kcmdline.Parse(s.cmdline), nil
+	}
+	data, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the kernel command line: %w", err)
+	}
+	return kcmdline.Parse(string(data)), nil
+}
+
+// prepare decides what to do, and does it.
+func (s settings) prepare(cmdline kcmdline.Cmdline, stdout, stderr io.Writer) error {
+	warn := func(text string) { fmt.Fprintln(stderr, "prepare-root: warning:", text) }
+	in, err := s.input(cmdline, warn)
+	if err != nil {
+		return err
+	}
+	plan := Plan(in)
+	if s.dryRun {
+		_, err := io.WriteString(stdout, plan.String())
+		return err
+	}
+	if err := s.apply(plan, in.Target.ID, warn); err != nil {
+		return fmt.Errorf("cannot prepare the root of deployment %s: %w", in.Target.ID.Short(), err)
+	}
+	return nil
+}
+
+func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)) error {
+	if _, err := os.Stat(path.Join(s.sysroot, id.Dir())); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("it has no state directory on the physical root: it was removed, or never installed: %w", err)
+	} else if err != nil {
+		return err
+	}
+	kernel, err := ProbeKernel()
+	if err != nil {
+		return err
+	}
+	if err := rememberRootPartition(); err != nil {
+		warn(err.Error())
+	}
+	return Apply(plan, s.sysroot, kernel, warn)
+}
+
+// input reads what the plan depends on.
+func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, error) {
+	in := Input{Sysroot: s.sysroot, Where: s.target, Cmdline: cmdline}
+	targets, err := deployment.Candidates(cmdline)
+	if err != nil {
+		return Input{}, fmt.Errorf("cannot find what to boot: %w", err)
+	}
+	in.Target = firstPresent(targets, path.Join(s.sysroot, deployment.RepositoryDir, "images"))
+	if in.Config, err = s.loadConfig(warn); err != nil {
+		return Input{}, err
+	}
+	in.EtcIsCopy, err = isCopy(path.Join(s.sysroot, in.Target.ID.EtcDir()))
+	return in, err
+}
+
+func (s settings) loadConfig(warn func(string)) (Config, error) {
+	fsys, names := os.DirFS("/"), []string{ConfigFile, BootcConfigFile}
+	if s.config != "" {
+		if _, err := os.Stat(s.config); err != nil {
+			return Config{}, fmt.Errorf("cannot read configuration: %w", err)
+		}
+		fsys, names = os.DirFS(path.Dir(s.config)), []string{path.Base(s.config)}
+	}
+	config, warnings, err := LoadConfig(fsys, names...)
+	for _, w := range warnings {
+		warn(w)
+	}
+	return config, err
+}
+
+// firstPresent returns the first target whose image is there. A command line
+// names several if it was written before the image's format was known.
+func firstPresent(targets []deployment.Target, images string) deployment.Target {
+	for _, t := range targets {
+		if _, err := os.Stat(path.Join(images, string(t.ID))); err == nil {
+			return t
+		}
+	}
+	return targets[0]
+}
+
+// isCopy says whether a deployment's directory of /etc is itself an /etc, and
+// not the place of an upper directory.
+func isCopy(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot see what is kept of /etc: %w", err)
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case "upper", ".upper.new":
+			return false, nil
+		}
+	}
+	return len(entries) > 0, nil
+}
+
+// gptAutoRoot is the link that systemd's udev rules make to the root partition
+// they found by its type.
+const gptAutoRoot = "/dev/gpt-auto-root"
+
+// volatileRoot is where systemd-gpt-auto-generator looks for the root partition
+// when the root file system has no device of its own; see systemd issue 35017.
+const volatileRoot = "/run/systemd/volatile-root"
+
+// rememberRootPartition leaves a link to the root partition for systemd, which
+// finds the other partitions of the same disk by it.
+func rememberRootPartition() error {
+	major, minor, err := sys.BlockDevice(gptAutoRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		if err = os.MkdirAll(path.Dir(volatileRoot), 0o755); err == nil {
+			err = os.Symlink(fmt.Sprintf("/dev/block/%d:%d", major, minor), volatileRoot)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot tell systemd the root partition: %w", err)
+	}
+	return nil
+}

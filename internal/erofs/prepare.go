@@ -1,0 +1,244 @@
+package erofs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+)
+
+// An image is a tree on its way to becoming an image: its inodes in the order
+// in which they are written, with all that makes the image differ from the tree.
+type image struct {
+	version int
+	dialect Dialect
+	root    *composefs.Node // with the stubs
+	stubs   map[*composefs.Node]bool
+	links   map[*composefs.Node]*link // of files with several names
+
+	inodes   []inode
+	children []int32 // for each directory the inodes of its entries, in order
+	refs     []attrRef
+	attrs    attrTable
+	hasACL   bool
+
+	buildTime  composefs.Time
+	inodesEnd  uint64 // where the shared attributes begin
+	sharedSize uint64
+	blocks     uint64 // of the whole image
+	dataStart  uint64 // first data block
+
+	names []dirent // for use by one directory at a time
+}
+
+// An inode is one file of the image.
+type inode struct {
+	node     *composefs.Node
+	mode     uint32 // as written: a whiteout is a regular file
+	nlink    uint32
+	parent   int32
+	children int32  // of a directory: where in image.children
+	refs     uint32 // where in image.refs
+	refCount uint16
+	shared   uint16 // how many of them are kept in the shared table
+
+	compact   bool
+	layout    uint8
+	xattrSize uint32
+	size      uint64 // as written
+	pos       uint64 // in the image
+	block     uint64 // first data block, from dataStart
+	blocks    uint32 // data blocks
+	tail      uint32 // bytes behind the inode
+}
+
+// A link is what is known of a file with several names.
+type link struct {
+	names uint32
+	dir   *composefs.Node // where its inode is written
+	name  string
+	inode int32 // -1: not yet
+}
+
+// prepare checks the tree and lists its inodes.
+func prepare(root *composefs.Node, opts Options) (*image, error) {
+	c, err := checkTree(root)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make an image: %w", err)
+	}
+	img := &image{version: opts.Version, dialect: opts.Dialect, root: root, attrs: newAttrTable()}
+	switch {
+	case opts.Version == Auto && c.whiteout:
+		img.version = V1
+	case opts.Version == Auto:
+		img.version = V0
+	case opts.Version < V0 || opts.Version > V2:
+		return nil, fmt.Errorf("cannot make an image: no format version %d", opts.Version)
+	}
+	if img.version == V2 {
+		img.dialect = ComposefsRS
+	}
+	img.inodes = make([]inode, 0, c.inodes+256)
+	img.children = make([]int32, 0, c.names+256)
+	img.findLinks(c)
+	if img.version == V2 {
+		err = img.collectDepthFirst(root, 0)
+	} else {
+		img.addStubs()
+		err = img.collectBreadthFirst(root)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot make an image: %w", err)
+	}
+	return img, nil
+}
+
+// A census is what one walk through a tree finds out.
+type census struct {
+	count    map[*composefs.Node]uint32 // names of each node
+	names    int
+	inodes   int
+	whiteout bool
+	linked   bool // a file has several names
+	path     []byte
+}
+
+// checkTree returns an error if the tree has what no image can hold.
+func checkTree(root *composefs.Node) (*census, error) {
+	c := &census{count: make(map[*composefs.Node]uint32, countNames(root, 0)+1)}
+	if !root.IsDir() {
+		return nil, errors.New("the root is not a directory")
+	}
+	c.count[root], c.inodes = 1, 1
+	if err := root.Check(); err != nil {
+		return nil, fmt.Errorf("the root: %w", err)
+	}
+	return c, c.dir(root)
+}
+
+// maxDepth bounds the directories within each other: a path is no longer than
+// MaxPath, and each name takes two bytes of it.
+const maxDepth = composefs.MaxPath / 2
+
+// countNames is a guess that is nearly always right: a tree may be too deep.
+func countNames(dir *composefs.Node, depth int) int {
+	n := len(dir.Entries())
+	for _, e := range dir.Entries() {
+		if e.Node.IsDir() && depth < maxDepth {
+			n += countNames(e.Node, depth+1)
+		}
+	}
+	return n
+}
+
+func (c *census) dir(dir *composefs.Node) error {
+	length := len(c.path)
+	for _, e := range dir.Entries() {
+		c.path = append(append(c.path[:length], '/'), e.Name...)
+		if err := c.entry(e); err != nil {
+			return fmt.Errorf("%q: %w", c.path[:min(len(c.path), 512)], err)
+		}
+		if e.Node.IsDir() {
+			if err := c.dir(e.Node); err != nil {
+				return err
+			}
+		}
+	}
+	c.path = c.path[:length]
+	return nil
+}
+
+func (c *census) entry(e composefs.Entry) error {
+	if len(c.path) > composefs.MaxPath {
+		return fmt.Errorf("path of %d bytes: want at most %d", len(c.path), composefs.MaxPath)
+	}
+	if err := composefs.CheckName(e.Name); err != nil {
+		return err
+	}
+	c.names++
+	c.count[e.Node]++
+	if c.count[e.Node] > 1 {
+		c.linked = true
+		if e.Node.IsDir() {
+			return errors.New("the directory has a second name")
+		}
+		return nil
+	}
+	c.inodes++
+	c.whiteout = c.whiteout || e.Node.IsWhiteout()
+	if e.Node.Size > maxChunks<<maxChunkBits && e.Node.IsRegular() {
+		return fmt.Errorf("size %d: want at most 8 PiB", e.Node.Size)
+	}
+	return e.Node.Check()
+}
+
+// findLinks finds where the inodes of files with several names are written.
+func (img *image) findLinks(c *census) {
+	img.links = make(map[*composefs.Node]*link)
+	if !c.linked {
+		return
+	}
+	for n, names := range c.count {
+		if names > 1 {
+			img.links[n] = &link{names: names, inode: -1}
+		}
+	}
+	img.findHomes(img.root)
+}
+
+func (img *image) findHomes(dir *composefs.Node) {
+	for _, e := range dir.Entries() {
+		if e.Node.IsDir() {
+			img.findHomes(e.Node)
+			continue
+		}
+		l := img.links[e.Node]
+		if l == nil {
+			continue
+		}
+		home, name := e.Node.Home()
+		if l.dir == nil || img.dialect == Mkcomposefs && home == dir && name == e.Name {
+			l.dir, l.name = dir, e.Name
+		}
+	}
+}
+
+// addStubs gives the root a whiteout for each name of a directory in the
+// object store, which is the lowest layer: it does not show through.
+func (img *image) addStubs() {
+	root := img.root.Clone()
+	stubs := make([]composefs.Node, 256)
+	label, labelled := root.Xattr(selinuxLabel)
+	img.stubs = make(map[*composefs.Node]bool, len(stubs))
+	for i := range stubs {
+		name := fmt.Sprintf("%02x", i)
+		if own := root.Entry(name); own != nil {
+			if img.dialect == ComposefsRS && own.IsWhiteout() && looksLikeStub(own, root) {
+				img.stubs[own] = true
+			}
+			continue
+		}
+		s := &stubs[i]
+		s.Mode, s.Nlink = composefs.TypeChar|0o644, 1
+		s.UID, s.GID, s.Mtime = root.UID, root.GID, root.Mtime
+		if labelled {
+			s.SetXattr(selinuxLabel, label)
+		}
+		img.stubs[s] = true
+		root.Set(name, s)
+	}
+	img.root = root
+}
+
+// looksLikeStub says whether a whiteout is just as addStubs would make it.
+func looksLikeStub(n, root *composefs.Node) bool {
+	if n.Mode != composefs.TypeChar|0o644 || n.UID != root.UID || n.GID != root.GID || n.Mtime != root.Mtime {
+		return false
+	}
+	label, ok := root.Xattr(selinuxLabel)
+	if !ok {
+		return len(n.Xattrs()) == 0
+	}
+	own, _ := n.Xattr(selinuxLabel)
+	return len(n.Xattrs()) == 1 && own == label
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
 
 // sortKey puts our entries together, wherever a loader has others.
@@ -44,6 +45,11 @@ func (f EntryFile) Bootable() bool { return f.Err == nil && !f.Staged }
 // Good says whether a loader boots the deployment without counting: it was
 // blessed once, or was never on trial.
 func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.Name.Counted }
+
+// leftover says whether a crash left the file of an entry being written.
+func (f EntryFile) leftover() bool {
+	return strings.HasPrefix(f.File, sortKey+"-") && strings.HasSuffix(f.File, durable.TempSuffix)
+}
 
 // Entries returns all files in the directory of boot entries: first those that
 // a loader can boot, in its order, then the staged ones, then what makes no
@@ -117,7 +123,7 @@ func (p *Partition) readEntry(file string) EntryFile {
 func (p *Partition) checkKernel(e bootentry.Entry) error {
 	for _, path := range e.Kernel() {
 		if !p.isFile(relative(path)) {
-			return fmt.Errorf("it names %s, which is missing or empty", path)
+			return fmt.Errorf("it names /%s, which is missing or empty", relative(path))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -104,7 +105,7 @@ func (m machine) mounted() *Partition {
 		return nil
 	}
 	for _, where := range []string{"/boot", "/efi", "/boot/efi"} {
-		if mounts[where].fstype != "vfat" {
+		if mount, _ := mountplan.At(mounts, where); mount.Type != "vfat" {
 			continue
 		}
 		if p, err := OpenDir(filepath.Join(m.root, where)); err == nil {
@@ -113,6 +114,14 @@ func (m machine) mounted() *Partition {
 		}
 	}
 	return nil
+}
+
+func (m machine) mounts() ([]mountplan.Mounted, error) {
+	data, err := os.ReadFile(m.path("proc/self/mountinfo"))
+	if err != nil {
+		return nil, err
+	}
+	return mountplan.ParseMountinfo(string(data))
 }
 
 // A blockDevice is a block device by its name below /dev and in sysfs.
@@ -172,17 +181,17 @@ func (m machine) deviceAt(where string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mount, ok := mounts[path.Clean(where)]
+	mount, ok := mountplan.At(mounts, path.Clean(where))
 	if !ok {
 		return "", fmt.Errorf("nothing is mounted at %s", where)
 	}
-	if device, err := filepath.EvalSymlinks(m.path("sys/dev/block", mount.number)); err == nil {
+	if device, err := filepath.EvalSymlinks(m.path("sys/dev/block", mount.Device)); err == nil {
 		return filepath.Base(device), nil
 	}
 	// btrfs has no block device's number, but names one.
-	device, err := filepath.EvalSymlinks(m.path(mount.source))
+	device, err := filepath.EvalSymlinks(m.path(mount.What))
 	if err != nil || !m.exists("sys/class/block", filepath.Base(device)) {
-		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.source, where)
+		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.What, where)
 	}
 	return filepath.Base(device), nil
 }

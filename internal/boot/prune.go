@@ -57,7 +57,8 @@ func (p *Partition) remove(gone []deployment.ID) error {
 	}
 	var rest []EntryFile
 	for _, f := range files {
-		if !f.IsDeployment() || !slices.Contains(gone, f.Target.ID) {
+		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID)
+		if !superseded && !f.leftover() {
 			rest = append(rest, f)
 			continue
 		}

@@ -103,7 +103,8 @@ func (p *Partition) writeStaged(name string, e bootentry.Entry) error {
 func (p *Partition) removeStaged(files []EntryFile, keep string) error {
 	for _, f := range files {
 		_, ours := serialOf(f.Name)
-		if !f.Staged || !ours && !f.IsDeployment() || f.File == keep {
+		staged := f.Staged && (ours || f.IsDeployment())
+		if !staged && !f.leftover() || f.File == keep {
 			continue
 		}
 		if err := p.removeEntry(f.File); err != nil {

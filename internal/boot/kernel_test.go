@@ -1,0 +1,224 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+)
+
+func writeKernel(p *Partition, linux, initrd string, superseded ...deployment.ID) (string, bool, error) {
+	return p.WriteKernel(context.Background(), strings.NewReader(linux), strings.NewReader(initrd), superseded...)
+}
+
+func TestWriteKernelTrace(t *testing.T) {
+	dir := t.TempDir()
+	var trace *durabletest.Recorder
+	p := open(t, dir, func(fsys durable.FS) durable.FS { trace = durabletest.Trace(fsys); return trace })
+	digest, created, err := writeKernel(p, "kernel", "initrd")
+	if err != nil || !created {
+		t.Fatalf("WriteKernel = %q, %v, %v; want it created", digest, created, err)
+	}
+	const want = `mkdir sysupdate-image
+sync .
+mkdir sysupdate-image/.tmp-D
+sync sysupdate-image
+create sysupdate-image/.tmp-D/vmlinuz
+write sysupdate-image/.tmp-D/vmlinuz
+sync sysupdate-image/.tmp-D/vmlinuz
+create sysupdate-image/.tmp-D/initrd
+write sysupdate-image/.tmp-D/initrd
+sync sysupdate-image/.tmp-D/initrd
+sync sysupdate-image/.tmp-D
+sync sysupdate-image
+rename sysupdate-image/.tmp-D sysupdate-image/D
+sync sysupdate-image
+`
+	if got := strings.ReplaceAll(trace.String(), digest, "D"); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+	}
+	again, created, err := writeKernel(p, "kernel", "initrd")
+	if again != digest || created || err != nil {
+		t.Errorf("WriteKernel again = %q, %v, %v; want %q, not created", again, created, err, digest)
+	}
+}
+
+func TestWriteKernelDamaged(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir, nil)
+	digest, _, err := writeKernel(p, "kernel", "initrd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func(dir string) error{
+		"flipped":  func(dir string) error { return os.WriteFile(dir+"/vmlinuz", []byte("Kernel"), 0o644) },
+		"short":    func(dir string) error { return os.Truncate(dir+"/initrd", 3) },
+		"no file":  func(dir string) error { return os.Remove(dir + "/initrd") },
+		"no files": func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) },
+		"a file":   func(dir string) error { return errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)) },
+	} {
+		if err := damage(filepath.Join(dir, kernelsDir, digest)); err != nil {
+			t.Fatal(err)
+		}
+		if _, created, err := writeKernel(p, "kernel", "initrd"); !created || err != nil {
+			t.Errorf("%s: WriteKernel created %v, %v; want it written again", name, created, err)
+		}
+		if whole, err := p.verifyKernel(context.Background(), digest); !whole || err != nil {
+			t.Errorf("%s: whole = %v, %v after WriteKernel", name, whole, err)
+		}
+	}
+}
+
+func TestWriteKernelCrash(t *testing.T) {
+	for n := 0; ; n++ {
+		dir := t.TempDir()
+		_, _, err := writeKernel(open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }), "kernel", "initrd")
+		list, _ := os.ReadDir(filepath.Join(dir, kernelsDir))
+		for _, d := range list {
+			whole, _ := open(t, dir, nil).verifyKernel(context.Background(), d.Name())
+			if !isUnfinished(d) && !whole {
+				t.Errorf("after %d steps: %s is not whole", n, d.Name())
+			}
+		}
+		digest, _, errAgain := writeKernel(open(t, dir, nil), "kernel", "initrd")
+		want := []string{kernelsDir + "/" + digest + "/initrd", kernelsDir + "/" + digest + "/vmlinuz"}
+		if got := tree(t, dir); errAgain != nil || !slices.Equal(got, want) {
+			t.Errorf("after %d steps and again: files are %q, %v; want %q", n, got, errAgain, want)
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+// A fullFS has no room for more than a number of writes.
+type fullFS struct {
+	durable.FS
+	left *int
+}
+
+type fullFile struct {
+	durable.File
+	left *int
+}
+
+var errFull = errors.New("no space left on device")
+
+func (f fullFS) Create(name string, perm fs.FileMode) (durable.File, error) {
+	file, err := f.FS.Create(name, perm)
+	return fullFile{file, f.left}, err
+}
+
+func (f fullFile) Write(b []byte) (int, error) {
+	if *f.left--; *f.left < 0 {
+		return 0, errFull
+	}
+	return f.File.Write(b)
+}
+
+func TestWriteKernelFull(t *testing.T) {
+	for left := range 2 {
+		dir := t.TempDir()
+		p := open(t, dir, func(fsys durable.FS) durable.FS { return fullFS{fsys, &left} })
+		if _, _, err := writeKernel(p, "kernel", "initrd"); !errors.Is(err, errFull) {
+			t.Errorf("WriteKernel: %v; want the error of the write", err)
+		}
+		if got := tree(t, dir); len(got) != 0 {
+			t.Errorf("left behind: %q", got)
+		}
+		if list, _ := os.ReadDir(filepath.Join(dir, kernelsDir)); len(list) != 0 {
+			t.Errorf("left behind: %v", list)
+		}
+	}
+}
+
+func TestWriteKernelErrors(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir, nil)
+	if _, _, err := writeKernel(p, "", "initrd"); err == nil || !strings.Contains(err.Error(), "vmlinuz is empty") {
+		t.Errorf("WriteKernel of an empty kernel: %v", err)
+	}
+	changing := &changingReader{ReadSeeker: strings.NewReader("kernel"), after: strings.NewReader("kErnel")}
+	_, _, err := p.WriteKernel(context.Background(), changing, strings.NewReader("initrd"))
+	if err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("WriteKernel of a kernel that changes: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := p.WriteKernel(ctx, strings.NewReader("a"), strings.NewReader("b")); !errors.Is(err, context.Canceled) {
+		t.Errorf("WriteKernel cancelled: %v", err)
+	}
+	if got := tree(t, dir); len(got) != 0 {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+// A changingReader has another content when it is read the second time.
+type changingReader struct {
+	io.ReadSeeker
+	after io.ReadSeeker
+	seeks int
+}
+
+func (c *changingReader) Seek(offset int64, whence int) (int64, error) {
+	if c.seeks++; c.seeks == 2 {
+		c.ReadSeeker = c.after
+	}
+	return c.ReadSeeker.Seek(offset, whence)
+}
+
+func TestRoom(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b", "sysupdate-image-000003-c00000000000.conf=c")
+	// a and b have kernels of their own, which take a block of 4 KiB each file.
+	for _, letter := range []string{"a", "b"} {
+		e := NewEntry("OS", letter, "k"+letter, "composefs="+string(id(letter)))
+		put(t, dir, map[string]string{
+			kernelsDir + "/k" + letter + "/vmlinuz": "k", kernelsDir + "/k" + letter + "/initrd": "i",
+			fmt.Sprintf("%s/sysupdate-image-%06d-%s.conf", entriesDir, letter[0]-'a'+1, id(letter).Short()): string(e.Encode()),
+		})
+	}
+	p := open(t, dir, nil)
+	p.space = func() (free, block int64, err error) {
+		for _, used := range []string{"ka", "kb"} {
+			if !p.exists(kernelsDir + "/" + used) {
+				free += 6 * 4096
+			}
+		}
+		return free, 4096, nil
+	}
+	_, _, err := writeKernel(p, "new", "initrd")
+	var noRoom *NoRoomError
+	if !errors.As(err, &noRoom) || noRoom.Need != 7*4096 || noRoom.Free != 0 {
+		t.Errorf("WriteKernel = %v; want a NoRoomError of %d bytes", err, 7*4096)
+	}
+	if got := err.Error(); !strings.Contains(got, "0.1 MiB needed, 0.0 MiB free") {
+		t.Errorf("the error is %q", got)
+	}
+	if _, created, err := writeKernel(p, "new", "initrd", id("a"), id("b")); !created || err != nil {
+		t.Errorf("WriteKernel with a and b superseded: %v, %v; want it created", created, err)
+	}
+	for name, want := range map[string]bool{"ka": false, "kb": false, "k": true} {
+		if got := p.exists(kernelsDir + "/" + name); got != want {
+			t.Errorf("kernel %s is there: %v; want %v", name, got, want)
+		}
+	}
+	if got := next(t, dir); got != "c" {
+		t.Errorf("%s boots next; want c", got)
+	}
+}
+
+func TestFreeBytes(t *testing.T) {
+	if free, err := open(t, t.TempDir(), nil).FreeBytes(); free <= 0 || err != nil {
+		t.Errorf("FreeBytes = %d, %v; want some", free, err)
+	}
+}

@@ -1,0 +1,242 @@
+package boot
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+)
+
+func TestStageTrace(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000009-a00000000000.conf=a", "sysupdate-image-000010-c00000000000+3-0.conf.staged=c")
+	var trace *durabletest.Recorder
+	p := open(t, dir, func(fsys durable.FS) durable.FS { trace = durabletest.Trace(fsys); return trace })
+	name, err := p.StageEntry(entryFor("b"))
+	if want := "sysupdate-image-000011-b00000000000+3-0.conf"; name != want || err != nil {
+		t.Fatalf("StageEntry = %q, %v; want %q", name, err, want)
+	}
+	if got := next(t, dir); got != "a" {
+		t.Errorf("%s boots next after StageEntry; want a", got)
+	}
+	if err := p.Publish(name); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, dir); got != "b" {
+		t.Errorf("%s boots next after Publish; want b", got)
+	}
+	const want = `mkdir loader
+sync .
+mkdir loader/entries
+sync loader
+create loader/entries/NEW.staged.tmp
+write loader/entries/NEW.staged.tmp
+sync loader/entries/NEW.staged.tmp
+rename loader/entries/NEW.staged.tmp loader/entries/NEW.staged
+sync loader/entries
+remove loader/entries/OLD.staged
+sync loader/entries
+syncfs
+rename loader/entries/NEW.staged loader/entries/NEW
+sync loader/entries
+syncfs
+`
+	got := strings.NewReplacer(name, "NEW", "sysupdate-image-000010-c00000000000+3-0.conf", "OLD").Replace(trace.String())
+	// The directories were there: a Mkdir that finds one is no step.
+	if want := strings.NewReplacer("mkdir loader\n", "", "mkdir loader/entries\n", "").Replace(want); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+	}
+	if err := p.Publish(name); err != nil {
+		t.Errorf("Publish again: %v", err)
+	}
+}
+
+// A first deployment has nothing to fall back to, so the loader must never
+// avoid it.
+func TestStageTries(t *testing.T) {
+	for _, test := range []struct {
+		entries []string
+		want    string
+	}{
+		{nil, "sysupdate-image-000001-b00000000000.conf"},
+		{[]string{"sysupdate-image-000001-a00000000000+2-1.conf=a"}, "sysupdate-image-000002-b00000000000.conf"},
+		{[]string{"sysupdate-image-000001-b00000000000.conf=b"}, "sysupdate-image-000002-b00000000000.conf"},
+		{[]string{"sysupdate-image-000001-a00000000000.conf=a"}, "sysupdate-image-000002-b00000000000+3-0.conf"},
+		{[]string{"sysupdate-image-999999-a00000000000.conf=a"}, "sysupdate-image-1000000-b00000000000+3-0.conf"},
+	} {
+		p := open(t, machineWith(t, test.entries...), nil)
+		if got, err := p.StageEntry(entryFor("b")); got != test.want || err != nil {
+			t.Errorf("with %v: StageEntry = %q, %v; want %q", test.entries, got, err, test.want)
+		}
+	}
+}
+
+func TestStageErrors(t *testing.T) {
+	p := open(t, machineWith(t), nil)
+	noKernel := entryFor("b")
+	noKernel.Initrds = []string{"/none"}
+	for _, e := range []bootentry.Entry{noKernel, {Linux: "/sysupdate-image/k/vmlinuz", Options: "quiet"}} {
+		if name, err := p.StageEntry(e); err == nil {
+			t.Errorf("StageEntry(%+v) = %q; want an error", e, name)
+		}
+	}
+	for _, name := range []string{"sysupdate-image-000001-b00000000000.conf", "", "../x.conf", "nonsense"} {
+		if err := p.Publish(name); err == nil {
+			t.Errorf("Publish(%q): no error", name)
+		}
+	}
+	if got := tree(t, p.String()); len(got) != 2 {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+func TestPublishCountedDown(t *testing.T) {
+	p := open(t, machineWith(t, "sysupdate-image-000002-b00000000000+2-1.conf=b"), nil)
+	if err := p.Publish("sysupdate-image-000002-b00000000000+3-0.conf"); err != nil {
+		t.Errorf("Publish of what the loader has counted down: %v", err)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	tests := []struct {
+		name    string
+		entries []string
+		to      string
+		want    []string // entries after
+	}{
+		{"to the old one",
+			[]string{"sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b"}, "a",
+			[]string{"sysupdate-image-000003-a00000000000.conf", "sysupdate-image-000002-b00000000000.conf"}},
+		{"to what is next already",
+			[]string{"sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000+2-1.conf=b"}, "b",
+			[]string{"sysupdate-image-000002-b00000000000+2-1.conf", "sysupdate-image-000001-a00000000000.conf"}},
+		{"to one that failed: it is tried anew",
+			[]string{"sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000+0-3.conf=b"}, "b",
+			[]string{"sysupdate-image-000003-b00000000000+3-0.conf", "sysupdate-image-000001-a00000000000.conf"}},
+		{"to the only one, which failed",
+			[]string{"sysupdate-image-000002-b00000000000+0-3.conf=b"}, "b",
+			[]string{"sysupdate-image-000003-b00000000000.conf"}},
+		{"staged ones stay",
+			[]string{"sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b", "sysupdate-image-000003-c00000000000+3-0.conf.staged=c"}, "a",
+			[]string{"sysupdate-image-000004-a00000000000.conf", "sysupdate-image-000002-b00000000000.conf", "sysupdate-image-000003-c00000000000+3-0.conf.staged"}},
+		{"of an entry that is not ours",
+			[]string{"sysupdate-image-000001-a00000000000.conf=a", "zz.conf=b"}, "b",
+			[]string{"sysupdate-image-000003-b00000000000.conf", "sysupdate-image-000001-a00000000000.conf"}},
+	}
+	for _, test := range tests {
+		dir := machineWith(t, test.entries...)
+		p := open(t, dir, nil)
+		name, err := p.Rollback(id(test.to))
+		files, errEntries := p.Entries()
+		if err != nil || errEntries != nil || name != files[0].File {
+			t.Errorf("%s: Rollback = %q, %v, %v; want the first of %v", test.name, name, err, errEntries, files)
+		}
+		var got []string
+		for _, f := range files {
+			got = append(got, f.File)
+		}
+		if !slices.Equal(got, test.want) && test.name != "of an entry that is not ours" {
+			t.Errorf("%s: entries are %q; want %q", test.name, got, test.want)
+		}
+		if got := next(t, dir); got != test.to {
+			t.Errorf("%s: %s boots next; want %s", test.name, got, test.to)
+		}
+	}
+	p := open(t, machineWith(t, "sysupdate-image-000001-a00000000000.conf=a"), nil)
+	if _, err := p.Rollback(id("b")); !errors.Is(err, ErrNoEntry) {
+		t.Errorf("Rollback to what has no entry: %v; want ErrNoEntry", err)
+	}
+}
+
+// bootc sorts its entries by sort-key, before ours.
+func bootcEntry(letter, key string) string {
+	e := entryFor(letter)
+	e.SortKey, e.Version = key, "42"
+	return string(e.Encode())
+}
+
+func TestAdopt(t *testing.T) {
+	seed := func(t *testing.T) string {
+		dir := machineWith(t)
+		put(t, dir, map[string]string{
+			entriesDir + "/bootc_os-42-1.conf": bootcEntry("a", "bootc-os-0"),
+			entriesDir + "/bootc_os-41-0.conf": bootcEntry("b", "bootc-os-1"),
+		})
+		return dir
+	}
+	for n := 0; ; n++ {
+		dir := seed(t)
+		p := open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) })
+		_, err := p.StageEntry(entryFor("c"))
+		if got := next(t, dir); got != "a" {
+			t.Fatalf("after %d steps: %s boots next; want a", n, got)
+		}
+		name, errAgain := open(t, dir, nil).StageEntry(entryFor("c"))
+		if errAgain != nil {
+			t.Fatalf("after %d steps: %v", n, errAgain)
+		}
+		if err := open(t, dir, nil).Publish(name); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"sysupdate-image-000001-b00000000000.conf", "sysupdate-image-000002-a00000000000.conf", "sysupdate-image-000003-c00000000000+3-0.conf"}
+		list, _ := os.ReadDir(filepath.Join(dir, entriesDir))
+		var got []string
+		for _, d := range list {
+			got = append(got, d.Name())
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("after %d steps: entries are %q; want %q", n, got, want)
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+func TestCrash(t *testing.T) {
+	tests := map[string]struct {
+		do       func(*Partition) error
+		old, new string
+	}{
+		"stage and publish": {func(p *Partition) error {
+			name, err := p.StageEntry(entryFor("c"))
+			if err != nil {
+				return err
+			}
+			return p.Publish(name)
+		}, "b", "c"},
+		"rollback": {func(p *Partition) error { _, err := p.Rollback(id("a")); return err }, "b", "a"},
+		"prune":    {func(p *Partition) error { return p.Prune([]deployment.ID{id("b")}) }, "b", "b"},
+		"unstage":  {func(p *Partition) error { return p.Unstage() }, "b", "b"},
+	}
+	for name, test := range tests {
+		for n := 0; ; n++ {
+			dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b",
+				"sysupdate-image-000003-d00000000000.conf.staged=d")
+			err := test.do(open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }))
+			if got := next(t, dir); got != test.old && got != test.new || err == nil && got != test.new {
+				t.Errorf("%s: after %d steps: %s boots next (error %v)", name, n, got, err)
+			}
+			if err := test.do(open(t, dir, nil)); err != nil {
+				t.Errorf("%s: after %d steps: cannot try again: %v", name, n, err)
+			}
+			if got := next(t, dir); got != test.new {
+				t.Errorf("%s: after %d steps and again: %s boots next; want %s", name, n, got, test.new)
+			}
+			for _, file := range tree(t, dir) {
+				if strings.HasSuffix(file, ".tmp") || strings.HasSuffix(file, ".staged") && name != "rollback" && name != "prune" {
+					t.Errorf("%s: after %d steps and again: %s is left", name, n, file)
+				}
+			}
+			if err == nil {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package etcmerge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+)
+
+// Aspects say in what two files differ, as a set of bits. Times are no aspect:
+// a file that was only touched is unchanged.
+type Aspects uint8
+
+// The aspects of a file. If the type differs, nothing else is looked at.
+const (
+	Type Aspects = 1 << iota
+	Content
+	Target
+	Device
+	Mode
+	Owner
+	Xattrs
+	Label // security.selinux, which belongs to the policy more than to the file
+)
+
+// String returns the names of the aspects, separated by commas.
+func (a Aspects) String() string {
+	var names []string
+	for i, name := range []string{"type", "content", "target", "device", "mode", "owner", "xattrs", "label"} {
+		if a&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// MarshalText returns String.
+func (a Aspects) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// A compare compares files; open is for contents that nothing else tells
+// apart.
+type compare struct{ open Opener }
+
+// aspects returns in what a and b differ, directories without their entries.
+func (c compare) aspects(a, b *composefs.Node) (Aspects, error) {
+	if a == b {
+		return 0, nil
+	}
+	if a.Type() != b.Type() {
+		return Type, nil
+	}
+	var set Aspects
+	add := func(differ bool, aspect Aspects) {
+		if differ {
+			set |= aspect
+		}
+	}
+	switch a.Type() {
+	case composefs.TypeRegular:
+		same, err := c.sameContent(a, b)
+		if err != nil {
+			return 0, err
+		}
+		add(!same, Content)
+	case composefs.TypeSymlink:
+		add(a.Target != b.Target, Target)
+	case composefs.TypeChar, composefs.TypeBlock:
+		add(a.Rdev != b.Rdev, Device)
+	}
+	// The mode of a link has no meaning and cannot be set.
+	add(a.Mode != b.Mode && !a.IsSymlink(), Mode)
+	add(a.UID != b.UID || a.GID != b.GID, Owner)
+	add(!slices.Equal(unlabelled(a), unlabelled(b)), Xattrs)
+	add(label(a) != label(b), Label)
+	return set, nil
+}
+
+// same says whether a and b are the same but for their times; both nil are.
+func (c compare) same(a, b *composefs.Node) (bool, error) {
+	if a == nil || b == nil {
+		return a == b, nil
+	}
+	set, err := c.aspects(a, b)
+	return set == 0, err
+}
+
+// sameTree is same for a and b and everything below.
+func (c compare) sameTree(a, b *composefs.Node) (bool, error) {
+	if same, err := c.same(a, b); !same || err != nil || a == b {
+		return same, err
+	}
+	if len(a.Entries()) != len(b.Entries()) {
+		return false, nil
+	}
+	for i, e := range a.Entries() {
+		f := b.Entries()[i]
+		if e.Name != f.Name {
+			return false, nil
+		}
+		if same, err := c.sameTree(e.Node, f.Node); !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// sameContent compares two regular files by whatever is cheapest.
+func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
+	switch {
+	case size(a) != size(b):
+		return false, nil
+	case size(a) == 0:
+		return true, nil
+	case a.Inline != nil && b.Inline != nil:
+		return bytes.Equal(a.Inline, b.Inline), nil
+	case a.Inline != nil && !b.Digest.IsZero():
+		return fsverity.Sum(b.Digest.Algorithm(), a.Inline) == b.Digest, nil
+	case b.Inline != nil && !a.Digest.IsZero():
+		return fsverity.Sum(a.Digest.Algorithm(), b.Inline) == a.Digest, nil
+	case !a.Digest.IsZero() && a.Digest.Algorithm() == b.Digest.Algorithm():
+		return a.Digest == b.Digest, nil
+	}
+	x, err := c.read(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := c.read(b)
+	return bytes.Equal(x, y), err
+}
+
+// read returns the content of a regular file.
+func (c compare) read(n *composefs.Node) ([]byte, error) {
+	r, err := c.reader(n)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
+}
+
+// reader opens the content of a regular file.
+func (c compare) reader(n *composefs.Node) (io.ReadCloser, error) {
+	if n.Inline != nil || size(n) == 0 {
+		return io.NopCloser(bytes.NewReader(n.Inline)), nil
+	}
+	if c.open == nil {
+		return nil, fmt.Errorf("no way to open object %s", n.Digest)
+	}
+	return c.open(n)
+}
+
+func size(n *composefs.Node) uint64 {
+	if n.Inline != nil {
+		return uint64(len(n.Inline))
+	}
+	return n.Size
+}
+
+// label returns the SELinux label of n, "" if it has none.
+func label(n *composefs.Node) string {
+	l, _ := n.Xattr(composefs.XattrSELinux)
+	return l
+}
+
+// unlabelled returns the extended attributes of n without the SELinux label.
+func unlabelled(n *composefs.Node) []composefs.Xattr {
+	if label(n) == "" {
+		return n.Xattrs()
+	}
+	return slices.DeleteFunc(slices.Clone(n.Xattrs()), func(x composefs.Xattr) bool { return x.Name == composefs.XattrSELinux })
+}

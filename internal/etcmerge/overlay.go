@@ -1,0 +1,167 @@
+package etcmerge
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+)
+
+// Attributes by which overlayfs keeps notes in an upper directory, see
+// Documentation/filesystems/overlayfs.rst of the kernel.
+const (
+	overlayPrefix = "trusted.overlay."
+	escapedPrefix = "trusted.overlay.overlay." // an attribute that is trusted.overlay.* through the mount
+	opaqueAttr    = "trusted.overlay.opaque"   // y: nothing of the lower directory is seen
+	whiteoutAttr  = "trusted.overlay.whiteout" // of an empty file in a directory with opaque=x
+	redirectAttr  = "trusted.overlay.redirect" // where the lower directory or file is
+	metacopyAttr  = "trusted.overlay.metacopy" // the content is that of the lower file
+	// protectAttr holds what chattr(1) +i and +a set through the mount. It is
+	// the one note that a local tree keeps, under this name.
+	protectAttr = "trusted.overlay.protattr"
+)
+
+// ReadUpper returns the tree that one sees through an overlay whose upper
+// directory is dir and whose lower directory is base. What is not in dir is
+// shared with base, so that it costs nothing. Contents are hashed by alg, which
+// is to be that of base.
+func ReadUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*composefs.Node, error) {
+	upper, err := ReadDir(dir, alg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return FromUpper(upper, base)
+}
+
+// WriteUpper makes name below root an upper directory through which one sees
+// merged if the lower directory is new. See WriteDir for how it does so.
+func WriteUpper(root *os.Root, name string, merged, new *composefs.Node, open Opener) error {
+	upper, err := ToUpper(merged, new, open)
+	if err != nil {
+		return err
+	}
+	return WriteDir(root, name, upper, open)
+}
+
+// FromUpper returns the tree that an overlay of the tree upper, as it is on
+// disk, and lower shows. An error names what overlayfs would refuse.
+func FromUpper(upper, lower *composefs.Node) (*composefs.Node, error) {
+	o := overlay{root: lower, seen: map[*composefs.Node]*composefs.Node{}}
+	return o.directory("/", upper, lower)
+}
+
+// An overlay is one run of FromUpper.
+type overlay struct {
+	root *composefs.Node                     // of the lower tree
+	seen map[*composefs.Node]*composefs.Node // files with several names
+}
+
+// directory merges a directory with the lower one that belongs to it, if any.
+func (o *overlay) directory(path string, upper, lower *composefs.Node) (*composefs.Node, error) {
+	out := withoutNotes(upper)
+	out.Clear()
+	opaque, _ := upper.Xattr(opaqueAttr)
+	if opaque != "y" {
+		for _, e := range entries(lower) {
+			out.Set(e.Name, e.Node)
+		}
+	}
+	for _, e := range upper.Entries() {
+		if isWhiteout(e.Node, opaque == "x") {
+			out.Remove(e.Name)
+			continue
+		}
+		n, err := o.entry(join(path, e.Name), e, lower, opaque == "y")
+		if err != nil {
+			return nil, err
+		}
+		out.Set(e.Name, n)
+	}
+	return out, nil
+}
+
+// entry returns what is seen of the entry e, in a directory over lower.
+func (o *overlay) entry(path string, e composefs.Entry, lower *composefs.Node, opaque bool) (*composefs.Node, error) {
+	below := o.redirected(e, lower, opaque)
+	if e.Node.IsDir() {
+		if below != nil && !below.IsDir() {
+			below = nil
+		}
+		return o.directory(path, e.Node, below)
+	}
+	if n, ok := o.seen[e.Node]; ok {
+		return n, nil
+	}
+	n := withoutNotes(e.Node)
+	if _, ok := e.Node.Xattr(metacopyAttr); ok && n.IsRegular() {
+		if below == nil || !below.IsRegular() {
+			return nil, fmt.Errorf("%s: its content should be in the image, and is not", path)
+		}
+		n.Size, n.Inline, n.Digest, n.Payload = below.Size, below.Inline, below.Digest, below.Payload
+	}
+	o.seen[e.Node] = n
+	return n, nil
+}
+
+// redirected returns the lower node that belongs to an entry: the one of the
+// same name, or the one it had before it was renamed.
+func (o *overlay) redirected(e composefs.Entry, lower *composefs.Node, opaque bool) *composefs.Node {
+	to, ok := e.Node.Xattr(redirectAttr)
+	switch {
+	case ok && strings.HasPrefix(to, "/"):
+		return o.root.Lookup(to)
+	case opaque:
+		return nil
+	case ok:
+		return child(lower, to)
+	}
+	return child(lower, e.Name)
+}
+
+// isWhiteout says whether an entry of an upper directory hides what is below.
+// marked says that empty files with an attribute do so in this directory.
+func isWhiteout(n *composefs.Node, marked bool) bool {
+	if n.IsWhiteout() {
+		return true
+	}
+	_, ok := n.Xattr(whiteoutAttr)
+	return ok && marked && n.IsRegular() && size(n) == 0
+}
+
+// withoutNotes returns a copy of n as it is seen through the mount.
+func withoutNotes(n *composefs.Node) *composefs.Node {
+	return renameXattrs(n, func(name string) string {
+		switch {
+		case name == protectAttr || !strings.HasPrefix(name, overlayPrefix):
+			return name
+		case strings.HasPrefix(name, escapedPrefix):
+			return overlayPrefix + strings.TrimPrefix(name, escapedPrefix)
+		}
+		return ""
+	})
+}
+
+// escaped returns a copy of n as it is to be in an upper directory.
+func escaped(n *composefs.Node) *composefs.Node {
+	return renameXattrs(n, func(name string) string {
+		if name == protectAttr || !strings.HasPrefix(name, overlayPrefix) {
+			return name
+		}
+		return escapedPrefix + strings.TrimPrefix(name, overlayPrefix)
+	})
+}
+
+// renameXattrs returns a copy of n whose attributes have other names, and not
+// those that name to "".
+func renameXattrs(n *composefs.Node, rename func(string) string) *composefs.Node {
+	out := n.Clone()
+	out.KeepXattrs(func(name string) bool { return rename(name) == name })
+	for _, x := range n.Xattrs() {
+		if name := rename(x.Name); name != "" && name != x.Name {
+			out.SetXattr(name, x.Value)
+		}
+	}
+	return out
+}

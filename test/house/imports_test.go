@@ -42,7 +42,7 @@ var layers = []struct {
 }
 
 // forTests are packages that no program may import.
-var forTests = []string{"internal/nstest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "test"}
+var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "test"}
 
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{

@@ -79,7 +79,7 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 		return fmt.Errorf("cannot open the physical root: %w", err)
 	}
 	b.files = append(b.files, dir)
-	mount, err := sys.CloneTree(dir, "")
+	mount, err := clone(dir)
 	if err != nil {
 		return fmt.Errorf("cannot open the physical root: %w", err)
 	}
@@ -157,7 +157,7 @@ func (b *builder) bind(m mountplan.Mount, options options) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	mount, err := sys.CloneTree(dir, "")
+	mount, err := clone(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -170,21 +170,27 @@ func (b *builder) bind(m mountplan.Mount, options options) (*os.File, error) {
 	return mount, nil
 }
 
+// clone returns a mount of its own of the directory. It is private: what is
+// mounted elsewhere in the same file system, such as the new root when it is
+// brought to light, would otherwise appear in it too.
+func clone(dir *os.File) (*os.File, error) {
+	mount, err := sys.CloneTree(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := sys.MakePrivate(mount, false); err != nil {
+		mount.Close()
+		return nil, err
+	}
+	return mount, nil
+}
+
 // move brings the new root to light. At the physical root's place it takes over
-// from it: it is attached beneath, and the physical root unmounted, so that
-// systemd never sees sysroot.mount go. Elsewhere, and where the kernel refuses,
-// it covers what is there.
+// from it, elsewhere it covers what is there.
 func (b *builder) move(m mountplan.Mount) error {
 	root := b.mounts[m.What]
-	if m.Where == b.sysroot {
-		old, err := os.Open(b.sysroot)
-		if err != nil {
-			return err
-		}
-		defer old.Close()
-		if sys.AttachBeneath(root, old, "") == nil {
-			return sys.Unmount(b.sysroot)
-		}
+	if m.Where == b.sysroot && b.moveBeneath(root) == nil {
+		return sys.Unmount(b.sysroot)
 	}
 	where, err := os.Open(m.Where)
 	if err != nil {
@@ -192,6 +198,30 @@ func (b *builder) move(m mountplan.Mount) error {
 	}
 	defer where.Close()
 	return sys.Attach(root, where, "")
+}
+
+// moveBeneath puts the new root beneath the mount of the physical root: when
+// that is unmounted, systemd does not see sysroot.mount go, not for a moment. It
+// is an error if there is no such mount, or the kernel cannot do it.
+func (b *builder) moveBeneath(root *os.File) error {
+	physical, err := os.Open(b.sysroot)
+	if err != nil {
+		return err
+	}
+	defer physical.Close()
+	st, err := sys.Statx(physical, "")
+	if err != nil {
+		return err
+	}
+	if !st.MountRoot {
+		return fmt.Errorf("%s is no mount point", b.sysroot)
+	}
+	// Where it is a copy of the mount that it is in, as bind mounts are, what
+	// happens to one would happen to the other.
+	if err := sys.MakePrivate(physical, false); err != nil {
+		return err
+	}
+	return sys.AttachBeneath(root, physical, "")
 }
 
 // add enters a mount that has no place yet. A kernel that cannot use it so is

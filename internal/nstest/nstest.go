@@ -26,14 +26,13 @@ const inside = "SYSUPDATE_NSTEST"
 // If the test is run by root, f is run by real root, and may mount anything that
 // the kernel can. Otherwise it is root of a user namespace, which may mount
 // tmpfs, overlay and bind mounts only; NeedRealRoot skips what needs more.
-// /run is an empty tmpfs, and what f leaves mounted is unmounted.
+// /run is an empty tmpfs. Mounts are best made below Dir.
 func Run(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	if os.Getenv(inside) == t.Name() {
 		if err := syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"); err != nil {
 			t.Fatalf("mount tmpfs at /run: %v", err)
 		}
-		defer unmountNew(t, mounts(t))
 		f(t)
 		return
 	}
@@ -50,23 +49,24 @@ func Run(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-// unmountNew unmounts what is not in before, so that temporary directories can be
-// removed.
-func unmountNew(t *testing.T, before []mountplan.Mounted) {
+// Dir returns a temporary directory as t.TempDir does, from which everything is
+// unmounted before it is removed.
+func Dir(t *testing.T) string {
 	t.Helper()
-	known := make(map[int]bool)
-	for _, m := range before {
-		known[m.ID] = true
-	}
-	for _, m := range slices.Backward(mounts(t)) {
-		if known[m.ID] {
-			continue
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		for _, m := range slices.Backward(mounts(t)) {
+			if m.Where != dir && !strings.HasPrefix(m.Where, dir+"/") {
+				continue
+			}
+			// One that was below another is gone already.
+			err := syscall.Unmount(m.Where, syscall.MNT_DETACH)
+			if err != nil && err != syscall.EINVAL && err != syscall.ENOENT {
+				t.Errorf("unmount %s: %v", m.Where, err)
+			}
 		}
-		// One that was below another is gone already.
-		if err := syscall.Unmount(m.Where, syscall.MNT_DETACH); err != nil && err != syscall.EINVAL && err != syscall.ENOENT {
-			t.Errorf("unmount %s: %v", m.Where, err)
-		}
-	}
+	})
+	return dir
 }
 
 func mounts(t *testing.T) []mountplan.Mounted {

@@ -18,7 +18,7 @@ func TestMountsStayInside(t *testing.T) {
 		if err := os.WriteFile("/run/nstest-was-here", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		dir := t.TempDir()
+		dir := Dir(t)
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
 			t.Fatalf("mount: %v", err)
 		}
@@ -34,7 +34,7 @@ func TestMountsStayInside(t *testing.T) {
 func TestSubtest(t *testing.T) {
 	t.Run("with a space", func(t *testing.T) {
 		Run(t, func(t *testing.T) {
-			if err := syscall.Mount("tmpfs", t.TempDir(), "tmpfs", 0, ""); err != nil {
+			if err := syscall.Mount("tmpfs", Dir(t), "tmpfs", 0, ""); err != nil {
 				t.Errorf("mount: %v", err)
 			}
 		})

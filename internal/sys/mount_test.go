@@ -13,7 +13,7 @@ import (
 
 func TestMounts(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		dir := t.TempDir()
+		dir := nstest.Dir(t)
 		tmpfs := detached(t, "tmpfs", 0, sys.MountString("mode", "0750"))
 		if err := sys.Attach(tmpfs, open(t, dir), ""); err != nil {
 			t.Fatalf("Attach: %v", err)
@@ -50,7 +50,7 @@ func TestMounts(t *testing.T) {
 
 func TestAttachBeneath(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
-		dir := t.TempDir()
+		dir := nstest.Dir(t)
 		below, above := detached(t, "tmpfs", 0), detached(t, "tmpfs", 0)
 		if err := sys.Attach(above, open(t, dir), ""); err != nil {
 			t.Fatalf("Attach: %v", err)
@@ -110,7 +110,7 @@ func TestMountErrorsNameWhatTheKernelSays(t *testing.T) {
 func TestLoopDevice(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
-		name := filepath.Join(t.TempDir(), "file")
+		name := filepath.Join(nstest.Dir(t), "file")
 		if err := os.WriteFile(name, []byte(strings.Repeat("block\n", 4096)), 0o644); err != nil {
 			t.Fatal(err)
 		}

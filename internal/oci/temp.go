@@ -6,7 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 const tempPrefix = "sysupdate-image-"
@@ -61,25 +62,28 @@ func removeStale(parent string) {
 // lockDir locks a directory, or fails if somebody else has. Between a
 // directory's birth and its lock another process may remove it: then the lock
 // is on a directory without a name, and lockDir fails as well.
-func lockDir(path string) (*os.File, error) {
-	dir, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+func lockDir(path string) (_ *os.File, err error) {
+	dir, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		dir.Close()
-		return nil, fmt.Errorf("flock %s: %w", path, err)
-	}
-	mine, err := dir.Stat()
-	if err == nil {
-		var there os.FileInfo
-		if there, err = os.Lstat(path); err == nil && !os.SameFile(mine, there) {
-			err = fmt.Errorf("%s was replaced", path)
+	defer func() {
+		if err != nil {
+			dir.Close()
 		}
-	}
+	}()
+	mine, err := dir.Stat()
 	if err != nil {
-		dir.Close()
 		return nil, err
 	}
-	return dir, nil
+	if ok, err := sys.TryFlock(dir, true); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, fmt.Errorf("%s is in use", path)
+	}
+	there, err := os.Lstat(path)
+	if err == nil && !os.SameFile(mine, there) {
+		err = fmt.Errorf("%s was replaced", path)
+	}
+	return dir, err
 }

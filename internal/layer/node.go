@@ -1,0 +1,106 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+)
+
+// build makes the path and the node of e, and refuses what no tree can hold.
+func (e *entry) build(h header) (err error) {
+	if e.name == "" {
+		return errors.New("no name")
+	}
+	if e.path, err = splitPath(e.name); err != nil {
+		return err
+	}
+	if e.typeflag == '1' {
+		if e.target, err = splitPath(e.link); err == nil && len(e.target) == 0 {
+			err = fmt.Errorf("hard link to %q", e.link)
+		}
+	} else {
+		err = e.buildNode(h)
+	}
+	if err != nil {
+		return err
+	}
+	if len(e.path) == 0 && (e.node == nil || !e.node.IsDir()) {
+		return errors.New("the root must be a directory")
+	}
+	if e.size > maxOdd && (e.node == nil || !e.node.IsRegular()) {
+		return fmt.Errorf("%d bytes after an entry that is no regular file", e.size)
+	}
+	return nil
+}
+
+func (e *entry) buildNode(h header) error {
+	kind, err := fileType(e.typeflag)
+	if err != nil {
+		return err
+	}
+	e.node = &composefs.Node{
+		Mode:  kind | uint32(e.mode&0o7777),
+		UID:   uint32(e.uid), // composefs-rs truncates too
+		GID:   uint32(e.gid),
+		Mtime: e.mtime,
+	}
+	switch kind {
+	case composefs.TypeRegular:
+		e.node.Size = uint64(e.size)
+	case composefs.TypeSymlink:
+		e.node.Target = e.link
+	case composefs.TypeChar, composefs.TypeBlock:
+		if e.node.Rdev, err = h.device(); err != nil {
+			return err
+		}
+	}
+	for _, x := range e.xattrs {
+		e.node.SetXattr(x.Name, x.Value)
+	}
+	return e.node.Check()
+}
+
+// fileType returns the type of a file by that of its entry.
+func fileType(typeflag byte) (uint32, error) {
+	switch typeflag {
+	case '0', 0, '7': // '7' is a contiguous file, which is a regular one
+		return composefs.TypeRegular, nil
+	case '2':
+		return composefs.TypeSymlink, nil
+	case '3':
+		return composefs.TypeChar, nil
+	case '4':
+		return composefs.TypeBlock, nil
+	case '5':
+		return composefs.TypeDir, nil
+	case '6':
+		return composefs.TypeFIFO, nil
+	case 'S':
+		return 0, errSparse
+	}
+	return 0, fmt.Errorf("entries of type %q are not supported", typeflag)
+}
+
+// splitPath splits a path into its components. It is below the root, whether it
+// begins with a slash or not, and cannot leave it.
+func splitPath(path string) ([]string, error) {
+	if len(path) > composefs.MaxPath {
+		return nil, fmt.Errorf("path of %d bytes: want at most %d", len(path), composefs.MaxPath)
+	}
+	var names []string
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" || name == "." {
+			continue
+		}
+		if name == ".." {
+			return nil, fmt.Errorf("path %s has the component \"..\"", quote(path))
+		}
+		if err := composefs.CheckName(name); err != nil {
+			return nil, err
+		}
+		names = append(names, strings.Clone(name))
+	}
+	return names, nil
+}

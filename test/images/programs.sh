@@ -2,7 +2,7 @@
 # Our programs as `make install` installs them, the agent of the tests, and the
 # initramfs that holds our dracut module.
 
-# programs - prints a directory with what goes into the image besides Debian
+# programs - prints a directory with what our installation puts into an image
 programs() {
   local tree=$scratch/programs
   if [ ! -e "$tree.complete" ]; then
@@ -13,7 +13,16 @@ programs() {
       make --silent -C "$repository" install OUT="$scratch/bin" DESTDIR="$tree" >&2
     fi
     rm -rf "$tree/usr/share/doc"
-    cp -r "$here/machine/." "$tree"
+    touch "$tree.complete"
+  fi
+  echo "$tree"
+}
+
+# machine - prints a directory with what only test machines have
+machine() {
+  local tree=$scratch/machine
+  if [ ! -e "$tree.complete" ]; then
+    rm -rf "$tree" && cp -r "$here/machine" "$tree"
     (cd "$repository" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
       -o "$tree/usr/lib/test-machine/agent" ./internal/vmtest/agent)
     touch "$tree.complete"
@@ -28,7 +37,7 @@ initramfs() {
   local base=$1 tree=$2 kver=$3 inputs=$scratch/inputs dir key
   dir=$(programs)
   rm -rf "$inputs" && cp -r "$dir" "$inputs"
-  rm -rf "${inputs:?}"/usr/{bin,share,lib/test-machine,lib/sysupdate-image/finalize}
+  rm -rf "${inputs:?}"/usr/{bin,share,lib/sysupdate-image/finalize}
   key=$(hash_of "$here/programs.sh" "$(basename "$base")" "$inputs" "$kver")
   dir=$(cached initramfs "$key" initramfs_make "$tree" "$kver")
   echo "$dir/initramfs.img"
@@ -36,7 +45,7 @@ initramfs() {
 
 initramfs_make() {
   local dir=$1 tree=$2 kver=$3
-  in_tree "$tree" dracut --quiet --force --no-hostonly --reproducible --zstd --add sysupdate-image \
+  quietly in_tree "$tree" dracut --force --no-hostonly --reproducible --zstd --add sysupdate-image \
     --kver "$kver" /tmp/initramfs.img
   chmod 644 "$tree/tmp/initramfs.img"
   mv "$tree/tmp/initramfs.img" "$dir/initramfs.img"

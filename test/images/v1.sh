@@ -2,23 +2,25 @@
 # The image that machines are installed with.
 
 v1_key() {
-  local base ours
+  local base ours theirs
   base=$(base_key)
   ours=$(programs)
-  hash_of "$here"/{v1,tree,programs}.sh "$base" "$ours"
+  theirs=$(machine)
+  hash_of "$here"/{v1,tree,programs}.sh "$base" "$ours" "$theirs"
 }
 
 v1_make() {
-  local layout=$1 bundle=$scratch/bundle base tree kver ours initramfs
+  local layout=$1 bundle=$scratch/bundle base tree kver ours theirs initramfs
   base=$(image base)
   ours=$(programs)
+  theirs=$(machine)
   tree=$bundle/rootfs
   rm -rf "$bundle"
   derive "$layout" "$base"
   unpack "$layout" base "$bundle"
   kver=$(ls "$tree/usr/lib/modules")
 
-  cp -r "$ours/." "$tree"
+  cp -r "$ours/." "$theirs/." "$tree"
   initramfs=$(initramfs "$base" "$tree" "$kver")
   cp "$initramfs" "$tree/usr/lib/modules/$kver/initramfs.img"
   in_tree "$tree" systemctl --quiet enable test-agent.service

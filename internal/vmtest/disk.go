@@ -1,0 +1,44 @@
+package vmtest
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+)
+
+// A Disk is a virtio block device of a machine.
+type Disk struct {
+	Path string
+	// Format is QEMU's name for it: "raw" (also when empty) or "qcow2".
+	Format string
+	// Serial names the disk: it is /dev/disk/by-id/virtio-SERIAL in the machine.
+	// It has 20 characters at most.
+	Serial   string
+	ReadOnly bool
+	// Forget throws away what was written when the machine is off.
+	Forget bool
+}
+
+// CreateDisk makes an empty disk of a size that qemu-img(1) understands, such as
+// "4G". It takes room only as it is filled.
+func CreateDisk(ctx context.Context, path, size string) error {
+	return qemuImg(ctx, "create", "-q", "-f", "qcow2", path, size)
+}
+
+// Overlay makes path a disk that begins with the content of base, a qcow2 file,
+// and keeps what changes. base must not change any more.
+func Overlay(ctx context.Context, path, base string) error {
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return err
+	}
+	return qemuImg(ctx, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, path)
+}
+
+func qemuImg(ctx context.Context, args ...string) error {
+	if out, err := exec.CommandContext(ctx, "qemu-img", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot make disk: qemu-img %s: %w\n%s", args[0], err, out)
+	}
+	return nil
+}

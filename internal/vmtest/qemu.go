@@ -1,0 +1,106 @@
+package vmtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+)
+
+const qemu = "qemu-system-x86_64"
+
+// Debian's ovmf package.
+const (
+	firmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	firmwareVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+)
+
+// arguments returns QEMU's command line for a machine.
+func arguments(cfg Config) ([]string, error) {
+	memory, cpus := cfg.MemoryMiB, cfg.CPUs
+	if memory == 0 {
+		memory = 1536
+	}
+	if cpus == 0 {
+		cpus = 2
+	}
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-machine", "q35", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+		"-device", "virtio-rng-pci",
+		"-chardev", "file,id=console,append=on,path=" + escape(filepath.Join(cfg.Dir, consoleName)),
+		"-serial", "chardev:console",
+		"-device", "virtio-serial-pci",
+		"-chardev", "socket,id=agent,fd=3",
+		"-device", "virtserialport,chardev=agent,name=" + wire.PortName,
+	}
+	args = append(args, accelerator(cfg.KVM)...)
+	boot, err := bootArguments(cfg)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, boot...)
+	for i, d := range cfg.Disks {
+		args = append(args, d.arguments(i)...)
+	}
+	return args, nil
+}
+
+func bootArguments(cfg Config) ([]string, error) {
+	if cfg.Kernel != "" {
+		return []string{"-kernel", cfg.Kernel, "-initrd", cfg.Initrd, "-append", cfg.Cmdline}, nil
+	}
+	vars := filepath.Join(cfg.Dir, "efivars.fd")
+	if _, err := os.Stat(vars); errors.Is(err, fs.ErrNotExist) {
+		if err := copyFile(vars, firmwareVars); err != nil {
+			return nil, fmt.Errorf("firmware variables: %w", err)
+		}
+	}
+	return []string{
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + firmwareCode,
+		"-drive", "if=pflash,unit=1,format=raw,file=" + escape(vars),
+	}, nil
+}
+
+// arguments returns the options for the disk with number i.
+func (d Disk) arguments(i int) []string {
+	id := fmt.Sprintf("disk%d", i)
+	format := d.Format
+	if format == "" {
+		format = "raw"
+	}
+	drive := fmt.Sprintf("if=none,id=%s,format=%s,cache=writeback,discard=unmap,file=%s", id, format, escape(d.Path))
+	if d.ReadOnly {
+		drive += ",readonly=on"
+	}
+	if d.Forget {
+		drive += ",snapshot=on"
+	}
+	return []string{"-drive", drive, "-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,bootindex=%d", id, d.Serial, i+1)}
+}
+
+// escape doubles commas, which separate QEMU's options.
+func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

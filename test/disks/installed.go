@@ -1,0 +1,92 @@
+package disks
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+)
+
+// A Step is something that is done in a machine.
+type Step struct {
+	Title string
+	// Script is run with sh(1).
+	Script string
+}
+
+// InstallSteps are what a newcomer would type to install image v1 to the disk
+// whose serial is "target": partitions that the Discoverable Partitions
+// Specification describes, file systems, and one command of ours.
+var InstallSteps = []Step{
+	{"Make two partitions: where the firmware looks for a boot loader, and the root file system of an x86-64 machine.", `
+sfdisk --quiet /dev/disk/by-id/virtio-target <<EOF
+label: gpt
+size=300M, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
+type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
+EOF
+udevadm settle`},
+	{"Make file systems: FAT, and ext4 that can protect files with fs-verity.", `
+mkfs.vfat -F 32 -n ESP /dev/disk/by-id/virtio-target-part1 >/dev/null
+mkfs.ext4 -q -O verity -L root /dev/disk/by-id/virtio-target-part2
+mkdir -p /mnt/root /mnt/esp
+mount /dev/disk/by-id/virtio-target-part2 /mnt/root
+mount /dev/disk/by-id/virtio-target-part1 /mnt/esp`},
+	{"Install the image.", `
+sysupdate-image install to-filesystem /mnt/root --esp /mnt/esp --image oci:/image:v1`},
+	{"What is on the disk now:", `
+cd /mnt && find esp -type f && cat esp/loader/entries/*.conf && ls root && df -h /mnt/root /mnt/esp
+cd / && umount /mnt/esp /mnt/root`},
+}
+
+// installTimeout is long enough for two slow processors without KVM.
+const installTimeout = 10 * time.Minute
+
+// Installed returns a disk on which image v1 has been installed, a qcow2 file to
+// make overlays of.
+func Installed(ctx context.Context) (string, error) {
+	installer, err := NewInstaller(ctx)
+	if err != nil {
+		return "", err
+	}
+	inputs := []string{"1", installer.disk}
+	for _, step := range InstallSteps {
+		inputs = append(inputs, step.Script)
+	}
+	dir, err := cached(ctx, "installed", keyOf(inputs...), func(ctx context.Context, dir string) error {
+		return installer.Install(ctx, dir, filepath.Join(dir, diskName), func(Step, vmtest.Result) {})
+	})
+	return filepath.Join(dir, diskName), err
+}
+
+const diskName = "disk.qcow2"
+
+// Install makes target a new disk and installs image v1 to it, in a machine that
+// keeps its files in dir. It calls done after each step.
+func (i Installer) Install(ctx context.Context, dir, target string, done func(Step, vmtest.Result)) error {
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
+	defer cancel()
+	if err := vmtest.CreateDisk(ctx, target, "6G"); err != nil {
+		return err
+	}
+	m, err := vmtest.Start(ctx, i.Config(dir, vmtest.Disk{Path: target, Format: "qcow2", Serial: "target"}))
+	if err != nil {
+		return err
+	}
+	defer m.Kill()
+	if _, err := m.WaitBoot(ctx); err != nil {
+		return err
+	}
+	for _, step := range InstallSteps {
+		result, err := m.Run(ctx, "set -e"+step.Script)
+		if err == nil {
+			err = result.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("cannot install: %s: %w", step.Title, err)
+		}
+		done(step, result)
+	}
+	return m.PowerOff(ctx)
+}

@@ -1,0 +1,87 @@
+package disks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+)
+
+// An Installer is a machine that boots into an image's tree on a plain ext4, as a
+// container would run it, without anything of ours having prepared its root.
+type Installer struct {
+	disk, kernel, initrd string
+	kvm                  bool
+}
+
+// NewInstaller makes the installer that runs, and brings along, image v1: it is
+// the OCI layout /image in it.
+func NewInstaller(ctx context.Context) (Installer, error) {
+	layout, err := Image(ctx, "v1")
+	if err != nil {
+		return Installer{}, err
+	}
+	dir, err := cached(ctx, "installer", keyOf("1", filepath.Base(layout)), func(ctx context.Context, dir string) error {
+		return installerBuild(ctx, layout, dir)
+	})
+	if err != nil {
+		return Installer{}, err
+	}
+	i := Installer{disk: filepath.Join(dir, "root.ext4"), kernel: filepath.Join(dir, "vmlinuz"), initrd: filepath.Join(dir, "initramfs.img")}
+	i.kvm, err = kvm(ctx, i.kernel)
+	return i, err
+}
+
+func installerBuild(ctx context.Context, layout, dir string) error {
+	tree := filepath.Join(dir, "tree")
+	defer os.RemoveAll(tree)
+	if err := unpack(ctx, layout, "v1", tree); err != nil {
+		return err
+	}
+	if err := run(ctx, "cp", "-r", layout, filepath.Join(tree, "image")); err != nil {
+		return err
+	}
+	for _, name := range []string{"vmlinuz", "initramfs.img"} {
+		files, err := filepath.Glob(filepath.Join(tree, "usr/lib/modules/*", name))
+		if err != nil || len(files) != 1 {
+			return fmt.Errorf("image has %d files usr/lib/modules/*/%s; want one", len(files), name)
+		}
+		if err := run(ctx, "cp", files[0], dir); err != nil {
+			return err
+		}
+	}
+	return makeExt4(ctx, filepath.Join(dir, "root.ext4"), tree, "2G")
+}
+
+// Config returns the machine with further disks. What it writes to its own root
+// is forgotten when it is off.
+func (i Installer) Config(dir string, others ...vmtest.Disk) vmtest.Config {
+	root := vmtest.Disk{Path: i.disk, Serial: "installer", Forget: true}
+	return vmtest.Config{
+		Dir:    dir,
+		Kernel: i.kernel, Initrd: i.initrd, KVM: i.kvm,
+		Cmdline: "root=/dev/disk/by-id/virtio-installer rw console=ttyS0 systemd.show_status=true",
+		Disks:   append([]vmtest.Disk{root}, others...),
+	}
+}
+
+// KVM says whether the host's KVM can run the machines.
+func (i Installer) KVM() bool { return i.kvm }
+
+// kvm tries KVM once a boot of the host.
+func kvm(ctx context.Context, kernel string) (bool, error) {
+	bootID, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return false, err
+	}
+	dir, err := cached(ctx, "kvm", keyOf(string(bootID)), func(ctx context.Context, dir string) error {
+		return os.WriteFile(filepath.Join(dir, "works"), fmt.Append(nil, vmtest.TryKVM(ctx, kernel)), 0o644)
+	})
+	if err != nil {
+		return false, err
+	}
+	answer, err := os.ReadFile(filepath.Join(dir, "works"))
+	return string(answer) == "true", err
+}

@@ -27,6 +27,10 @@ const (
 // directory is dir and whose lower directory is base. What is not in dir is
 // shared with base, so that it costs nothing. Contents are hashed by alg, which
 // is to be that of base.
+//
+// The overlay is to be mounted with index=off: otherwise an edit of one of
+// several names of a default shows under all of them, and the upper directory
+// alone does not tell.
 func ReadUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*composefs.Node, error) {
 	upper, err := ReadDir(dir, alg, nil)
 	if err != nil {

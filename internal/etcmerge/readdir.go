@@ -185,9 +185,6 @@ func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.N
 
 // content reads a regular file: all of it if it is small, else its digest.
 func (r *dirReader) content(dir *os.File, name, path string, n *composefs.Node) error {
-	if _, ok := n.Xattr(metacopyAttr); ok {
-		return nil // what is in the file are holes
-	}
 	f, err := openRegular(dir, name)
 	if err != nil {
 		return err

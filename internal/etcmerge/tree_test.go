@@ -116,7 +116,7 @@ func setOption(t *testing.T, n *composefs.Node, option string) {
 		n.SetXattr(name, value)
 		return
 	}
-	number, err := strconv.ParseUint(value, 0, 32)
+	number, err := strconv.ParseInt(value, 0, 64)
 	if err != nil {
 		t.Fatalf("%q: %v", option, err)
 	}
@@ -128,7 +128,7 @@ func setOption(t *testing.T, n *composefs.Node, option string) {
 	case "gid":
 		n.GID = uint32(number)
 	case "mtime":
-		n.Mtime.Sec = int64(number)
+		n.Mtime.Sec = number
 	default:
 		t.Fatalf("unknown option %q", option)
 	}

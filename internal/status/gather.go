@@ -1,0 +1,337 @@
+package status
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+)
+
+// A gatherer pieces a Status together.
+type gatherer struct {
+	Sources
+	status  Status
+	files   []boot.EntryFile
+	booted  deployment.ID
+	record  *deployment.Staged
+	denied  bool
+	byID    map[deployment.ID]*Deployment
+	ordered []deployment.ID
+}
+
+// Gather returns the status of a machine from what there is.
+func Gather(src Sources) Status {
+	g := &gatherer{Sources: src, byID: make(map[deployment.ID]*Deployment)}
+	g.status.Running = src.Running != nil
+	if src.Running != nil {
+		g.booted, _ = bootedID(src.Running)
+	}
+	g.readEntries()
+	g.readStaged()
+	g.findDeployments()
+	g.readStates()
+	g.mark()
+	g.noteLoaderSettings()
+	if g.denied {
+		g.status.Notes = append(g.status.Notes, "not everything may be read: root sees more")
+	}
+	g.status.Deployments = g.sorted()
+	return g.status
+}
+
+// bootedID returns the deployment whose root is mounted at /.
+func bootedID(running fs.FS) (deployment.ID, bool) {
+	data, err := fs.ReadFile(running, "proc/self/mountinfo")
+	if err != nil {
+		return "", false
+	}
+	mounts, err := mountplan.ParseMountinfo(string(data))
+	if err != nil {
+		return "", false
+	}
+	root, _ := mountplan.At(mounts, "/")
+	return deployment.FromMountSource(root.What)
+}
+
+// problem notes that something could not be read. What does not exist is no
+// problem.
+func (g *gatherer) problem(what string, err error) {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return
+	case errors.Is(err, fs.ErrPermission):
+		g.denied = true
+	}
+	g.status.Problems = append(g.status.Problems, fmt.Sprintf("%s: %v", what, err))
+}
+
+func (g *gatherer) readEntries() {
+	if g.Boot == nil {
+		g.problem("boot partition", g.BootErr)
+		return
+	}
+	var err error
+	if g.files, err = g.Boot.Entries(); err != nil {
+		g.Boot = nil
+		g.problem("boot partition", err)
+		return
+	}
+	for _, f := range g.files {
+		if f.Err != nil && !f.IsDeployment() {
+			g.problem("boot entry "+f.File, errors.New(f.Err.Error()))
+		}
+	}
+}
+
+// readStaged reads the staged record: ours, which survives a crash, or else
+// that of bootc.
+func (g *gatherer) readStaged() {
+	if g.Sysroot != nil && g.readStagedFrom(g.Sysroot, deployment.StagedRecord) {
+		return
+	}
+	if g.Running != nil {
+		g.readStagedFrom(g.Running, deployment.RunStaged)
+	}
+}
+
+func (g *gatherer) readStagedFrom(root fs.FS, name string) bool {
+	data, err := fs.ReadFile(root, name)
+	if err == nil {
+		var record deployment.Staged
+		if record, err = deployment.ParseStaged(data); err == nil {
+			g.record = &record
+			return true
+		}
+	}
+	g.problem("staged record", err)
+	return false
+}
+
+// findDeployments finds out which deployments there are.
+func (g *gatherer) findDeployments() {
+	g.add(g.booted)
+	if g.record != nil {
+		g.add(g.record.ID)
+	}
+	for _, f := range g.files {
+		g.add(f.Target.ID)
+	}
+	if g.Sysroot == nil {
+		return
+	}
+	list, err := fs.ReadDir(g.Sysroot, deployment.DeployDir)
+	g.problem("deployments", err)
+	for _, d := range list {
+		id, err := deployment.ParseID(d.Name())
+		if err != nil {
+			g.status.Problems = append(g.status.Problems, fmt.Sprintf("%s/%s is no deployment", deployment.DeployDir, d.Name()))
+			continue
+		}
+		g.add(id)
+	}
+}
+
+func (g *gatherer) add(id deployment.ID) {
+	if id == "" || g.byID[id] != nil {
+		return
+	}
+	g.byID[id] = &Deployment{ID: id}
+	g.ordered = append(g.ordered, id)
+}
+
+// readStates fills in what is known of each deployment.
+func (g *gatherer) readStates() {
+	for _, id := range g.ordered {
+		d := g.byID[id]
+		g.readOrigin(d)
+		g.readEntryOf(d)
+		if g.Sysroot == nil {
+			continue
+		}
+		_, err := fs.Stat(g.Sysroot, path.Join(deployment.RepositoryDir, "images", string(id)))
+		if errors.Is(err, fs.ErrNotExist) {
+			g.status.Problems = append(g.status.Problems, fmt.Sprintf("deployment %s has no image in the repository", id.Short()))
+		}
+	}
+}
+
+func (g *gatherer) readOrigin(d *Deployment) {
+	if g.Sysroot == nil {
+		return
+	}
+	data, err := fs.ReadFile(g.Sysroot, d.ID.OriginFile())
+	if err == nil {
+		d.Origin, err = deployment.ParseOrigin(data)
+	}
+	g.problem("origin of deployment "+d.ID.Short(), err)
+}
+
+// readEntryOf fills in what the deployment's boot entry tells: the first one in
+// the loader's order.
+func (g *gatherer) readEntryOf(d *Deployment) {
+	i := slices.IndexFunc(g.files, func(f boot.EntryFile) bool { return f.Target.ID == d.ID })
+	if i < 0 {
+		d.State = NoEntry
+		if g.Boot == nil {
+			d.State = Unknown
+		}
+		return
+	}
+	f := g.files[i]
+	d.Entry, d.Title = f.File, f.Entry.Title
+	d.Counted, d.TriesLeft, d.TriesDone = f.Name.Counted, f.Name.TriesLeft, f.Name.TriesDone
+	d.VerityOptional = f.Target.VerityOptional
+	switch {
+	case f.Err != nil:
+		d.State, d.Why = Broken, fmt.Sprintf("boot entry %s: %v", f.File, f.Err)
+	case f.Staged:
+		d.State = Staged
+	case f.Name.Exhausted():
+		d.State, d.Why = Failed, g.whyFailed(d)
+	case f.Name.Counted:
+		d.State = Trying
+		if d.TriesDone > 0 && d.ID != g.booted {
+			d.Why = g.whyFailed(d)
+		}
+	default:
+		d.State = Good
+	}
+}
+
+// whyFailed tells why a boot on trial did not reach boot-complete.target.
+func (g *gatherer) whyFailed(d *Deployment) string {
+	const never = "it never reached boot-complete.target"
+	if g.Sysroot == nil {
+		return never
+	}
+	data, err := fs.ReadFile(g.Sysroot, d.ID.BootFailureFile())
+	if err != nil {
+		g.problem("boot failure of deployment "+d.ID.Short(), err)
+		return never
+	}
+	failure, err := deployment.ParseBootFailure(data)
+	if err != nil {
+		g.problem("boot failure of deployment "+d.ID.Short(), err)
+		return never
+	}
+	why := never
+	switch {
+	case len(failure.Failed) > 0:
+		var units []string
+		for _, u := range failure.Failed {
+			units = append(units, u.String())
+		}
+		why = strings.Join(units, ", ") + " failed"
+	case len(failure.Waiting) > 0:
+		why = "it was still waiting for " + strings.Join(failure.Waiting, ", ")
+	}
+	if failure.BootID != "" {
+		why += " (journalctl --boot=" + failure.BootID + ")"
+	}
+	return why
+}
+
+// mark says which deployments are booted, staged, next, and to roll back to.
+func (g *gatherer) mark() {
+	if d := g.byID[g.booted]; d != nil {
+		d.Booted = true
+	}
+	next := deployment.ID("")
+	if first, ok := boot.Next(g.files); ok {
+		next = first.Target.ID
+		if !first.IsDeployment() {
+			g.status.Notes = append(g.status.Notes, fmt.Sprintf("the loader's first entry is %s, which is no deployment", first.File))
+		}
+	}
+	g.status.RollbackQueued = g.booted != "" && next != "" && next != g.booted && g.record == nil
+	if d := g.rollback(next); d != nil {
+		d.Rollback = true
+	}
+	if g.record != nil {
+		d := g.byID[g.record.ID]
+		d.Staged, d.Locked = true, g.record.FinalizationLocked
+		if !d.Locked {
+			next = d.ID
+		}
+	}
+	if d := g.byID[next]; d != nil {
+		d.Next = true
+	}
+}
+
+// rollback returns the deployment to go back to, or that a queued rollback goes
+// back to: the first besides the booted one that has not failed.
+func (g *gatherer) rollback(next deployment.ID) *Deployment {
+	current := g.booted
+	if current == "" {
+		current = next
+	}
+	for _, f := range g.files {
+		if f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() && f.Target.ID != current {
+			return g.byID[f.Target.ID]
+		}
+	}
+	return nil
+}
+
+// noteLoaderSettings notes what makes the loader boot another entry than the
+// first: see LoaderEntryDefault in systemd-boot(7) and default in loader.conf(5).
+func (g *gatherer) noteLoaderSettings() {
+	for _, s := range g.loaderSettings() {
+		i := slices.IndexFunc(g.files, func(f boot.EntryFile) bool {
+			ok, err := path.Match(strings.ToLower(s.pattern), f.Name.ID())
+			return err == nil && ok && f.Bootable()
+		})
+		if i < 0 {
+			continue
+		}
+		if i > 0 || g.record != nil {
+			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s makes the loader boot %s, whatever is next here", s.name, g.files[i].File))
+		}
+		return // those after it do not count
+	}
+}
+
+type loaderSetting struct{ name, pattern string }
+
+// loaderSettings returns what is set, the strongest first.
+func (g *gatherer) loaderSettings() []loaderSetting {
+	var all []loaderSetting
+	if g.Running != nil {
+		for _, name := range []string{"LoaderEntryOneShot", "LoaderEntryDefault"} {
+			if pattern, err := boot.LoaderVariable(g.Running, name); err == nil && pattern != "" {
+				all = append(all, loaderSetting{"EFI variable " + name, pattern})
+			}
+		}
+	}
+	if g.Boot == nil {
+		return all
+	}
+	data, err := g.Boot.Root().ReadFile("loader/loader.conf")
+	g.problem("loader.conf", err)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "default" {
+			all = append(all, loaderSetting{"loader.conf", f[1]})
+		}
+	}
+	return all
+}
+
+// sorted returns the deployments in the order of interest.
+func (g *gatherer) sorted() []Deployment {
+	var all []Deployment
+	for _, id := range g.ordered {
+		all = append(all, *g.byID[id])
+	}
+	rank := func(d Deployment) int {
+		return slices.Index([]bool{d.Booted, d.Staged, d.Next, d.Rollback, true}, true)
+	}
+	slices.SortStableFunc(all, func(a, b Deployment) int { return rank(a) - rank(b) })
+	return all
+}

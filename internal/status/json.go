@@ -1,0 +1,190 @@
+package status
+
+import (
+	"encoding/json"
+	"runtime"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// The JSON has the shape of bootc's org.containers.bootc/v1, so that what reads
+// that reads this too. What bootc has no place for is below "sysupdateImage".
+type hostJSON struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   metadataJSON   `json:"metadata"`
+	Spec       specJSON       `json:"spec"`
+	Status     hostStatusJSON `json:"status"`
+}
+
+type metadataJSON struct {
+	Name string `json:"name"`
+}
+
+type specJSON struct {
+	Image     *imageReferenceJSON `json:"image"`
+	BootOrder string              `json:"bootOrder"`
+}
+
+type imageReferenceJSON struct {
+	Image     string `json:"image"`
+	Transport string `json:"transport"`
+}
+
+type hostStatusJSON struct {
+	Staged           *entryJSON    `json:"staged"`
+	Booted           *entryJSON    `json:"booted"`
+	Rollback         *entryJSON    `json:"rollback"`
+	OtherDeployments []entryJSON   `json:"otherDeployments,omitempty"`
+	RollbackQueued   bool          `json:"rollbackQueued"`
+	Type             *string       `json:"type"`
+	Extra            hostExtraJSON `json:"sysupdateImage"`
+}
+
+type hostExtraJSON struct {
+	Next     deployment.ID `json:"next,omitempty"` // deployment id
+	Notes    []string      `json:"notes,omitempty"`
+	Problems []string      `json:"problems,omitempty"`
+}
+
+type entryJSON struct {
+	Image             *imageJSON     `json:"image"`
+	CachedUpdate      *imageJSON     `json:"cachedUpdate"`
+	Incompatible      bool           `json:"incompatible"`
+	Pinned            bool           `json:"pinned"`
+	SoftRebootCapable bool           `json:"softRebootCapable"`
+	DownloadOnly      bool           `json:"downloadOnly"`
+	Store             *string        `json:"store"`
+	Ostree            *struct{}      `json:"ostree"`
+	Composefs         composefsJSON  `json:"composefs"`
+	Extra             entryExtraJSON `json:"sysupdateImage"`
+}
+
+type imageJSON struct {
+	Image        imageReferenceJSON `json:"image"`
+	Version      *string            `json:"version"`
+	Timestamp    *string            `json:"timestamp"`
+	ImageDigest  string             `json:"imageDigest"`
+	Architecture string             `json:"architecture,omitempty"`
+}
+
+type composefsJSON struct {
+	Verity               deployment.ID `json:"verity"`
+	BootType             string        `json:"bootType"`
+	Bootloader           string        `json:"bootloader"`
+	BootDigest           *string       `json:"bootDigest"`
+	MissingVerityAllowed bool          `json:"missingVerityAllowed"`
+}
+
+type entryExtraJSON struct {
+	State     State  `json:"state"`
+	Why       string `json:"why,omitempty"`
+	Next      bool   `json:"next"`
+	Title     string `json:"title,omitempty"`
+	Entry     string `json:"entry,omitempty"`
+	Kernel    string `json:"kernel,omitempty"`
+	TriesLeft *uint  `json:"triesLeft,omitempty"`
+	TriesDone *uint  `json:"triesDone,omitempty"`
+}
+
+// JSON returns the status as an indented BootcHost.
+func (s Status) JSON() ([]byte, error) {
+	h := hostJSON{APIVersion: "org.containers.bootc/v1", Kind: "BootcHost", Metadata: metadataJSON{"host"}}
+	h.Spec = specJSON{Image: s.tracked(), BootOrder: "default"}
+	if s.RollbackQueued {
+		h.Spec.BootOrder = "rollback"
+	}
+	h.Status.RollbackQueued = s.RollbackQueued
+	h.Status.Extra = hostExtraJSON{Notes: s.Notes, Problems: s.Problems}
+	if next := s.Next(); next != nil {
+		h.Status.Extra.Next = next.ID
+	}
+	if len(s.Deployments) > 0 && (s.Booted() != nil || !s.Running) {
+		kind := "bootcHost"
+		h.Status.Type = &kind
+	}
+	for _, d := range s.Deployments {
+		e := d.json(s.Running)
+		placed := false
+		for _, place := range []struct {
+			is bool
+			at **entryJSON
+		}{{d.Booted, &h.Status.Booted}, {d.Staged, &h.Status.Staged}, {d.Rollback, &h.Status.Rollback}} {
+			if place.is {
+				*place.at, placed = &e, true
+			}
+		}
+		if !placed {
+			h.Status.OtherDeployments = append(h.Status.OtherDeployments, e)
+		}
+	}
+	data, err := json.MarshalIndent(h, "", "  ")
+	return append(data, '\n'), err
+}
+
+// tracked returns the image that the machine follows: what is staged may have
+// switched to another.
+func (s Status) tracked() *imageReferenceJSON {
+	for _, is := range []func(Deployment) bool{
+		func(d Deployment) bool { return d.Staged },
+		func(d Deployment) bool { return d.Booted },
+		func(d Deployment) bool { return d.Next },
+	} {
+		if d := s.find(is); d != nil && d.Origin.Reference != "" {
+			ref := reference(d.Origin)
+			return &ref
+		}
+	}
+	return nil
+}
+
+func (d Deployment) json(running bool) entryJSON {
+	e := entryJSON{
+		DownloadOnly: d.Locked,
+		Composefs: composefsJSON{
+			Verity: d.ID, BootType: "Bls", Bootloader: "systemd",
+			BootDigest: pointer(d.Origin.BootDigest), MissingVerityAllowed: d.VerityOptional,
+		},
+		Extra: entryExtraJSON{
+			State: d.State, Why: d.Why, Next: d.Next, Title: d.Title, Entry: d.Entry, Kernel: d.Origin.Kernel,
+		},
+	}
+	if d.Origin.BootType == deployment.BootUKI {
+		e.Composefs.BootType = "Uki"
+	}
+	if d.Counted {
+		e.Extra.TriesLeft, e.Extra.TriesDone = &d.TriesLeft, &d.TriesDone
+	}
+	if d.Origin.Reference != "" {
+		e.Image = &imageJSON{
+			Image: reference(d.Origin), Version: pointer(d.Origin.Version),
+			Timestamp: pointer(d.Origin.Created), ImageDigest: d.Origin.ManifestDigest,
+		}
+		if running { // the images of another machine may be for another architecture
+			e.Image.Architecture = runtime.GOARCH
+		}
+	}
+	return e
+}
+
+// reference returns an image reference as bootc splits it.
+func reference(o deployment.Origin) imageReferenceJSON {
+	ref := o.ImageReference()
+	if name, ok := strings.CutPrefix(ref, "docker://"); ok {
+		return imageReferenceJSON{Image: name, Transport: "registry"}
+	}
+	transport, name, ok := strings.Cut(ref, ":")
+	if !ok {
+		return imageReferenceJSON{Image: ref, Transport: "registry"}
+	}
+	return imageReferenceJSON{Image: name, Transport: transport}
+}
+
+// pointer returns nil, which is null in JSON, for "".
+func pointer(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,110 @@
+// Package status tells what a machine boots: which deployments it has, which
+// one runs, which is next, and what became of each. It hides how much of that
+// has to be pieced together, and from what, when some of it cannot be read.
+package status
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// A State says what is known of a deployment's boots.
+type State string
+
+// The states of a deployment.
+const (
+	Good    State = "good"    // it boots, or nobody has asked it to prove that
+	Trying  State = "trying"  // on trial: it has boots left to reach boot-complete.target
+	Failed  State = "failed"  // on trial, and used up its boots
+	Staged  State = "staged"  // it is made the next when the machine goes down
+	Broken  State = "broken"  // it has a boot entry that no loader can boot
+	NoEntry State = "noEntry" // it has no boot entry
+	Unknown State = "unknown" // the boot entries cannot be read
+)
+
+// A Deployment is what is known of one deployment.
+type Deployment struct {
+	ID     deployment.ID
+	Origin deployment.Origin // zero where it cannot be read
+	Title  string            // of the boot entry
+	Entry  string            // file name of the boot entry, "" if there is none
+
+	State     State
+	Why       string // what is behind Failed and Broken, one sentence
+	Counted   bool   // the loader counts its boots
+	TriesLeft uint
+	TriesDone uint
+
+	Booted, Staged, Next, Rollback bool
+	Locked                         bool // staged, but not to be made the next
+	VerityOptional                 bool
+}
+
+// A Status is what is known of a machine.
+type Status struct {
+	Running        bool         // it is the machine that this program runs on
+	Deployments    []Deployment // booted, staged, next and rollback first
+	RollbackQueued bool         // a deployment other than the booted one is next, and none is staged
+	Notes          []string     // what a reader should know
+	Problems       []string     // what is wrong or could not be read
+}
+
+// Sources are what a Status is gathered from. What is nil is not known.
+type Sources struct {
+	Running fs.FS // root of the running system; nil for a machine that does not run
+	Sysroot fs.FS // physical root
+	Boot    *boot.Partition
+	BootErr error // why Boot is nil
+}
+
+// Of returns the status of the machine whose physical root is the directory
+// sysroot, or of the running one if sysroot is "". It takes no lock and changes
+// nothing. That a machine was not booted from an image, or that something is
+// broken or may not be read, is part of the status; the error says that sysroot
+// is no directory.
+func Of(sysroot string) (Status, error) {
+	var src Sources
+	if sysroot == "" {
+		src.Running, src.Sysroot = os.DirFS("/"), os.DirFS(deployment.SysrootDir)
+		if _, booted := bootedID(src.Running); booted {
+			src.Boot, src.BootErr = boot.Find(deployment.SysrootDir)
+		} else {
+			src.BootErr = fs.ErrNotExist // the boot partition is none of ours
+		}
+	} else {
+		if _, err := os.ReadDir(sysroot); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return Status{}, err
+		}
+		src.Sysroot = os.DirFS(sysroot)
+		src.Boot, src.BootErr = boot.OpenDir(filepath.Join(sysroot, "boot"))
+	}
+	if src.Boot != nil {
+		defer src.Boot.Close()
+	}
+	return Gather(src), nil
+}
+
+// find returns the first deployment that is, nil if there is none.
+func (s Status) find(is func(Deployment) bool) *Deployment {
+	for i := range s.Deployments {
+		if is(s.Deployments[i]) {
+			return &s.Deployments[i]
+		}
+	}
+	return nil
+}
+
+// Booted returns the deployment that runs, nil if none does.
+func (s Status) Booted() *Deployment {
+	return s.find(func(d Deployment) bool { return d.Booted })
+}
+
+// Next returns the deployment that boots next, nil if that is not known.
+func (s Status) Next() *Deployment {
+	return s.find(func(d Deployment) bool { return d.Next })
+}

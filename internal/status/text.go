@@ -1,0 +1,158 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Text returns the status for people: a paragraph for each deployment, marked
+// with ● if it is booted and with → if it boots next, then what to know and
+// what is wrong.
+func (s Status) Text() string {
+	var b strings.Builder
+	if s.Running && s.Booted() == nil {
+		b.WriteString("This machine was not booted from an image.\n")
+	} else if len(s.Deployments) == 0 {
+		b.WriteString("There are no deployments.\n")
+	}
+	width := s.roleWidth()
+	for i, d := range s.Deployments {
+		if i > 0 || b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		d.write(&b, width)
+	}
+	writeList(&b, "Note", s.Notes)
+	writeList(&b, "Problem", s.Problems)
+	return b.String()
+}
+
+func (s Status) roleWidth() int {
+	width := 0
+	for _, d := range s.Deployments {
+		width = max(width, utf8.RuneCountInString(d.role()))
+	}
+	return width
+}
+
+// write writes what people ask about a deployment, the most asked first.
+func (d Deployment) write(b *strings.Builder, width int) {
+	head := strings.TrimSpace(d.name() + "  " + d.image())
+	fmt.Fprintf(b, "%s %-*s  %s\n", d.marker(), width, d.role(), head)
+	indent := strings.Repeat(" ", width+5)
+	if details := d.details(); len(details) > 0 {
+		fmt.Fprintf(b, "%s%s\n", indent, strings.Join(details, ", "))
+	}
+	if text := d.outlook(); text != "" {
+		fmt.Fprintf(b, "%s%s\n", indent, text)
+	}
+}
+
+func (d Deployment) marker() string {
+	marker := []rune("  ")
+	if d.Booted {
+		marker[0] = '●'
+	}
+	if d.Next {
+		marker[1] = '→'
+	}
+	return string(marker)
+}
+
+func (d Deployment) role() string {
+	switch {
+	case d.Booted:
+		return "booted"
+	case d.Staged:
+		return "staged"
+	case d.Next:
+		return "next"
+	case d.Rollback:
+		return "rollback"
+	case d.State == Failed:
+		return "failed"
+	}
+	return "other"
+}
+
+// name returns the title that the loader shows, or what else there is.
+func (d Deployment) name() string {
+	switch {
+	case d.Title != "":
+		return d.Title
+	case d.Origin.Version != "":
+		return d.Origin.Version
+	}
+	return d.ID.Short()
+}
+
+func (d Deployment) image() string {
+	return strings.TrimPrefix(d.Origin.ImageReference(), "docker://")
+}
+
+func (d Deployment) details() []string {
+	var list []string
+	if d.name() != d.ID.Short() {
+		list = append(list, d.ID.Short())
+	}
+	if d.Origin.Kernel != "" {
+		list = append(list, "kernel "+d.Origin.Kernel)
+	}
+	if t, err := time.Parse(time.RFC3339, d.Origin.Created); err == nil {
+		list = append(list, "built "+t.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if algorithm, hex, ok := strings.Cut(d.Origin.ManifestDigest, ":"); ok {
+		list = append(list, algorithm+":"+hex[:min(len(hex), 12)])
+	}
+	if d.VerityOptional {
+		list = append(list, "fs-verity optional")
+	}
+	return list
+}
+
+// outlook says what will happen to the deployment, or what has, if that is not
+// plain from its role.
+func (d Deployment) outlook() string {
+	switch {
+	case d.State == Failed:
+		return fmt.Sprintf("failed %s: %s", times(d.TriesDone), d.Why)
+	case d.State == Broken:
+		return d.Why
+	case d.Staged && d.Locked:
+		return "waits until it is unlocked"
+	case d.Staged && d.Booted:
+		return "stays the next to boot"
+	case d.Staged:
+		return "boots next, once this system shuts down"
+	case d.State == Trying && d.Booted:
+		return fmt.Sprintf("on trial: this boot is not known to be good yet; boots left: %d", d.TriesLeft)
+	case d.State == Trying && d.Why != "":
+		return fmt.Sprintf("on trial, failed %s: %s; boots left: %d", times(d.TriesDone), d.Why, d.TriesLeft)
+	case d.State == Trying:
+		return fmt.Sprintf("on trial; boots left: %d", d.TriesLeft)
+	case d.State == NoEntry:
+		return "has no boot entry"
+	}
+	return ""
+}
+
+func times(n uint) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+func writeList(b *strings.Builder, title string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	for _, line := range list {
+		fmt.Fprintf(b, "%s: %s\n", title, line)
+	}
+}

@@ -7,9 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"unicode/utf16"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // fakeMachine is a system with the disk vda (vda1 an ESP, vda2 the root file
@@ -116,6 +120,67 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A mount that is attached nowhere can be changed like any directory, and is
+// gone afterwards.
+func TestDetachedPartition(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		m := fakeMachine(t)
+		m.mount = func(string, string) (*os.File, error) {
+			return sys.Detached("tmpfs", sys.NoSuid|sys.NoDev|sys.NoExec)
+		}
+		p, err := m.find("/sysroot", typeESP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernel, _, err := writeKernel(p, "kernel", "initrd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := p.StageEntry(NewEntry("OS", "1", kernel, "composefs="+string(id("a"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Publish(name); err != nil {
+			t.Fatal(err)
+		}
+		files, err := p.Entries()
+		if err != nil || len(files) != 1 || !files[0].Good() {
+			t.Errorf("Entries = %v, %v; want one good entry", files, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A tmpfs without room is a partition without room.
+func TestFullPartition(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		m := fakeMachine(t)
+		m.mount = func(string, string) (*os.File, error) {
+			return sys.Detached("tmpfs", 0, sys.MountString("size", "1M"))
+		}
+		p, err := m.find("/sysroot", typeESP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		large := strings.Repeat("x", 2<<20)
+		_, _, err = writeKernel(p, large, "initrd")
+		var noRoom *NoRoomError
+		if !errors.As(err, &noRoom) {
+			t.Errorf("WriteKernel: %v; want a NoRoomError", err)
+		}
+		p.space = func() (free, block int64, err error) { return 1 << 30, 4096, nil } // somebody else writes too
+		if _, _, err := writeKernel(p, large, "initrd"); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("WriteKernel: %v; want ENOSPC", err)
+		}
+		if left := tree(t, p.root.Name()); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
 }
 
 // Who may not mount learns why.

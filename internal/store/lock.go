@@ -1,0 +1,95 @@
+package store
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// Lock locks the repository until unlock is called or the process ends. Who
+// writes or collects garbage takes the exclusive lock; a shared one keeps
+// others from doing so. composefs-rs takes the same locks. Lock does not wait:
+// while another holds the repository the error is ErrBusy, with the name of the
+// process if it can be had. Two locks of one process exclude each other too.
+func (r *Repository) Lock(exclusive bool) (unlock func() error, err error) {
+	// Locks belong to an open(2), so each has one of its own.
+	f, err := r.root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock the repository: %w", err)
+	}
+	locked, err := sys.TryFlock(f, exclusive)
+	if err == nil && !locked {
+		err = fmt.Errorf("%w%s", ErrBusy, holder(f))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if exclusive {
+		r.exclusive.Add(1)
+	}
+	var once sync.Once
+	return func() (err error) {
+		once.Do(func() {
+			if exclusive {
+				r.exclusive.Add(-1)
+			}
+			err = f.Close()
+		})
+		return err
+	}, nil
+}
+
+// holder returns " by NAME (process N)" for the process that has locked f, or
+// nothing.
+func holder(f *os.File) string {
+	stat, err := sys.Statx(f, "")
+	if err != nil {
+		return ""
+	}
+	locks, err := os.Open("/proc/locks")
+	if err != nil {
+		return ""
+	}
+	defer locks.Close()
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		if pid := lockedBy(lines.Text(), stat.Inode); pid > 0 {
+			return fmt.Sprintf(" by %sprocess %d", command(pid), pid)
+		}
+	}
+	return ""
+}
+
+// lockedBy returns the process that has a lock of the inode by a line of
+// /proc/locks, see proc_locks(5), or 0:
+//
+//	1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF
+//
+// The device is not compared: for btrfs it is not that of stat(2).
+func lockedBy(line string, inode uint64) int {
+	fields := strings.Fields(line)
+	if len(fields) != 8 || fields[1] != "FLOCK" {
+		return 0
+	}
+	if !strings.HasSuffix(fields[5], ":"+strconv.FormatUint(inode, 10)) {
+		return 0
+	}
+	pid, err := strconv.Atoi(fields[4])
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+func command(pid int) string {
+	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name)) + ", "
+}

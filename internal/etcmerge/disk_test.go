@@ -379,13 +379,15 @@ func withoutTimes(n *composefs.Node) *composefs.Node {
 
 // A file that is no longer what it was must not block the reader.
 func TestLocalOpenerRefusesFIFO(t *testing.T) {
-	m := newMachine(t, parseTree(t, `a = "`+strings.Repeat("x", 100)+`"`))
-	n := m.tree("base").Entry("a")
-	open := LocalOpener(m.open("base"), nil)
-	if err := errors.Join(m.root.Remove("base/a"), syscall.Mkfifo(m.path("base/a"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := open(n); err == nil || !strings.Contains(err.Error(), "no longer a regular file") {
-		t.Errorf("opening a FIFO = %v, %v; want an error", r, err)
-	}
+	nstest.Run(t, func(t *testing.T) {
+		m := newMachine(t, parseTree(t, `a = "`+strings.Repeat("x", 100)+`"`))
+		n := m.tree("base").Entry("a")
+		open := LocalOpener(m.open("base"), nil)
+		if err := errors.Join(m.root.Remove("base/a"), syscall.Mkfifo(m.path("base/a"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := open(n); err == nil || !strings.Contains(err.Error(), "no longer a regular file") {
+			t.Errorf("opening a FIFO = %v, %v; want an error", r, err)
+		}
+	})
 }

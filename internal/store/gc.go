@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 // Roots say what GC keeps, besides what refs lead to.
@@ -49,6 +50,9 @@ func (r *Repository) GC(ctx context.Context, keep Roots, dryRun bool) (Report, e
 func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, error) {
 	if err := r.writable(); err != nil {
 		return Report{}, err
+	}
+	if keep.ObjectsOf == nil {
+		return Report{}, errors.New("nobody says what is in an image")
 	}
 	if !dryRun && r.exclusive.Load() == 0 {
 		return Report{}, errors.New("the repository is not locked")
@@ -171,7 +175,7 @@ func (m *marker) mark(ctx context.Context, keep Roots) error {
 		if !ok {
 			return fmt.Errorf("stream %s: %w", name, fs.ErrNotExist)
 		}
-		if err := m.markStream(ctx, d); err != nil {
+		if err := m.markStream(ctx, d, keep.ObjectsOf); err != nil {
 			return err
 		}
 	}
@@ -224,32 +228,51 @@ func (r *Repository) exists(d digest.Digest) bool {
 	return err == nil
 }
 
-// markStream marks a stream with its objects and what it refers to. Streams
-// refer to images too; what is in those comes with the layers.
-func (m *marker) markStream(ctx context.Context, start digest.Digest) error {
+// markStream marks a stream with its objects and all that it refers to: streams,
+// also those that have lost their names, and images.
+func (m *marker) markStream(ctx context.Context, start digest.Digest, objectsOf func(*os.File) ([]digest.Digest, error)) error {
 	for todo := []digest.Digest{start}; len(todo) > 0; {
 		d := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		m.objects[d] = true
-		name, isStream := m.byDigest[d]
-		if !isStream || m.walked[d] {
+		if m.walked[d] {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		m.walked[d] = true
-		s, err := m.repo.openStreamFile(name, d)
+		m.objects[d] = true
+		if id := d.String(); m.images[id] == d && m.repo.exists(d) {
+			if err := m.markImage(id, objectsOf); err != nil {
+				return fmt.Errorf("image %s: %w", id, err)
+			}
+			continue
+		}
+		refs, err := m.walk(d)
 		if err != nil {
 			return err
 		}
-		for _, object := range s.ObjectRefs() {
-			m.objects[object] = true
-		}
-		todo = append(todo, s.StreamRefs()...)
-		s.Close()
+		todo = append(todo, refs...)
 	}
 	return nil
+}
+
+// walk marks the objects of a stream and returns what it refers to. What has no
+// link in streams may be gone, or be something else than a stream.
+func (m *marker) walk(d digest.Digest) ([]digest.Digest, error) {
+	name, linked := m.byDigest[d]
+	s, err := m.repo.openStreamFile(name, d)
+	if !linked && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, splitstream.ErrFormat)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for _, object := range s.ObjectRefs() {
+		m.objects[object] = true
+	}
+	return s.StreamRefs(), nil
 }
 
 func (m *marker) markImage(id string, objectsOf func(*os.File) ([]digest.Digest, error)) error {

@@ -46,7 +46,8 @@ func sample(b *builder, format tar.Format) []byte {
 	for _, size := range []int{0, 1, 63, 64, 65, 511, 512, 513, 1024, 300000} {
 		b.add(tar.Header{Format: format, Name: fmt.Sprintf("usr/%d", size)}, strings.Repeat("x", size))
 	}
-	b.add(tar.Header{Format: format, Name: "usr/" + strings.Repeat("long", 10) + "/" + strings.Repeat("long", 20)}, "x")
+	long := "usr/" + strings.Repeat("long", 10) + "/"
+	b.dir(long).add(tar.Header{Format: format, Name: long + strings.Repeat("long", 20)}, "x")
 	return b.symlink("usr/s", "0").link("usr/h", "usr/65").end()
 }
 

@@ -1,0 +1,91 @@
+package layer
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+func newRepository(t testing.TB) *store.Repository {
+	t.Helper()
+	repo, err := store.Init(filepath.Join(t.TempDir(), "composefs"), store.Options{Algorithm: digest.SHA512, Insecure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { repo.Close() })
+	return repo
+}
+
+const diffID = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func TestImport(t *testing.T) {
+	repo := newRepository(t)
+	archive := sample(newBuilder(t), tar.FormatPAX)
+	d, err := Import(t.Context(), bytes.NewReader(archive), repo, diffID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := repo.StreamDigest(StreamName(diffID)); err != nil || got != d {
+		t.Errorf("StreamDigest = %v, %v; want %v", got, err, d)
+	}
+	stream, err := repo.OpenStream(StreamName(diffID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := stream.Content(func(d digest.Digest) (io.ReadCloser, error) { return repo.OpenObject(d) })
+	if got, err := io.ReadAll(content); err != nil || !bytes.Equal(got, archive) {
+		t.Errorf("%d bytes, %v; want %d", len(got), err, len(archive))
+	}
+	content.Close()
+	stream.Close()
+	root, err := ApplyStored(nil, repo, diffID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := root.Lookup("usr/300000")
+	if file == nil || file.Size != 300000 || !repo.HasObject(file.Digest) {
+		t.Errorf("/usr/300000 is %+v; want 300000 bytes and an object that is there", file)
+	}
+}
+
+func TestApplyStored(t *testing.T) {
+	repo := newRepository(t)
+	if _, err := ApplyStored(nil, repo, diffID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no stream: error %v; want %v", err, fs.ErrNotExist)
+	}
+	w := splitstream.NewWriter(digest.SHA512, splitstream.OCIConfig)
+	if _, err := repo.PutStream(StreamName(diffID), w); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ApplyStored(nil, repo, diffID); err == nil || !strings.Contains(err.Error(), "want a layer") {
+		t.Errorf("another content: error %v; want one that says so", err)
+	}
+}
+
+// TestImportFails leaves no stream behind, and does not trip over what it has
+// left when it is tried again.
+func TestImportFails(t *testing.T) {
+	repo := newRepository(t)
+	archive := sample(newBuilder(t), tar.FormatPAX)
+	wrong := errors.New("wrong diff_id")
+	tar := io.MultiReader(bytes.NewReader(archive), iotest.ErrReader(wrong))
+	if _, err := Import(t.Context(), tar, repo, diffID); !errors.Is(err, wrong) {
+		t.Errorf("Import: %v; want %v", err, wrong)
+	}
+	if repo.HasStream(StreamName(diffID)) {
+		t.Error("the stream is there; want none")
+	}
+	if _, err := Import(t.Context(), bytes.NewReader(archive), repo, diffID); err != nil {
+		t.Errorf("second Import: %v", err)
+	}
+}

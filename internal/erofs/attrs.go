@@ -60,10 +60,12 @@ type use struct {
 	offset uint32 // in the shared table
 }
 
-func newAttrTable() attrTable {
+// newAttrTable returns a table that expects so many objects.
+func newAttrTable(objects int) attrTable {
 	return attrTable{
 		byPair:     make(map[composefs.Xattr]attrRef),
-		byDigest:   make(map[uint64]int32),
+		objects:    make([]object, 0, objects),
+		byDigest:   make(map[uint64]int32, objects),
 		seed:       maphash.MakeSeed(),
 		metaFilter: filterBit("overlay.metacopy", indexTrusted),
 		redirect:   filterBit("overlay.redirect", indexTrusted),

@@ -14,8 +14,9 @@ import (
 
 // largeDump returns a dump of n entries shaped like an operating system: for
 // each directory some 14 files, one in twelve of them a symbolic link, with a
-// few hundred SELinux labels, and one file in twenty there twice.
-func largeDump(n int) []byte {
+// few hundred SELinux labels, and one file in twenty there twice. Digests are
+// those of an algorithm.
+func largeDump(n int, alg digest.Algorithm) []byte {
 	var b bytes.Buffer
 	b.WriteString("/ 0 40755 3 0 0 0 1700000000.0 - - - security.selinux=system_u:object_r:root_t:s0\n")
 	for i, dir := 1, ""; i < n; i++ {
@@ -37,7 +38,7 @@ func largeDump(n int) []byte {
 				content /= 40
 			}
 			sum := sha512.Sum512([]byte{byte(content), byte(content >> 8), byte(content >> 16)})
-			hash := hex.EncodeToString(sum[:])
+			hash := hex.EncodeToString(sum[:alg.Size()])
 			fmt.Fprintf(&b, "%s/name-%06d %d 100644 1 0 0 0 %d.0 %s/%s - %s %s\n",
 				dir, i, 100+i, mtime, hash[:2], hash[2:], hash, label)
 		}
@@ -48,7 +49,7 @@ func largeDump(n int) []byte {
 const benchmarkEntries = 128 << 10
 
 func BenchmarkDumpToDigest(b *testing.B) {
-	dump := largeDump(benchmarkEntries)
+	dump := largeDump(benchmarkEntries, digest.SHA512)
 	for b.Loop() {
 		root, err := composefs.ParseDump(bytes.NewReader(dump))
 		if err != nil {
@@ -62,7 +63,7 @@ func BenchmarkDumpToDigest(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	dump := largeDump(benchmarkEntries)
+	dump := largeDump(benchmarkEntries, digest.SHA512)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := composefs.ParseDump(bytes.NewReader(dump)); err != nil {
@@ -72,7 +73,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func BenchmarkDigest(b *testing.B) {
-	root, err := composefs.ParseDump(bytes.NewReader(largeDump(benchmarkEntries)))
+	root, err := composefs.ParseDump(bytes.NewReader(largeDump(benchmarkEntries, digest.SHA512)))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -86,8 +87,8 @@ func BenchmarkDigest(b *testing.B) {
 
 func TestLargeDumpIsOne(t *testing.T) {
 	const entries = 5000
-	got := strings.Count(string(largeDump(entries)), "\n")
-	root, err := composefs.ParseDump(bytes.NewReader(largeDump(entries)))
+	got := strings.Count(string(largeDump(entries, digest.SHA512)), "\n")
+	root, err := composefs.ParseDump(bytes.NewReader(largeDump(entries, digest.SHA512)))
 	if err != nil || got != entries {
 		t.Fatalf("largeDump(%d) has %d lines, %v; want as many", entries, got, err)
 	}
@@ -95,5 +96,14 @@ func TestLargeDumpIsOne(t *testing.T) {
 	root.Walk(func(string, *composefs.Node) { names++ })
 	if names != entries {
 		t.Errorf("the tree has %d names; want %d", names, entries)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	image := write(b, cornerTree(b, string(largeDump(benchmarkEntries, digest.SHA512))), Options{Version: V1})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(image)))
+	for b.Loop() {
+		read(b, image)
 	}
 }

@@ -55,7 +55,7 @@ type Options struct {
 }
 
 // Write writes the image of the tree below root. It does not change the tree,
-// and holds, besides the tree, about 150 bytes for each file. Where it returns
+// and holds, besides the tree, about 200 bytes for each file. Where it returns
 // an error because of the tree, nothing was written.
 func Write(w io.Writer, root *composefs.Node, opts Options) error {
 	img, err := prepare(root, opts)

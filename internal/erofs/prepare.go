@@ -66,7 +66,7 @@ func prepare(root *composefs.Node, opts Options) (*image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make an image: %w", err)
 	}
-	img := &image{version: opts.Version, dialect: opts.Dialect, root: root, attrs: newAttrTable()}
+	img := &image{version: opts.Version, dialect: opts.Dialect, root: root, attrs: newAttrTable(c.objects)}
 	switch {
 	case opts.Version == Auto && c.whiteout:
 		img.version = V1
@@ -80,6 +80,7 @@ func prepare(root *composefs.Node, opts Options) (*image, error) {
 	}
 	img.inodes = make([]inode, 0, c.inodes+256)
 	img.children = make([]int32, 0, c.names+256)
+	img.refs = make([]attrRef, 0, c.inodes+2*c.objects)
 	img.findLinks(c)
 	if img.version == V2 {
 		err = img.collectDepthFirst(root, 0)
@@ -98,6 +99,7 @@ type census struct {
 	count    map[*composefs.Node]uint32 // names of each node
 	names    int
 	inodes   int
+	objects  int // files whose content is an object
 	whiteout bool
 	linked   bool // a file has several names
 	path     []byte
@@ -165,6 +167,9 @@ func (c *census) entry(e composefs.Entry) error {
 		return nil
 	}
 	c.inodes++
+	if !e.Node.Digest.IsZero() {
+		c.objects++
+	}
 	c.whiteout = c.whiteout || e.Node.IsWhiteout()
 	if e.Node.Size > maxChunks<<maxChunkBits && e.Node.IsRegular() {
 		return fmt.Errorf("size %d: want at most 8 PiB", e.Node.Size)

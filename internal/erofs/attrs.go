@@ -22,6 +22,8 @@ const (
 	redirectAttr                // trusted.overlay.redirect of one of them
 )
 
+func newAttrRef[T int | int32](kind attrRef, index T) attrRef { return attrRef(index)<<2 | kind }
+
 func (r attrRef) kind() attrRef { return r & 3 }
 func (r attrRef) index() int    { return int(r >> 2) }
 
@@ -91,14 +93,14 @@ func (t *attrTable) add(x composefs.Xattr, version int) attrRef {
 		}
 	}
 	p.filter = filterBit(p.suffix, p.prefix)
-	r := attrRef(len(t.plain))<<2 | plainAttr
+	r := newAttrRef(plainAttr, len(t.plain))
 	t.plain = append(t.plain, p)
 	t.byPair[x] = r
 	return r
 }
 
 // object returns the index of the object with that digest.
-func (t *attrTable) object(d digest.Digest) attrRef {
+func (t *attrTable) object(d digest.Digest) int32 {
 	hash := maphash.Bytes(t.seed, d.Bytes())
 	last, ok := t.byDigest[hash]
 	if !ok {
@@ -106,12 +108,12 @@ func (t *attrTable) object(d digest.Digest) attrRef {
 	}
 	for i := last; i >= 0; i = t.objects[i].next {
 		if t.objects[i].digest == d {
-			return attrRef(i)
+			return i
 		}
 	}
 	t.objects = append(t.objects, object{digest: d, next: last})
 	t.byDigest[hash] = int32(len(t.objects) - 1)
-	return attrRef(len(t.objects) - 1)
+	return int32(len(t.objects) - 1)
 }
 
 // use returns the use of an attribute.
@@ -205,11 +207,11 @@ func (t *attrTable) appendEntry(b []byte, r attrRef) []byte {
 // size.
 func (t *attrTable) share(version int) uint64 {
 	for i := range t.plain {
-		t.shareIfUsed(attrRef(i)<<2 | plainAttr)
+		t.shareIfUsed(newAttrRef(plainAttr, i))
 	}
 	for i := range t.objects {
-		t.shareIfUsed(attrRef(i)<<2 | metacopyAttr)
-		t.shareIfUsed(attrRef(i)<<2 | redirectAttr)
+		t.shareIfUsed(newAttrRef(metacopyAttr, i))
+		t.shareIfUsed(newAttrRef(redirectAttr, i))
 	}
 	compare := t.compareDescending
 	if version == V2 {
@@ -308,11 +310,11 @@ func (img *image) addContent(n *composefs.Node) {
 	if n.Digest.IsZero() {
 		img.refs = append(img.refs, img.attrs.add(composefs.Xattr{Name: overlayMetacopy}, img.version))
 	} else {
-		img.refs = append(img.refs, img.attrs.object(n.Digest)<<2|metacopyAttr)
+		img.refs = append(img.refs, newAttrRef(metacopyAttr, img.attrs.object(n.Digest)))
 	}
 	switch {
 	case n.Payload == "" && !n.NoPayload && !n.Digest.IsZero():
-		img.refs = append(img.refs, img.attrs.object(n.Digest)<<2|redirectAttr)
+		img.refs = append(img.refs, newAttrRef(redirectAttr, img.attrs.object(n.Digest)))
 	case n.Payload != "":
 		img.refs = append(img.refs, img.payloadAttr(n.Payload))
 	}
@@ -323,7 +325,7 @@ func (img *image) addContent(n *composefs.Node) {
 func (img *image) payloadAttr(path string) attrRef {
 	if len(path) > 3 && path[2] == '/' {
 		if d, err := digest.Parse(path[:2] + path[3:]); err == nil {
-			return img.attrs.object(d)<<2 | redirectAttr
+			return newAttrRef(redirectAttr, img.attrs.object(d))
 		}
 	}
 	return img.attrs.add(composefs.Xattr{Name: overlayRedirect, Value: "/" + path}, img.version)

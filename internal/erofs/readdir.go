@@ -38,7 +38,7 @@ func (rd *reader) readDir(i int) error {
 		}
 	}
 	if c.own != 2 {
-		return errors.New("directory without . and ..")
+		return errors.New("directory without its own entries, . and .. among the names")
 	}
 	return nil
 }

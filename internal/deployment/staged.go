@@ -1,7 +1,6 @@
 package deployment
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -15,22 +14,32 @@ const (
 )
 
 // Staged is the record of the deployment that is to boot next: StagedRecord,
-// which survives a crash, and RunStaged, which bootc reads.
+// which survives a crash, and RunStaged, which bootc reads. Both are JSON.
 type Staged struct {
-	ID                 ID   `json:"depl_id"`
-	FinalizationLocked bool `json:"finalization_locked"` // stage, but leave it to the administrator to make it the next
+	ID                 ID
+	FinalizationLocked bool // stage, but leave it to the administrator to make it the next
 
 	// What follows is ours alone.
-	Entry  string `json:"entry,omitempty"`   // file name of the boot entry to publish
-	BootID string `json:"boot_id,omitempty"` // of the kernel when it was staged, /proc/sys/kernel/random/boot_id
-	Etc    string `json:"etc,omitempty"`     // how the deployment has its /etc; "" means EtcOverlay
+	Entry  string // file name of the boot entry to publish
+	BootID string // of the kernel when it was staged, /proc/sys/kernel/random/boot_id
+	Etc    string // how the deployment has its /etc; "" means EtcOverlay
 }
 
 // ParseStaged reads a staged record. Fields that are not known are passed over.
 func ParseStaged(data []byte) (Staged, error) {
-	var s Staged
-	if err := json.Unmarshal(data, &s); err != nil {
+	r, err := parseRecord(data)
+	if err != nil {
 		return Staged{}, fmt.Errorf("cannot read staged record: %w", err)
+	}
+	s := Staged{
+		ID:                 ID(jsonMember[string](r, "depl_id")),
+		FinalizationLocked: jsonMember[bool](r, "finalization_locked"),
+		Entry:              jsonMember[string](r, "entry"),
+		BootID:             jsonMember[string](r, "boot_id"),
+		Etc:                jsonMember[string](r, "etc"),
+	}
+	if r.err != nil {
+		return Staged{}, fmt.Errorf("cannot read staged record: %w", r.err)
 	}
 	if _, err := ParseID(string(s.ID)); err != nil {
 		return Staged{}, fmt.Errorf("cannot read staged record: %w", err)
@@ -48,9 +57,13 @@ func ParseStaged(data []byte) (Staged, error) {
 
 // Encode returns the record as one line of JSON.
 func (s Staged) Encode() []byte {
-	data, err := json.Marshal(s)
-	if err != nil {
-		panic("deployment: cannot encode strings and a bool: " + err.Error())
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"depl_id":%s,"finalization_locked":%t`, quoteJSON(string(s.ID)), s.FinalizationLocked)
+	for _, m := range []struct{ name, value string }{{"entry", s.Entry}, {"boot_id", s.BootID}, {"etc", s.Etc}} {
+		if m.value != "" {
+			fmt.Fprintf(&b, `,"%s":%s`, m.name, quoteJSON(m.value))
+		}
 	}
-	return append(data, '\n')
+	b.WriteString("}\n")
+	return []byte(b.String())
 }

@@ -1,0 +1,116 @@
+package deployment
+
+import (
+	"fmt"
+	"strings"
+)
+
+// BootFailuresDir holds a BootFailure for each deployment that has one.
+const BootFailuresDir = StateDir + "/boot-failures"
+
+// BootFailureFile returns where the last BootFailure of the deployment is kept.
+func (id ID) BootFailureFile() string { return BootFailuresDir + "/" + string(id) + ".json" }
+
+// A BootFailure tells why a boot on trial never reached boot-complete.target,
+// for who asks after the machine has fallen back.
+type BootFailure struct {
+	ID     ID
+	Entry  string // file name of the boot entry, with the tries that were left
+	BootID string // of the kernel, as journalctl --boot= takes it
+	Time   string // RFC 3339
+	// Failed are the units that have failed. If there are none the boot took
+	// too long: then Waiting tells what it waited for.
+	Failed  []FailedUnit
+	Waiting []string
+}
+
+// A FailedUnit is a systemd unit that has failed.
+type FailedUnit struct {
+	Name        string `json:"unit"`
+	Description string `json:"description,omitempty"`
+	Result      string `json:"result,omitempty"` // such as "exit-code", see systemd.exec(5)
+	Status      string `json:"status,omitempty"` // of the main process, if it exited
+}
+
+// String returns the unit as a message names it: "x.service (exit-code, status 1)".
+func (u FailedUnit) String() string {
+	switch {
+	case u.Result == "":
+		return u.Name
+	case u.Status == "" || u.Status == "0":
+		return u.Name + " (" + u.Result + ")"
+	}
+	return u.Name + " (" + u.Result + ", status " + u.Status + ")"
+}
+
+// ParseBootFailure reads a BootFailureFile. Fields that are not known are
+// passed over.
+func ParseBootFailure(data []byte) (BootFailure, error) {
+	f, err := parseBootFailure(data)
+	if err != nil {
+		return BootFailure{}, fmt.Errorf("cannot read boot failure: %w", err)
+	}
+	return f, nil
+}
+
+func parseBootFailure(data []byte) (BootFailure, error) {
+	r, err := parseRecord(data)
+	if err != nil {
+		return BootFailure{}, err
+	}
+	f := BootFailure{
+		Entry:  jsonMember[string](r, "entry"),
+		BootID: jsonMember[string](r, "boot_id"),
+		Time:   jsonMember[string](r, "time"),
+	}
+	id := jsonMember[string](r, "depl_id")
+	for _, v := range jsonMember[[]any](r, "failed_units") {
+		unit, _ := v.(map[string]any)
+		u := &jsonRecord{members: unit, err: r.err}
+		f.Failed = append(f.Failed, FailedUnit{
+			Name:        jsonMember[string](u, "unit"),
+			Description: jsonMember[string](u, "description"),
+			Result:      jsonMember[string](u, "result"),
+			Status:      jsonMember[string](u, "status"),
+		})
+		r.err = u.err
+	}
+	for _, v := range jsonMember[[]any](r, "waiting_for") {
+		name, _ := v.(string)
+		f.Waiting = append(f.Waiting, name)
+	}
+	if r.err != nil {
+		return BootFailure{}, r.err
+	}
+	f.ID, err = ParseID(id)
+	return f, err
+}
+
+// Encode returns the failure as JSON, for people as well.
+func (f BootFailure) Encode() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "{\n  \"depl_id\": %s,\n  \"entry\": %s,\n  \"boot_id\": %s,\n  \"time\": %s",
+		quoteJSON(string(f.ID)), quoteJSON(f.Entry), quoteJSON(f.BootID), quoteJSON(f.Time))
+	writeList(&b, "failed_units", f.Failed, func(u FailedUnit) string {
+		return fmt.Sprintf(`{"unit": %s, "description": %s, "result": %s, "status": %s}`,
+			quoteJSON(u.Name), quoteJSON(u.Description), quoteJSON(u.Result), quoteJSON(u.Status))
+	})
+	writeList(&b, "waiting_for", f.Waiting, quoteJSON)
+	b.WriteString("\n}\n")
+	return []byte(b.String())
+}
+
+// writeList writes the member of an object that is a list, unless that is empty.
+func writeList[T any](b *strings.Builder, name string, list []T, encode func(T) string) {
+	for i, v := range list {
+		if i == 0 {
+			fmt.Fprintf(b, ",\n  %s: [", quoteJSON(name))
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    " + encode(v))
+	}
+	if len(list) > 0 {
+		b.WriteString("\n  ]")
+	}
+}

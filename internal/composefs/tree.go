@@ -259,3 +259,17 @@ func (n *Node) walk(path string, visit func(string, *Node)) {
 		e.Node.walk(strings.TrimSuffix(path, "/")+"/"+e.Name, visit)
 	}
 }
+
+// Objects returns the digests of all contents that are kept as objects, each
+// once, in the order of the tree.
+func (n *Node) Objects() []digest.Digest {
+	var out []digest.Digest
+	seen := make(map[digest.Digest]bool)
+	n.Walk(func(_ string, m *Node) {
+		if !m.Digest.IsZero() && !seen[m.Digest] {
+			seen[m.Digest] = true
+			out = append(out, m.Digest)
+		}
+	})
+	return out
+}

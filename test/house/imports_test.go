@@ -29,10 +29,10 @@ var layers = []struct {
 	}},
 	{"edges", true, []string{
 		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/oci", "internal/rootfs",
-		"internal/splitstream", "internal/store", "internal/sys", "internal/systemd",
+		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/composefs", "internal/erofs", "internal/etcmerge", "internal/install",
+		"internal/boot", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge", "internal/install",
 		"internal/kargs", "internal/layer", "internal/selabel", "internal/status", "internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+const aboutApply = `Fetch an image, verify it, and make it the system that boots next.
+
+REF is registry/name:tag, or one of docker://, oci:, oci-archive:, docker-archive:
+and dir: with what follows in containers-transports(5). From then on the machine
+follows REF: apply without REF fetches the newest of it.
+
+The running system is not touched: the new one takes over at the next reboot, with
+this machine's changes to /etc and with /var as it is. Until then, and after a power
+cut at any moment, the machine boots what it boots now. What was fetched by an
+apply that did not get through is found again and not fetched twice.
+
+The last word on standard output is the deployment id.`
+
+type applyFlags struct {
+	plan, reboot, quiet, asJSON bool
+	source                      sourceFlags
+}
+
+func (s *session) applyCommand() *cobra.Command {
+	var f applyFlags
+	cmd := &cobra.Command{
+		Use:   "apply [REF]",
+		Short: "Fetch and verify an image, and make it boot next",
+		Long:  aboutApply,
+		Example: `  sysupdate-image apply
+  sysupdate-image apply registry.example.org/os:stable
+  sysupdate-image apply --plan
+  sysupdate-image --sysroot /mnt apply oci:./os:stable`,
+		Args: needArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref := ""
+			if len(args) == 1 {
+				ref = args[0]
+			}
+			return s.apply(cmd, ref, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "say what would be fetched, and change nothing")
+	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the result")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, with the time each step took, as JSON")
+	f.source.add(cmd)
+	cmd.MarkFlagsMutuallyExclusive("plan", "reboot")
+	return cmd
+}
+
+func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
+	ctx := cmd.Context()
+	if f.reboot && s.sysroot != "" {
+		return usageError{fmt.Errorf("--reboot is for the running machine, --sysroot for another")}
+	}
+	m, err := update.Open(s.sysroot, s.warn)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	options := update.Options{Reference: ref, Source: f.source.options()}
+	report := newReporter(s.err, f.quiet)
+	if f.plan {
+		plan, err := m.Plan(ctx, options, report)
+		if err != nil {
+			return err
+		}
+		return s.printPlan(plan, f.asJSON)
+	}
+	result, err := m.Apply(ctx, options, report)
+	if err != nil {
+		return err
+	}
+	if err := s.printResult(result, f.asJSON); err != nil || !f.reboot || result.Outcome == update.AlreadyBooted {
+		return err
+	}
+	return update.Reboot(ctx)
+}
+
+// printResult ends with the deployment id, for scripts.
+func (s *session) printResult(r update.Result, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(r)
+	}
+	system := r.Name
+	if r.Version != "" {
+		system += " (" + r.Version + ")"
+	}
+	switch r.Outcome {
+	case update.AlreadyBooted:
+		fmt.Fprintf(s.out, "Nothing to do: %s is what runs, deployment %s\n", system, r.ID)
+	case update.AlreadyNext:
+		fmt.Fprintf(s.out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
+	case update.Staged:
+		fmt.Fprintf(s.out, "Staged %s: it takes over at the next reboot, deployment %s\n", system, r.ID)
+	case update.Published:
+		fmt.Fprintf(s.out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
+	}
+	return nil
+}
+
+func (s *session) printPlan(p update.Plan, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(p)
+	}
+	if p.UpToDate {
+		fmt.Fprintf(s.out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
+		return nil
+	}
+	fmt.Fprintf(s.out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
+	for _, l := range p.Layers {
+		what := "fetch"
+		if l.Present {
+			what = "have "
+		}
+		fmt.Fprintf(s.out, "  %s     %s  %10s\n", what, l.Digest, size(l.Size))
+	}
+	fmt.Fprintf(s.out, "Would fetch %s, %s. Nothing was changed.\n", count(p.FetchLayers(), "layer"), size(p.FetchBytes()))
+	return nil
+}
+
+func (s *session) printJSON(v any) error {
+	enc := json.NewEncoder(s.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

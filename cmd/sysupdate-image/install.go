@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
+)
+
+const aboutInstall = `Put an image on a file system that was just made, so that the machine boots it.
+
+ROOT is where the new root file system is mounted: ext4 or btrfs with fs-verity
+(mkfs.ext4 -O verity), in a partition of the type that the Discoverable Partitions
+Specification has for the root of this architecture, or named by --karg root=...
+DIR is where the EFI system partition is mounted. systemd-boot is taken from the
+image, from /usr/lib/systemd/boot/efi.`
+
+func (s *session) installCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Put an image on new file systems",
+		Args:  needArgs(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(s.toFilesystemCommand())
+	return cmd
+}
+
+func (s *session) toFilesystemCommand() *cobra.Command {
+	var o install.Options
+	var source sourceFlags
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:     "to-filesystem ROOT --esp DIR --image REF",
+		Short:   "Install on file systems that are mounted",
+		Long:    aboutInstall,
+		Example: "  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable",
+		Args:    needArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.ESP == "" || o.Image == "" {
+				return usageError{fmt.Errorf("%s: --esp and --image are needed", cmd.CommandPath())}
+			}
+			if s.sysroot != "" {
+				return usageError{fmt.Errorf("%s: ROOT says where, --sysroot is for the other commands", cmd.CommandPath())}
+			}
+			o.Root, o.Source = args[0], source.options()
+			result, err := install.ToFilesystem(cmd.Context(), o, newReporter(s.err, quiet), s.warn)
+			if err != nil {
+				return err
+			}
+			return s.printResult(result, false)
+		},
+	}
+	cmd.Flags().StringVar(&o.ESP, "esp", "", "the EFI system partition is mounted at `DIR`")
+	cmd.Flags().StringVar(&o.Image, "image", "", "install the image `REF`")
+	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates, if it is not the one installed from")
+	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (may be repeated)")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but the result")
+	must(cmd.MarkFlagDirname("esp"))
+	source.add(cmd)
+	return cmd
+}

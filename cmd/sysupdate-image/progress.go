@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// newReporter returns a bar where w is a terminal, plain lines elsewhere, and
+// nothing at all if quiet.
+func newReporter(w io.Writer, quiet bool) update.Reporter {
+	if quiet {
+		return silent{}
+	}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return &barReporter{lineReporter: lineReporter{w}}
+	}
+	return lineReporter{w}
+}
+
+// A lineReporter writes a line for each step.
+type lineReporter struct{ w io.Writer }
+
+func (r lineReporter) Step(text string) { fmt.Fprintln(r.w, text) }
+
+func (r lineReporter) Fetching(layers int, bytes int64) {
+	fmt.Fprintf(r.w, "Fetching %s, %s\n", count(layers, "layer"), size(bytes))
+}
+
+func (r lineReporter) Fetched(int64) {}
+
+func (r lineReporter) FetchDone() {}
+
+// A barReporter shows how much of the layers has come.
+type barReporter struct {
+	lineReporter
+	progress *mpb.Progress
+	bar      *mpb.Bar
+}
+
+func (r *barReporter) Fetching(layers int, bytes int64) {
+	r.progress = mpb.New(mpb.WithOutput(r.w), mpb.WithWidth(40))
+	r.bar = r.progress.AddBar(bytes,
+		mpb.PrependDecorators(decor.Name("Fetching "+count(layers, "layer")+" ")),
+		mpb.AppendDecorators(
+			decor.CountersKibiByte("% .1f of % .1f"),
+			decor.Name("  "),
+			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"),
+		),
+	)
+}
+
+func (r *barReporter) Fetched(bytes int64) { r.bar.IncrInt64(bytes) }
+
+func (r *barReporter) FetchDone() {
+	if !r.bar.Completed() {
+		r.bar.Abort(false)
+	}
+	r.progress.Wait()
+}
+
+// silent reports nothing.
+type silent struct{}
+
+func (silent) Step(string)         {}
+func (silent) Fetching(int, int64) {}
+func (silent) Fetched(int64)       {}
+func (silent) FetchDone()          {}
+
+// count returns "1 layer" or "3 layers".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// size returns bytes for a person: "512 B", "1.5 MiB".
+func size(bytes int64) string {
+	if bytes < 1024 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, unit := float64(bytes)/1024, 0
+	for units := "KMGTPE"; value >= 1024 && unit < len(units)-1; unit++ {
+		value /= 1024
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/version"
+)
+
+// Exit codes, as the help text documents them.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+const about = `Boot this machine from container images, and update it in place, atomically.
+
+  sysupdate-image apply registry.example.org/os:stable    follow this image; it boots next
+  sysupdate-image apply                                   the newest of what this machine follows
+  sysupdate-image status                                  what is booted, and what boots next
+  sysupdate-image rollback                                boot the previous system next`
+
+const exits = `
+Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage.
+`
+
+// A session is what all commands share.
+type session struct {
+	sysroot string // --sysroot
+	out     io.Writer
+	err     io.Writer
+}
+
+// warn tells the administrator of something to look at.
+func (s *session) warn(text string) { fmt.Fprintln(s.err, "Warning:", text) }
+
+// run carries out the command line and returns the exit code.
+func run(ctx context.Context, args []string, out, stderr io.Writer) int {
+	s := &session{out: out, err: stderr}
+	root := s.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry 'sysupdate-image --help'.\n", err)
+		return exitUsage
+	case ctx.Err() != nil:
+		err = fmt.Errorf("interrupted; nothing changed that the next run does not find and use: %w", err)
+	}
+	fmt.Fprintln(stderr, "sysupdate-image:", err)
+	return exitFailed
+}
+
+func (s *session) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sysupdate-image",
+		Short:         "Boot this machine from container images, and update it in place",
+		Long:          about,
+		Version:       version.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          needArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetUsageTemplate(root.UsageTemplate() + exits)
+	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
+		"work on the system in `DIR` instead of the running machine's")
+	must(root.MarkPersistentFlagDirname("sysroot"))
+	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.installCommand())
+	return root
+}
+
+// needArgs makes what check refuses an error of usage.
+func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+		}
+		return nil
+	}
+}
+
+// must panics for what only a mistake in this program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

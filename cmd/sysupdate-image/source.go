@@ -1,0 +1,23 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+)
+
+// sourceFlags say how to get at a registry.
+type sourceFlags struct {
+	authFile, policy string
+	insecureTLS      bool
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.authFile, "authfile", "", "read credentials from `FILE`, see containers-auth.json(5)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "check signatures by `FILE`, see containers-policy.json(5)")
+	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unknown certificates")
+}
+
+func (f *sourceFlags) options() oci.Options {
+	return oci.Options{AuthFile: f.authFile, PolicyFile: f.policy, InsecureTLS: f.insecureTLS}
+}

@@ -1,0 +1,38 @@
+package etccarry
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+)
+
+// Mounted returns how the running system has its /etc, by its mount table.
+func Mounted(mounts []mountplan.Mounted) string {
+	m, ok := mountplan.At(mounts, "/etc")
+	switch {
+	case !ok:
+		return deployment.EtcNone
+	case m.What == "transient" || m.Type == "tmpfs":
+		return deployment.EtcTransient
+	case m.Type == "overlay":
+		return deployment.EtcOverlay
+	}
+	return deployment.EtcBind
+}
+
+// OnDisk returns how a deployment that does not run has its /etc, by what its
+// state directory holds: overlay if it has an upper directory or nothing at
+// all, bind if there are files of another kind.
+func OnDisk(sysroot *os.Root, id deployment.ID) (string, error) {
+	if _, err := sysroot.Lstat(id.EtcUpper()); err == nil {
+		return deployment.EtcOverlay, nil
+	}
+	list, err := fs.ReadDir(sysroot.FS(), id.EtcDir())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(list) == 0 {
+		return deployment.EtcOverlay, nil
+	}
+	return deployment.EtcBind, err
+}

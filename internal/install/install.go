@@ -1,0 +1,80 @@
+// Package install puts an image on file systems that were just made, so that a
+// machine boots it. It hides what a physical root and an EFI system partition
+// hold before the first deployment.
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// Options say what to install where.
+type Options struct {
+	Root   string      // where the new root file system is mounted
+	ESP    string      // where the EFI system partition is mounted
+	Image  string      // reference of the image
+	Track  string      // reference to follow for updates; empty means Image
+	Kargs  []string    // more kernel arguments
+	Source oci.Options // how to read the image
+}
+
+// ErrNotEmpty says that there is something on the root file system.
+var ErrNotEmpty = errors.New("is not empty: install on a file system that was just made")
+
+// allowed are the names that a new root file system may have: what mkfs makes,
+// and where partitions for it are mounted.
+var allowed = []string{"lost+found", "boot", "efi"}
+
+// ToFilesystem installs an image. What an earlier try left behind is used.
+func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(string)) (update.Result, error) {
+	if o.Track != "" {
+		ref, err := oci.ParseReference(o.Track)
+		if err != nil {
+			return update.Result{}, err
+		}
+		o.Track = ref.Origin()
+	}
+	if err := checkRoot(o.Root); err != nil {
+		return update.Result{}, err
+	}
+	m, err := update.OpenNew(o.Root, o.ESP, warn)
+	if err != nil {
+		return update.Result{}, err
+	}
+	defer m.Close()
+	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source}
+	result, err := m.Apply(ctx, apply, r)
+	if err != nil {
+		return update.Result{}, err
+	}
+	r.Step("Installing the boot loader")
+	return result, m.InstallLoader(result.ID)
+}
+
+// checkRoot says whether an image can be installed on the file system at dir:
+// nothing is on it but what mkfs made, or an installation that was begun.
+func checkRoot(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cannot install: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "composefs")); err == nil {
+		return nil // a second try, or a second system beside the first
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot install: %w", err)
+	}
+	for _, d := range list {
+		if !slices.Contains(allowed, d.Name()) {
+			return fmt.Errorf("cannot install: %s %w", dir, ErrNotEmpty)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+)
+
+// ErrNothingTracked says that a machine follows no image.
+var ErrNothingTracked = errors.New("this machine follows no image yet: say which one to apply")
+
+// current returns the deployment that a new one follows: the booted one, or
+// that which boots next on a machine that does not run. It is "" if there is
+// none.
+func (m *Machine) current() (deployment.ID, error) {
+	if m.booted != "" {
+		return m.booted, nil
+	}
+	next, err := m.next()
+	return next.Target.ID, err
+}
+
+// next returns the boot entry that boots next, the zero one if none does.
+func (m *Machine) next() (boot.EntryFile, error) {
+	files, err := m.boot.Entries()
+	if err != nil {
+		return boot.EntryFile{}, err
+	}
+	next, _ := boot.Next(files)
+	return next, nil
+}
+
+// readOrigin returns where a deployment came from; what has no origin file has
+// the zero Origin.
+func (m *Machine) readOrigin(id deployment.ID) (deployment.Origin, error) {
+	data, err := m.root.ReadFile(id.OriginFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return deployment.Origin{}, nil
+	}
+	if err != nil {
+		return deployment.Origin{}, fmt.Errorf("cannot read origin of deployment %s: %w", id.Short(), err)
+	}
+	return deployment.ParseOrigin(data)
+}
+
+// tracked returns the reference that the machine follows.
+func (m *Machine) tracked() (string, error) {
+	ids, err := m.followed()
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		o, err := m.readOrigin(id)
+		if err != nil {
+			return "", err
+		}
+		if ref := o.ImageReference(); ref != "" {
+			return ref, nil
+		}
+	}
+	return "", ErrNothingTracked
+}
+
+// followed returns the deployments whose reference counts, the first first: a
+// staged one may have switched to another.
+func (m *Machine) followed() ([]deployment.ID, error) {
+	var ids []deployment.ID
+	record, err := m.staged()
+	if err != nil {
+		return nil, err
+	}
+	if record != nil {
+		ids = append(ids, record.ID)
+	}
+	current, err := m.current()
+	if current != "" {
+		ids = append(ids, current)
+	}
+	return ids, err
+}
+
+// nothingToDo says whether the image is what boots next already.
+func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, error) {
+	id, err := m.nextDeployment()
+	if err != nil || id == "" {
+		return false, err
+	}
+	old, err := m.readOrigin(id)
+	if err != nil || old.ManifestDigest != img.ManifestDigest || !m.repo.HasImage(string(id)) {
+		return false, err
+	}
+	result.ID, result.Name, result.Version = id, m.titleOf(id), old.Version
+	result.Outcome = AlreadyNext
+	if id == m.booted {
+		result.Outcome = AlreadyBooted
+	}
+	return true, m.follow(id, origin(img, o.Track, nil))
+}
+
+// nextDeployment returns the deployment that boots next: the staged one, or
+// that of the first boot entry.
+func (m *Machine) nextDeployment() (deployment.ID, error) {
+	record, err := m.staged()
+	if err != nil {
+		return "", err
+	}
+	if record != nil {
+		return record.ID, nil
+	}
+	next, err := m.next()
+	return next.Target.ID, err
+}
+
+// titleOf returns the title of a deployment's boot entry.
+func (m *Machine) titleOf(id deployment.ID) string {
+	files, err := m.boot.Entries()
+	if err != nil {
+		return ""
+	}
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id })
+	if i < 0 {
+		return ""
+	}
+	return files[i].Entry.Title
+}
+
+// origin returns the origin of the deployment that img makes. system may be
+// nil where the deployment is there already.
+func origin(img *oci.Image, track string, system *System) deployment.Origin {
+	o := deployment.Origin{Reference: img.Reference.Origin(), ManifestDigest: img.ManifestDigest}
+	if track != "" {
+		o.Reference = track
+	}
+	if system != nil {
+		o.Version, o.Kernel = system.Version, system.Kernel.Version
+	}
+	if img.Config.Created != nil {
+		o.Created = img.Config.Created.UTC().Format(time.RFC3339)
+	}
+	return o
+}
+
+// follow notes that a deployment that is there already comes from where o says.
+func (m *Machine) follow(id deployment.ID, o deployment.Origin) error {
+	old, err := m.readOrigin(id)
+	if err != nil {
+		return err
+	}
+	if old.Reference == o.Reference && old.ManifestDigest == o.ManifestDigest {
+		return nil
+	}
+	old.Reference, old.ManifestDigest = o.Reference, o.ManifestDigest
+	return durable.WriteFile(durable.OS(m.root), id.OriginFile(), old.Encode())
+}

@@ -1,0 +1,70 @@
+package update
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+// layersAtOnce is how many layers are fetched side by side: enough to keep the
+// processors inflating while others wait for the network.
+const layersAtOnce = 4
+
+// missing returns the layers of an image that the repository does not have,
+// each once.
+func missing(img *oci.Image, repo *store.Repository) []oci.Layer {
+	var out []oci.Layer
+	seen := make(map[string]bool)
+	for _, l := range img.Layers {
+		name := layer.StreamName(l.DiffID)
+		if !seen[name] && !repo.HasStream(name) {
+			out = append(out, l)
+		}
+		seen[name] = true
+	}
+	return out
+}
+
+// bytesOf returns what layers weigh on the wire.
+func bytesOf(layers []oci.Layer) (total int64) {
+	for _, l := range layers {
+		total += max(l.Size, 0)
+	}
+	return total
+}
+
+// pull brings layers into the repository, several at once. What has come when
+// one of them fails stays and is not fetched again.
+func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *store.Repository, r Reporter) error {
+	if len(layers) == 0 {
+		return nil
+	}
+	r.Fetching(len(layers), bytesOf(layers))
+	defer r.FetchDone()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(layersAtOnce)
+	for _, l := range layers {
+		group.Go(func() error {
+			if err := pullLayer(ctx, img, l, repo, r); err != nil {
+				return fmt.Errorf("cannot fetch layer %s: %w", l.Digest, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func pullLayer(ctx context.Context, img *oci.Image, l oci.Layer, repo *store.Repository, r Reporter) error {
+	tar, err := img.OpenLayer(ctx, l, r.Fetched)
+	if err != nil {
+		return err
+	}
+	defer tar.Close()
+	_, err = layer.Import(ctx, tar, repo, l.DiffID)
+	return err
+}

@@ -1,0 +1,107 @@
+package update
+
+import (
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+// recordImage records manifest and configuration of an image as composefs-rs
+// does, with the composefs image that they make, and gives the manifest the
+// name that keeps all of it from being collected as garbage.
+func recordImage(img *oci.Image, repo *store.Repository, id deployment.ID) error {
+	image, err := id.Digest()
+	if err != nil {
+		return err
+	}
+	layers, err := layerStreams(img, repo)
+	if err != nil {
+		return err
+	}
+	config, err := putDocument(repo, document{
+		name:    "oci-config-" + img.ConfigDigest,
+		kind:    splitstream.OCIConfig,
+		content: img.RawConfig,
+		refs:    with(layers, bootImageRef(repo.FormatVersion()), image),
+	})
+	if err != nil {
+		return err
+	}
+	manifest := document{
+		name:    "oci-manifest-" + img.ManifestDigest,
+		kind:    splitstream.OCIManifest,
+		content: img.RawManifest,
+		refs:    with(layers, "config:"+img.ConfigDigest, config),
+	}
+	if _, err := putDocument(repo, manifest); err != nil {
+		return err
+	}
+	return repo.SetRef(rootRef(img.ManifestDigest), manifest.name)
+}
+
+// A document is a JSON document of an image, kept as an object that a stream
+// names.
+type document struct {
+	name    string
+	kind    splitstream.ContentType
+	content []byte
+	refs    map[string]digest.Digest // to other streams and images
+}
+
+func putDocument(repo *store.Repository, d document) (digest.Digest, error) {
+	object, err := repo.PutObject(d.content)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	w := splitstream.NewWriter(repo.Algorithm(), d.kind)
+	w.External(object, int64(len(d.content)))
+	for name, ref := range d.refs {
+		w.Reference(name, ref)
+	}
+	return repo.PutStream(d.name, w)
+}
+
+// layerStreams returns the streams of an image's layers by diff_id.
+func layerStreams(img *oci.Image, repo *store.Repository) (map[string]digest.Digest, error) {
+	streams := make(map[string]digest.Digest)
+	for _, l := range img.Layers {
+		d, err := repo.StreamDigest(layer.StreamName(l.DiffID))
+		if err != nil {
+			return nil, err
+		}
+		streams[l.DiffID.String()] = d
+	}
+	return streams, nil
+}
+
+// with returns refs with one more.
+func with(refs map[string]digest.Digest, name string, d digest.Digest) map[string]digest.Digest {
+	out := map[string]digest.Digest{name: d}
+	for n, r := range refs {
+		out[n] = r
+	}
+	return out
+}
+
+// bootImageRef returns the name under which a configuration refers to the
+// bootable composefs image of a format version.
+func bootImageRef(version int) string {
+	if version == 2 {
+		return "composefs.image.boot"
+	}
+	return "composefs.image.boot.v1"
+}
+
+// rootRefPrefix begins the names of images that deployments come from; bootc
+// gives them the same.
+const rootRefPrefix = "localhost/bootc-"
+
+// rootRef returns the reference that keeps an image from being collected.
+func rootRef(manifestDigest string) string { return rootRefPrefix + manifestDigest }
+
+func isRootRef(ref string) bool { return strings.HasPrefix(ref, rootRefPrefix) }

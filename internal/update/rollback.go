@@ -1,0 +1,61 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// ErrNoRollback says that there is no other deployment to go back to.
+var ErrNoRollback = errors.New("there is no other deployment to go back to")
+
+// A RollbackResult says what boots next.
+type RollbackResult struct {
+	ID            deployment.ID
+	Title         string
+	DroppedStaged deployment.ID // "" if nothing was staged
+}
+
+// Rollback makes the deployment before the current one the next to boot, or the
+// booted one if another was the next. What was staged is dropped. The change is
+// one rename; its /etc is as that deployment left it.
+func (m *Machine) Rollback(ctx context.Context) (RollbackResult, error) {
+	files, err := m.boot.Entries()
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	target, ok := rollbackTarget(files, m.booted)
+	if !ok {
+		return RollbackResult{}, ErrNoRollback
+	}
+	if err := ctx.Err(); err != nil {
+		return RollbackResult{}, err
+	}
+	dropped, err := m.unstage()
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	if _, err := m.boot.Rollback(target.Target.ID); err != nil {
+		return RollbackResult{}, err
+	}
+	return RollbackResult{ID: target.Target.ID, Title: target.Entry.Title, DroppedStaged: dropped}, nil
+}
+
+// rollbackTarget returns the entry to go back to: the booted deployment's if
+// another is first, else the first that is not the current one's.
+func rollbackTarget(files []boot.EntryFile, booted deployment.ID) (boot.EntryFile, bool) {
+	next, ok := boot.Next(files)
+	if !ok {
+		return boot.EntryFile{}, false
+	}
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool {
+		return f.Bootable() && f.IsDeployment() && f.Target.ID != next.Target.ID && (booted == next.Target.ID || booted == "" || f.Target.ID == booted)
+	})
+	if i < 0 {
+		return boot.EntryFile{}, false
+	}
+	return files[i], true
+}

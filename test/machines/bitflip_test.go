@@ -1,0 +1,58 @@
+package machines
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+)
+
+// flip is a shell function that changes one bit of a file's first block, behind
+// the file system's back.
+const flip = `set -e
+flip() {
+  disk=/dev/disk/by-id/virtio-root-part2
+  block=$(filefrag -b4096 -v "$1" | awk '$1 == "0:" { sub(/\.\./, "", $4); print $4 }')
+  at=$((block * 4096 + 100))
+  byte=$(dd if=$disk bs=1 skip=$at count=1 status=none | od -An -tu1)
+  printf "\\$(printf %03o $((byte ^ 1)))" | dd of=$disk bs=1 seek=$at conv=notrunc,fsync status=none
+  sync
+  echo 3 > /proc/sys/vm/drop_caches
+}
+`
+
+// TestFlippedBits changes an object and finds that only reading that one fails,
+// then the image itself, and finds that the machine refuses to boot it.
+func TestFlippedBits(t *testing.T) {
+	ctx := need(t, 8*time.Minute)
+	m := vmtest.Boot(ctx, t, installed(ctx, t))
+	settled(ctx, t, m)
+
+	const victim = "/usr/bin/zstd" // nothing runs it
+	object := m.Do(ctx, t, "find /sysroot/composefs/objects -type f -size $(stat -c %s "+victim+")c -exec cmp -s {} "+victim+" \\; -print")
+	if strings.Count(object, "/sysroot") != 1 {
+		t.Fatalf("%s is in the objects %q; want one", victim, object)
+	}
+	m.Do(ctx, t, flip+"flip "+object)
+	contains(t, "reading the changed file", m.Fails(ctx, t, 1, "cat "+victim+" > /dev/null"), "Input/output error")
+	m.Do(ctx, t, "cat /usr/bin/[a-y]* > /dev/null")
+	settled(ctx, t, m)
+
+	id := m.Do(ctx, t, "findmnt --noheadings --output SOURCE / | sed 's/.*://'")
+	m.Do(ctx, t, flip+"flip $(readlink -f /sysroot/composefs/images/"+id+")")
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+		t.Fatal(err)
+	}
+	if err := m.WaitConsole(ctx, "prepare-root["); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WaitConsole(ctx, id[:12]); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(m.Console()) {
+		if strings.Contains(line, "prepare-root[") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+}

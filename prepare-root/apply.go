@@ -19,10 +19,13 @@ import (
 // called for what is wrong and yet does not keep the machine from starting.
 func Apply(p mountplan.Plan, sysroot string, k Kernel, warn func(string)) error {
 	err := apply(p, sysroot, k, warn)
-	if errors.Is(err, errStacked) && k.EROFSFiles {
-		// Some kernels count an image in a file as one more level of stacking.
+	if errors.Is(err, errRefused) && k.EROFSFiles {
+		// Some kernels count an image in a file as one more level of stacking,
+		// and one in a loop device not.
 		k.EROFSFiles = false
-		err = apply(p, sysroot, k, warn)
+		if apply(p, sysroot, k, warn) == nil {
+			return nil
+		}
 	}
 	return err
 }

@@ -2,8 +2,10 @@ package prepareroot
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
@@ -139,6 +141,36 @@ func TestMissingState(t *testing.T) {
 		_, err = m.apply(Plan(m.input(Config{Etc: Bind})), k)
 		if err == nil || !strings.Contains(err.Error(), m.target.ID.EtcDir()) {
 			t.Errorf("Apply = %v; want an error that names %s", err, m.target.ID.EtcDir())
+		}
+	})
+}
+
+func TestTooManyOverlays(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		nstest.NeedRealRoot(t)
+		m := newMachine(t)
+		// With a physical root that is an overlay, /etc would be the third.
+		upper := nstest.Dir(t)
+		for _, name := range []string{"upper", "work"} {
+			if err := os.Mkdir(upper+"/"+name, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		options := "lowerdir=" + m.sysroot + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work"
+		if err := syscall.Mount("overlay", m.sysroot, "overlay", 0, options); err != nil {
+			t.Fatal(err)
+		}
+		before := mountTable(t)
+		k, err := ProbeKernel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.apply(Plan(m.input(Config{})), k)
+		if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "cannot mount /run/sysupdate-image/root/etc") {
+			t.Errorf("Apply = %v; want that the kernel refuses /etc", err)
+		}
+		if after := mountTable(t); after != before {
+			t.Errorf("Apply has left mounts:\n%s\nbefore there were\n%s", after, before)
 		}
 	})
 }

@@ -37,9 +37,6 @@ func (b *builder) image(m mountplan.Mount, options options) (*os.File, error) {
 func (b *builder) openImage(name string) (*os.File, error) {
 	dir, id := path.Split(name)
 	repository, err := b.open(path.Dir(path.Clean(dir)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no repository on the physical root: was the right file system mounted at %s? %w", b.sysroot, err)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
-// errStacked says that the kernel refuses an overlay on what is one already.
-var errStacked = errors.New("too many file systems on each other")
+// errRefused says that the kernel does not mount an overlay of these layers. It
+// gives the reason in its log only. Of layers that can be read, there is one: it
+// counts too many file systems on each other.
+var errRefused = errors.New("the kernel refuses, its log says why")
 
 // overlay mounts an overlay. Directories of its own that are missing are made.
 func (b *builder) overlay(m mountplan.Mount, options options) (*os.File, error) {
@@ -33,10 +35,10 @@ func (b *builder) overlay(m mountplan.Mount, options options) (*os.File, error) 
 	switch {
 	case err == nil:
 		return mount, nil
-	case strings.Contains(err.Error(), "maximum fs stacking depth exceeded"):
-		return nil, fmt.Errorf("%w: %w", errStacked, err)
 	case errors.Is(err, sys.ErrInvalid) && strings.Contains(err.Error(), "'verity'"):
 		return nil, fmt.Errorf("the kernel's overlay cannot verify files: Linux 6.6 or later is needed (%w)", err)
+	case errors.Is(err, sys.ErrInvalid):
+		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return nil, lacking("overlay", err)
 }

@@ -129,9 +129,7 @@ func (s settings) prepare(cmdline kcmdline.Cmdline, stdout, stderr io.Writer) er
 }
 
 func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)) error {
-	if _, err := os.Stat(path.Join(s.sysroot, id.Dir())); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("it has no state directory on the physical root: it was removed, or never installed: %w", err)
-	} else if err != nil {
+	if err := s.check(id); err != nil {
 		return err
 	}
 	kernel, err := ProbeKernel()
@@ -142,6 +140,22 @@ func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)
 		warn(err.Error())
 	}
 	return Apply(plan, s.sysroot, kernel, warn)
+}
+
+// check says in a sentence what is missing on the physical root.
+func (s settings) check(id deployment.ID) error {
+	_, err := os.Stat(path.Join(s.sysroot, deployment.RepositoryDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no repository on the physical root: was the right file system mounted at %s? %w", s.sysroot, err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(path.Join(s.sysroot, id.Dir()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("it has no state directory on the physical root: it was removed, or never installed: %w", err)
+	}
+	return err
 }
 
 // input reads what the plan depends on.

@@ -1,0 +1,98 @@
+package prepareroot
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unicode/utf16"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+func TestOnFailure(t *testing.T) {
+	tests := []struct {
+		cmdline, path string
+		want          Action
+	}{
+		{"", "", Emergency},
+		{"", `\loader\entries\v2+2-1.conf`, Reboot},
+		{"", `\loader\entries\v2+0-3.conf`, Reboot},     // its last try
+		{"", `\loader\entries\v2+0-10.conf`, Emergency}, // no entry is good
+		{"", `\EFI\Linux\v2+1-2.efi`, Reboot},
+		{"sysupdate-image.on-failure=emergency", `\loader\entries\v2+2-1.conf`, Emergency},
+		{"sysupdate_image.on_failure=poweroff", "", PowerOff},
+		{"sysupdate-image.on-failure=reboot", "", Reboot},
+		{"sysupdate-image.on-failure=nonsense", "", Emergency},
+	}
+	for _, tt := range tests {
+		fsys := fstest.MapFS{}
+		if tt.path != "" {
+			fsys[bootCountPath] = &fstest.MapFile{Data: efiVariable(tt.path)}
+		}
+		entry, err := countedEntry(fsys)
+		if err != nil {
+			t.Errorf("countedEntry(%q): %v", tt.path, err)
+		}
+		if got := OnFailure(kcmdline.Parse(tt.cmdline), entry); got != tt.want {
+			t.Errorf("OnFailure(%q, %q) = %s; want %s", tt.cmdline, tt.path, got, tt.want)
+		}
+	}
+}
+
+func efiVariable(text string) []byte {
+	data := []byte{6, 0, 0, 0}
+	for _, u := range utf16.Encode([]rune(text + "\x00")) {
+		data = append(data, byte(u), byte(u>>8))
+	}
+	return data
+}
+
+func FuzzParseBootCountPath(f *testing.F) {
+	f.Add(efiVariable(`\loader\entries\v2+2-1.conf`))
+	f.Add([]byte{6, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		name, err := parseBootCountPath(data)
+		if err == nil && strings.ContainsAny(name.Base, `/\`) {
+			t.Errorf("parseBootCountPath(%q) = %q; want a name without a path", data, name.Base)
+		}
+	})
+}
+
+func TestScreen(t *testing.T) {
+	failure := errors.New("image 0123 is damaged")
+	tests := []struct {
+		action Action
+		entry  bootentry.Name
+		want   string
+	}{
+		{Reboot, bootentry.Name{Counted: true, TriesLeft: 2}, "Tries left until the boot loader takes another entry: 2."},
+		{Reboot, bootentry.Name{Counted: true}, "No tries are left"},
+		{Reboot, bootentry.Name{}, "The machine restarts in 5 seconds.\n"},
+		{PowerOff, bootentry.Name{}, "The machine is switched off in 5 seconds."},
+		{Emergency, bootentry.Name{}, "choose another entry in the boot loader's menu"},
+	}
+	for _, tt := range tests {
+		got := screen(failure, tt.action, tt.entry)
+		for _, want := range []string{failure.Error(), tt.want, onFailureKey} {
+			if !strings.Contains(got, want) {
+				t.Errorf("screen(%s, %v) = %q; want a text with %q", tt.action, tt.entry, got, want)
+			}
+		}
+	}
+}
+
+// Outside an initramfs, --on-failure=auto does nothing to the machine: this test
+// would be the end of it.
+func TestOnFailureAutoOutsideInitramfs(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	args := []string{"--sysroot=" + t.TempDir(), "--cmdline=composefs=" + longID + " sysupdate-image.on-failure=reboot", "--on-failure=auto"}
+	if inInitramfs(fstest.MapFS{}) {
+		t.Fatal("inInitramfs says so of an empty file system")
+	}
+	if err := Run(args, &stdout, &stderr); err == nil || stderr.Len() > 0 {
+		t.Errorf("Run = %v, with %q on stderr; want an error and nothing else", err, stderr.String())
+	}
+}

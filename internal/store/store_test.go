@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -368,58 +367,6 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-func TestMetadata(t *testing.T) {
-	tests := []struct {
-		in      string
-		version int
-		wantErr string
-	}{
-		{`{"version":1,"algorithm":"fsverity-sha512-12"}`, 2, ""},
-		{`{"version":1,"algorithm":"fsverity-sha256-12","features":{"read-only-compatible":["v1_erofs"]}}`, 1, ""},
-		{`{"version":1,"algorithm":"fsverity-sha256-12","erofs_formats":{"default":0,"extra":[2]}}`, 0, ""},
-		{`{"version":1,"algorithm":"fsverity-sha256-12","features":{"compatible":["x"]},"erofs_formats":{"default":2}}`, 2, ""},
-		{`{"version":1,"algorithm":"fsverity-sha256-12","features":{"incompatible":["x"]}}`, 0, `not known here: ["x"]`},
-		{`{"version":1,"algorithm":"fsverity-sha256-12","erofs_formats":{"default":3}}`, 0, "version 3"},
-		{`{"version":2,"algorithm":"fsverity-sha256-12"}`, 0, "version 2"},
-		{`{"version":1,"algorithm":"fsverity-sha256-16"}`, 0, "fsverity-sha256-16"},
-		{`{}`, 0, "version 0"},
-		{``, 0, "meta.json"},
-	}
-	for _, tt := range tests {
-		m, err := parseMetadata([]byte(tt.in))
-		if tt.wantErr != "" {
-			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
-				t.Errorf("parseMetadata(%s) error = %v; want one with %q", tt.in, err, tt.wantErr)
-			}
-			continue
-		}
-		if got, verr := m.formatVersion(); err != nil || verr != nil || got != tt.version {
-			t.Errorf("parseMetadata(%s) = V%d, %v, %v; want V%d", tt.in, got, err, verr, tt.version)
-		}
-	}
-}
-
-func FuzzMetadata(f *testing.F) {
-	f.Add([]byte(`{"version":1,"algorithm":"fsverity-sha512-12","erofs_formats":{"default":1,"extra":[]}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseMetadata(data)
-		if err != nil {
-			return
-		}
-		first, err := m.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := parseMetadata(first)
-		if err != nil {
-			t.Fatalf("parseMetadata(%s): %v", first, err)
-		}
-		if second, err := again.encode(); err != nil || !bytes.Equal(first, second) {
-			t.Errorf("encode = %s, %v; want %s", second, err, first)
-		}
-	})
-}
-
 func FuzzParseLink(f *testing.F) {
 	f.Add("../objects/ab/" + strings.Repeat("0", 62))
 	f.Fuzz(func(t *testing.T, target string) {
@@ -427,45 +374,4 @@ func FuzzParseLink(f *testing.F) {
 			t.Errorf("parseLink(%q) = %v, which links to %q", target, d, objectLink(d))
 		}
 	})
-}
-
-func TestLock(t *testing.T) {
-	r := newRepository(t, Options{Insecure: true})
-	unlock, err := r.Lock(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := r.Lock(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second()
-	if _, err := r.Lock(true); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "process") {
-		t.Errorf("exclusive Lock beside a shared one = %v; want ErrBusy with a process", err)
-	}
-	unlock()
-	unlock()
-	if unlock, err = r.Lock(true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Lock(false); !errors.Is(err, ErrBusy) {
-		t.Errorf("Lock beside an exclusive one = %v; want ErrBusy", err)
-	}
-	if err := unlock(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestLockedBy(t *testing.T) {
-	for line, want := range map[string]int{
-		"1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF":  4711,
-		"1: FLOCK  ADVISORY  WRITE 4711 fe:00:1310731 0 EOF": 0,
-		"1: POSIX  ADVISORY  WRITE 4711 fe:00:131073 0 EOF":  0,
-		"1: -> FLOCK  ADVISORY  WRITE 4 fe:00:131073 0 EOF":  0,
-		"": 0,
-	} {
-		if got := lockedBy(line, 131073); got != want {
-			t.Errorf("lockedBy(%q) = %d; want %d", line, got, want)
-		}
-	}
 }

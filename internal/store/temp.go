@@ -98,7 +98,7 @@ func copyTemp(dir, from *os.File) (*os.File, error) {
 func tempName() string { return tempPrefix + rand.Text() }
 
 // CleanUp removes what programs that were killed have left in the repository.
-// The caller holds the exclusive lock.
+// The caller holds the exclusive lock and writes nothing meanwhile.
 func (r *Repository) CleanUp() error {
 	if r.exclusive.Load() == 0 {
 		return errors.New("cannot clean up the repository: it is not locked")

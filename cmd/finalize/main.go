@@ -1,0 +1,20 @@
+// Finalize makes the staged deployment the next one when the machine goes down;
+// units of the running system call it for two more things that change the
+// physical root. With "--root DIR" first it works on the tree DIR.
+package main
+
+import (
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/finalize"
+)
+
+func main() {
+	root, args := "/", os.Args[1:]
+	if len(args) > 1 && args[0] == "--root" {
+		root, args = args[1], args[2:]
+	}
+	if finalize.Run(root, args, os.Stderr) != nil {
+		os.Exit(1)
+	}
+}

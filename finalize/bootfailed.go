@@ -1,0 +1,140 @@
+package finalize
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+// onFailureArg is the kernel argument that says what follows a failed boot:
+// reboot (the default), poweroff, or emergency for neither.
+const onFailureArg = "sysupdate-image.on-failure"
+
+// BootFailed records why a boot that the loader counts has failed and reboots,
+// so that the loader takes the next try or, after the last one, the deployment
+// before. It does nothing if this boot had been complete.
+//
+// Where no tries are left, it reboots once: if the loader then comes back to
+// the same entry, there is nothing to fall back to, and another reboot would
+// only be the next of many.
+func BootFailed(m Machine) error {
+	entry, err := m.countedEntry()
+	if err != nil {
+		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
+	}
+	systemd := systemctl{m}
+	if systemd.wasActive("boot-complete.target") {
+		m.logf(logInfo, "this boot was complete before it failed: the deployment is not on trial")
+		return nil
+	}
+	id, _, err := m.booted()
+	if err != nil {
+		return err
+	}
+	failure := deployment.BootFailure{
+		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
+		Failed: systemd.failedUnits(), Waiting: systemd.waiting(),
+	}
+	m.logf(logErr, "deployment %s did not boot completely: %s", id.Short(), describe(failure))
+	previous, err := m.record(failure)
+	if err != nil {
+		m.logf(logErr, "cannot record why the boot failed: %v", err)
+	}
+	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, err == nil)
+	m.logf(logNotice, "%s", why)
+	return systemd.start(what)
+}
+
+// countedEntry returns the name of the boot entry that is on trial.
+func (m Machine) countedEntry() (bootentry.Name, error) {
+	file, err := boot.LoaderVariable(m.root.FS(), "LoaderBootCountPath")
+	if err != nil {
+		return bootentry.Name{}, err
+	}
+	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
+	// A unified kernel image has the tries in its own name.
+	if stem, ok := strings.CutSuffix(name, ".efi"); ok {
+		name = stem + bootentry.Suffix
+	}
+	return bootentry.ParseName(name)
+}
+
+func describe(f deployment.BootFailure) string {
+	switch {
+	case len(f.Failed) > 0:
+		var units []string
+		for _, u := range f.Failed {
+			units = append(units, u.String())
+		}
+		return strings.Join(units, ", ")
+	case len(f.Waiting) > 0:
+		return "it was still waiting for " + strings.Join(f.Waiting, ", ")
+	}
+	return "no unit has failed"
+}
+
+// record writes the failure where it survives and returns the one recorded
+// before, nil if there is none.
+func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, error) {
+	s, err := m.openSysroot()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	var previous *deployment.BootFailure
+	data, err := s.ReadFile(f.ID.BootFailureFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if before, err := deployment.ParseBootFailure(data); err == nil {
+		previous = &before
+	}
+	if err := durable.MkdirAll(durable.OS(s.Root), deployment.BootFailuresDir, 0o755); err != nil {
+		return previous, err
+	}
+	return previous, durable.WriteFile(durable.OS(s.Root), f.ID.BootFailureFile(), f.Encode())
+}
+
+func (m Machine) onFailure() string {
+	data, err := m.root.ReadFile("proc/cmdline")
+	if err != nil {
+		return ""
+	}
+	value, _ := kcmdline.Parse(string(data)).Last(onFailureArg)
+	return value
+}
+
+// afterFailure returns the target to start, "" for none, and why. recorded says
+// that the next failure will see this one.
+func afterFailure(
+	onFailure string, entry bootentry.Name, bootID string, previous *deployment.BootFailure, recorded bool,
+) (target, why string) {
+	switch onFailure {
+	case "poweroff":
+		return "poweroff.target", "powering off, as the kernel command line says"
+	case "emergency":
+		return "", "staying here, as the kernel command line says"
+	}
+	if entry.TriesLeft > 0 {
+		return "reboot.target", fmt.Sprintf("rebooting; tries left: %d", entry.TriesLeft)
+	}
+	if previous != nil && previous.BootID != bootID {
+		before, err := bootentry.ParseName(previous.Entry)
+		if err == nil && before.Base == entry.Base && before.Exhausted() {
+			return "", "staying here: no tries are left, and the loader found no other deployment to boot"
+		}
+	}
+	if !recorded {
+		return "", "staying here: no tries are left, and a reboot might lead here again"
+	}
+	return "reboot.target", "rebooting into the deployment before: no tries are left"
+}

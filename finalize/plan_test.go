@@ -1,0 +1,58 @@
+package finalize
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+)
+
+var (
+	idA = deployment.ID(strings.Repeat("0a", 64))
+	idB = deployment.ID(strings.Repeat("0b", 64))
+)
+
+func TestMakePlan(t *testing.T) {
+	const publish = "publish boot entry b.conf\ndrop the staged record\n"
+	tests := []struct {
+		staged *deployment.Staged
+		etc    string
+		want   string
+	}{
+		{nil, "overlay", "# no deployment is staged\n"},
+		{&deployment.Staged{ID: idA, Entry: "a.conf"}, "overlay", "# the staged deployment is the booted one\ndrop the staged record\n"},
+		{&deployment.Staged{ID: idB, FinalizationLocked: true}, "overlay", "# the staged deployment 0b0b0b0b0b0b is locked\n"},
+		{&deployment.Staged{ID: idB, Entry: "b.conf"}, "overlay", "carry /etc of 0a0a0a0a0a0a (overlay) over to 0b0b0b0b0b0b (overlay)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "overlay"}, "bind", "carry /etc of 0a0a0a0a0a0a (bind) over to 0b0b0b0b0b0b (overlay)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "bind"}, "overlay", "carry /etc of 0a0a0a0a0a0a (overlay) over to 0b0b0b0b0b0b (bind)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "bind"}, "none", "copy the image's /etc to 0b0b0b0b0b0b (bind)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf"}, "transient", publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "transient"}, "overlay", publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "none"}, "bind", publish},
+	}
+	for _, tt := range tests {
+		p, err := MakePlan(tt.staged, idA, tt.etc)
+		if got := p.String(); got != tt.want || err != nil {
+			t.Errorf("MakePlan(%+v, A, %q) = %q, %v; want %q", tt.staged, tt.etc, got, err, tt.want)
+		}
+	}
+	if _, err := MakePlan(&deployment.Staged{ID: idB}, idA, "overlay"); err == nil || !strings.Contains(err.Error(), "names no boot entry") {
+		t.Errorf("without an entry: error %v", err)
+	}
+}
+
+func TestEtcKind(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                       deployment.EtcNone,
+		"2 1 0:1 / /etc rw - overlay overlay rw": deployment.EtcOverlay,
+		"2 1 0:1 / /etc rw - overlay transient rw":             deployment.EtcTransient,
+		"2 1 0:1 / /etc rw - tmpfs tmpfs rw":                   deployment.EtcTransient,
+		"2 1 8:2 /state/deploy/x/etc /etc rw - ext4 /dev/x rw": deployment.EtcBind,
+	} {
+		mounts, err := mountplan.ParseMountinfo(line)
+		if got := etcKind(mounts); got != want || err != nil {
+			t.Errorf("etcKind(%q) = %q, %v; want %q", line, got, err, want)
+		}
+	}
+}

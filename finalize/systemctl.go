@@ -1,0 +1,96 @@
+package finalize
+
+import (
+	"os/exec"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// systemctl asks systemd by its own program, which needs neither D-Bus nor
+// anything else to have started. What it cannot tell is told to the log.
+type systemctl struct{ Machine }
+
+func (s systemctl) run(args ...string) string {
+	cmd := exec.Command("systemctl", append([]string{"--no-pager", "--no-legend", "--plain"}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		s.logf(logWarning, "systemctl %s: %v: %s", args[0], err, strings.TrimSpace(stderr.String()))
+	}
+	return string(out)
+}
+
+// wasActive says whether a unit has been active since the machine was started,
+// whether or not it still is.
+func (s systemctl) wasActive(unit string) bool {
+	since := strings.TrimSpace(s.run("show", "--property=ActiveEnterTimestampMonotonic", "--value", unit))
+	return since != "" && since != "0"
+}
+
+func (s systemctl) failedUnits() []deployment.FailedUnit {
+	var names []string
+	for line := range strings.Lines(s.run("list-units", "--failed")) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			names = append(names, fields[0])
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	args := append([]string{"show", "--property=Id,Description,Result,ExecMainStatus"}, names...)
+	return parseShow(s.run(args...))
+}
+
+// parseShow reads what "systemctl show" prints for several units: lines
+// PROPERTY=VALUE, and an empty line between two units.
+func parseShow(out string) []deployment.FailedUnit {
+	var units []deployment.FailedUnit
+	for block := range strings.SplitSeq(out, "\n\n") {
+		var u deployment.FailedUnit
+		for line := range strings.Lines(block) {
+			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			switch key {
+			case "Id":
+				u.Name = value
+			case "Description":
+				u.Description = value
+			case "Result":
+				u.Result = value
+			case "ExecMainStatus":
+				u.Status = value
+			}
+		}
+		if u.Name != "" {
+			units = append(units, u)
+		}
+	}
+	return units
+}
+
+// waiting returns the units that are being started, which is what others wait
+// for.
+func (s systemctl) waiting() []string {
+	var units []string
+	for line := range strings.Lines(s.run("list-jobs")) {
+		// JOB UNIT TYPE STATE
+		fields := strings.Fields(line)
+		if len(fields) == 4 && fields[2] == "start" && fields[3] == "running" && fields[1] != bootFailedService {
+			units = append(units, fields[1])
+		}
+	}
+	return units
+}
+
+// bootFailedService is the unit that runs BootFailed.
+const bootFailedService = "sysupdate-image-boot-failed.service"
+
+// start starts a target such as reboot.target; "" is none. systemd does it
+// itself, without asking logind, which may not run.
+func (s systemctl) start(target string) error {
+	if target == "" {
+		return nil
+	}
+	return exec.Command("systemctl", "start", "--no-block", "--job-mode=replace-irreversibly", target).Run()
+}

@@ -90,7 +90,8 @@ func passthroughUnit(dir string) unitfile.Unit {
 			// before util-linux 2.39, which only remounts for flags.
 			unitfile.Set("Mount", "Options", "bind,rw,relatime"),
 		},
-		Links: []string{"local-fs.target.requires/" + name},
+		// Not "requires": a full disk must not keep the machine from booting.
+		Links: []string{"local-fs.target.wants/" + name},
 	}
 }
 

@@ -1,12 +1,19 @@
 package oci
 
 import (
+	"bytes"
 	"encoding/base64"
+	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
 )
 
 const (
@@ -161,4 +168,120 @@ func TestStaleTempDirs(t *testing.T) {
 			t.Errorf("%s is there: %v; want %v", path, err == nil, want)
 		}
 	}
+}
+
+// TestSigned has an image with a signature that the policy wants, made by the
+// right key or by another, or of another manifest.
+func TestSigned(t *testing.T) {
+	const name = "example.org/os:v1"
+	right, wrong := newKey(t), newKey(t)
+	im := newImage(t, "amd64", archives(t)[1:2], nil)
+	other := newImage(t, "amd64", archives(t)[2:], nil)
+	var public bytes.Buffer
+	if err := right.Serialize(&public); err != nil {
+		t.Fatal(err)
+	}
+	policy := string(encode(t, map[string]any{"default": []any{map[string]any{
+		"type": "signedBy", "keyType": "GPGKeys",
+		"keyData":        base64.StdEncoding.EncodeToString(public.Bytes()),
+		"signedIdentity": map[string]any{"type": "exactReference", "dockerReference": name},
+	}}}))
+	tests := []struct {
+		name      string
+		signature []byte
+		ok        bool
+	}{
+		{"right", signImage(t, right, im, name), true},
+		{"another key", signImage(t, wrong, im, name), false},
+		{"another manifest", signImage(t, right, other, name), false},
+		{"another name", signImage(t, right, im, "example.org/other:v1"), false},
+	}
+	for _, tt := range tests {
+		dir := writeDir(t, im)
+		write(t, filepath.Join(dir, "signature-1"), tt.signature)
+		opts := options(t)
+		writeBelow(t, opts.Root, "etc/containers/policy.json", policy)
+		_, err := open(t, "ostree-image-signed:dir:"+dir, opts)
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: error %v; want success %v", tt.name, err, tt.ok)
+		}
+	}
+}
+
+func newKey(t *testing.T) *openpgp.Entity {
+	t.Helper()
+	key, err := openpgp.NewEntity("Test", "", "test@example.org", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// signImage returns a signature as containers-signature(5) has it.
+func signImage(t *testing.T, key *openpgp.Entity, im testImage, name string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w, err := openpgp.Sign(&buf, key, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(encode(t, map[string]any{
+		"critical": map[string]any{
+			"type":     "atomic container signature",
+			"image":    map[string]any{"docker-manifest-digest": im.digest()},
+			"identity": map[string]any{"docker-reference": name},
+		},
+		"optional": map[string]any{},
+	})); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// TestPlainHTTP has a registry without TLS that is not on the loopback
+// interface.
+func TestPlainHTTP(t *testing.T) {
+	r := newRegistry(t)
+	r.push(t, newImage(t, "amd64", archives(t)[1:2], nil), "os", "v1")
+	server := httptest.NewUnstartedServer(r.Config.Handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Listener.Close()
+	var err error
+	if server.Listener, err = net.Listen("tcp", outerAddress(t)+":0"); err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	defer server.Close()
+	host := server.Listener.Addr().String()
+
+	opts := options(t)
+	if _, err := open(t, host+"/os:v1", opts); err == nil || !strings.Contains(err.Error(), "has no TLS") {
+		t.Errorf("error %v; want one that there is no TLS", err)
+	}
+	opts.InsecureTLS = true
+	mustOpen(t, host+"/os:v1", opts)
+
+	opts = options(t)
+	writeBelow(t, opts.Root, "etc/containers/registries.conf", "[[registry]]\nlocation = \""+host+"\"\ninsecure = true\n")
+	mustOpen(t, host+"/os:v1", opts)
+}
+
+// outerAddress returns an IPv4 address of this machine that is not on the
+// loopback interface.
+func outerAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			return ip.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but those of the loopback interface")
+	return ""
 }

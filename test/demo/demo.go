@@ -75,7 +75,7 @@ func (d *demo) command(command string) (vmtest.Result, bool) {
 	fmt.Fprintf(d.out, "\n  # %s\n", strings.ReplaceAll(command, "\n", "\n    "))
 	ctx, cancel := context.WithTimeout(d.ctx, 10*time.Minute)
 	defer cancel()
-	result, err := d.machine.Run(ctx, command)
+	result, err := d.machine.Run(ctx, "exec 2>&1\n"+command)
 	if err != nil {
 		d.err = fmt.Errorf("%s: %w", command, err)
 		return vmtest.Result{}, false

@@ -74,7 +74,7 @@ func (d *demo) firstBoot() {
 	d.say("The image cannot be changed, not even by root; each file of it is verified by the kernel when it is read.")
 	d.refused("touch /usr/bin/intruder", "Read-only file system")
 	d.refused("touch /intruder", "Read-only file system")
-	d.show("findmnt --output TARGET,SOURCE,FSTYPE / /etc /var /sysroot", "composefs")
+	d.show("for at in / /etc /var /sysroot; do findmnt --noheadings --output TARGET,FSTYPE,SOURCE $at; done", "composefs")
 	d.say("Settings and data can. Change a setting, and add data:")
 	d.show("echo tower > /etc/hostname && cat /etc/hostname", "tower")
 	d.show("echo 'precious data' > /var/lib/precious && cat /var/lib/precious", "precious data")

@@ -79,7 +79,7 @@ func (i Installer) Install(ctx context.Context, dir, target string, done func(St
 		return err
 	}
 	for _, step := range InstallSteps {
-		result, err := m.Run(ctx, "set -e"+step.Script)
+		result, err := m.Run(ctx, "exec 2>&1; set -e"+step.Script)
 		if err == nil {
 			err = result.Err()
 		}

@@ -41,7 +41,7 @@ unpack() {
 # the top layer of a new image
 add_layer() {
   umoci repack --refresh-bundle --image "$1:$4" "$3"
-  umoci config --image "$1:$4" --manifest.annotation "org.opencontainers.image.version=$5" \
+  umoci config --image "$1:$4" --created "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" --manifest.annotation "org.opencontainers.image.version=$5" \
     --config.label "org.opencontainers.image.version=$5" --config.label containers.bootc=1
 }
 

@@ -28,10 +28,10 @@ func TestPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := vmtest.Boot(ctx, t, installer.Config(t.TempDir(), vmtest.Disk{Path: disk, Serial: "tests"}))
-	m.Do(ctx, t, "mkdir -p /run/tests && mount /dev/disk/by-id/virtio-tests /run/tests && mkdir /run/tests/tmp")
+	m.Do(ctx, t, "mkdir -p /srv/tests && mount /dev/disk/by-id/virtio-tests /srv/tests && mkdir /srv/tests/tmp")
 	for _, pkg := range packages {
 		t.Run(pkg, func(t *testing.T) {
-			result, err := m.Run(ctx, "cd /run/tests/"+pkg+" && TMPDIR=/run/tests/tmp ./run.test -test.v -test.timeout 3m")
+			result, err := m.Run(ctx, "cd /srv/tests/"+pkg+" && TMPDIR=/srv/tests/tmp ./run.test -test.v -test.timeout 3m")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,13 +35,13 @@ sid_kernel() {
   local tree=$1 deb
   quietly with_apt "$tree" sid apt-get install -y --download-only --no-install-recommends linux-image-cloud-amd64
   for deb in "$tree"/var/cache/apt/archives/linux-*cloud-amd64*.deb; do
-    dpkg-deb -x "$deb" "$scratch/sid"
+    dpkg-deb -x "$deb" "$scratch/sid-debs"
   done
-  mv "$scratch"/sid/usr/lib/modules/* "$tree/usr/lib/modules/" || mv "$scratch"/sid/lib/modules/* "$tree/usr/lib/modules/"
+  mv "$scratch"/sid-debs/usr/lib/modules/* "$tree/usr/lib/modules/" || mv "$scratch"/sid-debs/lib/modules/* "$tree/usr/lib/modules/"
   local kver
   for kver in "$tree"/usr/lib/modules/*; do
     kver=$(basename "$kver")
-    [ ! -e "$scratch/sid/boot/vmlinuz-$kver" ] || mv "$scratch/sid/boot/vmlinuz-$kver" "$tree/usr/lib/modules/$kver/vmlinuz"
+    [ ! -e "$scratch/sid-debs/boot/vmlinuz-$kver" ] || mv "$scratch/sid-debs/boot/vmlinuz-$kver" "$tree/usr/lib/modules/$kver/vmlinuz"
   done
-  rm -rf "$scratch/sid"
+  rm -rf "$scratch/sid-debs"
 }

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+)
+
+// layout makes an image in an OCI layout:
+//
+//	layout LAYOUT:TAG DIR...
+//
+// with a layer for each directory.
+func layout(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: layout LAYOUT:TAG DIR...")
+	}
+	dir, tag, ok := strings.Cut(args[0], ":")
+	if !ok {
+		ts.Fatalf("layout %s: no tag", args[0])
+	}
+	var image ocitest.Image
+	for _, d := range args[1:] {
+		archive, err := ocitest.TarDir(ts.MkAbs(d))
+		ts.Check(err)
+		image.Layers = append(image.Layers, archive)
+	}
+	ts.Check(ocitest.WriteLayout(ts.MkAbs(dir), tag, image))
+}

@@ -27,7 +27,6 @@ type entry struct {
 	mode       uint64
 	uid, gid   uint64
 	mtime      composefs.Time
-	rdev       uint32
 	size       int64 // of the content that follows, without padding
 	xattrs     []composefs.Xattr
 

@@ -82,8 +82,16 @@ func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Read
 	}, nil
 }
 
-// applyBytes merges archives, one above the other.
+// applyBytes merges archives, one above the other, and sees to it that they make
+// the same tree without being stored.
 func applyBytes(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
+	t.Helper()
+	root, err := applyStored(t, archives...)
+	compareMeasured(t, root, err, archives...)
+	return root, err
+}
+
+func applyStored(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 	t.Helper()
 	var root *composefs.Node
 	for _, archive := range archives {

@@ -31,10 +31,20 @@ type Stream interface {
 //
 // After an error the tree is of no more use. Links are not counted.
 func Apply(root *composefs.Node, stream Stream) (*composefs.Node, error) {
+	return apply(root, &chunks{stream: stream})
+}
+
+// A contents gives the bytes of an archive, and enters the content of an entry
+// into its node.
+type contents interface {
+	source
+	content(e *entry) error
+}
+
+func apply(root *composefs.Node, src contents) (*composefs.Node, error) {
 	if root == nil {
 		root = &composefs.Node{Mode: composefs.TypeDir | 0o755}
 	}
-	src := &chunks{stream: stream}
 	p := parser{src: src}
 	for {
 		e, err := p.next()
@@ -153,16 +163,22 @@ func (c *chunks) next(n int) ([]byte, error) {
 // content reads the content of e, with its padding, and enters it into the
 // node.
 func (c *chunks) content(e *entry) error {
-	if e.external() {
-		d, err := c.object()
-		if err != nil {
-			return err
-		}
-		e.node.Digest = d
-		_, err = c.next(padding(e.size))
-		return endsEarly(err)
+	if !e.external() {
+		return e.readInline(c)
 	}
-	data, err := c.next(int(e.size) + padding(e.size))
+	d, err := c.object()
+	if err != nil {
+		return err
+	}
+	e.node.Digest = d
+	_, err = c.next(padding(e.size))
+	return endsEarly(err)
+}
+
+// readInline reads content that is kept in the image, or has no meaning, with
+// its padding.
+func (e *entry) readInline(src source) error {
+	data, err := src.next(int(e.size) + padding(e.size))
 	if err != nil {
 		return endsEarly(err)
 	}

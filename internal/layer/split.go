@@ -207,6 +207,8 @@ func (s *splitter) flush() {
 	}
 }
 
+var errTail = errors.New("too much follows the end of the archive")
+
 // tail reads what comes after the end of the archive, which is padding as a
 // rule and in any case has no meaning.
 func (s *splitter) tail() error {
@@ -215,7 +217,7 @@ func (s *splitter) tail() error {
 		s.inline = append(s.inline, s.buf[:n]...)
 		s.flush()
 		if total += n; total > maxTail {
-			return errors.New("too much follows the end of the archive")
+			return errTail
 		}
 		if err == io.EOF {
 			return nil

@@ -1,0 +1,82 @@
+package layer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+)
+
+// compareMeasured compares what Measure makes of archives with what Apply has
+// made of them.
+func compareMeasured(t testing.TB, want *composefs.Node, wantErr error, archives ...[]byte) {
+	t.Helper()
+	var got *composefs.Node
+	var err error
+	for _, archive := range archives {
+		if got, err = Measure(t.Context(), got, bytes.NewReader(archive), digest.SHA256, nil); err != nil {
+			break
+		}
+	}
+	if (err != nil) != (wantErr != nil) {
+		t.Errorf("Measure: %v; Apply: %v", err, wantErr)
+		return
+	}
+	if err != nil {
+		return
+	}
+	if got, want := list(got), list(want); got != want {
+		t.Errorf("Measure makes\n%sApply makes\n%s", got, want)
+	}
+}
+
+func TestMeasureKeeps(t *testing.T) {
+	content := strings.Repeat("what is kept\n", 100)
+	archive := newBuilder(t).dir("etc").file("etc/kept", content).file("etc/not", content+"x").end()
+	kept := map[*composefs.Node]*bytes.Buffer{}
+	root, err := Measure(t.Context(), nil, bytes.NewReader(archive), digest.SHA256, func(path string, n *composefs.Node) io.Writer {
+		if path != "/etc/kept" {
+			return nil
+		}
+		kept[n] = new(bytes.Buffer)
+		return kept[n]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := kept[root.Lookup("etc/kept")]; b == nil || b.String() != content || len(kept) != 1 {
+		t.Errorf("Measure kept %v; want /etc/kept", kept)
+	}
+}
+
+func TestMeasureCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	archive := newBuilder(t).file("a", "a").end()
+	if _, err := Measure(ctx, nil, bytes.NewReader(archive), digest.SHA256, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Measure, canceled: %v", err)
+	}
+}
+
+// TestMeasureMemory reads one file of 256 MB.
+func TestMeasureMemory(t *testing.T) {
+	const size = 256 << 20
+	h := raw(func(h []byte) { copy(h[124:], fmt.Sprintf("%011o", size)) })
+	archive := io.MultiReader(bytes.NewReader(h), io.LimitReader(zeros{}, size+2*blockSize))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Measure(t.Context(), nil, archive, digest.SHA256, nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("%d bytes allocated; want less than 4 MB", got)
+	}
+}

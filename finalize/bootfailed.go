@@ -13,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // onFailureArg is the kernel argument that says what follows a failed boot:
@@ -36,7 +37,7 @@ func BootFailed(m Machine) error {
 		m.logf(logInfo, "this boot was complete before it failed: the deployment is not on trial")
 		return nil
 	}
-	id, _, err := m.booted()
+	id, _, err := sysroot.Booted(m.root)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func describe(f deployment.BootFailure) string {
 // record writes the failure where it survives and returns the one recorded
 // before, nil if there is none.
 func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, error) {
-	s, err := m.openSysroot()
+	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
 		return nil, err
 	}

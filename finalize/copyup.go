@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // completeAttr marks a directory below the shared /var that has all that the
@@ -21,7 +22,7 @@ const completeAttr = "trusted.sysupdate-image.passthrough"
 // images have in it does not show, as with a /var that is no overlay. After a
 // crash the copying goes on where it was.
 func CopyUp(m Machine, dirs []string) error {
-	s, err := m.openSysroot()
+	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func CopyUp(m Machine, dirs []string) error {
 		if !ok {
 			return fmt.Errorf("cannot ready %s: it is not below /var", dir)
 		}
-		if s.isComplete(path.Join(deployment.SharedVar, below)) {
+		if isComplete(s.Root, path.Join(deployment.SharedVar, below)) {
 			continue
 		}
 		if err := m.copyUp("var/" + below); err != nil {
@@ -42,8 +43,8 @@ func CopyUp(m Machine, dirs []string) error {
 	return nil
 }
 
-func (s *sysroot) isComplete(name string) bool {
-	dir, err := s.Open(name)
+func isComplete(root *os.Root, name string) bool {
+	dir, err := root.Open(name)
 	if err != nil {
 		return false
 	}

@@ -4,29 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // Finalize makes the staged deployment, if there is one, the next to boot. If it
 // fails or is stopped at any moment before the boot entry is published, the
 // machine boots what it has booted, and the next shutdown tries again.
 func Finalize(m Machine) error {
-	booted, mounts, err := m.booted()
+	booted, mounts, err := sysroot.Booted(m.root)
 	if err != nil {
 		return err
 	}
-	s, err := m.openSysroot()
+	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	staged, err := s.staged()
+	staged, err := readStaged(s.Root)
 	if err != nil {
 		return err
 	}
-	plan, err := MakePlan(staged, booted, etcKind(mounts))
+	plan, err := MakePlan(staged, booted, etccarry.Mounted(mounts))
 	if err != nil {
 		return err
 	}
@@ -37,7 +40,7 @@ func Finalize(m Machine) error {
 }
 
 // apply does what the plan says, and decides nothing.
-func (m Machine) apply(plan Plan, s *sysroot) error {
+func (m Machine) apply(plan Plan, s *sysroot.Writable) error {
 	if plan.Entry != "" {
 		if err := m.publish(plan, s); err != nil {
 			return fmt.Errorf("cannot finalize deployment %s, the next boot is the one that runs: %w", plan.Staged.Short(), err)
@@ -56,15 +59,14 @@ func (m Machine) apply(plan Plan, s *sysroot) error {
 }
 
 // publish writes /etc and then publishes the boot entry, which is the commit.
-func (m Machine) publish(plan Plan, s *sysroot) error {
-	objects, unlock, err := s.openObjects(busyTime)
+func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
+	objects, unlock, err := openObjects(s.Root, busyTime)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if plan.To != "" {
-		c := etcCarrier{Machine: m, sysroot: s.Root, objects: objects, plan: plan}
-		if err := c.carry(); err != nil {
+		if err := m.carryEtc(plan, s.Root, objects); err != nil {
 			return err
 		}
 	}
@@ -80,9 +82,23 @@ func (m Machine) publish(plan Plan, s *sysroot) error {
 	return errors.Join(partition.Publish(plan.Entry), partition.Close())
 }
 
-// staged returns the staged record, nil if there is none.
-func (s *sysroot) staged() (*deployment.Staged, error) {
-	data, err := s.ReadFile(deployment.StagedRecord)
+// carryEtc gives the staged deployment the local changes to /etc.
+func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
+	c := etccarry.Carrier{
+		Sysroot:    root,
+		OpenObject: o.open,
+		Warn:       func(text string) { m.logf(logWarning, "%s", text) },
+	}
+	n, err := c.Carry(plan.from(), etccarry.Side{ID: plan.Staged, Etc: plan.To})
+	if err == nil {
+		m.logf(logInfo, "carried %d local changes to /etc over to %s", n, plan.Staged.Short())
+	}
+	return err
+}
+
+// readStaged returns the staged record, nil if there is none.
+func readStaged(root *os.Root) (*deployment.Staged, error) {
+	data, err := root.ReadFile(deployment.StagedRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -259,18 +259,16 @@ func TestFinalizeFails(t *testing.T) {
 func TestLocked(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
-		s := sysroot{Root: r.root}
-		sub, err := os.OpenRoot(r.disk)
+		sysroot, err := os.OpenRoot(r.disk)
 		r.must(err)
-		defer sub.Close()
-		s.Root = sub
-		_, unlock, err := s.openObjects(0)
+		defer sysroot.Close()
+		_, unlock, err := openObjects(sysroot, 0)
 		r.must(err)
-		if _, _, err := s.openObjects(0); err == nil || !strings.Contains(err.Error(), errBusy.Error()) {
+		if _, _, err := openObjects(sysroot, 0); err == nil || !strings.Contains(err.Error(), errBusy.Error()) {
 			t.Errorf("a second lock: error %v; want %v", err, errBusy)
 		}
 		unlock()
-		_, unlock, err = s.openObjects(0)
+		_, unlock, err = openObjects(sysroot, 0)
 		r.must(err)
 		unlock()
 	})

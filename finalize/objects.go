@@ -28,15 +28,15 @@ const busyTime = time.Minute
 
 // openObjects opens the repository and keeps others from changing it until
 // unlock is called.
-func (s *sysroot) openObjects(wait time.Duration) (o objects, unlock func(), err error) {
-	lock, err := s.Open(deployment.RepositoryDir)
+func openObjects(root *os.Root, wait time.Duration) (o objects, unlock func(), err error) {
+	lock, err := root.Open(deployment.RepositoryDir)
 	if err != nil {
 		return objects{}, nil, fmt.Errorf("cannot open the repository: %w", err)
 	}
 	if err := waitFlock(lock, wait); err != nil {
 		return objects{}, nil, errors.Join(err, lock.Close())
 	}
-	dir, err := s.Open(deployment.RepositoryDir + "/objects")
+	dir, err := root.Open(deployment.RepositoryDir + "/objects")
 	if err != nil {
 		return objects{}, nil, errors.Join(fmt.Errorf("cannot open the repository: %w", err), lock.Close())
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 )
 
 // A Plan says what is to be done when the machine goes down.
@@ -43,30 +43,14 @@ func MakePlan(staged *deployment.Staged, booted deployment.ID, etc string) (Plan
 	switch {
 	case p.To == deployment.EtcTransient, p.To == deployment.EtcNone:
 		p.To = "" // it would not see local changes
-	case p.To == deployment.EtcOverlay && !p.hasLocal():
+	case p.To == deployment.EtcOverlay && !p.from().HasLocal():
 		p.To = "" // the overlay begins empty
 	}
 	return p, nil
 }
 
-// hasLocal says whether the booted deployment has local changes that last.
-func (p Plan) hasLocal() bool {
-	return p.From == deployment.EtcOverlay || p.From == deployment.EtcBind
-}
-
-// etcKind returns how the running system has its /etc.
-func etcKind(mounts []mountplan.Mounted) string {
-	m, ok := mountplan.At(mounts, "/etc")
-	switch {
-	case !ok:
-		return deployment.EtcNone
-	case m.What == "transient" || m.Type == "tmpfs":
-		return deployment.EtcTransient
-	case m.Type == "overlay":
-		return deployment.EtcOverlay
-	}
-	return deployment.EtcBind
-}
+// from returns the side that /etc is carried from.
+func (p Plan) from() etccarry.Side { return etccarry.Side{ID: p.Booted, Etc: p.From} }
 
 // String returns the plan, a line for each step.
 func (p Plan) String() string {
@@ -75,7 +59,7 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "# %s\n", p.Idle)
 	}
 	switch {
-	case p.To != "" && p.hasLocal():
+	case p.To != "" && p.from().HasLocal():
 		fmt.Fprintf(&b, "carry /etc of %s (%s) over to %s (%s)\n", p.Booted.Short(), p.From, p.Staged.Short(), p.To)
 	case p.To != "":
 		fmt.Fprintf(&b, "copy the image's /etc to %s (%s)\n", p.Staged.Short(), p.To)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
 
 var (
@@ -39,20 +38,5 @@ func TestMakePlan(t *testing.T) {
 	}
 	if _, err := MakePlan(&deployment.Staged{ID: idB}, idA, "overlay"); err == nil || !strings.Contains(err.Error(), "names no boot entry") {
 		t.Errorf("without an entry: error %v", err)
-	}
-}
-
-func TestEtcKind(t *testing.T) {
-	for line, want := range map[string]string{
-		"":                                       deployment.EtcNone,
-		"2 1 0:1 / /etc rw - overlay overlay rw": deployment.EtcOverlay,
-		"2 1 0:1 / /etc rw - overlay transient rw":             deployment.EtcTransient,
-		"2 1 0:1 / /etc rw - tmpfs tmpfs rw":                   deployment.EtcTransient,
-		"2 1 8:2 /state/deploy/x/etc /etc rw - ext4 /dev/x rw": deployment.EtcBind,
-	} {
-		mounts, err := mountplan.ParseMountinfo(line)
-		if got := etcKind(mounts); got != want || err != nil {
-			t.Errorf("etcKind(%q) = %q, %v; want %q", line, got, err, want)
-		}
 	}
 }

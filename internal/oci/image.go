@@ -155,7 +155,7 @@ func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {
 	switch manifest.NormalizedMIMEType(mediaType) {
 	case imgspec.MediaTypeImageManifest, manifest.DockerV2Schema2MediaType:
 	case manifest.DockerV2Schema1MediaType, manifest.DockerV2Schema1SignedMediaType:
-		return nil, errors.New("Docker's schema 1 is obsolete and not supported")
+		return nil, errors.New("schema 1 of Docker is obsolete and not supported")
 	default:
 		return nil, fmt.Errorf("unknown media type %q", mediaType)
 	}

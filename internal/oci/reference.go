@@ -97,7 +97,7 @@ func parseImage(s string) (types.ImageReference, error) {
 	}
 	for _, other := range otherTransports {
 		if transport == other {
-			return nil, fmt.Errorf("cannot update from %s: want docker://, oci:, oci-archive:, docker-archive: or dir:", other)
+			return nil, fmt.Errorf("cannot update from %s: want docker://, oci:, oci-archive:, docker-archive: or dir: instead", other)
 		}
 	}
 	return parseRegistry(s)

@@ -1,0 +1,23 @@
+package etccarry
+
+import (
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+)
+
+func TestMounted(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                       deployment.EtcNone,
+		"2 1 0:1 / /etc rw - overlay overlay rw": deployment.EtcOverlay,
+		"2 1 0:1 / /etc rw - overlay transient rw":             deployment.EtcTransient,
+		"2 1 0:1 / /etc rw - tmpfs tmpfs rw":                   deployment.EtcTransient,
+		"2 1 8:2 /state/deploy/x/etc /etc rw - ext4 /dev/x rw": deployment.EtcBind,
+	} {
+		mounts, err := mountplan.ParseMountinfo(line)
+		if got := Mounted(mounts); got != want || err != nil {
+			t.Errorf("Mounted(%q) = %q, %v; want %q", line, got, err, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 func TestRootOfImage(t *testing.T) {
@@ -32,7 +33,7 @@ func testRootOfImage(t *testing.T, kernel Kernel) {
 		t.Fatal(err)
 	}
 	before := len(strings.Split(mountTable(t), "\n"))
-	if warnings, err := m.apply(Plan(m.input(Config{})), kernel); err != nil || len(warnings) > 0 {
+	if warnings, err := m.apply(Plan(m.input(rootconfig.Config{})), kernel); err != nil || len(warnings) > 0 {
 		t.Fatalf("Apply = %v, warnings %q", err, warnings)
 	}
 	all := mounted(t)
@@ -95,7 +96,7 @@ func TestLocalChangesLast(t *testing.T) {
 		m := newMachine(t)
 		for boot, want := range []string{"default\n", "changed\n"} {
 			where := nstest.Dir(t)
-			in := m.input(Config{})
+			in := m.input(rootconfig.Config{})
 			in.Where = where
 			k, err := ProbeKernel()
 			if err != nil {
@@ -116,7 +117,7 @@ func TestLocalChangesLast(t *testing.T) {
 func TestModes(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
-		for _, mode := range []Mode{None, Bind, Overlay, Transient} {
+		for _, mode := range []rootconfig.Mode{rootconfig.None, rootconfig.Bind, rootconfig.Overlay, rootconfig.Transient} {
 			for _, transientRoot := range []bool{false, true} {
 				name := string(mode)
 				if transientRoot {
@@ -128,7 +129,7 @@ func TestModes(t *testing.T) {
 	})
 }
 
-func testMode(t *testing.T, mode Mode, transientRoot bool) {
+func testMode(t *testing.T, mode rootconfig.Mode, transientRoot bool) {
 	m := newMachine(t)
 	m.mkdir(m.target.ID.EtcDir())
 	mustWrite(t, m.path(m.target.ID.EtcDir()+"/copy.conf"), "a copy\n")
@@ -136,25 +137,25 @@ func testMode(t *testing.T, mode Mode, transientRoot bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := m.input(Config{RootTransient: transientRoot, Etc: mode, Var: mode})
+	in := m.input(rootconfig.Config{RootTransient: transientRoot, Etc: mode, Var: mode})
 	in.Where = nstest.Dir(t)
 	if _, err := m.apply(Plan(in), k); err != nil {
 		t.Fatalf("Apply = %v", err)
 	}
 	kept := m.path(deployment.SharedVar + "/new")
 	changed := filepath.Join(in.Where, "var/new")
-	if mode == None && !transientRoot {
+	if mode == rootconfig.None && !transientRoot {
 		wantNoWrite(t, changed)
 	} else {
 		mustWrite(t, changed, "new\n")
 		wantFile(t, changed, "new\n")
 	}
-	if mode == Bind || mode == Overlay {
+	if mode == rootconfig.Bind || mode == rootconfig.Overlay {
 		wantFile(t, kept, "new\n")
 	} else {
 		wantMissing(t, kept)
 	}
-	if mode == Bind {
+	if mode == rootconfig.Bind {
 		wantFile(t, filepath.Join(in.Where, "etc/copy.conf"), "a copy\n")
 	} else {
 		wantFile(t, filepath.Join(in.Where, "etc/default.conf"), "default\n")
@@ -184,7 +185,7 @@ func TestReadOnlyPhysicalRoot(t *testing.T) {
 		if err := syscall.Mount("", m.sysroot, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.apply(Plan(m.input(Config{})), k); err != nil {
+		if _, err := m.apply(Plan(m.input(rootconfig.Config{})), k); err != nil {
 			t.Fatalf("Apply = %v", err)
 		}
 		mustWrite(t, m.path("etc/default.conf"), "local\n")

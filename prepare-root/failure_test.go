@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 // failures are machines that cannot start, and what is said of them.
@@ -93,7 +94,7 @@ func TestFailureUndoesAllOnOlderKernels(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				m := newMachine(t, "var")
 				before := mountTable(t)
-				if warnings, err := m.apply(Plan(m.input(Config{})), kernel); err == nil || len(warnings) > 0 {
+				if warnings, err := m.apply(Plan(m.input(rootconfig.Config{})), kernel); err == nil || len(warnings) > 0 {
 					t.Errorf("Apply = %v, warnings %q; want an error", err, warnings)
 				}
 				if after := mountTable(t); after != before {
@@ -122,7 +123,7 @@ func TestDamagedImageWhereVerityIsOptional(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		warnings, err := m.apply(Plan(m.input(Config{})), k)
+		warnings, err := m.apply(Plan(m.input(rootconfig.Config{})), k)
 		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], string(m.target.ID)) {
 			t.Errorf("Apply = %v, warnings %q; want one that names the image", err, warnings)
 		}
@@ -138,7 +139,7 @@ func TestMissingState(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A copy of /etc that is not there is nothing to invent.
-		_, err = m.apply(Plan(m.input(Config{Etc: Bind})), k)
+		_, err = m.apply(Plan(m.input(rootconfig.Config{Etc: rootconfig.Bind})), k)
 		if err == nil || !strings.Contains(err.Error(), m.target.ID.EtcDir()) {
 			t.Errorf("Apply = %v; want an error that names %s", err, m.target.ID.EtcDir())
 		}
@@ -165,7 +166,7 @@ func TestTooManyOverlays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = m.apply(Plan(m.input(Config{})), k)
+		_, err = m.apply(Plan(m.input(rootconfig.Config{})), k)
 		if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "cannot mount /run/sysupdate-image/root/etc") {
 			t.Errorf("Apply = %v; want that the kernel refuses /etc", err)
 		}

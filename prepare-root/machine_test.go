@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 // A machine is a physical root with one deployment, in a directory. fs-verity is
@@ -99,7 +100,7 @@ func (m machine) mkdir(name string) {
 }
 
 // input returns what to plan with; the new root comes over the physical root.
-func (m machine) input(config Config) Input {
+func (m machine) input(config rootconfig.Config) Input {
 	return Input{Sysroot: m.sysroot, Where: m.sysroot, Target: m.target, Config: config}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 // Where a plan puts the file systems that it makes before they have a place.
@@ -50,7 +51,7 @@ type Input struct {
 
 	Target  deployment.Target // what to boot
 	Cmdline kcmdline.Cmdline
-	Config  Config
+	Config  rootconfig.Config
 
 	// EtcIsCopy says that the directory of the deployment's /etc holds a full
 	// copy of it, as bootc makes it, and no upper directory.
@@ -100,19 +101,19 @@ func (in Input) filesMount(repository, where string) mountplan.Mount {
 // directory returns the mounts of /etc or /var. Its lower directory is always
 // the image's, never that of a transient root: the kernel stacks two overlays
 // and no more.
-func (in Input) directory(name string, mode Mode, files, bind, upper, work string) mountplan.Plan {
+func (in Input) directory(name string, mode rootconfig.Mode, files, bind, upper, work string) mountplan.Plan {
 	where := rootDir + "/" + name
 	switch mode {
-	case Bind:
+	case rootconfig.Bind:
 		return mountplan.Plan{{What: path.Join(in.Sysroot, bind), Where: where, Options: []string{optBind}}}
-	case Overlay:
+	case rootconfig.Overlay:
 		options := append([]string{
 			"lowerdir+=" + files + "/" + name,
 			"upperdir=" + path.Join(in.Sysroot, upper),
 			"workdir=" + path.Join(in.Sysroot, work),
 		}, plainUpper...)
 		return mountplan.Plan{{What: "overlay", Where: where, Type: "overlay", Options: options}}
-	case Transient:
+	case rootconfig.Transient:
 		return transient(name, "transient", files+"/"+name, where)
 	}
 	return nil
@@ -131,25 +132,25 @@ func transient(name, what, lower, where string) mountplan.Plan {
 
 // etcMode returns the mode of /etc. What nobody has chosen is an overlay, but
 // where bootc has kept a copy of /etc, that is what holds the local changes.
-func (in Input) etcMode() Mode {
+func (in Input) etcMode() rootconfig.Mode {
 	switch {
 	case in.Config.Etc != "":
 		return in.Config.Etc
 	case in.EtcIsCopy:
-		return Bind
+		return rootconfig.Bind
 	}
-	return Overlay
+	return rootconfig.Overlay
 }
 
 // varMode returns the mode of /var. What nobody has chosen is an overlay, unless
 // systemd is to mount something there; see systemd.volatile= in
 // kernel-command-line(7).
-func (in Input) varMode() Mode {
+func (in Input) varMode() rootconfig.Mode {
 	if in.Config.Var != "" {
 		return in.Config.Var
 	}
 	if volatile, _ := in.Cmdline.Last("systemd.volatile"); volatile == "state" || volatile == "overlay" {
-		return None
+		return rootconfig.None
 	}
-	return Overlay
+	return rootconfig.Overlay
 }

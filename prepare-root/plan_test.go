@@ -13,6 +13,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted part of testdata")
@@ -75,7 +76,7 @@ func planText(archive *txtar.Archive) string {
 	if in.Target, err = deployment.FromCmdline(in.Cmdline); err != nil {
 		return fmt.Sprintf("error: %v\n", err)
 	}
-	if in.Config, warnings, err = LoadConfig(files, ConfigFile, BootcConfigFile); err != nil {
+	if in.Config, warnings, err = rootconfig.Load(files, rootconfig.File, rootconfig.BootcFile); err != nil {
 		return fmt.Sprintf("error: %v\n", err)
 	}
 	text := Plan(in).String()

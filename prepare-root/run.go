@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -26,8 +27,8 @@ physical root. Runs in the initramfs, as sysupdate-image-prepare-root.service.
 Options:
   --sysroot=DIR      where the physical root is mounted (default /sysroot)
   --target=DIR       where to mount the new root (default: over the physical root)
-  --config=FILE      read this configuration alone, not /` + ConfigFile + `
-                     and /` + BootcConfigFile + `
+  --config=FILE      read this configuration alone, not /` + rootconfig.File + `
+                     and /` + rootconfig.BootcFile + `
   --cmdline=TEXT     take this for the kernel command line
   --dry-run          print the mounts, as fstab(5), and make none
   --on-failure=WHAT  fail (default: tell what went wrong, exit 1) or auto (then
@@ -173,15 +174,15 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 	return in, err
 }
 
-func (s settings) loadConfig(warn func(string)) (Config, error) {
-	fsys, names := os.DirFS("/"), []string{ConfigFile, BootcConfigFile}
+func (s settings) loadConfig(warn func(string)) (rootconfig.Config, error) {
+	fsys, names := os.DirFS("/"), []string{rootconfig.File, rootconfig.BootcFile}
 	if s.config != "" {
 		if _, err := os.Stat(s.config); err != nil {
-			return Config{}, fmt.Errorf("cannot read configuration: %w", err)
+			return rootconfig.Config{}, fmt.Errorf("cannot read configuration: %w", err)
 		}
 		fsys, names = os.DirFS(path.Dir(s.config)), []string{path.Base(s.config)}
 	}
-	config, warnings, err := LoadConfig(fsys, names...)
+	config, warnings, err := rootconfig.Load(fsys, names...)
 	for _, w := range warnings {
 		warn(w)
 	}

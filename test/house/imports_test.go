@@ -33,7 +33,7 @@ var layers = []struct {
 	}},
 	{"logic", true, []string{
 		"internal/boot", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge", "internal/install",
-		"internal/kargs", "internal/layer", "internal/selabel", "internal/status", "internal/update",
+		"internal/kargs", "internal/layer", "internal/rootconfig", "internal/selabel", "internal/status", "internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
 	{"commands", false, []string{

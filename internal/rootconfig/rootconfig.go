@@ -1,4 +1,7 @@
-package prepareroot
+// Package rootconfig reads how an image wants its root, /etc and /var mounted. It
+// hides that there are two files and several ways to say the same. prepare-root
+// does as they say; who writes a deployment must know what it will do.
+package rootconfig
 
 import (
 	"errors"
@@ -8,12 +11,17 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Configuration files in the initramfs, relative to its root. What the first
-// sets counts, then the second, which is bootc's.
+// Configuration files in the initramfs and in the image that it is made from,
+// relative to the root. What the first sets counts, then the second, which is
+// bootc's.
 const (
-	ConfigFile      = "usr/lib/sysupdate-image/prepare-root.toml"
-	BootcConfigFile = "usr/lib/composefs/setup-root-conf.toml"
+	File      = "usr/lib/sysupdate-image/prepare-root.toml"
+	BootcFile = "usr/lib/composefs/setup-root-conf.toml"
 )
+
+// Program is prepare-root, which is in the same place in both. An image without
+// it has another program mount its root.
+const Program = "usr/lib/sysupdate-image/prepare-root"
 
 // A Mode says how a writable directory of the root is made.
 type Mode string
@@ -37,16 +45,16 @@ const (
 //	mount = "overlay"    # the same
 //
 // Each value comes from the first file that has it. What no file sets has its
-// zero value here; Plan knows the defaults.
+// zero value here; what that means is for the program that mounts.
 type Config struct {
 	RootTransient bool
 	Etc, Var      Mode
 }
 
-// LoadConfig reads those of the files that are there. Keys it does not know are
+// Load reads those of the files that are there. Keys it does not know are
 // no error, since a newer program may: there is a warning for each.
-func LoadConfig(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {
-	var all []configFile
+func Load(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {
+	var all []file
 	for _, name := range names {
 		data, err := fs.ReadFile(fsys, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +63,7 @@ func LoadConfig(fsys fs.FS, names ...string) (c Config, warnings []string, err e
 		if err != nil {
 			return Config{}, nil, fmt.Errorf("cannot read configuration: %w", err)
 		}
-		f, unknown, err := parseConfig(string(data))
+		f, unknown, err := parse(string(data))
 		if err != nil {
 			return Config{}, nil, fmt.Errorf("cannot read configuration %s: %w", name, err)
 		}
@@ -67,27 +75,27 @@ func LoadConfig(fsys fs.FS, names ...string) (c Config, warnings []string, err e
 	return merge(all), warnings, nil
 }
 
-// A configFile is what one file sets; nil and "" are not set.
-type configFile struct {
+// A file is what one configuration file sets; nil and "" are not set.
+type file struct {
 	root      *bool
 	etc, data Mode // data: /var
 }
 
-func parseConfig(text string) (c configFile, unknown []string, err error) {
+func parse(text string) (c file, unknown []string, err error) {
 	type directory struct {
 		Mount     *string `toml:"mount"`
 		Transient *bool   `toml:"transient"`
 	}
-	var file struct {
+	var content struct {
 		Root struct {
 			Transient *bool `toml:"transient"`
 		} `toml:"root"`
 		Etc directory `toml:"etc"`
 		Var directory `toml:"var"`
 	}
-	meta, err := toml.Decode(text, &file)
+	meta, err := toml.Decode(text, &content)
 	if err != nil {
-		return configFile{}, nil, err
+		return file{}, nil, err
 	}
 	for _, key := range meta.Undecoded() {
 		unknown = append(unknown, key.String())
@@ -105,7 +113,7 @@ func parseConfig(text string) (c configFile, unknown []string, err error) {
 		}
 		return ""
 	}
-	c = configFile{root: file.Root.Transient, etc: mode("etc", file.Etc), data: mode("var", file.Var)}
+	c = file{root: content.Root.Transient, etc: mode("etc", content.Etc), data: mode("var", content.Var)}
 	return c, unknown, err
 }
 
@@ -123,7 +131,7 @@ func parseMode(s string) (Mode, error) {
 	return "", fmt.Errorf("%q is not one of none, bind, overlay and transient", s)
 }
 
-func merge(all []configFile) Config {
+func merge(all []file) Config {
 	var c Config
 	rootSet := false
 	for _, f := range all {

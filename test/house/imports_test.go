@@ -32,7 +32,7 @@ var layers = []struct {
 		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge", "internal/install",
+		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge", "internal/install",
 		"internal/kargs", "internal/layer", "internal/rootconfig", "internal/selabel", "internal/status", "internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},

@@ -1,0 +1,277 @@
+// Package imagesource opens what an administrator calls an image, and hides
+// where it is: a composefs image or a dump in a file, an image of the
+// repository, a directory, or a container image in a registry, of which nothing
+// is stored.
+package imagesource
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
+)
+
+// A Kind says what an image is made of.
+type Kind string
+
+// The kinds of images.
+const (
+	File       Kind = "composefs image"
+	Repository Kind = "image of the repository"
+	Dump       Kind = "dump"
+	Directory  Kind = "directory"
+	Container  Kind = "container image"
+)
+
+// Options say where to look, and how.
+type Options struct {
+	Repository *store.Repository // nil if there is none to look in
+	Algorithm  digest.Algorithm  // of the digests of contents, where they are computed
+	Source     oci.Options       // how to read a container image
+
+	// Progress, if not nil, is called with the number of bytes of a container
+	// image that have come since its last call, as by oci.OpenLayer.
+	Progress func(int64)
+}
+
+// An Image is an image that was opened.
+type Image struct {
+	Name string
+	Kind Kind
+	Root *composefs.Node // as it is there, see Raw
+
+	ID      digest.Digest // of a composefs image
+	Version int           // of a composefs image: its format version
+	Size    int64         // of a composefs image, in bytes
+
+	OCI *oci.Image // of a container image: what manifest and configuration say
+
+	open  func(*composefs.Node) (io.ReadCloser, error)
+	close []func() error
+}
+
+// ErrNoContent says that the content of a file is not at hand.
+var ErrNoContent = errors.New("its content is not at hand")
+
+// Open opens the image called name. That is a file or directory if it exists;
+// else the id of an image of the repository, or how one begins in six
+// characters or more; else a reference to a container image, see
+// oci.ParseReference. The caller closes the image.
+func Open(ctx context.Context, name string, opts Options) (*Image, error) {
+	if opts.Algorithm == 0 {
+		opts.Algorithm = digest.SHA512
+		if opts.Repository != nil {
+			opts.Algorithm = opts.Repository.Algorithm()
+		}
+	}
+	img := &Image{Name: name}
+	if err := img.find(ctx, name, opts); err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	return img, nil
+}
+
+func (img *Image) find(ctx context.Context, name string, opts Options) error {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return img.openDirectory(ctx, name, opts)
+	case err == nil:
+		return img.openFile(name, opts)
+	case isPath(name):
+		return err
+	}
+	if opts.Repository != nil {
+		id, err := findID(opts.Repository, name)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			return img.openStored(id, opts)
+		}
+	}
+	return img.openContainer(ctx, name, opts)
+}
+
+// isPath says whether name is meant to be one in the file system.
+func isPath(name string) bool {
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
+}
+
+// minID is how many characters of an id have to be given.
+const minID = 6
+
+// findID returns the id of the only image that begins so, "" if none does.
+func findID(repo *store.Repository, name string) (string, error) {
+	if len(name) < minID || strings.Trim(name, "0123456789abcdef") != "" {
+		return "", nil
+	}
+	ids, err := repo.Images()
+	if err != nil {
+		return "", err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, name) })
+	switch {
+	case len(ids) > 1:
+		return "", fmt.Errorf("the ids of %d images begin with %s", len(ids), name)
+	case len(ids) == 1:
+		return ids[0], nil
+	}
+	if _, err := digest.Parse(name); err == nil {
+		return "", fmt.Errorf("the repository has no image %s: %w", name, fs.ErrNotExist)
+	}
+	return "", nil
+}
+
+func (img *Image) openDirectory(ctx context.Context, name string, opts Options) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	img.close = append(img.close, dir.Close)
+	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: opts.Algorithm})
+	if err != nil {
+		return err
+	}
+	img.Kind, img.Root, img.open = Directory, tree.Root, tree.Open
+	return nil
+}
+
+// openFile opens a composefs image or a dump.
+func (img *Image) openFile(name string, opts Options) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if img.Version, err = erofs.VersionOf(f); err == nil {
+		img.Kind = File
+		return img.readImage(f, opts)
+	}
+	// Not every dump comes from a file that can be read from its beginning again.
+	root, err := composefs.ParseDump(f)
+	if err != nil {
+		return fmt.Errorf("%s is neither a composefs image nor a dump: %w", name, err)
+	}
+	img.Kind, img.Root, img.open = Dump, root, objectOpener(opts.Repository)
+	return nil
+}
+
+func (img *Image) openStored(id string, opts Options) error {
+	f, err := opts.Repository.OpenImage(id)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	img.Name, img.Kind = id, Repository
+	if img.Version, err = erofs.VersionOf(f); err != nil {
+		return err
+	}
+	if err := img.readImage(f, opts); err != nil {
+		return err
+	}
+	if img.ID.String() != id {
+		return fmt.Errorf("image %s: %w: its fs-verity digest is %s", id, store.ErrDamaged, img.ID)
+	}
+	return nil
+}
+
+func (img *Image) readImage(f *os.File, opts Options) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	img.Size = info.Size()
+	if img.Root, err = erofs.Read(f, img.Size); err != nil {
+		return fmt.Errorf("%s: %w", img.Name, err)
+	}
+	img.open = objectOpener(opts.Repository)
+	alg := AlgorithmOf(img.Root)
+	if alg == 0 {
+		alg = opts.Algorithm
+	}
+	img.ID, _, err = fsverity.SumReader(alg, io.NewSectionReader(f, 0, img.Size))
+	return err
+}
+
+// objectOpener opens contents by their digests in a repository, if there is one.
+func objectOpener(repo *store.Repository) func(*composefs.Node) (io.ReadCloser, error) {
+	return func(n *composefs.Node) (io.ReadCloser, error) {
+		if repo == nil || n.Digest.IsZero() {
+			return nil, ErrNoContent
+		}
+		return repo.OpenObject(n.Digest)
+	}
+}
+
+// AlgorithmOf returns the algorithm of the digests in a tree, 0 if it has none.
+func AlgorithmOf(root *composefs.Node) (alg digest.Algorithm) {
+	root.Walk(func(_ string, n *composefs.Node) {
+		if alg == 0 {
+			alg = n.Digest.Algorithm()
+		}
+	})
+	return alg
+}
+
+// Close lets go of the image.
+func (img *Image) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(img.close) {
+		errs = append(errs, c())
+	}
+	img.close = nil
+	return errors.Join(errs...)
+}
+
+// Raw says whether Root is what layers or a directory have made, and not in a
+// canonical form.
+func (img *Image) Raw() bool { return img.Kind == Directory || img.Kind == Container }
+
+// Canonical returns the tree of the image in a form, if it is raw; else Root.
+func (img *Image) Canonical(form canonical.Form) (*composefs.Node, error) {
+	if !img.Raw() {
+		return img.Root, nil
+	}
+	root, err := canonical.Tree(img.Root, img.Content, form)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", img.Name, err)
+	}
+	return root, nil
+}
+
+// Open opens the content of a regular file of the image, if that is at hand: of
+// a container image those that matter to a system are.
+func (img *Image) Open(n *composefs.Node) (io.ReadCloser, error) {
+	if n.Size == uint64(len(n.Inline)) {
+		return io.NopCloser(bytes.NewReader(n.Inline)), nil
+	}
+	return img.open(n)
+}
+
+// Content returns what Open opens.
+func (img *Image) Content(n *composefs.Node) ([]byte, error) {
+	r, err := img.Open(n)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// FS returns the files of the image to read.
+func (img *Image) FS() fs.FS { return composefs.FS(img.Root, img.Open) }

@@ -1,0 +1,181 @@
+// Package packages lists the packages of a system by the database that its
+// package manager keeps, and hides where that is and how it is written.
+package packages
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A Package is an installed package.
+type Package struct {
+	Name    string `json:"name"` // with ":architecture" where several can be installed
+	Version string `json:"version"`
+}
+
+// A List is what a package manager has installed, sorted by name.
+type List struct {
+	Manager  string // "dpkg", "pacman", or "rpm", whose packages are not listed
+	Packages []Package
+}
+
+// A database is where a package manager may keep its list.
+type database struct {
+	manager, path string
+	read          func(fsys fs.FS, path string) ([]Package, error)
+}
+
+// databases are where lists are, and where systems put them whose /var is not
+// part of the image.
+var databases = []database{
+	{"dpkg", "var/lib/dpkg/status", readStatus},
+	{"dpkg", "usr/lib/sysimage/dpkg/status", readStatus},
+	{"dpkg", "var/lib/dpkg/status.d", readStatusDir}, // distroless images
+	{"pacman", "var/lib/pacman/local", readLocal},
+	{"pacman", "usr/lib/sysimage/lib/pacman/local", readLocal},
+	{"pacman", "usr/lib/sysimage/pacman/local", readLocal},
+	{"rpm", "usr/lib/sysimage/rpm/rpmdb.sqlite", nil},
+	{"rpm", "usr/share/rpm/rpmdb.sqlite", nil},
+	{"rpm", "var/lib/rpm/rpmdb.sqlite", nil},
+}
+
+// Of returns the lists of all package managers that a system has. There is no
+// entry for one with an empty database.
+func Of(fsys fs.FS) ([]List, error) {
+	var lists []List
+	for _, d := range databases {
+		if _, err := fs.Stat(fsys, d.path); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			// A database of rpm is large: that it is there must do.
+			if d.read != nil {
+				return lists, err
+			}
+		}
+		list := List{Manager: d.manager}
+		if d.read != nil {
+			var err error
+			if list.Packages, err = d.read(fsys, d.path); err != nil {
+				return lists, fmt.Errorf("cannot read the list of packages: %w", err)
+			}
+			if len(list.Packages) == 0 {
+				continue
+			}
+		}
+		slices.SortFunc(list.Packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+		lists = append(lists, list)
+	}
+	return lists, nil
+}
+
+// readStatus reads the status file of dpkg: paragraphs as in deb822(5).
+func readStatus(fsys fs.FS, name string) ([]Package, error) {
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return parseStatus(data), nil
+}
+
+func parseStatus(data []byte) []Package {
+	var all []Package
+	for paragraph := range bytes.SplitSeq(data, []byte("\n\n")) {
+		fields := make(map[string]string)
+		lines := bufio.NewScanner(bytes.NewReader(paragraph))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			key, value, ok := strings.Cut(lines.Text(), ":")
+			if ok && !strings.HasPrefix(key, " ") && !strings.HasPrefix(key, "\t") {
+				fields[key] = strings.TrimSpace(value)
+			}
+		}
+		// Distroless images say nothing of the status: what they have is installed.
+		status, said := fields["Status"]
+		if fields["Package"] == "" || said && !strings.HasSuffix(status, " installed") {
+			continue
+		}
+		p := Package{fields["Package"], fields["Version"]}
+		if fields["Multi-Arch"] == "same" {
+			p.Name += ":" + fields["Architecture"]
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// readStatusDir reads a directory with one paragraph a file.
+func readStatusDir(fsys fs.FS, dir string) ([]Package, error) {
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []Package
+	for _, e := range entries {
+		if !e.Type().IsRegular() || strings.HasSuffix(e.Name(), ".md5sums") {
+			continue
+		}
+		some, err := readStatus(fsys, path.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// readLocal reads pacman's local database: a directory for each package, whose
+// name is that of the package, its version and its release. The file desc says
+// the same; names suffice, since neither of the last two has a dash.
+func readLocal(fsys fs.FS, dir string) ([]Package, error) {
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []Package
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue // ALPM_DB_VERSION
+		}
+		parts := strings.Split(e.Name(), "-")
+		if n := len(parts); n >= 3 {
+			all = append(all, Package{strings.Join(parts[:n-2], "-"), parts[n-2] + "-" + parts[n-1]})
+		}
+	}
+	return all, nil
+}
+
+// A Change is a package that one list has otherwise than another: Old is "" if
+// it was added, New if it was removed.
+type Change struct {
+	Name string `json:"name"`
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
+}
+
+// Diff returns how the list old becomes the list new, by name. Both are sorted.
+func Diff(old, new []Package) []Change {
+	var all []Change
+	for len(old) > 0 || len(new) > 0 {
+		switch {
+		case len(new) == 0 || len(old) > 0 && old[0].Name < new[0].Name:
+			all = append(all, Change{Name: old[0].Name, Old: old[0].Version})
+			old = old[1:]
+		case len(old) == 0 || new[0].Name < old[0].Name:
+			all = append(all, Change{Name: new[0].Name, New: new[0].Version})
+			new = new[1:]
+		default:
+			if old[0].Version != new[0].Version {
+				all = append(all, Change{old[0].Name, old[0].Version, new[0].Version})
+			}
+			old, new = old[1:], new[1:]
+		}
+	}
+	return all
+}

@@ -1,0 +1,216 @@
+// Package treediff compares two trees file by file. It hides when two contents
+// are the same that are known by other means: inline here, by digest there.
+package treediff
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+)
+
+// Kinds of change.
+const (
+	Added   = "added"
+	Removed = "removed"
+	Changed = "changed"
+)
+
+// An Aspect is something that a file has otherwise in the other tree.
+type Aspect string
+
+// The aspects of a file.
+const (
+	Type    Aspect = "type"
+	Content Aspect = "content" // of a regular file
+	Target  Aspect = "target"  // of a symbolic link
+	Device  Aspect = "device"  // numbers of a device
+	Mode    Aspect = "mode"
+	Owner   Aspect = "owner" // or group
+	Xattr   Aspect = "xattr"
+	Mtime   Aspect = "mtime"
+	Links   Aspect = "links" // how many names a file has that is no directory
+)
+
+// Aspects are all there are.
+var Aspects = []Aspect{Type, Content, Target, Device, Mode, Owner, Xattr, Mtime, Links}
+
+// A Change is a file that two trees do not have in common, or not the same.
+type Change struct {
+	Path string   `json:"path"`
+	Kind string   `json:"kind"`
+	What []Detail `json:"what,omitempty"` // of a changed file, in the order of Aspects
+
+	Old *composefs.Node `json:"-"` // nil if it was added
+	New *composefs.Node `json:"-"` // nil if it was removed
+}
+
+// A Detail is an aspect with what it was and what it is, where that can be said
+// in a word.
+type Detail struct {
+	Aspect Aspect `json:"aspect"`
+	Name   string `json:"name,omitempty"` // of the extended attribute
+	Old    string `json:"old,omitempty"`
+	New    string `json:"new,omitempty"`
+}
+
+// A Diff is how one tree becomes another.
+type Diff struct {
+	Changes []Change
+
+	// Unknown are files of the same size whose contents could not be compared,
+	// since their digests have other algorithms. They are not among Changes.
+	Unknown []string
+}
+
+// Trees returns how the tree old becomes the tree new, directories before what
+// is in them. A file that became a directory, or a directory a file, is one
+// change, and what was in the directory others. Aspects in ignore do not count.
+func Trees(old, new *composefs.Node, ignore map[Aspect]bool) Diff {
+	d := differ{ignore: ignore}
+	d.node("/", old, new)
+	return d.Diff
+}
+
+type differ struct {
+	Diff
+	ignore map[Aspect]bool
+}
+
+// node compares what is at a path; nil is nothing.
+func (d *differ) node(path string, old, new *composefs.Node) {
+	switch {
+	case old == new:
+		return
+	case old == nil:
+		d.Changes = append(d.Changes, Change{Path: path, Kind: Added, New: new})
+	case new == nil:
+		d.Changes = append(d.Changes, Change{Path: path, Kind: Removed, Old: old})
+	default:
+		if what := d.details(path, old, new); len(what) > 0 {
+			d.Changes = append(d.Changes, Change{path, Changed, what, old, new})
+		}
+	}
+	d.entries(strings.TrimSuffix(path, "/"), entriesOf(old), entriesOf(new))
+}
+
+func entriesOf(n *composefs.Node) []composefs.Entry {
+	if n == nil {
+		return nil
+	}
+	return n.Entries()
+}
+
+// entries compares two sorted lists.
+func (d *differ) entries(dir string, old, new []composefs.Entry) {
+	for len(old) > 0 || len(new) > 0 {
+		switch {
+		case len(new) == 0 || len(old) > 0 && old[0].Name < new[0].Name:
+			d.node(dir+"/"+old[0].Name, old[0].Node, nil)
+			old = old[1:]
+		case len(old) == 0 || new[0].Name < old[0].Name:
+			d.node(dir+"/"+new[0].Name, nil, new[0].Node)
+			new = new[1:]
+		default:
+			d.node(dir+"/"+old[0].Name, old[0].Node, new[0].Node)
+			old, new = old[1:], new[1:]
+		}
+	}
+}
+
+// details returns what two files have otherwise.
+func (d *differ) details(path string, old, new *composefs.Node) (out []Detail) {
+	add := func(a Aspect, name, from, to string) {
+		if !d.ignore[a] {
+			out = append(out, Detail{a, name, from, to})
+		}
+	}
+	if old.Type() != new.Type() {
+		add(Type, "", TypeName(old), TypeName(new))
+	} else {
+		switch {
+		case old.IsRegular():
+			same, known := sameContent(old, new)
+			if !known {
+				d.Unknown = append(d.Unknown, path)
+			} else if !same {
+				add(Content, "", fmt.Sprint(old.Size), fmt.Sprint(new.Size))
+			}
+		case old.IsSymlink() && old.Target != new.Target:
+			add(Target, "", old.Target, new.Target)
+		case isDevice(old) && old.Rdev != new.Rdev:
+			add(Device, "", device(old.Rdev), device(new.Rdev))
+		}
+	}
+	if a, b := old.Mode&^composefs.TypeMask, new.Mode&^composefs.TypeMask; a != b {
+		add(Mode, "", fmt.Sprintf("%04o", a), fmt.Sprintf("%04o", b))
+	}
+	if old.UID != new.UID || old.GID != new.GID {
+		add(Owner, "", fmt.Sprintf("%d:%d", old.UID, old.GID), fmt.Sprintf("%d:%d", new.UID, new.GID))
+	}
+	eachXattr(old.Xattrs(), new.Xattrs(), func(name, from, to string) { add(Xattr, name, from, to) })
+	if old.Mtime != new.Mtime {
+		add(Mtime, "", timeText(old.Mtime), timeText(new.Mtime))
+	}
+	if old.Nlink != new.Nlink && !old.IsDir() && !new.IsDir() {
+		add(Links, "", fmt.Sprint(old.Nlink), fmt.Sprint(new.Nlink))
+	}
+	return out
+}
+
+// sameContent says whether two regular files have the same content, and whether
+// that can be known.
+func sameContent(a, b *composefs.Node) (same, known bool) {
+	if a.Size != b.Size {
+		return false, true
+	}
+	if a.Size == 0 {
+		return true, true
+	}
+	inlineA, inlineB := len(a.Inline) > 0, len(b.Inline) > 0
+	switch {
+	case inlineA && inlineB:
+		return string(a.Inline) == string(b.Inline), true
+	case inlineA:
+		a, b = b, a
+		fallthrough
+	case inlineB:
+		if a.Digest.IsZero() {
+			return false, false
+		}
+		return fsverity.Sum(a.Digest.Algorithm(), b.Inline) == a.Digest, true
+	case a.Digest.Algorithm() != b.Digest.Algorithm() || a.Digest.IsZero():
+		// Without digests, the path of the content tells what can be told.
+		return a.PayloadPath() == b.PayloadPath(), a.Digest.IsZero() && b.Digest.IsZero()
+	}
+	return a.Digest == b.Digest, true
+}
+
+// eachXattr calls f for each attribute that two sorted lists have otherwise.
+func eachXattr(old, new []composefs.Xattr, f func(name, from, to string)) {
+	for len(old) > 0 || len(new) > 0 {
+		switch {
+		case len(new) == 0 || len(old) > 0 && old[0].Name < new[0].Name:
+			f(old[0].Name, quote(old[0].Value), "")
+			old = old[1:]
+		case len(old) == 0 || new[0].Name < old[0].Name:
+			f(new[0].Name, "", quote(new[0].Value))
+			new = new[1:]
+		default:
+			if old[0].Value != new[0].Value {
+				f(old[0].Name, quote(old[0].Value), quote(new[0].Value))
+			}
+			old, new = old[1:], new[1:]
+		}
+	}
+}
+
+// quote makes a value one word of a line; a long one is cut.
+func quote(value string) string {
+	const long = 64
+	if len(value) > long {
+		return fmt.Sprintf("%q… (%d bytes)", value[:long], len(value))
+	}
+	return fmt.Sprintf("%q", value)
+}

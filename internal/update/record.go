@@ -1,6 +1,8 @@
 package update
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -60,8 +62,8 @@ func putDocument(repo *store.Repository, d document) (digest.Digest, error) {
 	}
 	w := splitstream.NewWriter(repo.Algorithm(), d.kind)
 	w.External(object, int64(len(d.content)))
-	for name, ref := range d.refs {
-		w.Reference(name, ref)
+	for _, name := range slices.Sorted(maps.Keys(d.refs)) { // the same file each time
+		w.Reference(name, d.refs[name])
 	}
 	return repo.PutStream(d.name, w)
 }

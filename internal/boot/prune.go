@@ -19,8 +19,9 @@ var kernelPlaces = []struct{ dir, prefix string }{
 	{"EFI/Linux/bootc", "bootc_composefs-"},
 }
 
-// Prune removes the boot entries of all deployments but those to keep, and then
-// the kernels that no entry names. Other operating systems' entries and what
+// Prune removes the boot entries of all deployments but those to keep, of which
+// it leaves the first and the first good one, and then the kernels that no entry
+// names. Other operating systems' entries and what
 // makes no sense stay. The error, and nothing is removed, if no deployment that
 // is kept could be booted.
 func (p *Partition) Prune(keep []deployment.ID) error {
@@ -48,16 +49,16 @@ func (p *Partition) Prune(keep []deployment.ID) error {
 	return nil
 }
 
-// remove removes the boot entries of deployments, and then the kernels that no
-// entry names.
+// remove removes the boot entries of deployments and those that are redundant,
+// and then the kernels that no entry names.
 func (p *Partition) remove(gone []deployment.ID) error {
 	files, err := p.Entries()
 	if err != nil {
 		return err
 	}
 	var rest []EntryFile
-	for _, f := range files {
-		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID)
+	for i, f := range files {
+		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID) || isRedundant(files, i)
 		if !superseded && !f.leftover() {
 			rest = append(rest, f)
 			continue
@@ -75,6 +76,19 @@ func (p *Partition) remove(gone []deployment.ID) error {
 		}
 	}
 	return nil
+}
+
+// isRedundant says whether an entry before the i-th boots the same deployment,
+// and is good if the i-th is: a deployment that becomes the next once more has
+// another entry each time.
+func isRedundant(files []EntryFile, i int) bool {
+	f := files[i]
+	if !f.Bootable() || !f.IsDeployment() {
+		return false
+	}
+	return slices.ContainsFunc(files[:i], func(before EntryFile) bool {
+		return before.Target.ID == f.Target.ID && (before.Good() || !f.Good())
+	})
 }
 
 func (p *Partition) removeUnnamed(dir, prefix string, rest []EntryFile) error {

@@ -3,6 +3,7 @@ package boot
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -48,6 +49,25 @@ func TestPrune(t *testing.T) {
 		kernelsDir + "/textual/vmlinuz",
 	}
 	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("after Prune: %q; want %q", got, want)
+	}
+}
+
+func TestPruneRedundant(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-a00000000000.conf=a",
+		"sysupdate-image-000003-b00000000000.conf=b", "sysupdate-image-000004-a00000000000+2-1.conf=a",
+		"sysupdate-image-000005-a00000000000+3.conf=a", "sysupdate-image-000006-a00000000000+3.conf.staged=a")
+	if err := open(t, dir, nil).Prune([]deployment.ID{id("a"), id("b")}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		entriesDir + "/sysupdate-image-000002-a00000000000.conf", // the first good one
+		entriesDir + "/sysupdate-image-000003-b00000000000.conf",
+		entriesDir + "/sysupdate-image-000005-a00000000000+3.conf", // the first
+		entriesDir + "/sysupdate-image-000006-a00000000000+3.conf.staged",
+	}
+	got := slices.DeleteFunc(tree(t, dir), func(name string) bool { return !strings.HasPrefix(name, entriesDir) })
+	if !slices.Equal(got, want) {
 		t.Errorf("after Prune: %q; want %q", got, want)
 	}
 }

@@ -45,11 +45,12 @@ func (p *Partition) Room(linux, initrd int64) (need, free int64, err error) {
 	return need, free, nil
 }
 
-// makeRoom prunes the boot files of superseded deployments until the kernel
-// fits. If it would not fit even so, nothing is pruned that makes no difference
-// in the end: the room is looked at after each deployment.
+// makeRoom removes kernels that no entry names, and then prunes the boot files
+// of superseded deployments until the kernel fits. If it would not fit even so,
+// nothing is pruned that makes no difference in the end: the room is looked at
+// after each deployment.
 func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
-	for {
+	for i := -1; ; i++ {
 		need, free, err := p.Room(k.parts[0].size, k.parts[1].size)
 		if err != nil {
 			return err
@@ -57,12 +58,15 @@ func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 		if need <= free {
 			return nil
 		}
-		if len(superseded) == 0 {
+		var gone []deployment.ID // at first none: only what belongs to nobody
+		switch {
+		case i == len(superseded):
 			return &NoRoomError{Partition: p.String(), Need: need, Free: free}
+		case i >= 0:
+			gone = superseded[i : i+1]
 		}
-		if err := p.remove(superseded[:1]); err != nil {
+		if err := p.remove(gone); err != nil {
 			return fmt.Errorf("make room: %w", err)
 		}
-		superseded = superseded[1:]
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -51,29 +52,27 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the result")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, with the time each step took, as JSON")
 	f.source.add(cmd)
-	cmd.MarkFlagsMutuallyExclusive("plan", "reboot")
 	return cmd
 }
 
 func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	ctx := cmd.Context()
+	if f.reboot && f.plan {
+		return usageError{fmt.Errorf("apply: --plan changes nothing that --reboot could boot")}
+	}
 	if f.reboot && s.sysroot != "" {
-		return usageError{fmt.Errorf("--reboot is for the running machine, --sysroot for another")}
+		return usageError{fmt.Errorf("apply: --reboot is for the running machine, --sysroot for another")}
+	}
+	options := update.Options{Reference: ref, Source: f.source.options()}
+	report := newReporter(s.err, f.quiet)
+	if f.plan {
+		return s.plan(ctx, options, report, f.asJSON)
 	}
 	m, err := update.Open(s.sysroot, s.warn)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	options := update.Options{Reference: ref, Source: f.source.options()}
-	report := newReporter(s.err, f.quiet)
-	if f.plan {
-		plan, err := m.Plan(ctx, options, report)
-		if err != nil {
-			return err
-		}
-		return s.printPlan(plan, f.asJSON)
-	}
 	result, err := m.Apply(ctx, options, report)
 	if err != nil {
 		return err
@@ -82,6 +81,20 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		return err
 	}
 	return update.Reboot(ctx)
+}
+
+// plan says what apply would fetch.
+func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter, asJSON bool) error {
+	m, err := update.OpenToPlan(s.sysroot, s.warn)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	plan, err := m.Plan(ctx, o, r)
+	if err != nil {
+		return err
+	}
+	return s.printPlan(plan, asJSON)
 }
 
 // printResult ends with the deployment id, for scripts.

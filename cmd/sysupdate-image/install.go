@@ -39,10 +39,10 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 		Args:    needArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.ESP == "" || o.Image == "" {
-				return usageError{fmt.Errorf("%s: --esp and --image are needed", cmd.CommandPath())}
+				return usageError{fmt.Errorf("install to-filesystem: --esp and --image are needed")}
 			}
 			if s.sysroot != "" {
-				return usageError{fmt.Errorf("%s: ROOT says where, --sysroot is for the other commands", cmd.CommandPath())}
+				return usageError{fmt.Errorf("install to-filesystem: ROOT says where, --sysroot is for the other commands")}
 			}
 			o.Root, o.Source = args[0], source.options()
 			result, err := install.ToFilesystem(cmd.Context(), o, newReporter(s.err, quiet), s.warn)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -10,18 +11,22 @@ import (
 
 // layout makes an image in an OCI layout:
 //
-//	layout LAYOUT:TAG DIR...
+//	layout [-arch ARCHITECTURE] [-version VERSION] LAYOUT:TAG DIR...
 //
 // with a layer for each directory.
 func layout(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: layout LAYOUT:TAG DIR...")
+	var image ocitest.Image
+	flags := flag.NewFlagSet("layout", flag.ContinueOnError)
+	flags.StringVar(&image.Architecture, "arch", "", "")
+	flags.StringVar(&image.Version, "version", "", "")
+	ts.Check(flags.Parse(args))
+	if args = flags.Args(); neg || len(args) < 2 {
+		ts.Fatalf("usage: layout [-arch ARCHITECTURE] [-version VERSION] LAYOUT:TAG DIR...")
 	}
 	dir, tag, ok := strings.Cut(args[0], ":")
 	if !ok {
 		ts.Fatalf("layout %s: no tag", args[0])
 	}
-	var image ocitest.Image
 	for _, d := range args[1:] {
 		archive, err := ocitest.TarDir(ts.MkAbs(d))
 		ts.Check(err)

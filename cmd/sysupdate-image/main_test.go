@@ -1,20 +1,42 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sysupdate-image": main})
 }
 
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// TestFull runs scripts that mount small file systems.
+func TestFull(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) { runScripts(t, "testdata/full") })
+}
+
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: dir,
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"layout": layout,
+			"asuser":   asUser,
+			"busy":     busy,
+			"layout":   layout,
+			"listing":  listing,
+			"registry": serve,
+			"tmpfs":    tmpfs,
 		},
 	})
 }

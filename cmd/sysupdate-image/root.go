@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry 'sysupdate-image --help'.\n", err)
 		return exitUsage
 	case ctx.Err() != nil:
-		err = fmt.Errorf("interrupted; nothing changed that the next run does not find and use: %w", err)
+		err = fmt.Errorf("interrupted, the machine boots what it would have booted; run it again to go on from here: %w", err)
 	}
 	fmt.Fprintln(stderr, "sysupdate-image:", err)
 	return exitFailed
@@ -88,7 +89,10 @@ func (s *session) command() *cobra.Command {
 func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			if name, ok := strings.CutPrefix(cmd.CommandPath(), cmd.Root().Name()+" "); ok {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			return usageError{err}
 		}
 		return nil
 	}

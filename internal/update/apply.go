@@ -41,38 +41,55 @@ type Result struct {
 // Apply makes an image the system that boots next. On the running machine the
 // deployment is staged, and takes over when finalize runs at shutdown; on
 // another it is the next when Apply returns nil. If Apply fails or is stopped
-// at any moment, the machine boots what it would have booted, and Apply again
-// uses what is there already.
+// at any moment, the machine boots what it runs or would have booted, and Apply
+// again uses what is there already.
 func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, error) {
 	clock := startClock()
+	result, err := m.apply(ctx, o, r, clock)
+	if err != nil {
+		return Result{}, m.afterFull(err)
+	}
+	// What boots next is settled. Garbage is for the next run to collect, if
+	// this one cannot.
+	if err := m.prune(ctx); err != nil {
+		m.warn(err.Error())
+	}
+	clock.split("prune")
+	result.Timings = clock.timings
+	return result, nil
+}
+
+func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock) (Result, error) {
 	img, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Result{}, err
 	}
 	defer img.Close()
+	if err := m.prepare(); err != nil {
+		return Result{}, err
+	}
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
 	if done, err := m.nothingToDo(img, o, &result); done || err != nil {
 		return result, err
 	}
-	if err := pull(ctx, img, missing(img, m.repo), m.repo, r); err != nil {
-		return result, err
+	layers := missing(img, m.repo)
+	if err := m.checkRoom(layers); err != nil {
+		return Result{}, err
+	}
+	if err := pull(ctx, img, layers, m.repo, r); err != nil {
+		return Result{}, err
 	}
 	clock.split("layers")
 	c, err := m.build(ctx, img, o, r, clock)
 	if err != nil {
-		return result, err
+		return Result{}, err
 	}
 	result.ID, result.Name, result.Version = c.id, c.Name, c.Version
 	if err := m.deploy(ctx, c, &result, r); err != nil {
-		return result, err
+		return Result{}, err
 	}
 	clock.split("stage")
-	if err := m.prune(ctx); err != nil {
-		return result, err
-	}
-	clock.split("prune")
-	result.Timings = clock.timings
 	return result, nil
 }
 
@@ -121,26 +138,36 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 // deploy makes the candidate the next to boot, now or at shutdown.
 func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Reporter) error {
 	if c.id == m.booted {
-		// Another manifest of the same content: only where it came from is new.
 		result.Outcome = AlreadyBooted
-		_, err := m.unstage()
-		if err == nil {
-			err = m.follow(c.id, c.origin)
-		}
-		return err
+		return m.stayBooted(c)
 	}
 	r.Step("Staging " + c.Title())
-	if _, err := m.unstage(); err != nil {
-		return err
-	}
 	entry, err := m.writeDeployment(ctx, c)
 	if err != nil {
 		return err
 	}
 	if m.booted != "" {
 		result.Outcome = Staged
-		return m.stage(ctx, c.id, entry)
+		return m.stage(ctx, c, entry)
 	}
 	result.Outcome = Published
-	return m.publish(c.id, entry)
+	return m.publish(c, entry)
+}
+
+// stayBooted makes the booted deployment the next to boot: the candidate is
+// another manifest of the same content, or what a queued rollback would leave.
+func (m *Machine) stayBooted(c candidate) error {
+	if _, err := m.unstage(); err != nil {
+		return err
+	}
+	next, err := m.next()
+	if err != nil {
+		return err
+	}
+	if next.Target.ID != m.booted {
+		if _, err := m.boot.Rollback(m.booted); err != nil {
+			return err
+		}
+	}
+	return m.follow(c.id, c.origin)
 }

@@ -254,19 +254,29 @@ func TestReferencesThatCannotBe(t *testing.T) {
 		"":                         "follows no image",
 		"NOT A REFERENCE":          "reference",
 	} {
-		if _, err := apply(t.Context(), t.TempDir(), ref); err == nil || !strings.Contains(err.Error(), want) {
+		dir := t.TempDir()
+		if _, err := apply(t.Context(), dir, ref); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("apply %q: error %v; want one with %q", ref, err, want)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("apply %q left %v, %v; want nothing", ref, left, err)
 		}
 	}
 }
 
 func TestTwoAtOnce(t *testing.T) {
-	dir := t.TempDir()
+	dir, layout := t.TempDir(), t.TempDir()
+	if err := ocitest.WriteLayout(layout, "1", ocitest.Image{Layers: [][]byte{archive(t, "")}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apply(t.Context(), dir, "oci:"+layout+":1"); err != nil {
+		t.Fatal(err)
+	}
 	m, err := update.Open(dir, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := apply(t.Context(), dir, "oci:/nowhere:1"); err == nil || !strings.Contains(err.Error(), store.ErrBusy.Error()) {
+	if _, err := apply(t.Context(), dir, "oci:"+layout+":1"); err == nil || !strings.Contains(err.Error(), store.ErrBusy.Error()) {
 		t.Errorf("a second apply at the same time: error %v; want %v", err, store.ErrBusy)
 	}
 	if err := m.Close(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
@@ -25,6 +26,7 @@ type System struct {
 	Kernel         Kernel
 	Name, Version  string   // from os-release(5), for people
 	Kargs          []string // kernel arguments that the image asks for
+	Mounts         rootconfig.Config
 	repo           *store.Repository
 	manifestDigest string
 }
@@ -73,7 +75,7 @@ func (s *System) Title() string {
 	return s.Name + " (" + s.Version + ")"
 }
 
-// describe reads the image's name, version and kernel arguments.
+// describe reads the image's name, version, mounts and kernel arguments.
 func (s *System) describe(img *oci.Image) error {
 	text, err := fs.ReadFile(s.FS(), "usr/lib/os-release")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,6 +84,9 @@ func (s *System) describe(img *oci.Image) error {
 	s.Name, s.Version = titles(osRelease(text))
 	if label := img.Config.Config.Labels["org.opencontainers.image.version"]; label != "" {
 		s.Version = label
+	}
+	if s.Mounts, err = rootconfig.OfImage(s.FS()); err != nil {
+		return err
 	}
 	s.Kargs, err = kargs.Load(s.FS(), img.Config.Architecture)
 	return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
@@ -27,14 +28,25 @@ func (m *Machine) current() (deployment.ID, error) {
 	return next.Target.ID, err
 }
 
-// next returns the boot entry that boots next, the zero one if none does.
+// next returns the boot entry of the deployment that boots next, the zero one
+// if none does.
 func (m *Machine) next() (boot.EntryFile, error) {
-	files, err := m.boot.Entries()
+	files, err := m.entries()
 	if err != nil {
 		return boot.EntryFile{}, err
 	}
-	next, _ := boot.Next(files)
+	next, _ := firstDeployment(files)
 	return next, nil
+}
+
+// firstDeployment returns the first deployment in the loader's order. Before it
+// there may be another operating system, which is not ours to reckon with.
+func firstDeployment(files []boot.EntryFile) (boot.EntryFile, bool) {
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Bootable() && f.IsDeployment() })
+	if i < 0 {
+		return boot.EntryFile{}, false
+	}
+	return files[i], true
 }
 
 // readOrigin returns where a deployment came from; what has no origin file has
@@ -88,15 +100,16 @@ func (m *Machine) followed() ([]deployment.ID, error) {
 
 // nothingToDo says whether the image is what boots next already.
 func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, error) {
-	id, err := m.nextDeployment()
+	id, old, err := m.isNext(img)
 	if err != nil || id == "" {
 		return false, err
 	}
-	old, err := m.readOrigin(id)
-	if err != nil || old.ManifestDigest != img.ManifestDigest || !m.repo.HasImage(string(id)) {
+	title, err := m.titleOf(id)
+	if err != nil {
 		return false, err
 	}
-	result.ID, result.Name, result.Version = id, m.titleOf(id), old.Version
+	result.ID, result.Version = id, old.Version
+	result.Name = strings.TrimSuffix(title, " ("+old.Version+")") // see boot.NewEntry
 	result.Outcome = AlreadyNext
 	if id == m.booted {
 		result.Outcome = AlreadyBooted
@@ -104,8 +117,22 @@ func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, 
 	return true, m.follow(id, origin(img, o.Track, nil))
 }
 
+// isNext returns the deployment that boots next and its origin if img made it,
+// else "".
+func (m *Machine) isNext(img *oci.Image) (deployment.ID, deployment.Origin, error) {
+	id, err := m.nextDeployment()
+	if err != nil || id == "" || m.repo == nil {
+		return "", deployment.Origin{}, err
+	}
+	o, err := m.readOrigin(id)
+	if err != nil || o.ManifestDigest != img.ManifestDigest || !m.repo.HasImage(string(id)) {
+		return "", deployment.Origin{}, err
+	}
+	return id, o, nil
+}
+
 // nextDeployment returns the deployment that boots next: the staged one, or
-// that of the first boot entry.
+// the first that has a boot entry.
 func (m *Machine) nextDeployment() (deployment.ID, error) {
 	record, err := m.staged()
 	if err != nil {
@@ -119,16 +146,16 @@ func (m *Machine) nextDeployment() (deployment.ID, error) {
 }
 
 // titleOf returns the title of a deployment's boot entry.
-func (m *Machine) titleOf(id deployment.ID) string {
-	files, err := m.boot.Entries()
+func (m *Machine) titleOf(id deployment.ID) (string, error) {
+	files, err := m.entries()
 	if err != nil {
-		return ""
+		return "", err
 	}
 	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id })
 	if i < 0 {
-		return ""
+		return "", nil
 	}
-	return files[i].Entry.Title
+	return files[i].Entry.Title, nil
 }
 
 // origin returns the origin of the deployment that img makes. system may be

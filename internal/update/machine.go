@@ -12,7 +12,6 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
@@ -21,25 +20,39 @@ import (
 // and the deployments in it, and the partition that its boot loader reads.
 type Machine struct {
 	root   *os.Root
-	repo   *store.Repository
-	boot   *boot.Partition
-	booted deployment.ID // "" unless it is the running machine
-	etc    string        // how the booted deployment has its /etc
+	repo   *store.Repository // nil where there is none yet, before prepare
+	boot   *boot.Partition   // the same
+	booted deployment.ID     // "" unless it is the running machine
 	warn   func(string)
 	close  []func() error
 }
 
-// Open opens the machine whose physical root is the directory sysroot, or the
-// running one if sysroot is empty, and keeps others from changing it until
-// Close. A directory without a repository gets one. The error is store.ErrBusy
+// Open opens the machine whose physical root is the directory dir, or the
+// running one if dir is empty, and keeps others from changing it until Close.
+// It makes nothing: a directory without boot directory and repository gets
+// them when there is something to put into them. The error is store.ErrBusy
 // while another changes the machine, and sysroot.ErrNotBooted if the running
 // machine was not booted from an image. warn is told what an administrator
 // should look at.
 func Open(dir string, warn func(text string)) (*Machine, error) {
 	m := &Machine{warn: warn}
-	err := m.open(dir)
+	err := m.open(dir, false)
 	if err == nil {
-		err = m.openRepository()
+		err = m.openRepository(true)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// OpenToPlan opens the machine as Open does, to plan only: others may change
+// it meanwhile, and nothing may be done to it but Plan.
+func OpenToPlan(dir string, warn func(text string)) (*Machine, error) {
+	m := &Machine{warn: warn}
+	err := m.open(dir, true)
+	if err == nil {
+		err = m.openRepository(false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -56,7 +69,7 @@ func OpenNew(root, esp string, warn func(text string)) (*Machine, error) {
 		err = m.openBoot(boot.OpenDir(esp))
 	}
 	if err == nil {
-		err = m.openRepository()
+		err = m.openRepository(true)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -64,37 +77,46 @@ func OpenNew(root, esp string, warn func(text string)) (*Machine, error) {
 	return m, nil
 }
 
-func (m *Machine) open(dir string) error {
+func (m *Machine) open(dir string, toPlan bool) error {
 	if dir == "" {
-		return m.openRunning()
+		return m.openRunning(toPlan)
 	}
 	if err := m.openRoot(dir); err != nil {
 		return err
 	}
-	// The boot partition may be mounted there.
-	if err := m.root.Mkdir("boot", 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot make /boot: %w", err)
-	}
-	return m.openBoot(boot.OpenDir(filepath.Join(dir, "boot")))
+	return m.openBootDir()
 }
 
-func (m *Machine) openRunning() error {
+func (m *Machine) openRunning(toPlan bool) error {
 	running, err := os.OpenRoot("/")
 	if err != nil {
 		return err
 	}
 	defer running.Close()
-	booted, mounts, err := sysroot.Booted(running)
+	m.booted, _, err = sysroot.Booted(running)
 	if err != nil {
 		return err
 	}
+	if toPlan {
+		err = m.openRoot(deployment.SysrootDir)
+	} else {
+		err = m.openWritable(running)
+	}
+	if err != nil {
+		return err
+	}
+	return m.openBoot(boot.Find(deployment.SysrootDir))
+}
+
+// openWritable opens the physical root of the running machine to change it.
+func (m *Machine) openWritable(running *os.Root) error {
 	physical, err := sysroot.OpenWritable(running)
 	if err != nil {
 		return err
 	}
-	m.booted, m.etc, m.root = booted, etccarry.Mounted(mounts), physical.Root
+	m.root = physical.Root
 	m.close = append(m.close, physical.Close)
-	return m.openBoot(boot.Find(deployment.SysrootDir))
+	return nil
 }
 
 func (m *Machine) openRoot(dir string) error {
@@ -116,21 +138,83 @@ func (m *Machine) openBoot(p *boot.Partition, err error) error {
 	return nil
 }
 
-// openRepository opens the repository, making it where there is none, and
-// takes its lock.
-func (m *Machine) openRepository() error {
-	repo, err := store.Init(filepath.Join(m.root.Name(), deployment.RepositoryDir), store.Options{})
+// bootDir is the boot partition of a machine that does not run, or where it is
+// mounted.
+const bootDir = "boot"
+
+// openBootDir opens the boot directory, if there is one.
+func (m *Machine) openBootDir() error {
+	// A link that leads out of the machine is an error.
+	_, err := m.root.Stat(bootDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot open boot partition: %w", err)
+	}
+	return m.openBoot(boot.OpenDir(filepath.Join(m.root.Name(), bootDir)))
+}
+
+// openRepository opens the repository, if there is one, and locks it.
+func (m *Machine) openRepository(lock bool) error {
+	repo, err := store.Open(m.repositoryDir())
+	if errors.Is(err, store.ErrNotARepository) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
-	unlock, err := repo.Lock(true)
+	if lock {
+		return m.lock()
+	}
+	return nil
+}
+
+func (m *Machine) repositoryDir() string {
+	return filepath.Join(m.root.Name(), deployment.RepositoryDir)
+}
+
+// lock keeps others from changing the machine until Close.
+func (m *Machine) lock() error {
+	unlock, err := m.repo.Lock(true)
 	if err != nil {
 		return err
 	}
 	m.close = append(m.close, unlock)
-	return repo.CleanUp()
+	return m.repo.CleanUp()
+}
+
+// prepare makes the boot directory and the repository, where there are none.
+func (m *Machine) prepare() error {
+	if m.boot == nil {
+		if err := m.root.Mkdir(bootDir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("cannot make /%s: %w", bootDir, err)
+		}
+		if err := m.openBootDir(); err != nil {
+			return err
+		}
+	}
+	if m.repo != nil {
+		return nil
+	}
+	repo, err := store.Init(m.repositoryDir(), store.Options{})
+	if err != nil {
+		return err
+	}
+	m.repo = repo
+	m.close = append(m.close, repo.Close)
+	return m.lock()
+}
+
+// entries returns the files in the directory of boot entries, as
+// boot.Partition.Entries does.
+func (m *Machine) entries() ([]boot.EntryFile, error) {
+	if m.boot == nil {
+		return nil, nil
+	}
+	return m.boot.Entries()
 }
 
 // Close lets go of the machine.

@@ -13,9 +13,9 @@ import (
 )
 
 // options returns the kernel command line for target, whose image asks for
-// wanted on its architecture. It is that of the deployment that target follows, with what the two
-// images ask for differently; for a machine's first deployment it is what its
-// image and the installation (added) ask for.
+// wanted on its architecture. It is that of the deployment that target follows,
+// with what the two images ask for differently; for a machine's first
+// deployment it is what its image and the installation (added) ask for.
 func (m *Machine) options(wanted, added []string, architecture string, target deployment.Target) (string, error) {
 	current, err := m.current()
 	if err != nil {

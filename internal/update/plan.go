@@ -29,17 +29,13 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 	}
 	defer img.Close()
 	p := Plan{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
-	if id, err := m.nextDeployment(); err != nil {
+	id, _, err := m.isNext(img)
+	if err != nil {
 		return Plan{}, err
-	} else if id != "" {
-		o, err := m.readOrigin(id)
-		if err != nil {
-			return Plan{}, err
-		}
-		p.UpToDate = o.ManifestDigest == img.ManifestDigest
 	}
+	p.UpToDate = id != ""
 	for _, l := range img.Layers {
-		present := m.repo.HasStream(layer.StreamName(l.DiffID))
+		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
 		p.Layers = append(p.Layers, LayerPlan{l.Digest.String(), l.Size, present})
 	}
 	return p, nil

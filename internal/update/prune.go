@@ -20,7 +20,11 @@ import (
 // one to fall back to: first their boot entries and kernels, so that nothing is
 // ever listed that is not whole, then their state, images and objects.
 func (m *Machine) prune(ctx context.Context) error {
-	keep, err := m.kept()
+	files, err := m.boot.Entries()
+	if err != nil {
+		return fmt.Errorf("cannot prune: %w", err)
+	}
+	keep, err := m.kept(files)
 	if err != nil {
 		return fmt.Errorf("cannot prune: %w", err)
 	}
@@ -40,11 +44,7 @@ func (m *Machine) prune(ctx context.Context) error {
 }
 
 // kept returns the deployments that stay.
-func (m *Machine) kept() ([]deployment.ID, error) {
-	files, err := m.boot.Entries()
-	if err != nil {
-		return nil, err
-	}
+func (m *Machine) kept(files []boot.EntryFile) ([]deployment.ID, error) {
 	record, err := m.staged()
 	if err != nil {
 		return nil, err
@@ -56,13 +56,33 @@ func (m *Machine) kept() ([]deployment.ID, error) {
 	if record != nil {
 		keep = append(keep, record.ID)
 	}
-	if next, ok := boot.Next(files); ok && next.IsDeployment() {
+	if next, ok := firstDeployment(files); ok {
 		keep = append(keep, next.Target.ID)
 	}
 	if fallback, ok := fallback(files, keep); ok {
 		keep = append(keep, fallback)
 	}
 	return keep, nil
+}
+
+// superseded returns the deployments with a boot entry that do not stay, the
+// oldest first.
+func (m *Machine) superseded() ([]deployment.ID, error) {
+	files, err := m.boot.Entries()
+	if err != nil {
+		return nil, err
+	}
+	keep, err := m.kept(files)
+	if err != nil {
+		return nil, err
+	}
+	var out []deployment.ID
+	for _, f := range slices.Backward(files) {
+		if f.IsDeployment() && !slices.Contains(keep, f.Target.ID) && !slices.Contains(out, f.Target.ID) {
+			out = append(out, f.Target.ID)
+		}
+	}
+	return out, nil
 }
 
 // fallback returns the best deployment besides the booted, next and staged

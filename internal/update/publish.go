@@ -10,13 +10,13 @@ import (
 
 // publish makes a deployment the next on a machine that does not run: at once,
 // what finalize does when a running machine goes down.
-func (m *Machine) publish(id deployment.ID, entry string) error {
+func (m *Machine) publish(c candidate, entry string) error {
 	current, err := m.current()
 	if err != nil {
 		return err
 	}
-	if current != "" && current != id {
-		if err := m.carryEtc(current, id); err != nil {
+	if current != c.id {
+		if err := m.carryEtc(current, c); err != nil {
 			return err
 		}
 	}
@@ -26,14 +26,22 @@ func (m *Machine) publish(id deployment.ID, entry string) error {
 	return m.boot.Publish(entry)
 }
 
-// carryEtc gives a deployment the local changes to /etc of the one before it.
-func (m *Machine) carryEtc(from, to deployment.ID) error {
-	kind, err := etccarry.OnDisk(m.root, from)
-	if err != nil {
-		return fmt.Errorf("cannot tell how deployment %s has its /etc: %w", from.Short(), err)
+// carryEtc gives a deployment the local changes to /etc of the one before it,
+// which is "" for the first.
+func (m *Machine) carryEtc(before deployment.ID, c candidate) error {
+	from := etccarry.Side{ID: before, Etc: deployment.EtcNone}
+	to := etccarry.Side{ID: c.id, Etc: string(c.Mounts.Etc)}
+	if before != "" {
+		var err error
+		if from.Etc, err = etccarry.OnDisk(m.root, before); err != nil {
+			return fmt.Errorf("cannot tell how deployment %s has its /etc: %w", before.Short(), err)
+		}
 	}
-	c := etccarry.Carrier{Sysroot: m.root, OpenObject: m.repo.OpenObject, Warn: m.warn}
-	_, err = c.Carry(etccarry.Side{ID: from, Etc: kind}, etccarry.Side{ID: to, Etc: deployment.EtcOverlay})
+	if !to.HasLocal() || to.Etc == deployment.EtcOverlay && !from.HasLocal() {
+		return nil // it would not see what is written, or begins with nothing
+	}
+	carrier := etccarry.Carrier{Sysroot: m.root, OpenObject: m.repo.OpenObject, Warn: m.warn}
+	_, err := carrier.Carry(from, to)
 	return err
 }
 

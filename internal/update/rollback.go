@@ -23,7 +23,7 @@ type RollbackResult struct {
 // booted one if another was the next. What was staged is dropped. The change is
 // one rename; its /etc is as that deployment left it.
 func (m *Machine) Rollback(ctx context.Context) (RollbackResult, error) {
-	files, err := m.boot.Entries()
+	files, err := m.entries()
 	if err != nil {
 		return RollbackResult{}, err
 	}
@@ -45,15 +45,20 @@ func (m *Machine) Rollback(ctx context.Context) (RollbackResult, error) {
 }
 
 // rollbackTarget returns the entry to go back to: the booted deployment's if
-// another is first, else the first that is not the current one's.
+// another is first, else the best of the others. One that has used up its boots
+// is no place to go back to.
 func rollbackTarget(files []boot.EntryFile, booted deployment.ID) (boot.EntryFile, bool) {
-	next, ok := boot.Next(files)
+	next, ok := firstDeployment(files)
 	if !ok {
 		return boot.EntryFile{}, false
 	}
-	i := slices.IndexFunc(files, func(f boot.EntryFile) bool {
-		return f.Bootable() && f.IsDeployment() && f.Target.ID != next.Target.ID && (booted == next.Target.ID || booted == "" || f.Target.ID == booted)
-	})
+	suits := func(f boot.EntryFile) bool {
+		return f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() && f.Target.ID != next.Target.ID
+	}
+	if booted != "" && booted != next.Target.ID {
+		suits = func(f boot.EntryFile) bool { return f.Bootable() && f.Target.ID == booted }
+	}
+	i := slices.IndexFunc(files, suits)
 	if i < 0 {
 		return boot.EntryFile{}, false
 	}

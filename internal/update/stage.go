@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/systemd"
 )
 
@@ -24,20 +29,44 @@ type candidate struct {
 
 // writeDeployment writes all that a deployment needs to boot, under names that
 // no boot looks at yet: kernel and initramfs, its state directory, and its boot
-// entry. It returns the name of the entry. It may be repeated.
+// entry. It returns the name of the entry. It may be repeated. What was staged
+// before is dropped last, when there is nothing left that is likely to fail.
 func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry string, err error) {
-	kernel, err := m.writeKernel(ctx, c)
+	kernel, err := m.makeKernel(ctx, c)
 	if err != nil {
 		return "", err
 	}
 	c.origin.BootType, c.origin.BootDigest, c.origin.Kernel = deployment.BootBLS, kernel, c.Kernel.Version
-	if err := m.writeState(c.id, c.origin); err != nil {
+	if err := m.writeState(c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
+	}
+	if _, err := m.unstage(); err != nil {
+		return "", err
 	}
 	return m.boot.StageEntry(boot.NewEntry(c.Name, c.Version, kernel, c.options))
 }
 
+// makeKernel writes kernel and initramfs of the candidate. If need be it gives
+// up for them what is superseded, and then what is staged, which the candidate
+// will replace.
+func (m *Machine) makeKernel(ctx context.Context, c candidate) (digest string, err error) {
+	digest, err = m.writeKernel(ctx, c)
+	var full *boot.NoRoomError
+	if !errors.As(err, &full) {
+		return digest, err
+	}
+	dropped, dropErr := m.unstage()
+	if dropped == "" || dropErr != nil {
+		return "", errors.Join(err, dropErr)
+	}
+	return m.writeKernel(ctx, c)
+}
+
 func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, err error) {
+	superseded, err := m.superseded()
+	if err != nil {
+		return "", err
+	}
 	linux, err := c.open(c.Kernel.Linux)
 	if err != nil {
 		return "", fmt.Errorf("cannot read kernel: %w", err)
@@ -48,13 +77,16 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 		return "", fmt.Errorf("cannot read initramfs: %w", err)
 	}
 	defer initrd.Close()
-	digest, _, err = m.boot.WriteKernel(ctx, linux, initrd)
+	digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, superseded...)
 	return digest, err
 }
 
 // writeState makes the state directory of a deployment.
-func (m *Machine) writeState(id deployment.ID, origin deployment.Origin) error {
-	changes := durable.OS(m.root)
+func (m *Machine) writeState(c candidate) error {
+	id, changes := c.id, durable.OS(m.root)
+	if err := m.fillVar(c); err != nil {
+		return err
+	}
 	for _, dir := range []string{id.EtcDir(), deployment.SharedVar} {
 		if err := durable.MkdirAll(changes, dir, 0o755); err != nil {
 			return err
@@ -65,14 +97,30 @@ func (m *Machine) writeState(id deployment.ID, origin deployment.Origin) error {
 	if err := durable.Symlink(changes, "../"+shared, id.Var()); err != nil {
 		return err
 	}
-	return durable.WriteFile(changes, id.OriginFile(), origin.Encode())
+	return durable.WriteFile(changes, id.OriginFile(), c.origin.Encode())
+}
+
+// fillVar gives a machine whose image has /var bound, as bootc has it, what the
+// image has there, before its first deployment. An overlay has it anyway.
+func (m *Machine) fillVar(c candidate) error {
+	if c.Mounts.Var != rootconfig.Bind {
+		return nil
+	}
+	if _, err := m.root.Lstat(deployment.SharedVar); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := durable.MkdirAll(durable.OS(m.root), path.Dir(deployment.SharedVar), 0o755); err != nil {
+		return err
+	}
+	open := func(n *composefs.Node) (io.ReadCloser, error) { return c.open(n) }
+	return etcmerge.WriteDir(m.root, deployment.SharedVar, c.Tree.Entry("var"), open)
 }
 
 // stage records that finalize is to publish the entry when the machine goes
 // down, and has systemd call it then. The record is what survives a crash: once
 // it is written, the next boot finds the work.
-func (m *Machine) stage(ctx context.Context, id deployment.ID, entry string) error {
-	record := deployment.Staged{ID: id, Entry: entry, BootID: bootID()}
+func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
+	record := deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc)}
 	if err := m.repo.Sync(); err != nil { // one file system with the state
 		return err
 	}
@@ -86,6 +134,8 @@ func (m *Machine) stage(ctx context.Context, id deployment.ID, entry string) err
 	if err := writeRunRecord(record); err != nil {
 		return err
 	}
+	// It is staged: an interrupt comes too late to leave this undone.
+	ctx = context.WithoutCancel(ctx)
 	if err := systemd.StartUnit(ctx, "sysupdate-image-finalize.service"); err != nil {
 		return fmt.Errorf("deployment is staged, but does not take over at the next reboot, only at the one after: %w", err)
 	}

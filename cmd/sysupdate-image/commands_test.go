@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+// nobody is a user who owns nothing.
+const nobody = 65534
+
+// asUser runs the program as an ordinary user:
+//
+//	asuser ARG...
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	if os.Geteuid() != 0 {
+		err := ts.Exec("sysupdate-image", args...)
+		ts.Check(expect(neg, err))
+		return
+	}
+	program, err := exec.LookPath("sysupdate-image")
+	ts.Check(err)
+	// Temporary directories are for their owner alone.
+	for _, dir := range []string{filepath.Dir(filepath.Dir(program)), filepath.Dir(ts.Getenv("WORK"))} {
+		ts.Check(os.Chmod(dir, 0o755))
+	}
+	id := fmt.Sprint(nobody)
+	err = ts.Exec("setpriv", append([]string{"--reuid", id, "--regid", id, "--clear-groups", program}, args...)...)
+	ts.Check(expect(neg, err))
+}
+
+// expect returns an error where a command failed that should not have, or did
+// not that should have.
+func expect(neg bool, err error) error {
+	switch {
+	case neg && err == nil:
+		return fmt.Errorf("unexpected success")
+	case neg:
+		return nil
+	}
+	return err
+}
+
+// busy locks the repository below a physical root until the script ends:
+//
+//	busy SYSROOT
+func busy(ts *testscript.TestScript, neg bool, args []string) {
+	repo, err := store.Open(ts.MkAbs(filepath.Join(args[0], "composefs")))
+	ts.Check(err)
+	unlock, err := repo.Lock(true)
+	ts.Check(err)
+	ts.Defer(func() {
+		_ = unlock()
+		_ = repo.Close()
+	})
+}
+
+// listing writes what is below a directory to a file, a line each, without what
+// no two runs have in common:
+//
+//	listing DIR FILE
+func listing(ts *testscript.TestScript, neg bool, args []string) {
+	var out strings.Builder
+	dir := ts.MkAbs(args[0])
+	ts.Check(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		size := info.Size()
+		name, _ := filepath.Rel(dir, path)
+		if d.IsDir() {
+			size = 0 // directories keep their size when they shrink
+			if filepath.Dir(name) == "composefs/objects" {
+				return nil // they stay when the last object in them has gone
+			}
+		}
+		fmt.Fprintf(&out, "%s %v %d\n", name, info.Mode(), size)
+		return err
+	}))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(out.String()), 0o644))
+}
+
+// serve starts a registry with an image of an OCI layout, and puts the address
+// of its repository into the environment:
+//
+//	registry LAYOUT:TAG VARIABLE
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	ts.Defer(server.Close)
+	dir, tag, _ := strings.Cut(args[0], ":")
+	blobs := ts.MkAbs(dir + "/blobs/sha256")
+	list, err := os.ReadDir(blobs)
+	ts.Check(err)
+	for _, d := range list {
+		data, err := os.ReadFile(filepath.Join(blobs, d.Name()))
+		ts.Check(err)
+		ts.Check(send("POST", server.URL+"/v2/os/blobs/uploads/?digest=sha256:"+d.Name(), "", data))
+	}
+	var index imgspec.Index
+	data, err := os.ReadFile(ts.MkAbs(dir + "/index.json"))
+	ts.Check(err)
+	ts.Check(json.Unmarshal(data, &index))
+	for _, m := range index.Manifests {
+		if m.Annotations[imgspec.AnnotationRefName] == tag {
+			data, err := os.ReadFile(filepath.Join(blobs, m.Digest.Encoded()))
+			ts.Check(err)
+			ts.Check(send("PUT", server.URL+"/v2/os/manifests/"+tag, m.MediaType, data))
+		}
+	}
+	ts.Setenv(args[1], strings.TrimPrefix(server.URL, "http://")+"/os")
+}
+
+func send(method, url, mediaType string, data []byte) error {
+	request, err := http.NewRequest(method, url, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", mediaType)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusCreated {
+		return fmt.Errorf("%s %s: %s", method, url, answer.Status)
+	}
+	return nil
+}
+
+// tmpfs mounts a small file system on a directory, which it makes:
+//
+//	tmpfs SIZE DIR
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755,size="+args[0]))
+	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+}

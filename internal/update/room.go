@@ -1,0 +1,67 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// checkRoom says before anything is fetched when layers cannot fit on the root
+// file system: what is in them takes at least what they weigh on the wire. Where
+// there are images already, layers may hold what is there, so it is a warning.
+func (m *Machine) checkRoom(layers []oci.Layer) error {
+	need := bytesOf(layers)
+	free, err := m.freeBytes()
+	if err != nil || need <= free {
+		return err
+	}
+	text := fmt.Sprintf("no room on the root file system: %d MiB to fetch, %d MiB free", (need+1<<20-1)>>20, free>>20)
+	images, err := m.repo.Images()
+	if err != nil {
+		return err
+	}
+	if len(images) == 0 {
+		return errors.New(text)
+	}
+	m.warn(text + "; trying, since some of it may be there already")
+	return nil
+}
+
+func (m *Machine) freeBytes() (int64, error) {
+	dir, err := m.root.Open(".")
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	free, _, err := sys.Space(dir)
+	if err != nil {
+		return 0, fmt.Errorf("cannot tell the room on the root file system: %w", err)
+	}
+	return free, nil
+}
+
+// afterFull gives back what a failed apply has taken of a full file system. What
+// has been fetched does not fit, so it is no use to the next.
+func (m *Machine) afterFull(err error) error {
+	if m.repo == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	images, listErr := m.repo.Images()
+	if listErr != nil {
+		return errors.Join(err, listErr)
+	}
+	_, gcErr := m.repo.GC(context.Background(), store.Roots{Images: images, ObjectsOf: objectsOf}, false)
+	if gcErr != nil {
+		return errors.Join(err, gcErr)
+	}
+	free, freeErr := m.freeBytes()
+	if freeErr != nil {
+		return errors.Join(err, freeErr)
+	}
+	return fmt.Errorf("no room, the image needs more than the %d MiB that are free on the root file system: %w", free>>20, err)
+}

@@ -112,7 +112,7 @@ func (p *Partition) writeParts(ctx context.Context, dir string, k kernel) error 
 	if hex.EncodeToString(h.Sum(nil)) != k.digest {
 		return errors.New("kernel or initramfs changed while it was read")
 	}
-	return p.fs.SyncDir(dir)
+	return p.fs.Sync(dir)
 }
 
 func (p *Partition) writePart(name string, content io.Reader) error {

@@ -29,8 +29,8 @@ type FS interface {
 	Rename(oldName, newName string) error
 	Remove(name string) error // of a file or an empty directory
 
-	SyncDir(name string) error // makes the names in a directory survive
-	Syncfs() error             // makes everything in the file system survive
+	Sync(name string) error // makes a file, or the names in a directory, survive
+	Syncfs() error          // makes everything in the file system survive
 
 	Lstat(name string) (fs.FileInfo, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
@@ -61,13 +61,13 @@ func (o osFS) Rename(oldName, newName string) error      { return o.root.Rename(
 func (o osFS) Remove(name string) error                  { return o.root.Remove(name) }
 func (o osFS) Lstat(name string) (fs.FileInfo, error)    { return o.root.Lstat(name) }
 
-func (o osFS) SyncDir(name string) error {
-	dir, err := o.root.Open(name)
+func (o osFS) Sync(name string) error {
+	f, err := o.root.Open(name)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return dir.Sync()
+	defer f.Close()
+	return f.Sync()
 }
 
 func (o osFS) Syncfs() error {
@@ -107,6 +107,23 @@ func Write(fsys FS, name string, perm fs.FileMode, write func(io.Writer) error) 
 	}
 	if err := fsys.Rename(temp, name); err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, errors.Join(err, fsys.Remove(temp)))
+	}
+	return syncRenamed(fsys, name)
+}
+
+// syncRenamed makes a new name survive, with what has it. On FAT a directory
+// entry holds size and place of a file's content, and a rename makes one that
+// says neither until the file itself is synced: syncing the directory alone
+// would let an empty file survive. See vfat_rename in the kernel's fs/fat.
+func syncRenamed(fsys FS, name string) error {
+	info, err := fsys.Lstat(name)
+	if err != nil {
+		return fmt.Errorf("cannot sync %s: %w", name, err)
+	}
+	if info.Mode().IsRegular() || info.IsDir() {
+		if err := fsys.Sync(name); err != nil {
+			return fmt.Errorf("cannot sync %s: %w", name, err)
+		}
 	}
 	return syncDir(fsys, path.Dir(name))
 }
@@ -164,7 +181,7 @@ func Rename(fsys FS, oldName, newName string) error {
 	}
 	// The new name first: losing the old one alone would lose the file where
 	// a file system keeps directories apart.
-	if err := syncDir(fsys, path.Dir(newName)); err != nil {
+	if err := syncRenamed(fsys, newName); err != nil {
 		return err
 	}
 	if path.Dir(oldName) == path.Dir(newName) {
@@ -254,7 +271,7 @@ func syncParent(fsys FS, name string) error {
 }
 
 func syncDir(fsys FS, name string) error {
-	if err := fsys.SyncDir(name); err != nil {
+	if err := fsys.Sync(name); err != nil {
 		return fmt.Errorf("cannot sync directory %s: %w", name, err)
 	}
 	return nil

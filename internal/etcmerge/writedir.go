@@ -56,7 +56,7 @@ func replace(fsys durable.FS, name string, write func(temp string) error, exchan
 	if err := exchange(temp, name); err != nil {
 		return err
 	}
-	if err := fsys.SyncDir(path.Dir(name)); err != nil {
+	if err := fsys.Sync(path.Dir(name)); err != nil {
 		return err
 	}
 	return durable.RemoveAll(fsys, temp)

@@ -95,7 +95,7 @@ func (r *Repository) removeLinks(report Report) error {
 		dirs[path.Dir(p)] = true
 	}
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		if err := r.changes.SyncDir(dir); err != nil {
+		if err := r.changes.Sync(dir); err != nil {
 			return err
 		}
 	}

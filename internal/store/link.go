@@ -34,7 +34,7 @@ func parseLink(target string) (digest.Digest, error) {
 // where composefs-rs would take it for an entry.
 func (r *Repository) makeLink(target, name string) error {
 	if old, err := r.root.Readlink(name); err == nil && old == target {
-		return r.changes.SyncDir(path.Dir(name)) // from an earlier try, maybe
+		return r.changes.Sync(path.Dir(name)) // from an earlier try, maybe
 	}
 	temp := tempName()
 	if err := r.changes.Symlink(target, temp); err != nil {

@@ -109,8 +109,8 @@ func (s stepper) Remove(name string) error {
 	return s.step("remove "+name, func() error { return s.FS.Remove(name) }, nil)
 }
 
-func (s stepper) SyncDir(name string) error {
-	return s.step("sync "+name, func() error { return s.FS.SyncDir(name) }, nil)
+func (s stepper) Sync(name string) error {
+	return s.step("sync "+name, func() error { return s.FS.Sync(name) }, nil)
 }
 
 func (s stepper) Syncfs() error {

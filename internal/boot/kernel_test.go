@@ -42,6 +42,7 @@ sync sysupdate-image/.tmp-D/initrd
 sync sysupdate-image/.tmp-D
 sync sysupdate-image
 rename sysupdate-image/.tmp-D sysupdate-image/D
+sync sysupdate-image/D
 sync sysupdate-image
 `
 	if got := strings.ReplaceAll(trace.String(), digest, "D"); got != want {

@@ -39,11 +39,13 @@ create loader/entries/NEW.staged.tmp
 write loader/entries/NEW.staged.tmp
 sync loader/entries/NEW.staged.tmp
 rename loader/entries/NEW.staged.tmp loader/entries/NEW.staged
+sync loader/entries/NEW.staged
 sync loader/entries
 remove loader/entries/OLD.staged
 sync loader/entries
 syncfs
 rename loader/entries/NEW.staged loader/entries/NEW
+sync loader/entries/NEW
 sync loader/entries
 syncfs
 `

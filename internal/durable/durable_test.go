@@ -52,12 +52,12 @@ var changes = []struct {
 }{
 	{
 		"WriteFile", func(f durable.FS) error { return durable.WriteFile(f, "a", []byte("new")) },
-		"create a.tmp\nwrite a.tmp\nsync a.tmp\nrename a.tmp a\nsync .\n",
+		"create a.tmp\nwrite a.tmp\nsync a.tmp\nrename a.tmp a\nsync a\nsync .\n",
 		"a", "old", "new",
 	},
 	{
 		"WriteFile of a new file", func(f durable.FS) error { return durable.WriteFile(f, "d/n", []byte("new")) },
-		"create d/n.tmp\nwrite d/n.tmp\nsync d/n.tmp\nrename d/n.tmp d/n\nsync d\n",
+		"create d/n.tmp\nwrite d/n.tmp\nsync d/n.tmp\nrename d/n.tmp d/n\nsync d/n\nsync d\n",
 		"d/n", "none", "new",
 	},
 	{
@@ -135,7 +135,7 @@ func TestRename(t *testing.T) {
 	if err := durable.Rename(trace, "a", "d/a"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := trace.String(), "rename a d/a\nsync d\nsync .\n"; got != want {
+	if got, want := trace.String(), "rename a d/a\nsync d/a\nsync d\nsync .\n"; got != want {
 		t.Errorf("Rename does\n%s; want\n%s", got, want)
 	}
 	if err := durable.Rename(trace, "none", "b"); !errors.Is(err, fs.ErrNotExist) {

@@ -59,6 +59,7 @@ create upper.tmp/f
 write upper.tmp/f
 syncfs
 rename upper.tmp upper
+sync upper
 sync .
 `, `sync .
 mkdir upper.tmp

@@ -81,6 +81,7 @@ func (s *session) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
 		"work on the system in `DIR` instead of the running machine's")
 	must(root.MarkPersistentFlagDirname("sysroot"))
+	root.AddCommand(s.imageCommand(), s.repoCommand())
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.installCommand())
 	return root
 }

@@ -22,9 +22,12 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 	if err != nil {
 		return err
 	}
-	if opts.Repository != nil {
-		opts.Algorithm = opts.Repository.Algorithm()
+	if alg := opts.fallback(); opts.Algorithm != 0 && opts.Algorithm != alg {
+		opts.Repository = nil // its layers have other digests
+	} else {
+		opts.Algorithm = alg
 	}
+	img.Algorithm = opts.Algorithm
 	if img.OCI, err = oci.Open(ctx, ref, opts.Source); err != nil {
 		return err
 	}

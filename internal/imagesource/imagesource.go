@@ -6,6 +6,7 @@ package imagesource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ const (
 // Options say where to look, and how.
 type Options struct {
 	Repository *store.Repository // nil if there is none to look in
-	Algorithm  digest.Algorithm  // of the digests of contents, where they are computed
+	Algorithm  digest.Algorithm  // of digests that are computed; 0 for what fits image and repository
 	Source     oci.Options       // how to read a container image
 
 	// Progress, if not nil, is called with the number of bytes of a container
@@ -48,11 +49,21 @@ type Options struct {
 	Progress func(int64)
 }
 
+// fallback returns the algorithm of an image that has no digests yet.
+func (o Options) fallback() digest.Algorithm {
+	if o.Repository != nil {
+		return o.Repository.Algorithm()
+	}
+	return digest.SHA512
+}
+
 // An Image is an image that was opened.
 type Image struct {
 	Name string
 	Kind Kind
 	Root *composefs.Node // as it is there, see Raw
+
+	Algorithm digest.Algorithm // of its digests
 
 	ID      digest.Digest // of a composefs image
 	Version int           // of a composefs image: its format version
@@ -72,12 +83,6 @@ var ErrNoContent = errors.New("its content is not at hand")
 // characters or more; else a reference to a container image, see
 // oci.ParseReference. The caller closes the image.
 func Open(ctx context.Context, name string, opts Options) (*Image, error) {
-	if opts.Algorithm == 0 {
-		opts.Algorithm = digest.SHA512
-		if opts.Repository != nil {
-			opts.Algorithm = opts.Repository.Algorithm()
-		}
-	}
 	img := &Image{Name: name}
 	if err := img.find(ctx, name, opts); err != nil {
 		return nil, errors.Join(err, img.Close())
@@ -115,26 +120,17 @@ func isPath(name string) bool {
 // minID is how many characters of an id have to be given.
 const minID = 6
 
-// findID returns the id of the only image that begins so, "" if none does.
+// findID returns the id of the only image that begins so, "" if there is none
+// and name may be something else.
 func findID(repo *store.Repository, name string) (string, error) {
 	if len(name) < minID || strings.Trim(name, "0123456789abcdef") != "" {
 		return "", nil
 	}
-	ids, err := repo.Images()
-	if err != nil {
-		return "", err
+	id, err := repo.FindImage(name)
+	if _, complete := digest.Parse(name); complete != nil && errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, name) })
-	switch {
-	case len(ids) > 1:
-		return "", fmt.Errorf("the ids of %d images begin with %s", len(ids), name)
-	case len(ids) == 1:
-		return ids[0], nil
-	}
-	if _, err := digest.Parse(name); err == nil {
-		return "", fmt.Errorf("the repository has no image %s: %w", name, fs.ErrNotExist)
-	}
-	return "", nil
+	return id, err
 }
 
 func (img *Image) openDirectory(ctx context.Context, name string, opts Options) error {
@@ -143,7 +139,8 @@ func (img *Image) openDirectory(ctx context.Context, name string, opts Options) 
 		return err
 	}
 	img.close = append(img.close, dir.Close)
-	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: opts.Algorithm})
+	img.Algorithm = cmp.Or(opts.Algorithm, opts.fallback())
+	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: img.Algorithm})
 	if err != nil {
 		return err
 	}
@@ -168,6 +165,7 @@ func (img *Image) openFile(name string, opts Options) error {
 		return fmt.Errorf("%s is neither a composefs image nor a dump: %w", name, err)
 	}
 	img.Kind, img.Root, img.open = Dump, root, objectOpener(opts.Repository)
+	img.Algorithm = cmp.Or(opts.Algorithm, AlgorithmOf(root), opts.fallback())
 	return nil
 }
 
@@ -177,6 +175,7 @@ func (img *Image) openStored(id string, opts Options) error {
 		return err
 	}
 	defer f.Close()
+	opts.Algorithm = opts.Repository.Algorithm()
 	img.Name, img.Kind = id, Repository
 	if img.Version, err = erofs.VersionOf(f); err != nil {
 		return err
@@ -200,11 +199,8 @@ func (img *Image) readImage(f *os.File, opts Options) error {
 		return fmt.Errorf("%s: %w", img.Name, err)
 	}
 	img.open = objectOpener(opts.Repository)
-	alg := AlgorithmOf(img.Root)
-	if alg == 0 {
-		alg = opts.Algorithm
-	}
-	img.ID, _, err = fsverity.SumReader(alg, io.NewSectionReader(f, 0, img.Size))
+	img.Algorithm = cmp.Or(opts.Algorithm, AlgorithmOf(img.Root), opts.fallback())
+	img.ID, _, err = fsverity.SumReader(img.Algorithm, io.NewSectionReader(f, 0, img.Size))
 	return err
 }
 

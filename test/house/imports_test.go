@@ -32,8 +32,10 @@ var layers = []struct {
 		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge", "internal/install",
-		"internal/kargs", "internal/layer", "internal/rootconfig", "internal/selabel", "internal/status", "internal/update",
+		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge",
+		"internal/imagemount", "internal/imagesource", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
+		"internal/repocheck", "internal/rootconfig", "internal/selabel", "internal/status", "internal/treediff", "internal/treescan",
+		"internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
 	{"commands", false, []string{

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+const aboutImage = `Build composefs images, compute their digests, and look into images of every kind.
+
+Where a command takes an IMAGE, that is one of
+  a file       a composefs image (EROFS), or a dump, see composefs-dump(5)
+  a directory  with the root of a system in it
+  a deployment booted, staged, next or rollback, as status has them
+  an id        of an image in the repository, or how it begins (6 characters or more)
+  a reference  registry/name:tag, docker://, oci:, oci-archive:, docker-archive:, dir:
+               with what follows in containers-transports(5)
+A deployment goes before a file, a file before the others (./booted is a file). Nothing of a container image is stored:
+its layers are read once, and only those that the repository does not have.
+
+A directory or container image is taken in its canonical form, which is that of its
+digest: see --boot. The repository is that of this machine, of --sysroot, or --repo.`
+
+func (s *session) imageCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Build, measure, compare and mount images",
+		Long:  aboutImage,
+		Args:  needArgs(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(s.imageBuildCommand(), s.imageDigestCommand(), s.imageDumpCommand(), s.imageLsCommand(),
+		s.imageInspectCommand(), s.imageDiffCommand(), s.imageMountCommand())
+	return cmd
+}
+
+// formFlags say which form of a tree is meant.
+type formFlags struct {
+	boot, userXattrs bool
+}
+
+func (f *formFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.boot, "boot", false, "in the form that boots: /boot and /sysroot empty, SELinux labels by the image's policy")
+	cmd.Flags().BoolVar(&f.userXattrs, "user-xattrs", false, "keep user.* attributes")
+}
+
+func (f *formFlags) form() canonical.Form {
+	return canonical.Form{Boot: f.boot, UserXattrs: f.userXattrs}
+}
+
+// imageFlags say where images are, and how to read them.
+type imageFlags struct {
+	repository string
+	source     sourceFlags
+}
+
+func (f *imageFlags) add(cmd *cobra.Command) {
+	addRepositoryFlag(cmd, &f.repository)
+	f.source.add(cmd)
+}
+
+func addRepositoryFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "repo", "", "use the repository in `DIR` instead of the machine's")
+	must(cmd.MarkFlagDirname("repo"))
+}
+
+// repositoryPath returns where the repository is that is meant.
+func (s *session) repositoryPath(flag string) string {
+	switch {
+	case flag != "":
+		return flag
+	case s.sysroot != "":
+		return filepath.Join(s.sysroot, deployment.RepositoryDir)
+	}
+	return filepath.Join(deployment.SysrootDir, deployment.RepositoryDir)
+}
+
+// images opens images for one command.
+type images struct {
+	session *session
+	flags   *imageFlags
+	repo    *store.Repository // nil if there is none
+	open    []*imagesource.Image
+}
+
+// openImages opens the repository, if it is there or was asked for.
+func (s *session) openImages(f *imageFlags) (*images, error) {
+	repo, err := store.Open(s.repositoryPath(f.repository))
+	asked := f.repository != "" || s.sysroot != ""
+	if err != nil && (asked || !errors.Is(err, store.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
+		return nil, err
+	}
+	return &images{session: s, flags: f, repo: repo}, nil
+}
+
+// get opens an image; digests of contents are computed by alg, or if that is 0,
+// as the repository has them.
+func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*imagesource.Image, error) {
+	name, err := i.session.deploymentNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	img, err := imagesource.Open(ctx, name, imagesource.Options{
+		Repository: i.repo, Algorithm: alg, Source: i.flags.source.options(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.open = append(i.open, img)
+	return img, nil
+}
+
+// Close lets go of all images, and of the repository.
+func (i *images) Close() error {
+	var errs []error
+	for _, img := range i.open {
+		errs = append(errs, img.Close())
+	}
+	if i.repo != nil {
+		errs = append(errs, i.repo.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// withImage calls f with an image.
+func (s *session) withImage(ctx context.Context, name string, flags *imageFlags, alg digest.Algorithm, f func(*imagesource.Image) error) error {
+	all, err := s.openImages(flags)
+	if err != nil {
+		return err
+	}
+	defer all.Close()
+	img, err := all.get(ctx, name, alg)
+	if err != nil {
+		return err
+	}
+	return f(img)
+}
+
+// treeOf returns the tree of an image in a form. A directory that is no system,
+// without /usr, is taken as it is.
+func treeOf(img *imagesource.Image, form canonical.Form) (*composefs.Node, error) {
+	if img.Kind == imagesource.Directory && img.Root.Entry("usr") == nil && !form.Boot {
+		return img.Root, nil
+	}
+	return img.Canonical(form)
+}
+
+// parseAlgorithm reads --algorithm.
+func parseAlgorithm(name string) (digest.Algorithm, error) {
+	alg, err := digest.ParseAlgorithm(name)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("--algorithm: %w", err)}
+	}
+	return alg, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
+)
+
+const aboutImageBuild = `Make a composefs image of a dump or of a directory, and print its fs-verity digest.
+
+With --from-dump, FILE has the form of composefs-dump(5), "-" is standard input, and
+the image is byte for byte the one that mkcomposefs(1) makes of it.
+
+With --rootfs, DIR has the root of a system in it. The image is byte for byte the one
+that composefs-rs and bootc make of the same files: the root directory has the metadata
+of /usr, /run is empty, and of extended attributes only security.capability stays. With
+--boot it is the one that they boot: /boot and /sysroot are empty, and files have the
+SELinux labels that the policy in DIR gives them. With --as-is nothing of that is done.
+
+--repo also puts the image and the contents of its files into a repository, to mount
+it from there. A name given by --name keeps it from the next repo gc.
+
+The format version auto is 0, or 1 if the tree has a whiteout, as for mkcomposefs.`
+
+type buildFlags struct {
+	dump, rootfs, out        string
+	version, algorithm       string
+	repository, name         string
+	digestOnly, asIs         bool
+	form                     formFlags
+	versionGiven, algorithms bool
+}
+
+func (s *session) imageBuildCommand() *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build {--from-dump FILE | --rootfs DIR}",
+		Short: "Make a composefs image",
+		Long:  aboutImageBuild,
+		Example: `  sysupdate-image image build --from-dump tree.dump --algorithm sha256
+  composefs-info dump old.cfs | sysupdate-image image build --from-dump - -o new.cfs
+  sysupdate-image image build --rootfs /mnt --boot
+  sysupdate-image image build --rootfs tree --repo repo --name mine`,
+		Args: needArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.versionGiven = cmd.Flags().Changed("format-version")
+			f.algorithms = cmd.Flags().Changed("algorithm")
+			return s.imageBuild(cmd.Context(), cmd.InOrStdin(), f)
+		},
+	}
+	cmd.Flags().StringVar(&f.dump, "from-dump", "", "make an image of the dump in `FILE`")
+	cmd.Flags().StringVar(&f.rootfs, "rootfs", "", "make an image of what is in `DIR`")
+	cmd.Flags().StringVar(&f.version, "format-version", "1", "of the image: `0|1|2|auto`")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "of the digests: `sha256|sha512`")
+	cmd.Flags().BoolVar(&f.digestOnly, "digest-only", false, "print the digest and write nothing (so without -o)")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "write the image to `OUT`")
+	cmd.Flags().BoolVar(&f.asIs, "as-is", false, "of DIR as it is, whatever is in it")
+	cmd.Flags().StringVar(&f.repository, "repo", "", "put image and contents into the repository in `DIR`, made if it is not there")
+	cmd.Flags().StringVar(&f.name, "name", "", "keep it in the repository as `NAME`")
+	f.form.add(cmd)
+	must(cmd.MarkFlagDirname("rootfs"))
+	must(cmd.MarkFlagDirname("repo"))
+	cmd.MarkFlagsMutuallyExclusive("from-dump", "rootfs")
+	cmd.MarkFlagsMutuallyExclusive("digest-only", "output")
+	cmd.MarkFlagsMutuallyExclusive("digest-only", "repo")
+	cmd.MarkFlagsMutuallyExclusive("as-is", "boot")
+	return cmd
+}
+
+// parseVersion reads --format-version.
+func parseVersion(s string) (int, error) {
+	versions := map[string]int{"0": erofs.V0, "1": erofs.V1, "2": erofs.V2, "auto": erofs.Auto}
+	v, ok := versions[s]
+	if !ok {
+		return 0, usageError{fmt.Errorf("--format-version %s: want 0, 1, 2 or auto", s)}
+	}
+	return v, nil
+}
+
+// check refuses what makes no sense together.
+func (f *buildFlags) check() error {
+	switch {
+	case f.dump == "" && f.rootfs == "":
+		return usageError{errors.New("say what to make an image of: --from-dump FILE or --rootfs DIR")}
+	case f.dump != "" && (f.form.boot || f.form.userXattrs || f.asIs || f.repository != ""):
+		return usageError{errors.New("a dump is taken as it is, and has no contents: --boot, --user-xattrs, --as-is and --repo go with --rootfs")}
+	case f.name != "" && f.repository == "":
+		return usageError{errors.New("--name is for --repo")}
+	case f.repository != "" && (f.versionGiven || f.algorithms):
+		return usageError{errors.New("--format-version and --algorithm are those of the repository")}
+	}
+	return nil
+}
+
+func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	version, err := parseVersion(f.version)
+	if err != nil {
+		return err
+	}
+	alg, err := parseAlgorithm(f.algorithm)
+	if err != nil {
+		return err
+	}
+	opts := erofs.Options{Version: version, Algorithm: alg}
+	switch {
+	case f.repository != "":
+		return s.buildInto(ctx, f)
+	case f.dump != "":
+		opts.Dialect = erofs.Mkcomposefs
+		root, err := readDump(f.dump, stdin)
+		if err != nil {
+			return err
+		}
+		return s.writeImage(root, opts, f.out)
+	}
+	root, err := f.scan(ctx, treescan.Options{Algorithm: alg})
+	if err != nil {
+		return err
+	}
+	return s.writeImage(root, opts, f.out)
+}
+
+func readDump(name string, stdin io.Reader) (*composefs.Node, error) {
+	if name == "-" {
+		return composefs.ParseDump(stdin)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	root, err := composefs.ParseDump(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return root, nil
+}
+
+// scan returns the tree of --rootfs in the form that is wanted.
+func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composefs.Node, error) {
+	dir, err := os.Open(f.rootfs)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	tree, err := treescan.Scan(ctx, dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	if f.asIs {
+		tree.Root.CountLinks() // of names below DIR
+		return tree.Root, nil
+	}
+	return canonical.Tree(tree.Root, func(n *composefs.Node) ([]byte, error) {
+		r, err := tree.Open(n)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(r)
+	}, f.form.form())
+}
+
+// writeImage writes the image to the file out, if that is not empty, and prints
+// its digest.
+func (s *session) writeImage(root *composefs.Node, opts erofs.Options, out string) error {
+	if out == "" {
+		d, err := erofs.Digest(root, opts)
+		if err == nil {
+			_, err = fmt.Fprintln(s.out, d)
+		}
+		return err
+	}
+	hash := fsverity.New(opts.Algorithm)
+	err := writeWhole(out, func(w io.Writer) error {
+		return erofs.Write(io.MultiWriter(w, hash), root, opts)
+	})
+	if err == nil {
+		_, err = fmt.Fprintln(s.out, hash.Sum())
+	}
+	return err
+}
+
+// writeWhole writes a file that has its name when it is complete.
+func writeWhole(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	return nil
+}
+
+// buildInto puts the image of --rootfs into a repository.
+func (s *session) buildInto(ctx context.Context, f buildFlags) error {
+	repo, err := store.Init(f.repository, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	unlock, err := repo.Lock(true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	root, err := f.scan(ctx, treescan.Options{Repository: repo})
+	if err != nil {
+		return err
+	}
+	opts := erofs.Options{Version: repo.FormatVersion(), Algorithm: repo.Algorithm()}
+	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(w, root, opts) })
+	if err != nil {
+		return err
+	}
+	if f.name != "" {
+		if err := repo.SetImageRef(f.name, d.String()); err != nil {
+			return err
+		}
+	}
+	if f.out != "" {
+		if err := writeWhole(f.out, func(w io.Writer) error { return erofs.Write(w, root, opts) }); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintln(s.out, d)
+	return err
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
+)
+
+const aboutImageDiff = `Say how image A becomes image B: which packages and files were added (+), removed (-)
+or changed (~), and what of each changed: type, content, target, device, mode, owner,
+xattr, mtime, links.
+
+Files are compared in the canonical form, see image --help; with --boot, or where one
+of the two is a composefs image or a dump and the other can boot, in that which boots.
+--ignore leaves aspects out: two builds of one source often differ in mtime alone.
+
+Packages are compared where an image has the database of dpkg or pacman in it, and its
+contents are at hand; those of rpm are not read.`
+
+type diffFlags struct {
+	imageFlags
+	formFlags
+	ignore []string
+	asJSON bool
+}
+
+// A comparison is what image diff says.
+type comparison struct {
+	Packages []managerDiff     `json:"packages"`
+	Files    []treediff.Change `json:"files"`
+	Unknown  []string          `json:"unknown,omitempty"` // files that could not be compared
+	Notes    []string          `json:"notes,omitempty"`
+}
+
+type managerDiff struct {
+	Manager string            `json:"manager"`
+	Changes []packages.Change `json:"changes"`
+}
+
+func (s *session) imageDiffCommand() *cobra.Command {
+	var f diffFlags
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Say how one image becomes another",
+		Long:  aboutImageDiff,
+		Example: `  sysupdate-image image diff registry.example.org/os:1 registry.example.org/os:2
+  sysupdate-image image diff --ignore mtime,links 3f60ad1c22b9 /mnt`,
+		Args: needArgs(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ignore, err := parseAspects(f.ignore)
+			if err != nil {
+				return err
+			}
+			c, err := s.compare(cmd.Context(), args[0], args[1], &f, ignore)
+			if err != nil {
+				return err
+			}
+			if f.asJSON {
+				return s.printJSON(c)
+			}
+			return s.printComparison(c)
+		},
+	}
+	cmd.Flags().StringSliceVar(&f.ignore, "ignore", nil, "leave out the `ASPECTS`, a list with commas")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "as JSON")
+	f.formFlags.add(cmd)
+	f.imageFlags.add(cmd)
+	return cmd
+}
+
+func parseAspects(names []string) (map[treediff.Aspect]bool, error) {
+	ignore := make(map[treediff.Aspect]bool)
+	known := make(map[treediff.Aspect]bool)
+	for _, a := range treediff.Aspects {
+		known[a] = true
+	}
+	for _, name := range names {
+		if !known[treediff.Aspect(name)] {
+			return nil, usageError{fmt.Errorf("--ignore %s: want some of %v", name, treediff.Aspects)}
+		}
+		ignore[treediff.Aspect(name)] = true
+	}
+	return ignore, nil
+}
+
+// compare opens both images and compares them.
+func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore map[treediff.Aspect]bool) (comparison, error) {
+	all, err := s.openImages(&f.imageFlags)
+	if err != nil {
+		return comparison{}, err
+	}
+	defer all.Close()
+	old, new, err := all.pair(ctx, a, b)
+	if err != nil {
+		return comparison{}, err
+	}
+	oldTree, err := treeOf(old, f.formBeside(old, new))
+	if err != nil {
+		return comparison{}, err
+	}
+	newTree, err := treeOf(new, f.formBeside(new, old))
+	if err != nil {
+		return comparison{}, err
+	}
+	d := treediff.Trees(oldTree, newTree, ignore)
+	c := comparison{Packages: []managerDiff{}, Files: d.Changes, Unknown: d.Unknown}
+	if c.Files == nil {
+		c.Files = []treediff.Change{}
+	}
+	c.addPackages(old, new)
+	return c, nil
+}
+
+// pair opens two images with contents by the same algorithm: that of the one
+// that says which.
+func (i *images) pair(ctx context.Context, a, b string) (old, new *imagesource.Image, err error) {
+	if old, err = i.get(ctx, a, 0); err != nil {
+		return nil, nil, err
+	}
+	alg := imagesource.AlgorithmOf(old.Root)
+	if new, err = i.get(ctx, b, alg); err != nil {
+		return nil, nil, err
+	}
+	if other := imagesource.AlgorithmOf(new.Root); old.Raw() && alg != other && other != 0 {
+		old, err = i.get(ctx, a, other)
+	}
+	return old, new, err
+}
+
+// formBeside returns the form in which a raw image is compared with another: one
+// that is made already most likely has the form that boots.
+func (f *diffFlags) formBeside(img, other *imagesource.Image) canonical.Form {
+	form := f.form()
+	if img.Raw() && !other.Raw() && img.Root.Entry("boot") != nil && img.Root.Entry("sysroot") != nil {
+		form.Boot = true
+	}
+	return form
+}
+
+// addPackages compares the packages, where both lists can be read.
+func (c *comparison) addPackages(old, new *imagesource.Image) {
+	before, errOld := packages.Of(old.FS())
+	after, errNew := packages.Of(new.FS())
+	if err := errors.Join(errOld, errNew); err != nil {
+		c.note("packages are not compared: %v", err)
+		return
+	}
+	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
+		a, hasOld := listOf(before, manager)
+		b, hasNew := listOf(after, manager)
+		switch {
+		case !hasOld && !hasNew:
+		case manager == "rpm":
+			c.note("packages of rpm are not compared: its database is not read")
+		default:
+			if changes := packages.Diff(a, b); len(changes) > 0 {
+				c.Packages = append(c.Packages, managerDiff{manager, changes})
+			}
+		}
+	}
+}
+
+func (c *comparison) note(format string, args ...any) {
+	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+}
+
+func listOf(lists []packages.List, manager string) ([]packages.Package, bool) {
+	for _, l := range lists {
+		if l.Manager == manager {
+			return l.Packages, true
+		}
+	}
+	return nil, false
+}
+
+func (s *session) printComparison(c comparison) error {
+	w := bufio.NewWriter(s.out)
+	for _, m := range c.Packages {
+		added, removed, changed := 0, 0, 0
+		var lines strings.Builder
+		for _, p := range m.Changes {
+			switch {
+			case p.Old == "":
+				added++
+				fmt.Fprintf(&lines, "+ %s %s\n", p.Name, p.New)
+			case p.New == "":
+				removed++
+				fmt.Fprintf(&lines, "- %s %s\n", p.Name, p.Old)
+			default:
+				changed++
+				fmt.Fprintf(&lines, "~ %s %s -> %s\n", p.Name, p.Old, p.New)
+			}
+		}
+		fmt.Fprintf(w, "Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())
+	}
+	kinds := make(map[string]int)
+	for _, f := range c.Files {
+		kinds[f.Kind]++
+	}
+	fmt.Fprintf(w, "Files: %d added, %d removed, %d changed\n", kinds[treediff.Added], kinds[treediff.Removed], kinds[treediff.Changed])
+	for _, f := range c.Files {
+		fmt.Fprintln(w, f)
+	}
+	if len(c.Unknown) > 0 {
+		fmt.Fprintf(w, "Not compared, since their digests are of other algorithms: the contents of %s\n", count(len(c.Unknown), "file"))
+	}
+	for _, note := range c.Notes {
+		s.warn(note)
+	}
+	return w.Flush()
+}

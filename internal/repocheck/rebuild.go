@@ -1,0 +1,158 @@
+package repocheck
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	godigest "github.com/opencontainers/go-digest"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
+)
+
+// Names of streams and references, see docs/formats/composefs.md, section 3.
+const (
+	configPrefix = "oci-config-"
+	imagePrefix  = "composefs.image" // with ".boot" for one that boots, and more
+)
+
+// sources say which configuration names an image, by the image's id.
+type sources map[string]string
+
+func (s sources) ids() []string { return slices.Sorted(maps.Keys(s)) }
+
+// errUnknownSource says that nothing tells of what an image was made.
+var errUnknownSource = errors.New("nothing here says of what it was made")
+
+// builtFrom returns the images that the configurations in the repository name.
+func (r *run) builtFrom() (sources, error) {
+	names, err := r.repo.Streams()
+	if err != nil {
+		return nil, err
+	}
+	found := make(sources)
+	for _, name := range names {
+		if !strings.HasPrefix(name, configPrefix) {
+			continue
+		}
+		s, err := r.repo.OpenStream(name)
+		if err != nil {
+			continue // a problem that is known already
+		}
+		for ref, d := range s.NamedRefs() {
+			if strings.HasPrefix(ref, imagePrefix) {
+				found[d.String()] = name
+			}
+		}
+		s.Close()
+	}
+	return found, nil
+}
+
+// rebuild builds an image from the layers that its configuration names, and
+// enters it if it is the one.
+func (r *run) rebuild(want digest.Digest, built sources) error {
+	config := built[want.String()]
+	if config == "" {
+		return fmt.Errorf("%w; apply the image again", errUnknownSource)
+	}
+	boot, raw, err := r.compose(config, want)
+	if err != nil {
+		return fmt.Errorf("cannot build it again from %s: %w; apply the image again", config, err)
+	}
+	content := func(n *composefs.Node) ([]byte, error) { return r.content(n) }
+	tried, fits, err := canonical.Find(raw, content, boot, want)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return fmt.Errorf("%s makes another image, %s; apply the image again", config, tried[0].Digest)
+	}
+	v := tried[len(tried)-1].Variant
+	root, err := canonical.Tree(raw, content, canonical.Form{Boot: boot, UserXattrs: v.UserXattrs})
+	if err != nil {
+		return err
+	}
+	_, err = r.repo.PutImage(func(w io.Writer) error {
+		return erofs.Write(w, root, erofs.Options{Version: v.Version, Algorithm: want.Algorithm()})
+	})
+	return err
+}
+
+// compose merges the layers of a configuration, and says whether the wanted
+// image is the one that boots.
+func (r *run) compose(config string, want digest.Digest) (boot bool, root *composefs.Node, err error) {
+	s, err := r.repo.OpenStream(config)
+	if err != nil {
+		return false, nil, err
+	}
+	defer s.Close()
+	for ref, d := range s.NamedRefs() {
+		if d == want && strings.HasPrefix(ref, imagePrefix+".boot") {
+			boot = true
+		}
+	}
+	diffIDs, err := r.diffIDs(s)
+	if err != nil {
+		return boot, nil, err
+	}
+	for _, id := range diffIDs {
+		if err := r.ctx.Err(); err != nil {
+			return boot, nil, err
+		}
+		if root, err = layer.ApplyStored(root, r.repo, id); err != nil {
+			return boot, nil, err
+		}
+	}
+	if root == nil {
+		return boot, nil, errors.New("it has no layers")
+	}
+	return boot, root, nil
+}
+
+// maxConfig is the most bytes of a configuration that are read, as in package
+// oci.
+const maxConfig = 4 << 20
+
+// diffIDs returns the layers of a configuration, lowest first.
+func (r *run) diffIDs(s *splitstream.Reader) ([]godigest.Digest, error) {
+	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
+	defer content.Close()
+	text, err := io.ReadAll(io.LimitReader(content, maxConfig))
+	if err != nil {
+		return nil, err
+	}
+	var config imgspec.Image
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, err
+	}
+	for _, id := range config.RootFS.DiffIDs {
+		if err := id.Validate(); err != nil {
+			return nil, fmt.Errorf("diff_id %q: %w", id, err)
+		}
+	}
+	return config.RootFS.DiffIDs, nil
+}
+
+// content returns what is in a regular file of a layer.
+func (r *run) content(n *composefs.Node) ([]byte, error) {
+	if n.Digest.IsZero() {
+		return n.Inline, nil
+	}
+	f, err := r.repo.OpenObject(n.Digest)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}

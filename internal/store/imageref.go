@@ -1,0 +1,88 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+const imageRefs = imagesDir + "/" + refsName
+
+// SetImageRef gives an image, which must be there, a name that keeps it from
+// being collected as garbage. What had the name loses it.
+func (r *Repository) SetImageRef(name, id string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("cannot name image: %w", err)
+	}
+	if err := r.writable(); err != nil {
+		return err
+	}
+	if !r.HasImage(id) {
+		return fmt.Errorf("cannot name image %s: %w", id, fs.ErrNotExist)
+	}
+	if err := durable.MkdirAll(r.changes, imageRefs, dirPerm); err != nil {
+		return err
+	}
+	if err := r.makeLink("../"+id, imageRefs+"/"+name); err != nil {
+		return fmt.Errorf("cannot name image %s: %w", id, err)
+	}
+	return nil
+}
+
+// RemoveImageRef removes the name of an image. What is not there is no error.
+func (r *Repository) RemoveImageRef(name string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("cannot remove name of image: %w", err)
+	}
+	if err := r.writable(); err != nil {
+		return err
+	}
+	return durable.Remove(r.changes, imageRefs+"/"+name)
+}
+
+// ImageRefs returns the ids of the images that have names, by name. Names in
+// directories of their own, which composefs-rs knows, are not listed; GC honours
+// them.
+func (r *Repository) ImageRefs() (map[string]string, error) {
+	names, err := readNames(r.dir, imageRefs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list names of images: %w", err)
+	}
+	refs := make(map[string]string)
+	for _, name := range names {
+		target, err := r.root.Readlink(imageRefs + "/" + name)
+		if errors.Is(err, fs.ErrNotExist) || len(target) < len("../") {
+			continue
+		}
+		if d, err := digest.Parse(target[len("../"):]); err == nil {
+			refs[name] = d.String()
+		}
+	}
+	return refs, nil
+}
+
+// FindImage returns the id of the only image whose id begins with prefix. The
+// error is fs.ErrNotExist if there is none.
+func (r *Repository) FindImage(prefix string) (string, error) {
+	ids, err := r.Images()
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, id := range ids {
+		if prefix == "" || len(prefix) > len(id) || id[:len(prefix)] != prefix {
+			continue
+		}
+		if found != "" {
+			return "", fmt.Errorf("the ids of several images begin with %q", prefix)
+		}
+		found = id
+	}
+	if found == "" {
+		return "", fmt.Errorf("no image whose id begins with %q: %w", prefix, fs.ErrNotExist)
+	}
+	return found, nil
+}

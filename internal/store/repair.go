@@ -1,0 +1,78 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// ErrBeyondRepair says that the repository alone does not have what it takes to
+// repair a problem.
+var ErrBeyondRepair = errors.New("cannot be repaired from what is here")
+
+// Repair undoes a problem that Check has found, with what is in the repository:
+// modes are set, what leads nowhere is removed, so that it is fetched again when
+// it is needed, and a good object without fs-verity is protected. The caller
+// holds the exclusive lock. For damaged objects the error is ErrBeyondRepair.
+func (r *Repository) Repair(p Problem) error {
+	err := r.writable()
+	if err == nil && r.exclusive.Load() == 0 {
+		err = errors.New("the repository is not locked")
+	}
+	if err == nil {
+		err = r.repair(p)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot repair %s: %w", p.Path, err)
+	}
+	return nil
+}
+
+func (r *Repository) repair(p Problem) error {
+	switch p.Flaw {
+	case WrongMode:
+		return r.repairMode(p.Path)
+	case UnprotectedObject:
+		return r.protect(p.Object)
+	case DanglingImage, DanglingStream, DanglingRef, BadStream, IncompleteStream, WrongLink, LeftOver:
+		return durable.Remove(r.changes, p.Path)
+	}
+	return ErrBeyondRepair
+}
+
+func (r *Repository) repairMode(name string) error {
+	info, err := r.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(objectPerm)
+	if info.IsDir() {
+		mode = info.Mode().Perm()&dirPerm | 0o700
+	}
+	return r.root.Chmod(name, mode)
+}
+
+// protect replaces an object by a copy that fs-verity protects.
+func (r *Repository) protect(d digest.Digest) error {
+	f, err := r.openFile(d)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w, err := r.NewObject()
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, f); err != nil {
+		return err
+	}
+	if got, err := w.Commit(); err != nil || got != d {
+		return fmt.Errorf("its copy is %s: %w", got, errors.Join(err, ErrBeyondRepair))
+	}
+	return r.Sync()
+}

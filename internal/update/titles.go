@@ -1,0 +1,17 @@
+package update
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// Titles returns what a person calls the system whose files are given: its name
+// and its version by os-release(5). Without that file it is "Linux".
+func Titles(fsys fs.FS) (name, version string, err error) {
+	text, err := fs.ReadFile(fsys, "usr/lib/os-release")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	name, version = titles(osRelease(text))
+	return name, version, nil
+}

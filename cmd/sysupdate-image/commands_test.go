@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -142,6 +144,38 @@ func send(method, url, mediaType string, data []byte) error {
 		return fmt.Errorf("%s %s: %s", method, url, answer.Status)
 	}
 	return nil
+}
+
+// stalled starts a registry that never answers, and puts the address of a
+// repository into the environment; "asked" waits until it has been asked.
+//
+//	stalled VARIABLE
+//	asked
+func stalled(ts *testscript.TestScript, neg bool, args []string) {
+	first, once := make(chan bool), sync.Once{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		once.Do(func() { close(first) })
+		<-r.Context().Done()
+	}))
+	ts.Defer(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://")+"/os")
+	ts.Value(askedKey{}).(*askedState).first = first
+}
+
+// askedState is what stalled leaves to asked.
+type askedState struct{ first chan bool }
+
+type askedKey struct{}
+
+func asked(ts *testscript.TestScript, _ bool, _ []string) {
+	select {
+	case <-ts.Value(askedKey{}).(*askedState).first:
+	case <-time.After(time.Minute):
+		ts.Fatalf("the registry was not asked")
+	}
 }
 
 // tmpfs mounts a small file system on a directory, which it makes:

@@ -24,6 +24,10 @@ func TestFull(t *testing.T) {
 func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
+		Setup: func(e *testscript.Env) error {
+			e.Values[askedKey{}] = new(askedState)
+			return nil
+		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {
 				return os.Geteuid() == 0, nil
@@ -31,11 +35,13 @@ func runScripts(t *testing.T, dir string) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"asked":    asked,
 			"asuser":   asUser,
 			"busy":     busy,
 			"layout":   layout,
 			"listing":  listing,
 			"registry": serve,
+			"stalled":  stalled,
 			"tmpfs":    tmpfs,
 		},
 	})

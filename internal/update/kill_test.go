@@ -52,16 +52,54 @@ func manyFiles(t *testing.T, n int) []byte {
 	return data
 }
 
-// TestKilled kills an apply at random moments. The same apply then gets through
-// and leaves what it leaves when nothing has happened.
+// TestKilled kills an apply at random moments, of a first image and of one that
+// follows it. The same apply then gets through and leaves what it leaves when
+// nothing has happened.
 func TestKilled(t *testing.T) {
 	layout := t.TempDir()
-	img := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, 400)}}
-	if err := ocitest.WriteLayout(layout, "1", img); err != nil {
+	first := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, 400)}}
+	second := first
+	second.Layers = append(second.Layers, archive(t, "", tar.Header{Name: "usr/new", Typeflag: tar.TypeReg, Mode: 0o644}))
+	for tag, img := range map[string]ocitest.Image{"1": first, "2": second} {
+		if err := ocitest.WriteLayout(layout, tag, img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("first", func(t *testing.T) { killAndCompare(t, t.TempDir(), "oci:"+layout+":1") })
+	t.Run("second", func(t *testing.T) {
+		before := t.TempDir()
+		bootOnce(t, before, "oci:"+layout+":1")
+		killAndCompare(t, before, "oci:"+layout+":2")
+	})
+}
+
+// copyOf returns a directory with what is in dir.
+func copyOf(t *testing.T, dir string) string {
+	t.Helper()
+	out := t.TempDir()
+	if text, err := exec.Command("cp", "-a", dir+"/.", out).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return out
+}
+
+// bootOnce applies an image, and leaves a change to /etc as if it had run.
+func bootOnce(t *testing.T, dir, ref string) {
+	t.Helper()
+	result, err := apply(t.Context(), dir, ref)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ref := "oci:" + layout + ":1"
-	clean := t.TempDir()
+	// The image has /etc bound: it holds all of it.
+	local := filepath.Join(dir, result.ID.EtcDir(), "local.conf")
+	if err := os.WriteFile(local, []byte("local\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killAndCompare kills an apply to a machine like that in before.
+func killAndCompare(t *testing.T, before, ref string) {
+	clean := copyOf(t, before)
 	begin := time.Now()
 	if out, err := child(clean, ref).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -69,12 +107,11 @@ func TestKilled(t *testing.T) {
 	took := time.Since(begin)
 	want := listing(t, clean)
 
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, an apply takes %v", seed, took)
-	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("an apply takes %v", took)
+	random := rand.New(rand.NewPCG(1, 2))
 	for range 20 {
 		after := time.Duration(random.Int64N(int64(took)))
-		dir := t.TempDir()
+		dir := copyOf(t, before)
 		cmd := child(dir, ref)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

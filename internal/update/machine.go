@@ -188,6 +188,9 @@ func (m *Machine) lock() error {
 
 // prepare makes the boot directory and the repository, where there are none.
 func (m *Machine) prepare() error {
+	if err := m.checkBoot(); err != nil {
+		return err
+	}
 	if m.boot == nil {
 		if err := m.root.Mkdir(bootDir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("cannot make /%s: %w", bootDir, err)
@@ -206,6 +209,38 @@ func (m *Machine) prepare() error {
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
 	return m.lock()
+}
+
+// checkBoot refuses a boot partition that is not the machine's: its deployments
+// have been booted, and none of them has an entry there. They would be taken
+// for superseded.
+func (m *Machine) checkBoot() error {
+	files, err := m.entries()
+	if err != nil || m.booted != "" {
+		return err
+	}
+	if slices.ContainsFunc(files, boot.EntryFile.IsDeployment) {
+		return nil
+	}
+	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, d := range list {
+		id, parseErr := deployment.ParseID(d.Name())
+		if parseErr != nil {
+			continue
+		}
+		// Without an entry, a deployment gets this far only by another.
+		local, readErr := fs.ReadDir(m.root.FS(), id.EtcDir())
+		if len(local) > 0 {
+			return fmt.Errorf("deployment %s has no entry on the boot partition: is the machine's own mounted there?", id.Short())
+		}
+		if !errors.Is(readErr, fs.ErrNotExist) {
+			err = errors.Join(err, readErr)
+		}
+	}
+	return err
 }
 
 // entries returns the files in the directory of boot entries, as

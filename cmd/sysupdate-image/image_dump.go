@@ -5,9 +5,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -161,8 +162,10 @@ func modeText(n *composefs.Node) string {
 
 // shown returns a name that does no more to a terminal than be seen.
 func shown(name string) string {
-	if slices.ContainsFunc([]rune(fmt.Sprintf("%q", name)), func(r rune) bool { return r == '\\' }) {
-		return fmt.Sprintf("%q", name)
+	for _, r := range name {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return fmt.Sprintf("%q", name)
+		}
 	}
 	return name
 }

@@ -173,7 +173,7 @@ func (r *run) lookInto(id string) {
 		}
 	}
 	if len(lacking) > 0 {
-		add(IncompleteImage, fmt.Sprintf("contents of %d files are missing or damaged, the first is %s", len(lacking), lacking[0]))
+		add(IncompleteImage, fmt.Sprintf("%d of its objects cannot be used, the first is %s", len(lacking), lacking[0]))
 	}
 }
 

@@ -267,7 +267,7 @@ func (c *checker) stream(p, name string, d digest.Digest) {
 		}
 	}
 	if n := len(lacking); n > 0 {
-		c.add(IncompleteStream, p, d, "%d of its objects are missing or damaged, the first is %s", n, lacking[0])
+		c.add(IncompleteStream, p, d, "%d of its objects cannot be used, the first is %s", n, lacking[0])
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
@@ -34,7 +35,7 @@ func BootFailed(m Machine) error {
 	}
 	systemd := systemctl{m}
 	if systemd.wasActive("boot-complete.target") {
-		m.logf(logInfo, "this boot was complete before it failed: the deployment is not on trial")
+		m.logf(journal.Info, "this boot was complete before it failed: the deployment is not on trial")
 		return nil
 	}
 	id, _, err := sysroot.Booted(m.root)
@@ -45,13 +46,14 @@ func BootFailed(m Machine) error {
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
 		Failed: systemd.failedUnits(), Waiting: systemd.waiting(),
 	}
-	m.logf(logErr, "deployment %s did not boot completely: %s", id.Short(), describe(failure))
+	m.tell(msgBootFailed, journal.Err, []journal.Field{about(id), {Name: fieldError, Value: describe(failure)}},
+		"deployment %s did not boot completely: %s", id.Short(), describe(failure))
 	previous, err := m.record(failure)
 	if err != nil {
-		m.logf(logErr, "cannot record why the boot failed: %v", err)
+		m.logf(journal.Err, "cannot record why the boot failed: %v", err)
 	}
 	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, err == nil)
-	m.logf(logNotice, "%s", why)
+	m.logf(journal.Notice, "%s", why)
 	return systemd.start(what)
 }
 
@@ -99,10 +101,10 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 	if before, err := deployment.ParseBootFailure(data); err == nil {
 		previous = &before
 	}
-	if err := durable.MkdirAll(durable.OS(s.Root), deployment.BootFailuresDir, 0o755); err != nil {
+	if err := durable.MkdirAll(m.changes(s.Root), deployment.BootFailuresDir, 0o755); err != nil {
 		return previous, err
 	}
-	return previous, durable.WriteFile(durable.OS(s.Root), f.ID.BootFailureFile(), f.Encode())
+	return previous, durable.WriteFile(m.changes(s.Root), f.ID.BootFailureFile(), f.Encode())
 }
 
 func (m Machine) onFailure() string {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
@@ -38,7 +39,7 @@ func CopyUp(m Machine, dirs []string) error {
 		if err := m.copyUp("var/" + below); err != nil {
 			return fmt.Errorf("cannot ready %s: %w", dir, err)
 		}
-		m.logf(logInfo, "%s is ready to be passed through", dir)
+		m.logf(journal.Info, "%s is ready to be passed through", dir)
 	}
 	return nil
 }

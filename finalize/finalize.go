@@ -6,16 +6,21 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // Finalize makes the staged deployment, if there is one, the next to boot. If it
 // fails or is stopped at any moment before the boot entry is published, the
 // machine boots what it has booted, and the next shutdown tries again.
-func Finalize(m Machine) error {
+//
+// goesOn says that what runs now goes on running: then the record stays, so that
+// what is changed in /etc from now on is carried over at the next shutdown.
+func Finalize(m Machine, goesOn bool) error {
 	booted, mounts, err := sysroot.Booted(m.root)
 	if err != nil {
 		return err
@@ -30,56 +35,111 @@ func Finalize(m Machine) error {
 		return err
 	}
 	plan, err := MakePlan(staged, booted, etccarry.Mounted(mounts))
-	if err != nil {
-		return err
+	if err == nil {
+		plan.KeepRecord = goesOn
+		err = m.apply(plan, s)
 	}
-	if plan.Idle != "" {
-		m.logf(logInfo, "%s: nothing to finalize", plan.Idle)
+	if err != nil && staged != nil {
+		return errors.Join(notFinalized(staged.ID, err), m.noteFailure(s.Root, staged.ID, err))
 	}
-	return m.apply(plan, s)
+	return err
 }
 
-// apply does what the plan says, and decides nothing.
+// notFinalized returns err as what kept a deployment from becoming the next one.
+func notFinalized(id deployment.ID, err error) error {
+	return fmt.Errorf("cannot finalize deployment %s, the next boot is the one that runs: %w", id.Short(), err)
+}
+
+// apply does what the plan says.
 func (m Machine) apply(plan Plan, s *sysroot.Writable) error {
+	if plan.Idle != "" {
+		m.tell(plan.idleID(), journal.Info, nil, "%s: nothing to finalize", plan.Idle)
+	}
 	if plan.Entry != "" {
-		if err := m.publish(plan, s); err != nil {
-			return fmt.Errorf("cannot finalize deployment %s, the next boot is the one that runs: %w", plan.Staged.Short(), err)
+		switch err := m.publish(plan, s); {
+		case errors.Is(err, errGaveUp):
+			m.tell(msgGaveUp, journal.Warning, []journal.Field{about(plan.Staged)},
+				"deployment %s was the next to boot, but did not: it is left to the loader", plan.Staged.Short())
+			return m.dropRecord(s.Root)
+		case err != nil:
+			return err
 		}
-		m.logf(logNotice, "deployment %s boots next", plan.Staged.Short())
+		m.tell(msgFinalized, journal.Notice, []journal.Field{about(plan.Staged)}, "deployment %s boots next", plan.Staged.Short())
+		if plan.KeepRecord {
+			return m.keepRecord(s.Root)
+		}
 	}
 	if !plan.DropRecord {
 		return nil
 	}
-	// Where the record of this boot is left behind, it goes with /run.
+	return m.dropRecord(s.Root)
+}
+
+// dropRecord forgets what is staged: the record of this boot, that which
+// survives it, and why it took so long. That of this boot goes with /run where
+// it is left behind.
+func (m Machine) dropRecord(root *os.Root) error {
 	err := m.root.Remove(deployment.RunStaged)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, durable.Remove(durable.OS(s.Root), deployment.StagedRecord))
+	changes := m.changes(root)
+	return errors.Join(err, durable.Remove(changes, deployment.OverdueRecord), durable.Remove(changes, deployment.StagedRecord))
 }
+
+// keepRecord notes that the entry is published.
+func (m Machine) keepRecord(root *os.Root) error {
+	staged, err := readStaged(root)
+	if err != nil || staged == nil {
+		return err
+	}
+	staged.Published = true
+	return durable.WriteFile(m.changes(root), deployment.StagedRecord, staged.Encode())
+}
+
+// errGaveUp says that a published deployment has used up its boots.
+var errGaveUp = errors.New("no tries are left")
 
 // publish writes /etc and then publishes the boot entry, which is the commit.
 func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
-	objects, unlock, err := openObjects(s.Root, busyTime)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if plan.To != "" {
-		if err := m.carryEtc(plan, s.Root, objects); err != nil {
-			return err
-		}
-	}
-	// All that the deployment needs is on this file system. It has been synced
-	// as it was written; the commit relies on it, so it is said once more.
-	if err := durable.Syncfs(durable.OS(s.Root)); err != nil {
-		return err
-	}
+	over := m.watchTermination(plan, s)
+	defer over()
 	partition, err := m.bootPartition()
 	if err != nil {
 		return err
 	}
-	return errors.Join(partition.Publish(plan.Entry), partition.Close())
+	defer partition.Close()
+	if plan.Published {
+		if err := checkTries(partition, plan.Staged); err != nil {
+			return err
+		}
+	}
+	objects, unlock, err := m.openObjects(s.Root, busyTime)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := m.carryEtc(plan, s.Root, objects); err != nil {
+		return err
+	}
+	// All else that the deployment needs was synced before it was staged, and
+	// what is in its /etc as it was written.
+	over()
+	return partition.Publish(plan.Entry)
+}
+
+// checkTries returns errGaveUp if the loader has none left for a deployment.
+func checkTries(p *boot.Partition, id deployment.ID) error {
+	files, err := p.Entries()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Target.ID == id && f.Name.Exhausted() {
+			return errGaveUp
+		}
+	}
+	return nil
 }
 
 // carryEtc gives the staged deployment the local changes to /etc.
@@ -87,11 +147,15 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
 	c := etccarry.Carrier{
 		Sysroot:    root,
 		OpenObject: o.open,
-		Warn:       func(text string) { m.logf(logWarning, "%s", text) },
+		Policy:     plan.Conflicts,
+		Warn:       func(text string) { m.logf(journal.Warning, "%s", text) },
 	}
-	n, err := c.Carry(plan.from(), etccarry.Side{ID: plan.Staged, Etc: plan.To})
-	if err == nil {
-		m.logf(logInfo, "carried %d local changes to /etc over to %s", n, plan.Staged.Short())
+	report, err := c.Carry(plan.from(), plan.to())
+	for _, conflict := range report.Conflicts {
+		m.tell(msgConflicts, journal.Warning, []journal.Field{about(plan.Staged), {Name: fieldPath, Value: conflict.Path}}, "%s", conflict)
+	}
+	if err == nil && plan.from().HasLocal() && plan.to().HasLocal() {
+		m.logf(journal.Info, "carried %d local changes to /etc over to %s", len(report.Changes), plan.Staged.Short())
 	}
 	return err
 }

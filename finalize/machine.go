@@ -1,26 +1,37 @@
 // Package finalize is what happens when a machine goes down: local changes to
 // /etc are carried over to the staged deployment, and its boot entry is
-// published. It also has what two units of the running system do to the
-// physical root: telling why a boot on trial failed, and readying directories
-// of /var. Nothing
-// of it needs the network, nor anybody to answer a question.
+// published. It also has what units of the running system do to the physical
+// root: finding a staged deployment after a power cut, telling why a boot on
+// trial failed, and readying directories of /var. Nothing of it needs the
+// network, nor anybody to answer a question.
 package finalize
 
 import (
-	"fmt"
-	"io"
 	"os"
-	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // A Machine is a running system.
 type Machine struct {
-	root *os.Root  // of the file system at /
-	log  io.Writer // lines with a priority as in sd-daemon(3)
+	root *os.Root // of the file system at /
+	log  journal.Log
+	// wrap is what all changes to the physical root and the boot partition go
+	// through, where a test records or stops them; else nil.
+	wrap func(durable.FS) durable.FS
+}
+
+// changes returns a directory to change.
+func (m Machine) changes(root *os.Root) durable.FS {
+	if m.wrap != nil {
+		return m.wrap(durable.OS(root))
+	}
+	return durable.OS(root)
 }
 
 // runningRoot is the root of the machine that runs the program.
@@ -32,20 +43,17 @@ func (m Machine) bootPartition() (*boot.Partition, error) {
 	if m.root.Name() == runningRoot {
 		return boot.Find(deployment.SysrootDir)
 	}
-	return boot.OpenDir(m.root.Name() + deployment.SysrootDir + "/boot")
+	p, err := boot.OpenDir(m.root.Name() + deployment.SysrootDir + "/boot")
+	if err == nil && m.wrap != nil {
+		p.Through(m.wrap)
+	}
+	return p, err
 }
 
-// Priorities of messages, see sd-daemon(3).
-const (
-	logErr     = 3
-	logWarning = 4
-	logNotice  = 5
-	logInfo    = 6
-)
-
-func (m Machine) logf(priority int, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	fmt.Fprintf(m.log, "<%d>%s\n", priority, strings.ReplaceAll(text, "\n", "; "))
+// openConsole opens the console of the running machine. It may have none, and one
+// that nobody reads must not stop the shutdown.
+func (m Machine) openConsole() (*os.File, error) {
+	return m.root.OpenFile("dev/console", os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 }
 
 // bootID returns the kernel's id of this boot as journald writes it.

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -28,12 +29,12 @@ const busyTime = time.Minute
 
 // openObjects opens the repository and keeps others from changing it until
 // unlock is called.
-func openObjects(root *os.Root, wait time.Duration) (o objects, unlock func(), err error) {
+func (m Machine) openObjects(root *os.Root, wait time.Duration) (o objects, unlock func(), err error) {
 	lock, err := root.Open(deployment.RepositoryDir)
 	if err != nil {
 		return objects{}, nil, fmt.Errorf("cannot open the repository: %w", err)
 	}
-	if err := waitFlock(lock, wait); err != nil {
+	if err := m.waitFlock(lock, wait); err != nil {
 		return objects{}, nil, errors.Join(err, lock.Close())
 	}
 	dir, err := root.Open(deployment.RepositoryDir + "/objects")
@@ -43,11 +44,16 @@ func openObjects(root *os.Root, wait time.Duration) (o objects, unlock func(), e
 	return objects{dir}, func() { dir.Close(); lock.Close() }, nil
 }
 
-func waitFlock(f *os.File, wait time.Duration) error {
+func (m Machine) waitFlock(f *os.File, wait time.Duration) error {
+	told := false
 	for end := time.Now().Add(wait); ; time.Sleep(100 * time.Millisecond) {
 		locked, err := sys.TryFlock(f, true)
 		if locked || err != nil {
 			return err
+		}
+		if !told && wait > 0 {
+			m.logf(journal.Notice, "%v: waiting for it, %s at most", errBusy, wait)
+			told = true
 		}
 		if time.Now().After(end) {
 			return errBusy

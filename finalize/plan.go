@@ -1,26 +1,33 @@
 package finalize
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 )
 
 // A Plan says what is to be done when the machine goes down.
 type Plan struct {
 	// Idle says why there is nothing to finalize, "" if there is something.
-	Idle string
-	// DropRecord says that the staged record has served.
-	DropRecord bool
+	Idle   string
+	Locked bool // it is for the administrator to say when
+	// DropRecord says that the staged record has served; KeepRecord that it has
+	// not yet once the entry is published, since what runs now goes on running.
+	DropRecord, KeepRecord bool
 
 	Booted, Staged deployment.ID
-	// From and To are how the two deployments have their /etc. To is "" if
-	// nothing has to be written for the staged one.
-	From, To string
-	// Entry is the boot entry to publish, which is the commit.
-	Entry string
+	From, To       string // how the two have their /etc
+	// Conflicts says which side wins a conflict of /etc.
+	Conflicts etcmerge.Policy
+	// Entry is the boot entry to publish, which is the commit. Published says
+	// that this was done at an earlier shutdown, and what was booted since was the
+	// same as before.
+	Entry     string
+	Published bool
 }
 
 // MakePlan decides what to do. staged is nil if nothing is staged; etc is how
@@ -32,25 +39,31 @@ func MakePlan(staged *deployment.Staged, booted deployment.ID, etc string) (Plan
 	case staged.ID == booted:
 		return Plan{Idle: "the staged deployment is the booted one", DropRecord: true}, nil
 	case staged.FinalizationLocked:
-		return Plan{Idle: "the staged deployment " + staged.ID.Short() + " is locked"}, nil
+		return Plan{Locked: true, Idle: "the staged deployment " + staged.ID.Short() + " is locked"}, nil
 	case staged.Entry == "":
-		return Plan{}, fmt.Errorf("cannot finalize deployment %s: the staged record names no boot entry", staged.ID.Short())
+		return Plan{}, errors.New("the staged record names no boot entry")
 	}
-	p := Plan{DropRecord: true, Booted: booted, Staged: staged.ID, From: etc, To: staged.Etc, Entry: staged.Entry}
+	p := Plan{
+		DropRecord: true, Booted: booted, Staged: staged.ID, From: etc, To: staged.Etc, Entry: staged.Entry,
+		Conflicts: etcmerge.Policy(staged.EtcConflicts), Published: staged.Published,
+	}
 	if p.To == "" {
 		p.To = deployment.EtcOverlay
-	}
-	switch {
-	case p.To == deployment.EtcTransient, p.To == deployment.EtcNone:
-		p.To = "" // it would not see local changes
-	case p.To == deployment.EtcOverlay && !p.from().HasLocal():
-		p.To = "" // the overlay begins empty
 	}
 	return p, nil
 }
 
-// from returns the side that /etc is carried from.
+// idleID returns the id of the message that there is nothing to finalize.
+func (p Plan) idleID() messageID {
+	if p.Locked {
+		return msgLocked
+	}
+	return msgNothingStaged
+}
+
+// from returns the side that /etc is carried from, to the one it is carried to.
 func (p Plan) from() etccarry.Side { return etccarry.Side{ID: p.Booted, Etc: p.From} }
+func (p Plan) to() etccarry.Side   { return etccarry.Side{ID: p.Staged, Etc: p.To} }
 
 // String returns the plan, a line for each step.
 func (p Plan) String() string {
@@ -59,9 +72,15 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "# %s\n", p.Idle)
 	}
 	switch {
-	case p.To != "" && p.from().HasLocal():
-		fmt.Fprintf(&b, "carry /etc of %s (%s) over to %s (%s)\n", p.Booted.Short(), p.From, p.Staged.Short(), p.To)
-	case p.To != "":
+	case p.from().HasLocal() && p.to().HasLocal():
+		fmt.Fprintf(&b, "carry /etc of %s (%s) over to %s (%s)", p.Booted.Short(), p.From, p.Staged.Short(), p.To)
+		if p.Conflicts == etcmerge.New {
+			b.WriteString(", the image wins conflicts")
+		}
+		b.WriteByte('\n')
+	case p.from().HasLocal():
+		fmt.Fprintf(&b, "leave local changes to /etc behind in %s: %s has it as its image (%s)\n", p.Booted.Short(), p.Staged.Short(), p.To)
+	case p.To == deployment.EtcBind:
 		fmt.Fprintf(&b, "copy the image's /etc to %s (%s)\n", p.Staged.Short(), p.To)
 	}
 	if p.Entry != "" {

@@ -4,22 +4,31 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 )
 
 // Run does what the program was called for on the machine whose root directory
-// is root: nothing in args is the shutdown, "boot-failed" and "copy-up
-// DIRECTORY…" are for the units of those names. Messages go to log, also that
-// of the error, with a priority as in sd-daemon(3).
+// is root: nothing in args is the shutdown, and "arm", "boot-failed" and "copy-up
+// DIRECTORY…" are for other occasions that units know. Messages go to the journal
+// of the running machine, also that of the error; where there is none they go to
+// log, with a priority as in sd-daemon(3).
 func Run(root string, args []string, log io.Writer) error {
-	m := Machine{log: log}
+	m := Machine{log: journal.Log{Identifier: identifier, Else: log}}
+	if root == runningRoot {
+		m.log.Socket = journal.Socket
+	}
 	dir, err := os.OpenRoot(root)
 	if err == nil {
 		defer dir.Close()
 		m.root = dir
 		err = run(m, args)
 	}
-	if err != nil {
-		m.logf(logErr, "%v", err)
+	switch {
+	case err != nil && len(args) == 0:
+		m.tellFailure(err)
+	case err != nil:
+		m.logf(journal.Err, "%v", err)
 	}
 	return err
 }
@@ -27,11 +36,13 @@ func Run(root string, args []string, log io.Writer) error {
 func run(m Machine, args []string) error {
 	switch {
 	case len(args) == 0:
-		return Finalize(m)
+		return Finalize(m, m.goesOn())
+	case args[0] == "arm" && len(args) == 1:
+		return Arm(m)
 	case args[0] == "boot-failed" && len(args) == 1:
 		return BootFailed(m)
 	case args[0] == "copy-up" && len(args) > 1:
 		return CopyUp(m, args[1:])
 	}
-	return fmt.Errorf("arguments %q make no sense: want none, boot-failed, or copy-up DIRECTORY…", args)
+	return fmt.Errorf("arguments %q make no sense: want none, arm, boot-failed, or copy-up DIRECTORY…", args)
 }

@@ -1,23 +1,31 @@
 package finalize
 
 import (
+	"context"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 )
 
 // systemctl asks systemd by its own program, which needs neither D-Bus nor
 // anything else to have started. What it cannot tell is told to the log.
 type systemctl struct{ Machine }
 
+// answerTime is how long systemd, which may be busy, may take for an answer.
+const answerTime = 10 * time.Second
+
 func (s systemctl) run(args ...string) string {
-	cmd := exec.Command("systemctl", append([]string{"--no-pager", "--no-legend", "--plain"}, args...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "systemctl", append([]string{"--no-pager", "--no-legend", "--plain"}, args...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		s.logf(logWarning, "systemctl %s: %v: %s", args[0], err, strings.TrimSpace(stderr.String()))
+		s.logf(journal.Warning, "systemctl %s: %v: %s", args[0], err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out)
 }
@@ -81,6 +89,23 @@ func (s systemctl) waiting() []string {
 		}
 	}
 	return units
+}
+
+// goesOn says whether what runs now goes on running after this shutdown, or may:
+// a soft reboot restarts user space on the same root, unless another one was
+// prepared, and kexec boots a kernel that was loaded before.
+func (m Machine) goesOn() bool {
+	if m.root.Name() != runningRoot {
+		return false
+	}
+	systemd := systemctl{m}
+	return systemd.hasJob("soft-reboot.target") || systemd.hasJob("kexec.target")
+}
+
+// hasJob says whether a unit is being started or stopped.
+func (s systemctl) hasJob(unit string) bool {
+	job := strings.TrimSpace(s.run("show", "--property=Job", "--value", unit))
+	return job != "" && job != "0"
 }
 
 // bootFailedService is the unit that runs BootFailed.

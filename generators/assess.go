@@ -33,7 +33,7 @@ func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{bootComplete()}
+	units := []unitfile.Unit{bootComplete(), blessed()}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -51,6 +51,16 @@ func bootComplete() unitfile.Unit {
 		// Something that it requires has failed, or it took too long.
 		unitfile.Set("Unit", "OnFailure", bootFailedService),
 		unitfile.Set("Unit", "JobTimeoutSec", bootTimeout),
+	}}
+}
+
+// blessed changes systemd-bless-boot.service. It renames the boot entry and syncs
+// the directory, which on FAT makes the new name last, and what is in the file
+// only when the kernel writes that by itself: a power cut before brings back the
+// deployment before.
+func blessed() unitfile.Unit {
+	return unitfile.Unit{Name: "systemd-bless-boot.service.d/50-sysupdate-image.conf", Options: []unitfile.Option{
+		unitfile.Set("Service", "ExecStartPost", "-sync"),
 	}}
 }
 

@@ -13,8 +13,9 @@ import (
 const finalizeService = "sysupdate-image-finalize.service"
 
 // finalizeUnits enables finalize if a deployment was staged and the machine went
-// down before it became the next one, by a power cut or a forced reset.
-func finalizeUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
+// down before it became the next one, by a power cut or a forced reset; or if it
+// did, and only the record was left behind, which finalize then drops.
+func finalizeUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	name := strings.TrimPrefix(deployment.SysrootDir, "/") + "/" + deployment.StagedRecord
 	data, err := fs.ReadFile(in.Root, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -23,12 +24,8 @@ func finalizeUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether a deployment is staged: %w", err)
 	}
-	staged, err := deployment.ParseStaged(data)
-	if err != nil {
+	if _, err := deployment.ParseStaged(data); err != nil {
 		return nil, fmt.Errorf("cannot tell whether a deployment is staged: %s: %w", name, err)
-	}
-	if staged.ID == booted {
-		return nil, nil // its entry was published; only the record was left behind
 	}
 	// The unit is ordered before basic.target, and that target waits for what it
 	// wants: the unit is up before anything runs that could ask for a reboot.

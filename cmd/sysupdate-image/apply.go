@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -21,11 +23,26 @@ this machine's changes to /etc and with /var as it is. Until then, and after a p
 cut at any moment, the machine boots what it boots now. What was fetched by an
 apply that did not get through is found again and not fetched twice.
 
+An image whose kernel is a unified kernel image in /boot/EFI/Linux is sealed: it is
+refused unless it has the digest that its command line names.
+
+Where a local change to /etc and the image exclude each other (a local file where the
+image has a directory, a local directory where it has a file, local files in a directory
+that it no longer has), nothing is staged. --etc-conflicts=keep keeps what is local,
+--etc-conflicts=new takes what the image has; the side that loses goes to
+/etc/.conflicts. All else that is local wins without asking, file by file.
+
+An image whose deployment has failed to boot here is not applied again, so that a
+timer does not boot it over and over, until REF leads to another image: without REF
+that is said and is no error. --force applies it nevertheless.
+
 The last word on standard output is the deployment id.`
 
 type applyFlags struct {
-	plan, reboot, quiet, asJSON bool
-	source                      sourceFlags
+	plan, reboot, quiet, asJSON, force bool
+	etcConflicts                       string
+	reuse                              []string
+	source                             sourceFlags
 }
 
 func (s *session) applyCommand() *cobra.Command {
@@ -37,6 +54,7 @@ func (s *session) applyCommand() *cobra.Command {
 		Example: `  sysupdate-image apply
   sysupdate-image apply registry.example.org/os:stable
   sysupdate-image apply --plan
+  sysupdate-image apply --etc-conflicts=new
   sysupdate-image --sysroot /mnt apply oci:./os:stable`,
 		Args: needArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,6 +69,9 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the result")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, with the time each step took, as JSON")
+	addEtcConflicts(cmd, &f.etcConflicts)
+	cmd.Flags().BoolVar(&f.force, "force", false, "apply the image even if its deployment has failed to boot here")
+	addReuseFlag(cmd, &f.reuse)
 	f.source.add(cmd)
 	return cmd
 }
@@ -63,7 +84,14 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if f.reboot && s.sysroot != "" {
 		return usageError{fmt.Errorf("apply: --reboot is for the running machine, --sysroot for another")}
 	}
-	options := update.Options{Reference: ref, Source: f.source.options()}
+	if f.plan && len(f.reuse) > 0 {
+		return usageError{fmt.Errorf("apply: --plan says what is not in this machine's repository, and does not look into others (--reuse)")}
+	}
+	policy, err := parseEtcConflicts(cmd.Name(), f.etcConflicts)
+	if err != nil {
+		return err
+	}
+	options := update.Options{Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, EtcConflicts: policy}
 	report := newReporter(s.err, f.quiet)
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
@@ -74,10 +102,13 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	}
 	defer m.Close()
 	result, err := m.Apply(ctx, options, report)
+	if failed := (*update.FailedHereError)(nil); errors.As(err, &failed) {
+		return fmt.Errorf("%w; 'apply --force %s' tries again", err, ref)
+	}
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result, f.asJSON); err != nil || !f.reboot || result.Outcome == update.AlreadyBooted {
+	if err := s.printResult(result, f.asJSON); err != nil || !f.reboot || !result.Outcome.Boots() {
 		return err
 	}
 	return update.Reboot(ctx)
@@ -107,11 +138,16 @@ func (s *session) printResult(r update.Result, asJSON bool) error {
 		system += " (" + r.Version + ")"
 	}
 	switch r.Outcome {
+	case update.PassedOver:
+		fmt.Fprintf(s.out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", r.Why, r.ID)
 	case update.AlreadyBooted:
 		fmt.Fprintf(s.out, "Nothing to do: %s is what runs, deployment %s\n", system, r.ID)
 	case update.AlreadyNext:
 		fmt.Fprintf(s.out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
 	case update.Staged:
+		for _, c := range r.EtcConflicts {
+			s.warn("at the next reboot, " + c.String())
+		}
 		fmt.Fprintf(s.out, "Staged %s: it takes over at the next reboot, deployment %s\n", system, r.ID)
 	case update.Published:
 		fmt.Fprintf(s.out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
@@ -127,6 +163,10 @@ func (s *session) printPlan(p update.Plan, asJSON bool) error {
 		fmt.Fprintf(s.out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
 	}
+	if p.PassedOver != "" {
+		fmt.Fprintf(s.out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", p.PassedOver, p.ManifestDigest)
+		return nil
+	}
 	fmt.Fprintf(s.out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
 	for _, l := range p.Layers {
 		what := "fetch"
@@ -135,8 +175,30 @@ func (s *session) printPlan(p update.Plan, asJSON bool) error {
 		}
 		fmt.Fprintf(s.out, "  %s     %s  %10s\n", what, l.Digest, size(l.Size))
 	}
+	for _, c := range p.EtcConflicts {
+		fmt.Fprintf(s.out, "  conflict  %s\n", c)
+	}
+	if !p.EtcChecked {
+		fmt.Fprintln(s.out, "Whether local changes to /etc fit is known once all layers are here.")
+	}
 	fmt.Fprintf(s.out, "Would fetch %s, %s. Nothing was changed.\n", count(p.FetchLayers(), "layer"), size(p.FetchBytes()))
 	return nil
+}
+
+// addEtcConflicts adds the flag that says what to do with conflicts of /etc.
+func addEtcConflicts(cmd *cobra.Command, value *string) {
+	cmd.Flags().StringVar(value, "etc-conflicts", "",
+		"where /etc has a conflict, fail (the default), keep what is local, or take the new: a `POLICY`")
+	must(cmd.RegisterFlagCompletionFunc("etc-conflicts", cobra.FixedCompletions(
+		[]string{string(etcmerge.Fail), string(etcmerge.Keep), string(etcmerge.New)}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+func parseEtcConflicts(command, value string) (etcmerge.Policy, error) {
+	policy, err := etcmerge.ParsePolicy(value)
+	if err != nil {
+		return "", usageError{fmt.Errorf("%s: --etc-conflicts: %w", command, err)}
+	}
+	return policy, nil
 }
 
 func (s *session) printJSON(v any) error {

@@ -26,8 +26,9 @@ Where a command takes an IMAGE, that is one of
   an id        of an image in the repository, or how it begins (6 characters or more)
   a reference  registry/name:tag, docker://, oci:, oci-archive:, docker-archive:, dir:
                with what follows in containers-transports(5)
-A deployment goes before a file, a file before the others (./booted is a file). Nothing of a container image is stored:
-its layers are read once, and only those that the repository does not have.
+A deployment goes before a file, a file before the others (./booted is a file). Nothing
+of a container image is stored: its layers are read once, and of those that the
+repository has, nothing is fetched.
 
 A directory or container image is taken in its canonical form, which is that of its
 digest: see --boot. The repository is that of this machine, of --sysroot, or --repo.`
@@ -86,6 +87,20 @@ func (s *session) repositoryPath(flag string) string {
 	return filepath.Join(deployment.SysrootDir, deployment.RepositoryDir)
 }
 
+// openStore opens the repository that is meant, to read.
+func (s *session) openStore(flag string) (*store.Repository, error) {
+	repo, err := store.Open(s.repositoryPath(flag))
+	return repo, s.noRepository(flag, err)
+}
+
+// noRepository says what to do where a repository was expected and is not.
+func (s *session) noRepository(flag string, err error) error {
+	if flag == "" && s.sysroot == "" && errors.Is(err, store.ErrNotARepository) {
+		return fmt.Errorf("%w: this machine was not installed from an image (--repo DIR and --sysroot DIR name another)", err)
+	}
+	return err
+}
+
 // images opens images for one command.
 type images struct {
 	session *session
@@ -96,7 +111,7 @@ type images struct {
 
 // openImages opens the repository, if it is there or was asked for.
 func (s *session) openImages(f *imageFlags) (*images, error) {
-	repo, err := store.Open(s.repositoryPath(f.repository))
+	repo, err := s.openStore(f.repository)
 	asked := f.repository != "" || s.sysroot != ""
 	if err != nil && (asked || !errors.Is(err, store.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
 		return nil, err

@@ -126,13 +126,13 @@ func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags)
 		if err != nil {
 			return err
 		}
-		return s.writeImage(root, opts, f.out)
+		return s.writeImage(ctx, root, opts, f.out)
 	}
 	root, err := f.scan(ctx, treescan.Options{Algorithm: alg})
 	if err != nil {
 		return err
 	}
-	return s.writeImage(root, opts, f.out)
+	return s.writeImage(ctx, root, opts, f.out)
 }
 
 func readDump(name string, stdin io.Reader) (*composefs.Node, error) {
@@ -166,7 +166,7 @@ func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composef
 		tree.Root.CountLinks() // of names below DIR
 		return tree.Root, nil
 	}
-	return canonical.Tree(tree.Root, func(n *composefs.Node) ([]byte, error) {
+	return tree.Root, canonical.Transform(tree.Root, func(n *composefs.Node) ([]byte, error) {
 		r, err := tree.Open(n)
 		if err != nil {
 			return nil, err
@@ -178,9 +178,9 @@ func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composef
 
 // writeImage writes the image to the file out, if that is not empty, and prints
 // its digest.
-func (s *session) writeImage(root *composefs.Node, opts erofs.Options, out string) error {
+func (s *session) writeImage(ctx context.Context, root *composefs.Node, opts erofs.Options, out string) error {
 	if out == "" {
-		d, err := erofs.Digest(root, opts)
+		d, err := erofs.Digest(ctx, root, opts)
 		if err == nil {
 			_, err = fmt.Fprintln(s.out, d)
 		}
@@ -188,7 +188,7 @@ func (s *session) writeImage(root *composefs.Node, opts erofs.Options, out strin
 	}
 	hash := fsverity.New(opts.Algorithm)
 	err := writeWhole(out, func(w io.Writer) error {
-		return erofs.Write(io.MultiWriter(w, hash), root, opts)
+		return erofs.Write(ctx, io.MultiWriter(w, hash), root, opts)
 	})
 	if err == nil {
 		_, err = fmt.Fprintln(s.out, hash.Sum())
@@ -233,7 +233,7 @@ func (s *session) buildInto(ctx context.Context, f buildFlags) error {
 		return err
 	}
 	opts := erofs.Options{Version: repo.FormatVersion(), Algorithm: repo.Algorithm()}
-	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(w, root, opts) })
+	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, root, opts) })
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (s *session) buildInto(ctx context.Context, f buildFlags) error {
 		}
 	}
 	if f.out != "" {
-		if err := writeWhole(f.out, func(w io.Writer) error { return erofs.Write(w, root, opts) }); err != nil {
+		if err := writeWhole(f.out, func(w io.Writer) error { return erofs.Write(ctx, w, root, opts) }); err != nil {
 			return err
 		}
 	}

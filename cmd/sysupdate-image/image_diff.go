@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -23,8 +22,8 @@ Files are compared in the canonical form, see image --help; with --boot, or wher
 of the two is a composefs image or a dump and the other can boot, in that which boots.
 --ignore leaves aspects out: two builds of one source often differ in mtime alone.
 
-Packages are compared where an image has the database of dpkg or pacman in it, and its
-contents are at hand; those of rpm are not read.`
+Packages are compared where an image has the database of dpkg, pacman or rpm in it, and
+its contents are at hand.`
 
 type diffFlags struct {
 	imageFlags
@@ -148,10 +147,14 @@ func (f *diffFlags) formBeside(img, other *imagesource.Image) canonical.Form {
 
 // addPackages compares the packages, where both lists can be read.
 func (c *comparison) addPackages(old, new *imagesource.Image) {
-	before, errOld := packages.Of(old.FS())
-	after, errNew := packages.Of(new.FS())
-	if err := errors.Join(errOld, errNew); err != nil {
-		c.note("packages are not compared: %v", err)
+	before, err := packages.Of(old.FS())
+	if err != nil {
+		c.note("packages are not compared: %s: %v", old.Name, err)
+		return
+	}
+	after, err := packages.Of(new.FS())
+	if err != nil {
+		c.note("packages are not compared: %s: %v", new.Name, err)
 		return
 	}
 	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
@@ -159,10 +162,10 @@ func (c *comparison) addPackages(old, new *imagesource.Image) {
 		b, hasNew := listOf(after, manager)
 		switch {
 		case !hasOld && !hasNew:
-		case manager == "rpm":
-			c.note("packages of rpm are not compared: its database is not read")
+		case a.Unread || b.Unread:
+			c.note("packages of %s are not compared: its database has a form that is not read", manager)
 		default:
-			if changes := packages.Diff(a, b); len(changes) > 0 {
+			if changes := packages.Diff(a.Packages, b.Packages); len(changes) > 0 {
 				c.Packages = append(c.Packages, managerDiff{manager, changes})
 			}
 		}
@@ -173,13 +176,13 @@ func (c *comparison) note(format string, args ...any) {
 	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
 }
 
-func listOf(lists []packages.List, manager string) ([]packages.Package, bool) {
+func listOf(lists []packages.List, manager string) (packages.List, bool) {
 	for _, l := range lists {
 		if l.Manager == manager {
-			return l.Packages, true
+			return l, true
 		}
 	}
-	return nil, false
+	return packages.List{}, false
 }
 
 func (s *session) printComparison(c comparison) error {

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,9 +56,9 @@ func (s *session) imageDigestCommand() *cobra.Command {
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *imagesource.Image) error {
 				if !want.IsZero() {
-					return s.expectDigest(img, f.boot, want)
+					return s.expectDigest(cmd.Context(), img, f.boot, want)
 				}
-				return s.printDigest(img, f.form(), erofs.Options{Version: version, Algorithm: img.Algorithm})
+				return s.printDigest(cmd.Context(), img, f.form(), erofs.Options{Version: version, Algorithm: img.Algorithm})
 			})
 		},
 	}
@@ -69,7 +70,7 @@ func (s *session) imageDigestCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) printDigest(img *imagesource.Image, form canonical.Form, opts erofs.Options) error {
+func (s *session) printDigest(ctx context.Context, img *imagesource.Image, form canonical.Form, opts erofs.Options) error {
 	d := img.ID
 	if d.IsZero() {
 		root, err := img.Canonical(form)
@@ -79,7 +80,7 @@ func (s *session) printDigest(img *imagesource.Image, form canonical.Form, opts 
 		if img.Kind == imagesource.Dump {
 			opts.Dialect = erofs.Mkcomposefs
 		}
-		if d, err = erofs.Digest(root, opts); err != nil {
+		if d, err = erofs.Digest(ctx, root, opts); err != nil {
 			return err
 		}
 	}
@@ -88,53 +89,43 @@ func (s *session) printDigest(img *imagesource.Image, form canonical.Form, opts 
 }
 
 // expectDigest prints the digest and the way in which it is that of the image.
-func (s *session) expectDigest(img *imagesource.Image, boot bool, want digest.Digest) error {
-	tried, fits, err := findDigest(img, boot, want)
+func (s *session) expectDigest(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) error {
+	v, err := findVariant(ctx, img, boot, want)
+	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
+		other.Image, other.Boot = img.Name, boot && img.Raw()
+	}
 	if err != nil {
 		return err
 	}
-	if !fits {
-		return mismatch(img, boot, want, tried)
-	}
-	_, err = fmt.Fprintf(s.out, "%s  %s\n", want, tried[len(tried)-1].Variant)
+	_, err = fmt.Fprintf(s.out, "%s  %s\n", want, v)
 	return err
 }
 
-// findDigest is canonical.Find for images that are canonical already, too.
-func findDigest(img *imagesource.Image, boot bool, want digest.Digest) (tried []canonical.Computed, fits bool, err error) {
+// findVariant is canonical.Find for images that are canonical already, too.
+func findVariant(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) (canonical.Variant, error) {
 	if img.Raw() {
-		return canonical.Find(img.Root, img.Content, boot, want)
+		m, err := canonical.Find(ctx, img.Root, img.Content, boot, want)
+		if err != nil {
+			return canonical.Variant{}, err
+		}
+		return m.Variant, nil
 	}
 	if !img.ID.IsZero() {
-		return []canonical.Computed{{Variant: canonical.Variant{Version: img.Version}, Digest: img.ID}}, img.ID == want, nil
+		v := canonical.Variant{Version: img.Version}
+		if img.ID == want {
+			return v, nil
+		}
+		return v, &canonical.Mismatch{Want: want, Tried: []canonical.Computed{{Variant: v, Digest: img.ID}}}
 	}
+	other := &canonical.Mismatch{Want: want}
 	for _, version := range []int{erofs.V1, erofs.V2, erofs.V0} {
+		v := canonical.Variant{Version: version}
 		opts := erofs.Options{Version: version, Algorithm: want.Algorithm(), Dialect: erofs.Mkcomposefs}
-		d, err := erofs.Digest(img.Root, opts)
-		if err != nil {
-			return tried, false, err
+		d, err := erofs.Digest(ctx, img.Root, opts)
+		if err != nil || d == want {
+			return v, err
 		}
-		tried = append(tried, canonical.Computed{Variant: canonical.Variant{Version: version}, Digest: d})
-		if d == want {
-			return tried, true, nil
-		}
+		other.Tried = append(other.Tried, canonical.Computed{Variant: v, Digest: d})
 	}
-	return tried, false, nil
-}
-
-// mismatch says that no way to compute it gives the digest, and how to go on.
-func mismatch(img *imagesource.Image, boot bool, want digest.Digest, tried []canonical.Computed) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s has another digest\n  expected  %s", img.Name, want)
-	for _, c := range tried {
-		fmt.Fprintf(&b, "\n  computed  %s  %s", c.Digest, c.Variant)
-	}
-	flag := ""
-	if boot && img.Raw() {
-		flag = "--boot "
-	}
-	fmt.Fprintf(&b, "\nTo see the difference, have the program that computed the expected digest write down"+
-		"\nits tree (composefs-rs: cfsctl create-dumpfile; or take its composefs image), then run"+
-		"\n  sysupdate-image image diff %sTHEIRS %s", flag, img.Name)
-	return fmt.Errorf("%s", b.String())
+	return canonical.Variant{}, other
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -59,6 +60,7 @@ type layerInfo struct {
 type packageManager struct {
 	Manager string `json:"manager"`
 	Count   int    `json:"count"`
+	Unread  bool   `json:"unread,omitempty"` // the list has a form that is not read
 }
 
 type treeInfo struct {
@@ -82,7 +84,7 @@ func (s *session) imageInspectCommand() *cobra.Command {
 		Args: needArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withImage(cmd.Context(), args[0], &f, 0, func(img *imagesource.Image) error {
-				i, err := inspect(img)
+				i, err := inspect(cmd.Context(), img)
 				if err != nil {
 					return err
 				}
@@ -98,21 +100,21 @@ func (s *session) imageInspectCommand() *cobra.Command {
 	return cmd
 }
 
-func inspect(img *imagesource.Image) (inspection, error) {
+func inspect(ctx context.Context, img *imagesource.Image) (inspection, error) {
 	i := inspection{Name: img.Name, Kind: img.Kind, Tree: describeTree(img.Root)}
 	if !img.ID.IsZero() {
 		i.Digest, i.FormatVersion, i.ImageSize = img.ID.String(), &img.Version, img.Size
 	}
 	arch := i.addContainer(img)
 	if k, err := update.FindKernel(img.Root); err == nil {
-		i.Kernel = k.Version
+		i.Kernel = k.String()
 	} else if img.Raw() {
 		i.NotBooting = err.Error()
 	}
 	if err := i.addSystem(img, arch); err != nil && !errors.Is(err, imagesource.ErrNoContent) {
 		return i, err
 	}
-	return i, i.addDeployment(img)
+	return i, i.addDeployment(ctx, img)
 }
 
 // addContainer adds what manifest and configuration say, and returns the
@@ -142,13 +144,13 @@ func (i *inspection) addSystem(img *imagesource.Image, arch string) (err error) 
 	}
 	lists, err := packages.Of(img.FS())
 	for _, l := range lists {
-		i.Packages = append(i.Packages, packageManager{l.Manager, len(l.Packages)})
+		i.Packages = append(i.Packages, packageManager{l.Manager, len(l.Packages), l.Unread})
 	}
 	return err
 }
 
 // addDeployment adds the id as which an image boots, if it can.
-func (i *inspection) addDeployment(img *imagesource.Image) error {
+func (i *inspection) addDeployment(ctx context.Context, img *imagesource.Image) error {
 	if !img.Raw() || i.NotBooting != "" {
 		return nil
 	}
@@ -157,7 +159,7 @@ func (i *inspection) addDeployment(img *imagesource.Image) error {
 		i.NotBooting = err.Error()
 		return nil
 	}
-	d, err := erofs.Digest(root, erofs.Options{Version: erofs.V1, Algorithm: digest.SHA512})
+	d, err := erofs.Digest(ctx, root, erofs.Options{Version: erofs.V1, Algorithm: digest.SHA512})
 	if err != nil {
 		return err
 	}
@@ -226,8 +228,8 @@ func (s *session) printInspection(i inspection) error {
 		row("Format", fmt.Sprintf("V%d, %s", *i.FormatVersion, size(i.ImageSize)))
 	}
 	for _, p := range i.Packages {
-		if p.Manager == "rpm" {
-			row("Packages", "an rpm database, which is not read")
+		if p.Unread {
+			row("Packages", "an "+p.Manager+" database of a form that is not read")
 			continue
 		}
 		row("Packages", fmt.Sprintf("%d (%s)", p.Count, p.Manager))

@@ -35,7 +35,7 @@ func (s *session) imageMountCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			repo, err := store.Open(s.repositoryPath(repository))
+			repo, err := s.openStore(repository)
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,10 @@ ROOT is where the new root file system is mounted: ext4 or btrfs with fs-verity
 (mkfs.ext4 -O verity), in a partition of the type that the Discoverable Partitions
 Specification has for the root of this architecture, or named by --karg root=...
 DIR is where the EFI system partition is mounted. systemd-boot is taken from the
-image, from /usr/lib/systemd/boot/efi.`
+image, from /usr/lib/systemd/boot/efi.
+
+With --reuse, layers that another repository has are not fetched but taken from there:
+on the machine that runs, /sysroot/composefs has those of its own deployments.`
 
 func (s *session) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -57,6 +60,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates, if it is not the one installed from")
 	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (may be repeated)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but the result")
+	addReuseFlag(cmd, &o.Reuse)
 	must(cmd.MarkFlagDirname("esp"))
 	source.add(cmd)
 	return cmd

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -66,7 +67,7 @@ func (r *repository) open(s *session, flag string, write bool) (err error) {
 		path = filepath.Join(physical.Name(), deployment.RepositoryDir)
 	}
 	if r.Repository, err = store.Open(path); err != nil {
-		return err
+		return s.noRepository(flag, err)
 	}
 	r.close = append(r.close, r.Repository.Close)
 	unlock, err := r.Lock(write)
@@ -88,9 +89,11 @@ func (r *repository) Close() error {
 }
 
 // deploymentsBeside returns the deployments of the machine whose repository is
-// at path; a repository alone has none.
+// at path, also one that is pinned and has lost its state; a repository alone has
+// none.
 func deploymentsBeside(path string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(filepath.Dir(filepath.Clean(path)), deployment.DeployDir))
+	physical := filepath.Dir(filepath.Clean(path))
+	entries, err := os.ReadDir(filepath.Join(physical, deployment.DeployDir))
 	if errors.Is(err, fs.ErrNotExist) || filepath.Base(filepath.Clean(path)) != deployment.RepositoryDir {
 		return nil, nil
 	}
@@ -103,7 +106,14 @@ func deploymentsBeside(path string) ([]string, error) {
 			ids = append(ids, string(id))
 		}
 	}
-	return ids, nil
+	pins, err := deployment.Pins(os.DirFS(physical))
+	for id := range pins {
+		if !slices.Contains(ids, string(id)) {
+			ids = append(ids, string(id))
+		}
+	}
+	slices.Sort(ids)
+	return ids, err
 }
 
 const aboutRepoImages = `List the composefs images in the repository: how their ids begin, format version, size,
@@ -130,7 +140,7 @@ func (s *session) repoImagesCommand() *cobra.Command {
 		Long:  aboutRepoImages,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			repo, err := store.Open(s.repositoryPath(path))
+			repo, err := s.openStore(path)
 			if err != nil {
 				return err
 			}
@@ -225,7 +235,8 @@ func tagsOfImages(repo *store.Repository) (map[string][]string, error) {
 				continue
 			}
 			for ref, image := range namedRefs(repo, byDigest[config]) {
-				if strings.HasPrefix(ref, "composefs.image") {
+				// One image can be both what boots and what does not.
+				if strings.HasPrefix(ref, "composefs.image") && !slices.Contains(tags[image], tag) {
 					tags[image] = append(tags[image], tag)
 				}
 			}

@@ -1,40 +1,88 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 const aboutRollback = `Make the previous deployment the one that boots next, with its own /etc as it was and
 /var as it is. If that one is next already, the booted one becomes next again: a
-second rollback undoes the first. A staged update is dropped.
+second rollback undoes the first. With DEPLOYMENT, go to that one, back or forth.
+A staged update is dropped.
 
-The change is one rename in the boot partition and takes effect at the next reboot.`
+The change is one rename in the boot partition and takes effect at the next reboot.
+` + namingDeployments
+
+// namingDeployments says in help texts what DEPLOYMENT may be.
+const namingDeployments = `
+DEPLOYMENT is the beginning of an id, the name of a pin, or one of booted, staged,
+next and rollback; see sysupdate-image status.`
 
 func (s *session) rollbackCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "rollback",
-		Short: "Boot the previous deployment next",
+		Use:   "rollback [DEPLOYMENT]",
+		Short: "Boot the previous deployment next, or another one",
 		Long:  aboutRollback,
-		Args:  needArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := update.Open(s.sysroot, s.warn)
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			r, err := m.Rollback(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if r.DroppedStaged != "" {
-				fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged)
-			}
-			fmt.Fprintf(s.out, "%s boots next, deployment %s\n", r.Title, r.ID)
-			return nil
+		Example: `  sysupdate-image rollback
+  sysupdate-image rollback 3f9c01
+  sysupdate-image rollback before-migration
+  sysupdate-image rollback booted           # stay with what runs; drops a staged update`,
+		Args:              needArgs(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: s.completeDeployments(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.change(func(m *update.Machine) error {
+				r, err := m.Rollback(cmd.Context(), first(args))
+				if err != nil {
+					return err
+				}
+				return s.printRollback(r)
+			})
 		},
 	}
+}
+
+func (s *session) printRollback(r update.RollbackResult) error {
+	if r.DroppedStaged != "" {
+		fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged)
+	}
+	title := r.Title
+	if title == "" {
+		title = r.ID.Short()
+	}
+	format := "%s boots next, deployment %s\n"
+	if r.Already {
+		format = "Nothing to do: " + format
+	}
+	_, err := fmt.Fprintf(s.out, format, title, r.ID)
+	return err
+}
+
+// change opens the machine to change it and has f do so.
+func (s *session) change(f func(*update.Machine) error) error {
+	m, err := update.Open(s.sysroot, s.warn)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(m), m.Close())
+}
+
+// first returns the first argument, "" if there is none.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// called returns what people know a deployment by: its pin's name or its id.
+func called(id deployment.ID, name string) string {
+	if name == "" {
+		return string(id)
+	}
+	return name + " (" + string(id) + ")"
 }

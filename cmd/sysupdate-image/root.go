@@ -48,13 +48,13 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 	s := &session{out: out, err: stderr}
 	root := s.command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry 'sysupdate-image --help'.\n", err)
+		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
 		err = fmt.Errorf("interrupted, the machine boots what it would have booted; run it again to go on from here: %w", err)
@@ -82,21 +82,31 @@ func (s *session) command() *cobra.Command {
 		"work on the system in `DIR` instead of the running machine's")
 	must(root.MarkPersistentFlagDirname("sysroot"))
 	root.AddCommand(s.imageCommand(), s.repoCommand())
-	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.installCommand())
+	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())
+	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
 	return root
 }
 
-// needArgs makes what check refuses an error of usage.
+// needArgs makes what check refuses an error of usage, which says what is wanted.
 func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			if name, ok := strings.CutPrefix(cmd.CommandPath(), cmd.Root().Name()+" "); ok {
-				err = fmt.Errorf("%s: %w", name, err)
-			}
-			return usageError{err}
+		if check(cmd, args) == nil {
+			return nil
 		}
-		return nil
+		if cmd.HasAvailableSubCommands() {
+			return usageError{unknownCommand(cmd, args[0])}
+		}
+		name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		return usageError{fmt.Errorf("%s: wrong number of arguments, %d; usage: %s", name, len(args), cmd.UseLine())}
 	}
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	cmd.SuggestionsMinimumDistance = 2
+	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
+		return fmt.Errorf("there is no command %q: is it %s %s?", name, cmd.CommandPath(), strings.Join(similar, " or "))
+	}
+	return fmt.Errorf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, cmd.Root().Name()+" "))
 }
 
 // must panics for what only a mistake in this program can cause.

@@ -21,3 +21,8 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 func (f *sourceFlags) options() oci.Options {
 	return oci.Options{AuthFile: f.authFile, PolicyFile: f.policy, InsecureTLS: f.insecureTLS}
 }
+
+func addReuseFlag(cmd *cobra.Command, dirs *[]string) {
+	cmd.Flags().StringArrayVar(dirs, "reuse", nil, "take layers that the repository in `DIR` has from there, instead of fetching them (may be repeated)")
+	must(cmd.MarkFlagDirname("reuse"))
+}

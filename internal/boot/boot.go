@@ -1,7 +1,7 @@
-// Package boot keeps the boot partition: kernels and boot entries, written
-// under names that no loader reads and then renamed, on a file system without
-// a journal, links or much room. It hides where the partition is and in which
-// order things get there.
+// Package boot keeps the boot partition: kernels that no entry names before they
+// are whole, and boot entries, written where no loader looks and then moved to
+// their places, on a file system without a journal, links or much room. It hides
+// where the partition is and in which order things get there.
 package boot
 
 import (
@@ -19,7 +19,6 @@ import (
 const (
 	entriesDir   = "loader/entries"  // Boot Loader Specification, Type #1
 	kernelsDir   = "sysupdate-image" // DIGEST/{vmlinuz,initrd}
-	tmpPrefix    = ".tmp-"           // kernelsDir/.tmp-DIGEST: not complete
 	stagedSuffix = ".staged"         // of an entry that no loader is to read yet
 )
 
@@ -34,8 +33,15 @@ type Partition struct {
 	name  string
 	root  *os.Root
 	fs    durable.FS
+	dir   *os.File // the root, kept open for Syncfs
 	mount *os.File // private mount; nil for a directory
 	space func() (free, block int64, err error)
+	fat   bool // the file system is FAT
+	// The boot in which this program runs; "" before readBootID.
+	bootID string
+	// The loader does not count boots. Of a machine that does not run it is not
+	// known, and taken to be the one that InstallLoader puts there.
+	uncounted bool
 }
 
 // OpenDir opens a directory as boot partition, such as a mounted ESP or the
@@ -45,18 +51,28 @@ func OpenDir(dir string) (*Partition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open boot partition: %w", err)
 	}
-	return newPartition(dir, root, nil), nil
+	return newPartition(dir, root, nil)
 }
 
-func newPartition(name string, root *os.Root, mount *os.File) *Partition {
-	p := &Partition{name: name, root: root, fs: durable.OS(root), mount: mount}
+// newPartition takes over root and mount, also with an error.
+func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error) {
+	p := &Partition{name: name, root: root, mount: mount}
 	p.space = p.statfs
-	return p
+	var err error
+	if p.dir, err = root.Open("."); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open boot partition: %w", err), p.Close())
+	}
+	p.fs = durable.OSWith(root, p.dir)
+	p.fat = p.isFAT()
+	return p, nil
 }
 
 // Close lets go of the partition. A private mount is unmounted.
 func (p *Partition) Close() error {
 	err := p.root.Close()
+	if p.dir != nil {
+		err = errors.Join(err, p.dir.Close())
+	}
 	if p.mount != nil {
 		err = errors.Join(err, p.mount.Close())
 	}
@@ -66,8 +82,30 @@ func (p *Partition) Close() error {
 // String returns what people call the partition: its device or directory.
 func (p *Partition) String() string { return p.name }
 
+// Counts says whether the loader counts the boots of a deployment on trial, and
+// falls back to another one by itself.
+func (p *Partition) Counts() bool { return !p.uncounted }
+
+// Through has all changes from now on go through what wrap makes of the one
+// before: a test records or stops them.
+func (p *Partition) Through(wrap func(durable.FS) durable.FS) { p.fs = wrap(p.fs) }
+
 // Root returns the partition's root directory, which Close closes.
 func (p *Partition) Root() *os.Root { return p.root }
+
+// sync makes everything on the partition survive a crash. Two calls are needed:
+// syncfs(2) writes out all there is, but vfat has no sync_fs, so that nobody
+// tells the disk to empty its cache. fsync of any file or directory does (see
+// fat_file_fsync in the kernel's fs/fat/file.c).
+func (p *Partition) sync() error {
+	if err := durable.Syncfs(p.fs); err != nil {
+		return err
+	}
+	if err := p.fs.Sync("."); err != nil {
+		return fmt.Errorf("cannot sync %s: %w", p, err)
+	}
+	return nil
+}
 
 func (p *Partition) statfs() (free, block int64, err error) {
 	dir, err := p.root.Open(".")
@@ -87,13 +125,13 @@ func (p *Partition) FreeBytes() (int64, error) {
 	return free, nil
 }
 
-// readDir returns the names in a directory, none if it does not exist.
-func (p *Partition) readDir(name string) ([]fs.DirEntry, error) {
-	list, err := fs.ReadDir(p.root.FS(), name)
+// readDir returns the names in a directory, sorted; none if it does not exist.
+func (p *Partition) readDir(name string) ([]string, error) {
+	names, err := durable.Names(p.root, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return list, err
+	return names, err
 }
 
 func (p *Partition) exists(name string) bool {
@@ -106,6 +144,9 @@ func (p *Partition) isFile(name string) bool {
 	info, err := p.root.Stat(name)
 	return err == nil && info.Mode().IsRegular() && info.Size() > 0
 }
+
+// Open opens a file by its path in a boot entry.
+func (p *Partition) Open(path string) (*os.File, error) { return p.root.Open(relative(path)) }
 
 // relative returns a path from a boot entry as the partition's root has it.
 func relative(path string) string {

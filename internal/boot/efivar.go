@@ -30,6 +30,25 @@ func LoaderVariable(root fs.FS, name string) (string, error) {
 	return text, nil
 }
 
+// Features of a boot loader, bits of the variable LoaderFeatures of the Boot
+// Loader Interface.
+const (
+	featureBootCounting = 1 << 4
+	featureXBOOTLDR     = 1 << 5
+)
+
+// loaderFeatures returns what the loader says that it can do. What does not say,
+// known is false, was not started by EFI or by a loader without the Boot Loader
+// Interface.
+func loaderFeatures(root fs.FS) (features uint64, known bool) {
+	data, err := fs.ReadFile(root, EFIVars+"/LoaderFeatures-"+loaderVendor)
+	const attributes = 4
+	if err != nil || len(data) != attributes+8 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(data[attributes:]), true
+}
+
 // decodeVariable reads UTF-16 after the four bytes of attributes that efivarfs
 // puts before each variable's value.
 func decodeVariable(data []byte) (string, error) {

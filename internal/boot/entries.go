@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
 
 // sortKey puts our entries together, wherever a loader has others.
@@ -46,9 +44,10 @@ func (f EntryFile) Bootable() bool { return f.Err == nil && !f.Staged }
 // blessed once, or was never on trial.
 func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.Name.Counted }
 
-// leftover says whether a crash left the file of an entry being written.
-func (f EntryFile) leftover() bool {
-	return strings.HasPrefix(f.File, sortKey+"-") && strings.HasSuffix(f.File, durable.TempSuffix)
+// isStaged says whether it is a deployment's entry that waits to be published.
+func (f EntryFile) isStaged() bool {
+	_, ours := serialOf(f.Name)
+	return f.Staged && (ours || f.IsDeployment())
 }
 
 // Entries returns all files in the directory of boot entries: first those that
@@ -61,11 +60,20 @@ func (p *Partition) Entries() ([]EntryFile, error) {
 		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
 	}
 	var files []EntryFile
-	for _, d := range list {
-		files = append(files, p.readEntry(d.Name()))
+	for _, name := range list {
+		files = insertEntry(files, p.readEntry(name))
 	}
-	slices.SortStableFunc(files, compareEntries)
 	return files, nil
+}
+
+// insertEntry puts an entry in its place among others, after its equals. There are
+// few, and finalize has no room for a better way of sorting.
+func insertEntry(files []EntryFile, f EntryFile) []EntryFile {
+	files = append(files, f)
+	for i := len(files) - 1; i > 0 && compareEntries(f, files[i-1]) < 0; i-- {
+		files[i], files[i-1] = files[i-1], files[i]
+	}
+	return files
 }
 
 func compareEntries(a, b EntryFile) int {
@@ -164,7 +172,8 @@ func serialOf(n bootentry.Name) (serial int, ours bool) {
 func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 	highest := 0
 	for _, f := range files {
-		if serial, ours := serialOf(f.Name); ours {
+		half := f.Staged && f.Err != nil // what a crash has left, to be written again
+		if serial, ours := serialOf(f.Name); ours && !half {
 			highest = max(highest, serial)
 		}
 	}
@@ -176,8 +185,12 @@ func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 }
 
 // triesFor returns how many tries a deployment gets that is not known to be
-// good: none, which means any number, where there is no other to fall back to.
-func triesFor(files []EntryFile, id deployment.ID) uint {
+// good: none, which means any number, where there is no other to fall back to, or
+// nobody who counts: then the entry would be on trial for ever.
+func (p *Partition) triesFor(files []EntryFile, id deployment.ID) uint {
+	if p.uncounted {
+		return 0
+	}
 	for _, f := range files {
 		if f.Good() && f.Target.ID != id {
 			return triesOfNew

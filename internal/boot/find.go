@@ -32,13 +32,30 @@ var ErrNoPartition = errors.New("cannot find the boot partition")
 //
 // The error is ErrNoPartition if there is none, or fs.ErrPermission.
 func Find(sysroot string) (*Partition, error) {
-	return machine{root: "/", mount: mountPrivately}.find(sysroot, typeXBOOTLDR, typeESP)
+	return machine{root: "/", mount: mountPrivately}.findBoot(sysroot)
 }
 
 // FindESP opens the running machine's EFI system partition as Find does, also
 // if there is an extended boot loader partition: it is where the loader is.
 func FindESP(sysroot string) (*Partition, error) {
 	return machine{root: "/", mount: mountPrivately}.find(sysroot, typeESP)
+}
+
+// findBoot finds the partition for kernels and entries, and asks the loader what
+// it does with them. One that does not read the extended boot loader partition
+// has them on its own.
+func (m machine) findBoot(sysroot string) (*Partition, error) {
+	features, known := loaderFeatures(os.DirFS(m.root))
+	wanted := []string{typeXBOOTLDR, typeESP}
+	if known && features&featureXBOOTLDR == 0 {
+		wanted = []string{typeESP}
+	}
+	p, err := m.find(sysroot, wanted...)
+	if err != nil {
+		return nil, err
+	}
+	p.uncounted = features&featureBootCounting == 0
+	return p, nil
 }
 
 // A machine is a running system, seen from its root directory.
@@ -85,7 +102,7 @@ func (m machine) open(b blockDevice) (*Partition, error) {
 	if err != nil {
 		return nil, errors.Join(err, mount.Close())
 	}
-	return newPartition(device, root, mount), nil
+	return newPartition(device, root, mount)
 }
 
 func mountPrivately(device, fstype string) (*os.File, error) {

@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"io/fs"
+	"path"
+	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
@@ -19,14 +22,16 @@ const (
 	initrdFile = "initrd"
 )
 
-// A kernel is a kernel and initramfs that are to be written.
+// A kernel is what an entry boots, the files of one directory that are to be
+// written: a kernel and its initramfs, or a unified kernel image.
 type kernel struct {
-	digest string // SHA-256 of both, one after the other, in hexadecimal
+	digest string // SHA-256 of its parts, one after the other, in hexadecimal
 	parts  []part
 }
 
 type part struct {
-	name    string
+	name    string // below the kernel's directory
+	named   bool   // the name is hashed too, before the content
 	content io.ReadSeeker
 	size    int64
 }
@@ -35,32 +40,41 @@ type part struct {
 // deployments share them, and returns the SHA-256 digest of both together, by
 // which NewEntry names them. What is there already is verified and used again
 // (created is false), or written again if it is damaged. If WriteKernel returns
-// nil, both survive a crash; with an error, nothing is left behind.
+// nil, both survive a crash once StageEntry has staged the entry that names
+// them; with an error, nothing is left behind.
 //
 // If there is not enough room, boot files of the superseded deployments are
 // pruned first, one deployment after the other; the error is a *NoRoomError if
 // that does not suffice or there are none.
 func (p *Partition) WriteKernel(ctx context.Context, linux, initrd io.ReadSeeker, superseded ...deployment.ID) (digest string, created bool, err error) {
-	k, err := newKernel(ctx, linux, initrd)
+	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
+	return p.writeParts(ctx, parts, superseded)
+}
+
+// writeParts writes a kernel of these parts.
+func (p *Partition) writeParts(ctx context.Context, parts []part, superseded []deployment.ID) (digest string, created bool, err error) {
+	k, err := newKernel(ctx, parts)
 	if err != nil {
 		return "", false, fmt.Errorf("cannot read kernel: %w", err)
 	}
 	created, err = p.writeKernel(ctx, k, superseded)
 	if err != nil {
-		return "", false, fmt.Errorf("cannot write kernel to %s: %w", p, err)
+		return "", false, fmt.Errorf("cannot write kernel to %s: %w", p, p.explain(err))
 	}
 	return k.digest, created, nil
 }
 
-func newKernel(ctx context.Context, linux, initrd io.ReadSeeker) (kernel, error) {
+// newKernel finds out what the parts are.
+func newKernel(ctx context.Context, parts []part) (kernel, error) {
 	h := sha256.New()
-	k := kernel{parts: []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}}
+	k := kernel{parts: parts}
 	for i := range k.parts {
 		part := &k.parts[i]
 		if _, err := part.content.Seek(0, io.SeekStart); err != nil {
 			return k, fmt.Errorf("%s: %w", part.name, err)
 		}
-		n, err := io.Copy(h, &cancelReader{ctx, part.content})
+		part.hashName(h)
+		n, err := io.Copy(h, cancel.Reader(ctx, part.content))
 		if err != nil {
 			return k, fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -73,67 +87,107 @@ func newKernel(ctx context.Context, linux, initrd io.ReadSeeker) (kernel, error)
 	return k, nil
 }
 
-func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []deployment.ID) (created bool, err error) {
-	dir := kernelsDir + "/" + k.digest
-	whole, err := p.verifyKernel(ctx, k.digest)
-	if err != nil || whole {
-		return false, err
+func (p part) hashName(h hash.Hash) {
+	if p.named {
+		fmt.Fprintf(h, "%s\x00", p.name)
 	}
-	if err := p.removeUnfinished(); err != nil {
+}
+
+func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []deployment.ID) (created bool, err error) {
+	whole, err := p.verifyKernel(ctx, k.digest, k.parts)
+	if err != nil || whole {
 		return false, err
 	}
 	if err := p.makeRoom(k, superseded); err != nil {
 		return false, err
 	}
-	tmp := kernelsDir + "/" + tmpPrefix + k.digest
-	if err := p.writeParts(ctx, tmp, k); err != nil {
-		return false, errors.Join(err, durable.RemoveAll(p.fs, tmp))
-	}
-	if err := durable.RemoveAll(p.fs, dir); err != nil { // damaged
+	dir := kernelsDir + "/" + k.digest
+	named, err := p.named(dir)
+	if err != nil {
 		return false, err
 	}
-	return true, durable.Rename(p.fs, tmp, dir)
+	if named {
+		return true, p.replaceKernel(ctx, dir, k)
+	}
+	return true, p.writeUnnamed(ctx, dir, k)
 }
 
-func (p *Partition) writeParts(ctx context.Context, dir string, k kernel) error {
-	if err := durable.MkdirAll(p.fs, dir, 0o755); err != nil {
-		return err
+// named says whether an entry boots something in a directory.
+func (p *Partition) named(dir string) (bool, error) {
+	files, err := p.Entries()
+	return slices.ContainsFunc(files, func(f EntryFile) bool { return f.names(dir) }), err
+}
+
+// writeUnnamed writes a kernel that no entry names, in its place at once. What is
+// there is what a crash left. The files survive a crash after sync: before that no
+// entry names them, and whoever finds them there compares them with their digest.
+func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) error {
+	if p.exists(dir) {
+		if err := durable.RemoveAll(p.fs, dir); err != nil {
+			return err
+		}
 	}
+	err := p.moveDirs(dir, k.dirs())
+	if err == nil {
+		err = p.writeFiles(ctx, k, func(name string, content io.Reader) error {
+			return p.writeNew(dir+"/"+name, content)
+		})
+	}
+	if err != nil {
+		return errors.Join(err, durable.RemoveAll(p.fs, dir))
+	}
+	return nil
+}
+
+// replaceKernel writes a damaged kernel again, file by file, each at one stroke:
+// another deployment boots it, so that none of its files must ever be missing.
+func (p *Partition) replaceKernel(ctx context.Context, dir string, k kernel) error {
+	for _, below := range k.dirs() {
+		if err := durable.MkdirAll(p.fs, path.Join(dir, below), 0o755); err != nil {
+			return err
+		}
+	}
+	return p.writeFiles(ctx, k, func(name string, content io.Reader) error {
+		return durable.Write(p.fs, dir+"/"+name, 0o644, func(w io.Writer) error {
+			_, err := io.Copy(w, content)
+			return err
+		})
+	})
+}
+
+// dirs returns the directories that parts are in, below the kernel's own.
+func (k kernel) dirs() (dirs []string) {
+	for _, part := range k.parts {
+		if dir := path.Dir(part.name); dir != "." && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// writeFiles has write write the parts.
+func (p *Partition) writeFiles(ctx context.Context, k kernel, write func(name string, content io.Reader) error) error {
 	h := sha256.New()
 	for _, part := range k.parts {
 		if _, err := part.content.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		content := io.TeeReader(&cancelReader{ctx, part.content}, h)
-		if err := p.writePart(dir+"/"+part.name, content); err != nil {
+		part.hashName(h)
+		if err := write(part.name, io.TeeReader(cancel.Reader(ctx, part.content), h)); err != nil {
 			return err
 		}
 	}
 	if hex.EncodeToString(h.Sum(nil)) != k.digest {
 		return errors.New("kernel or initramfs changed while it was read")
 	}
-	return p.fs.Sync(dir)
+	return nil
 }
 
-func (p *Partition) writePart(name string, content io.Reader) error {
-	f, err := p.fs.Create(name, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, content); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return f.Close()
-}
-
-// verifyKernel says whether the kernel is there, and whole.
-func (p *Partition) verifyKernel(ctx context.Context, digest string) (bool, error) {
+// verifyKernel says whether the kernel of these parts is there, and whole.
+func (p *Partition) verifyKernel(ctx context.Context, digest string, parts []part) (bool, error) {
 	h := sha256.New()
-	for _, name := range []string{linuxFile, initrdFile} {
-		path := kernelsDir + "/" + digest + "/" + name
+	for _, part := range parts {
+		path := kernelsDir + "/" + digest + "/" + part.name
 		if !p.isFile(path) {
 			return false, nil
 		}
@@ -141,7 +195,8 @@ func (p *Partition) verifyKernel(ctx context.Context, digest string) (bool, erro
 		if err != nil {
 			return false, err
 		}
-		_, err = io.Copy(h, &cancelReader{ctx, f})
+		part.hashName(h)
+		_, err = io.Copy(h, cancel.Reader(ctx, f))
 		f.Close()
 		if ctx.Err() != nil {
 			return false, ctx.Err()
@@ -151,37 +206,4 @@ func (p *Partition) verifyKernel(ctx context.Context, digest string) (bool, erro
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)) == digest, nil
-}
-
-// removeUnfinished removes what a crash left of a kernel being written.
-func (p *Partition) removeUnfinished() error {
-	list, err := p.readDir(kernelsDir)
-	if err != nil {
-		return err
-	}
-	for _, d := range list {
-		if isUnfinished(d) {
-			if err := durable.RemoveAll(p.fs, kernelsDir+"/"+d.Name()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func isUnfinished(d fs.DirEntry) bool {
-	return len(d.Name()) > len(tmpPrefix) && d.Name()[:len(tmpPrefix)] == tmpPrefix
-}
-
-// A cancelReader reads until its context is cancelled.
-type cancelReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancelReader) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(b)
 }

@@ -31,7 +31,7 @@ const loaderConf = "timeout 3\n"
 // of the image by its path below the root. A loader that is there is replaced.
 func (p *Partition) InstallLoader(open func(path string) (io.ReadCloser, error)) error {
 	if err := p.installLoader(open, runtime.GOARCH); err != nil {
-		return fmt.Errorf("cannot install boot loader on %s: %w", p, err)
+		return fmt.Errorf("cannot install boot loader on %s: %w", p, p.explain(err))
 	}
 	return nil
 }
@@ -45,10 +45,8 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{"EFI/systemd", "EFI/BOOT", entriesDir} {
-		if err := durable.MkdirAll(p.fs, dir, 0o755); err != nil {
-			return err
-		}
+	if err := p.makeLoaderDirs(); err != nil {
+		return err
 	}
 	for _, name := range []string{"EFI/systemd/" + names.image, "EFI/BOOT/" + names.fallback} {
 		if err := durable.WriteFile(p.fs, name, loader); err != nil {
@@ -59,6 +57,27 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 		return nil
 	}
 	return durable.WriteFile(p.fs, "loader/loader.conf", []byte(loaderConf))
+}
+
+// makeLoaderDirs makes the directories of the loader, for good.
+func (p *Partition) makeLoaderDirs() error {
+	if !p.exists("EFI") {
+		if err := p.moveDirs("EFI", []string{"systemd", "BOOT"}); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"EFI/systemd", "EFI/BOOT"} {
+		if p.exists(dir) {
+			continue
+		}
+		if err := p.moveDirs(dir, nil); err != nil {
+			return err
+		}
+	}
+	if err := p.makeDirs(); err != nil {
+		return err
+	}
+	return p.sync()
 }
 
 // readLoader reads the loader, or the one that its distributor signed for

@@ -7,11 +7,10 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
 
-// Rollback makes a deployment that has a boot entry the next to boot, by one
-// rename, and returns the entry's new file name. An entry that was on trial and
+// Rollback makes a deployment that has a boot entry the next to boot, at one
+// stroke, and returns the entry's new file name. An entry that was on trial and
 // is not known to be good gets new tries, if there is a good one to fall back
 // to. Staged entries stay as they are: see Unstage. The error is ErrNoEntry if
 // the deployment has no entry.
@@ -41,24 +40,10 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	}
 	var tries uint
 	if f.Name.Counted {
-		tries = triesFor(files, id)
+		tries = p.triesFor(files, id)
 	}
 	name := nextName(files, id, tries).String()
-	if f.ours() {
-		return name, p.commit(f.File, name)
-	}
-	return name, p.commitCopy(f, name)
-}
-
-// commitCopy makes an entry of another program's the next in our form.
-func (p *Partition) commitCopy(f EntryFile, name string) error {
-	if err := p.writeStaged(name, ourForm(f.Entry)); err != nil {
-		return err
-	}
-	if err := p.commit(name+stagedSuffix, name); err != nil {
-		return err
-	}
-	return p.removeEntry(f.File)
+	return name, p.commit(name, ourForm(f.Entry).Encode(), f.File)
 }
 
 // ours says whether the name alone gives the entry its place.
@@ -124,5 +109,5 @@ func (p *Partition) copyForeign(f EntryFile) error {
 	}
 	name := f.Name
 	name.Base = nextName(files, f.Target.ID, 0).Base
-	return durable.WriteFile(p.fs, entriesDir+"/"+name.String(), e.Encode())
+	return p.writeEntry(name.String(), e.Encode())
 }

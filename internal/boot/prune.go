@@ -19,15 +19,23 @@ var kernelPlaces = []struct{ dir, prefix string }{
 	{"EFI/Linux/bootc", "bootc_composefs-"},
 }
 
-// Prune removes the boot entries of all deployments but those to keep, of which
-// it leaves the first and the first good one, and then the kernels that no entry
-// names. Other operating systems' entries and what
-// makes no sense stay. The error, and nothing is removed, if no deployment that
-// is kept could be booted.
-func (p *Partition) Prune(keep []deployment.ID) error {
+// A Removal is what Prune removes from a boot partition: paths of boot entries,
+// and of files and directories of kernels.
+type Removal struct{ Entries, Kernels []string }
+
+// Paths returns all paths, in the order in which they are removed.
+func (r Removal) Paths() []string { return slices.Concat(r.Entries, r.Kernels) }
+
+// PlanPrune returns what belongs to no deployment but those to keep: the boot
+// entries of the others, those of the kept ones that another makes redundant
+// (the first stays, and the first good one), staged entries but for the one
+// that will have the name staged, what a crash has left, and then the kernels
+// that no entry names. Other operating systems' entries and what makes no sense
+// stay. It is an error if no deployment that is kept could be booted.
+func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, error) {
 	files, err := p.Entries()
 	if err != nil {
-		return fmt.Errorf("cannot prune boot entries: %w", err)
+		return Removal{}, fmt.Errorf("cannot prune boot entries: %w", err)
 	}
 	var gone []deployment.ID
 	safe := false
@@ -36,46 +44,82 @@ func (p *Partition) Prune(keep []deployment.ID) error {
 		case !f.IsDeployment():
 		case kept:
 			safe = safe || f.Bootable()
-		case !slices.Contains(gone, f.Target.ID):
+		default:
 			gone = append(gone, f.Target.ID)
 		}
 	}
 	if len(gone) > 0 && !safe {
-		return errors.New("cannot prune boot entries: none of the deployments to keep could be booted")
+		return Removal{}, errors.New("cannot prune boot entries: none of the deployments to keep could be booted")
 	}
-	if err := p.remove(gone); err != nil {
-		return fmt.Errorf("cannot prune boot entries: %w", err)
+	r, err := p.removal(gone, func(f EntryFile) bool { return f.isStaged() && f.File != staged+stagedSuffix })
+	if err != nil {
+		return Removal{}, fmt.Errorf("cannot prune boot entries: %w", err)
+	}
+	return r, nil
+}
+
+// Prune removes what PlanPrune found, entries before kernels: at no moment does
+// an entry name what is not there. What is removed is gone for good when Prune
+// returns nil, so that its blocks may be used: if FAT still had an old name for
+// them after a crash, removing that one would free blocks of another file.
+func (p *Partition) Prune(r Removal) error {
+	if err := p.removeAll(r.Entries); err != nil {
+		return fmt.Errorf("cannot prune boot entries: %w", p.explain(err))
+	}
+	if err := p.removeAll(r.Kernels); err != nil {
+		return fmt.Errorf("cannot prune kernels: %w", p.explain(err))
 	}
 	return nil
 }
 
-// remove removes the boot entries of deployments and those that are redundant,
-// and then the kernels that no entry names.
-func (p *Partition) remove(gone []deployment.ID) error {
-	files, err := p.Entries()
-	if err != nil {
-		return err
-	}
-	var rest []EntryFile
-	for i, f := range files {
-		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID) || isRedundant(files, i)
-		if !superseded && !f.leftover() {
-			rest = append(rest, f)
-			continue
-		}
-		if err := p.removeEntry(f.File); err != nil {
+// removeAll removes files and directories, with one sync of each directory that
+// they were in.
+func (p *Partition) removeAll(paths []string) error {
+	var dirs []string
+	for _, name := range paths {
+		if err := durable.RemoveAll(durable.Unsynced(p.fs), name); err != nil {
 			return err
 		}
+		if dir := path.Dir(name); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
 	}
-	if err := p.removeUnfinished(); err != nil {
-		return err
-	}
-	for _, place := range kernelPlaces {
-		if err := p.removeUnnamed(place.dir, place.prefix, rest); err != nil {
+	for _, dir := range dirs {
+		if err := p.fs.Sync(dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removal returns the boot entries of deployments, those that are redundant or
+// also go, and the kernels that no other entry names.
+func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Removal, error) {
+	files, err := p.Entries()
+	if err != nil {
+		return Removal{}, err
+	}
+	var r Removal
+	var rest []EntryFile
+	for i, f := range files {
+		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID) || isRedundant(files, i)
+		if superseded || isFiller(f.File) || also(f) {
+			r.Entries = append(r.Entries, entriesDir+"/"+f.File)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	if r.Kernels, err = p.scratchLeftovers(); err != nil {
+		return Removal{}, err
+	}
+	for _, place := range kernelPlaces {
+		unnamed, err := p.unnamed(place.dir, place.prefix, rest)
+		if err != nil {
+			return Removal{}, err
+		}
+		r.Kernels = append(r.Kernels, unnamed...)
+	}
+	return r, nil
 }
 
 // isRedundant says whether an entry before the i-th boots the same deployment,
@@ -91,26 +135,29 @@ func isRedundant(files []EntryFile, i int) bool {
 	})
 }
 
-func (p *Partition) removeUnnamed(dir, prefix string, rest []EntryFile) error {
+// unnamed returns what there is in dir, of names that begin with prefix, and
+// no entry names: also what a crash left of a kernel being written.
+func (p *Partition) unnamed(dir, prefix string, rest []EntryFile) ([]string, error) {
 	list, err := p.readDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, d := range list {
-		name := path.Join(dir, d.Name())
-		if !strings.HasPrefix(d.Name(), prefix) || slices.ContainsFunc(rest, func(f EntryFile) bool { return f.names(name) }) {
-			continue
-		}
-		if err := durable.RemoveAll(p.fs, name); err != nil {
-			return err
+	var paths []string
+	for _, base := range list {
+		name := path.Join(dir, base)
+		named := slices.ContainsFunc(rest, func(f EntryFile) bool { return f.names(name) })
+		if strings.HasPrefix(base, prefix) && !named && name != scratchDir {
+			paths = append(paths, name)
 		}
 	}
-	return nil
+	return paths, nil
 }
 
-// names says whether the entry boots something from the file or directory. Of
-// an entry that cannot be read it is enough that its text has the name in it.
+// names says whether the entry boots something from the file or directory, or
+// what systemd-stub(7) puts beside it. Of an entry that cannot be read it is
+// enough that its text has the name in it.
 func (f EntryFile) names(name string) bool {
+	name = strings.TrimSuffix(name, extrasSuffix)
 	for _, k := range f.Entry.Kernel() {
 		k = relative(k)
 		if strings.EqualFold(k, name) || len(k) > len(name) && k[len(name)] == '/' && strings.EqualFold(k[:len(name)], name) {

@@ -2,6 +2,9 @@ package boot
 
 import (
 	"fmt"
+	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 )
@@ -10,10 +13,15 @@ import (
 type NoRoomError struct {
 	Partition  string
 	Need, Free int64 // bytes
+	Salvaged   int64 // bytes of what fsck.vfat has found and put into files
 }
 
 func (e *NoRoomError) Error() string {
-	return fmt.Sprintf("no room on %s: %s needed, %s free", e.Partition, mebibytes(e.Need, true), mebibytes(e.Free, false))
+	text := fmt.Sprintf("no room on %s: %s needed, %s free", e.Partition, mebibytes(e.Need, true), mebibytes(e.Free, false))
+	if e.Salvaged > 0 {
+		text += fmt.Sprintf("; FSCK*.REC there, which fsck.vfat has made, take %s and may be removed", mebibytes(e.Salvaged, false))
+	}
+	return text
 }
 
 // mebibytes returns a size for people, rounded so that what is needed is never
@@ -26,47 +34,142 @@ func mebibytes(n int64, up bool) string {
 	return fmt.Sprintf("%d.%d MiB", tenths/10, tenths%10)
 }
 
-// blocksBesides is how many blocks a new deployment takes besides its kernel and
-// initramfs, at most: the kernel's directory, growth of the two directories
-// above the kernel and above the entry, and the entry.
-const blocksBesides = 5
+// blocksBesides is how many blocks a new deployment takes besides the files that
+// it boots, at most: the kernel's directory, growth of the two directories
+// above the kernel and above the entry, the entry, and the copy that publishes it.
+const blocksBesides = 6
 
 // Room returns how many bytes a deployment takes on the partition at most, while
-// its kernel and initramfs of the given sizes are written, and how many there
+// the files that it boots, of the given sizes, are written, and how many there
 // are.
-func (p *Partition) Room(linux, initrd int64) (need, free int64, err error) {
+func (p *Partition) Room(sizes ...int64) (need, free int64, err error) {
 	free, block, err := p.space()
 	if err != nil {
 		return 0, 0, fmt.Errorf("cannot tell the room on %s: %w", p, err)
 	}
-	for _, size := range []int64{linux, initrd, blocksBesides * block} {
+	need = p.roomForDirs(block)
+	for _, size := range append(sizes, blocksBesides*block) {
 		need += (size + block - 1) / block * block
 	}
 	return need, free, nil
 }
 
 // makeRoom removes kernels that no entry names, and then prunes the boot files
-// of superseded deployments until the kernel fits. If it would not fit even so,
-// nothing is pruned that makes no difference in the end: the room is looked at
-// after each deployment.
+// of superseded deployments until the kernel fits, one deployment after the other.
+// If it would not fit without all of these, none is pruned.
 func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
-	for i := -1; ; i++ {
-		need, free, err := p.Room(k.parts[0].size, k.parts[1].size)
+	sizes := k.sizes()
+	need, free, err := p.Room(sizes...)
+	if err != nil || need <= free {
+		return err
+	}
+	if err := p.pruneFor(nil); err != nil { // what belongs to nobody
+		return err
+	}
+	if need, free, err = p.Room(sizes...); err != nil {
+		return err
+	}
+	gain, err := p.gain(superseded)
+	if err != nil {
+		return fmt.Errorf("make room: %w", err)
+	}
+	for i := 0; need > free; i++ {
+		if i == len(superseded) || need > free+gain && i == 0 {
+			return &NoRoomError{Partition: p.String(), Need: need, Free: free, Salvaged: p.salvaged()}
+		}
+		if err := p.pruneFor(superseded[i : i+1]); err != nil {
+			return err
+		}
+		if need, free, err = p.Room(sizes...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pruneFor prunes the boot files of deployments, and of what belongs to none.
+func (p *Partition) pruneFor(gone []deployment.ID) error {
+	r, err := p.removal(gone, func(EntryFile) bool { return false })
+	if err == nil {
+		err = p.Prune(r)
+	}
+	if err != nil {
+		return fmt.Errorf("make room: %w", err)
+	}
+	return nil
+}
+
+// gain returns how many bytes there are at most to be had from deployments: the
+// kernels that no other boots, and a block of each entry.
+func (p *Partition) gain(gone []deployment.ID) (size int64, err error) {
+	r, err := p.removal(gone, func(EntryFile) bool { return false })
+	if err != nil {
+		return 0, err
+	}
+	_, block, err := p.space()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range r.Paths() {
+		n, err := p.sizeOf(name, block)
+		if err != nil {
+			return 0, err
+		}
+		size += n
+	}
+	return size, nil
+}
+
+// sizeOf returns what a file takes, or a directory with all that is below it.
+func (p *Partition) sizeOf(name string, block int64) (size int64, err error) {
+	err = fs.WalkDir(p.root.FS(), name, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if need <= free {
-			return nil
+		info, err := d.Info()
+		if err != nil {
+			return err
 		}
-		var gone []deployment.ID // at first none: only what belongs to nobody
-		switch {
-		case i == len(superseded):
-			return &NoRoomError{Partition: p.String(), Need: need, Free: free}
-		case i >= 0:
-			gone = superseded[i : i+1]
+		size += max(1, (info.Size()+block-1)/block) * block
+		return nil
+	})
+	return size, err
+}
+
+// salvaged returns how large the files are into which fsck.vfat puts clusters that
+// belong to nothing: what was being written when the power failed.
+func (p *Partition) salvaged() (size int64) {
+	names, err := p.readDir(".")
+	if err != nil {
+		return 0
+	}
+	for _, name := range names {
+		if match, _ := path.Match("FSCK????.REC", strings.ToUpper(name)); !match {
+			continue
 		}
-		if err := p.remove(gone); err != nil {
-			return fmt.Errorf("make room: %w", err)
+		if info, err := p.root.Lstat(name); err == nil {
+			size += info.Size()
 		}
 	}
+	return size
 }
+
+// sizes returns those of the kernel's files. The directory of those that have
+// one for themselves counts as a file, of as many blocks as there can be.
+func (k kernel) sizes() []int64 {
+	var sizes []int64
+	below := int64(0)
+	for _, part := range k.parts {
+		sizes = append(sizes, part.size)
+		if strings.ContainsRune(part.name, '/') {
+			below += longestDirEntry
+		}
+	}
+	if below > 0 {
+		sizes = append(sizes, below+longestDirEntry)
+	}
+	return sizes
+}
+
+// longestDirEntry is what a FAT directory takes for one name, in bytes.
+const longestDirEntry = 21 * 32

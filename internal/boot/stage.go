@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
@@ -15,49 +16,61 @@ import (
 // prettyName is that of os-release(5), options the kernel command line, which
 // names the deployment.
 func NewEntry(prettyName, version, kernel, options string) bootentry.Entry {
+	e := newEntry(prettyName, version)
+	e.Linux = "/" + kernelsDir + "/" + kernel + "/" + linuxFile
+	e.Initrds = []string{"/" + kernelsDir + "/" + kernel + "/" + initrdFile}
+	e.Options = options
+	return e
+}
+
+func newEntry(prettyName, version string) bootentry.Entry {
 	title := prettyName
 	if version != "" {
 		title += " (" + version + ")"
 	}
-	return bootentry.Entry{
-		Title:   title,
-		SortKey: sortKey,
-		Linux:   "/" + kernelsDir + "/" + kernel + "/vmlinuz",
-		Initrds: []string{"/" + kernelsDir + "/" + kernel + "/initrd"},
-		Options: options,
-	}
+	return bootentry.Entry{Title: title, SortKey: sortKey}
 }
 
 // StageEntry writes a boot entry under a name that no loader reads and returns
 // the name that Publish will give it, before all other entries. It has three
 // tries if there is a good deployment to fall back to. What was staged before
-// is gone. If StageEntry fails, what was staged before may be gone or not.
+// is gone. When StageEntry returns nil, the entry survives a crash, and so does
+// all that was written to the partition before: the kernel that it names. If
+// StageEntry fails, what was staged before may be gone or not.
 func (p *Partition) StageEntry(e bootentry.Entry) (string, error) {
-	target, err := e.Deployment()
+	name, err := p.stageEntry(e)
 	if err != nil {
-		return "", fmt.Errorf("cannot stage boot entry: %w", err)
-	}
-	if err := p.checkKernel(e); err != nil {
-		return "", fmt.Errorf("cannot stage boot entry: %w", err)
-	}
-	files, err := p.prepareEntries()
-	if err != nil {
-		return "", fmt.Errorf("cannot stage boot entry: %w", err)
-	}
-	name := stagedName(files, e, target.ID)
-	if err := p.writeStaged(name, e); err != nil {
-		return "", fmt.Errorf("cannot stage boot entry: %w", err)
-	}
-	if err := p.removeStaged(files, name+stagedSuffix); err != nil {
-		return "", fmt.Errorf("cannot stage boot entry: %w", err)
+		return "", fmt.Errorf("cannot stage boot entry: %w", p.explain(err))
 	}
 	return name, nil
 }
 
-// prepareEntries makes the directory of entries, and all entries for
-// deployments ours.
+func (p *Partition) stageEntry(e bootentry.Entry) (string, error) {
+	target, err := e.Deployment()
+	if err != nil {
+		return "", err
+	}
+	if err := p.checkKernel(e); err != nil {
+		return "", err
+	}
+	files, err := p.prepareEntries()
+	if err != nil {
+		return "", err
+	}
+	name := p.stagedName(files, e, target.ID)
+	if err := p.writeStaged(name, e); err != nil {
+		return "", err
+	}
+	if err := p.removeStaged(durable.Unsynced(p.fs), files, name+stagedSuffix); err != nil {
+		return "", err
+	}
+	return name, p.sync()
+}
+
+// prepareEntries makes the directory of entries, and where they are made, and all
+// entries for deployments ours.
 func (p *Partition) prepareEntries() ([]EntryFile, error) {
-	if err := durable.MkdirAll(p.fs, entriesDir, 0o755); err != nil {
+	if err := p.makeDirs(); err != nil {
 		return nil, err
 	}
 	if err := p.adopt(); err != nil {
@@ -68,8 +81,8 @@ func (p *Partition) prepareEntries() ([]EntryFile, error) {
 
 // stagedName returns the name for a new entry: the one it has already if it is
 // staged and would not be written differently.
-func stagedName(files []EntryFile, e bootentry.Entry, id deployment.ID) string {
-	tries := triesFor(files, id)
+func (p *Partition) stagedName(files []EntryFile, e bootentry.Entry, id deployment.ID) string {
+	tries := p.triesFor(files, id)
 	for _, f := range files {
 		same := f.Staged && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, e.Encode())
 		if same && isFirst(files, f.Name) {
@@ -90,24 +103,44 @@ func isFirst(files []EntryFile, n bootentry.Name) bool {
 	return ours
 }
 
+// writeStaged writes an entry under a name that no loader reads, and that nobody
+// refers to before sync has been called.
 func (p *Partition) writeStaged(name string, e bootentry.Entry) error {
 	path := entriesDir + "/" + name + stagedSuffix
-	if p.exists(path) {
-		return nil // stagedName says it is the same
+	if old, err := p.readSmall(path); err == nil && bytes.Equal(old, e.Encode()) {
+		return nil // from an earlier try
 	}
-	return durable.WriteFile(p.fs, path, e.Encode())
+	if p.exists(path) { // half of one
+		if err := durable.Remove(p.fs, path); err != nil {
+			return err
+		}
+	}
+	err := p.writeNew(path, bytes.NewReader(e.Encode()))
+	if err != nil {
+		// Give the space back: a full file system is the likeliest reason.
+		return errors.Join(err, durable.Remove(p.fs, path))
+	}
+	return nil
+}
+
+// writeNew writes a new file, which survives a crash after sync.
+func (p *Partition) writeNew(name string, content io.Reader) error {
+	f, err := p.fs.Create(name, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Close())
 }
 
 // removeStaged removes staged entries and what a crash left of them, but for
 // the one called keep.
-func (p *Partition) removeStaged(files []EntryFile, keep string) error {
+func (p *Partition) removeStaged(fsys durable.FS, files []EntryFile, keep string) error {
 	for _, f := range files {
-		_, ours := serialOf(f.Name)
-		staged := f.Staged && (ours || f.IsDeployment())
-		if !staged && !f.leftover() || f.File == keep {
+		if !f.isStaged() && !isFiller(f.File) || f.File == keep {
 			continue
 		}
-		if err := p.removeEntry(f.File); err != nil {
+		if err := durable.Remove(fsys, entriesDir+"/"+f.File); err != nil {
 			return err
 		}
 	}
@@ -118,7 +151,7 @@ func (p *Partition) removeStaged(files []EntryFile, keep string) error {
 func (p *Partition) Unstage() error {
 	files, err := p.Entries()
 	if err == nil {
-		err = p.removeStaged(files, "")
+		err = p.removeStaged(p.fs, files, "")
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove staged boot entry: %w", err)
@@ -137,7 +170,7 @@ func (p *Partition) removeEntry(file string) error {
 func (p *Partition) Publish(name string) error {
 	name = strings.TrimSuffix(name, stagedSuffix)
 	if err := p.publish(name); err != nil {
-		return fmt.Errorf("cannot publish boot entry %s: %w", name, err)
+		return fmt.Errorf("cannot publish boot entry %s: %w", name, p.explain(err))
 	}
 	return nil
 }
@@ -153,7 +186,7 @@ func (p *Partition) publish(name string) error {
 	if staged.Err != nil {
 		return staged.Err
 	}
-	return p.commit(staged.File, name)
+	return p.commit(name, staged.raw, staged.File)
 }
 
 // checkPublished returns nil if an entry of this name is there, whatever tries
@@ -171,14 +204,14 @@ func (p *Partition) checkPublished(n bootentry.Name) error {
 	return fmt.Errorf("%w of that name is staged", ErrNoEntry)
 }
 
-// commit renames an entry. All it needs is on the disk before, and the rename
-// when commit returns: FAT has no journal that would keep the order.
-func (p *Partition) commit(from, to string) error {
-	if err := durable.Syncfs(p.fs); err != nil {
+// commit makes content the entry with a name, at one stroke, and then removes the
+// entry that it takes the place of. What it boots was synced before. It is not
+// that entry itself that is renamed: on FAT the new name leads to nothing until it
+// is synced, and it takes several sectors, while the old one may be gone already.
+// A power cut would lose the entry.
+func (p *Partition) commit(name string, content []byte, old string) error {
+	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}
-	if err := durable.Rename(p.fs, entriesDir+"/"+from, entriesDir+"/"+to); err != nil {
-		return err
-	}
-	return durable.Syncfs(p.fs)
+	return p.removeEntry(old)
 }

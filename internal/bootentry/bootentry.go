@@ -34,24 +34,28 @@ type Entry struct {
 type KeyValue struct{ Key, Value string }
 
 // Parse reads the file of a boot entry as systemd-boot does: unknown keys are
-// kept in Other, a line without a value is skipped, of a repeated key the last
-// counts, but for initrd and options, which add up. The error says why no
-// loader can boot the entry.
+// kept in Other, a carriage return ends a line too, one without a value is
+// skipped, of a repeated key the last counts, but for initrd and options, which
+// add up. The error says why no loader can boot the entry.
 func Parse(data []byte) (Entry, error) {
 	var e Entry
 	if bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data) {
 		return e, errors.New("boot entry is not text")
 	}
-	for line := range strings.Lines(string(data)) {
-		line = strings.Trim(line, " \t\r\n")
+	for line := range strings.FieldsFuncSeq(string(data), endsLine) {
+		line = strings.Trim(line, " \t")
 		i := strings.IndexAny(line, " \t")
 		if i < 0 || line[0] == '#' {
 			continue
 		}
-		e.set(line[:i], unquote(strings.TrimLeft(line[i:], " \t")))
+		if value := unquote(strings.TrimLeft(line[i:], " \t")); value != "" {
+			e.set(line[:i], value)
+		}
 	}
 	return e, e.check()
 }
+
+func endsLine(r rune) bool { return r == '\n' || r == '\r' }
 
 func (e *Entry) set(key, value string) {
 	switch key {
@@ -149,23 +153,36 @@ func encodeLine(b *bytes.Buffer, key, value string) {
 	fmt.Fprintf(b, "%s %s\n", key, value)
 }
 
-// bootcUKI is how the file names of bootc's unified kernel images begin. The
-// command line of these is inside, so that the entry's options do not say what
-// they boot.
-const bootcUKI = "bootc_composefs-"
+// Unified kernel images have their command line inside, so that the entry's
+// options do not say what they boot: their names do. bootc has them in one
+// directory, we have a directory for each.
+const (
+	ukiSuffix = ".efi"
+	bootcUKI  = "bootc_composefs-"
+	ourUKIs   = "/sysupdate-image/"
+)
+
+// UKIName returns the file name that a unified kernel image of a deployment has
+// in its directory below /sysupdate-image.
+func UKIName(id deployment.ID) string { return string(id) + ukiSuffix }
 
 // Deployment returns what the entry boots, by composefs= in its options or by
-// the name that bootc gives to a unified kernel image. The error is
-// deployment.ErrNoDeployment for another operating system's entry.
+// the name of its unified kernel image. The error is deployment.ErrNoDeployment
+// for another operating system's entry.
 func (e Entry) Deployment() (deployment.Target, error) {
 	t, err := deployment.FromCmdline(kcmdline.Parse(e.Options))
 	if !errors.Is(err, deployment.ErrNoDeployment) {
 		return t, err
 	}
 	for _, path := range []string{e.UKI, e.EFI} {
+		path = "/" + strings.TrimLeft(strings.ReplaceAll(path, `\`, "/"), "/")
 		name := path[strings.LastIndexByte(path, '/')+1:]
-		hex, ok := strings.CutPrefix(strings.TrimSuffix(name, ".efi"), bootcUKI)
+		stem, ok := strings.CutSuffix(name, ukiSuffix)
 		if !ok {
+			continue
+		}
+		hex, bootc := strings.CutPrefix(stem, bootcUKI)
+		if !bootc && !strings.HasPrefix(path, ourUKIs) {
 			continue
 		}
 		id, err := deployment.ParseID(hex)

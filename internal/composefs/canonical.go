@@ -66,14 +66,12 @@ func TransformForBoot(root *Node, labeler Labeler) error {
 	}
 	for _, dir := range empty {
 		dir.Clear()
-		// The nanoseconds stay: composefs-rs, whose digests these are, copies
-		// no more than the seconds.
-		dir.Mtime.Sec = usr.Mtime.Sec
+		dir.Mtime = usr.Mtime
 	}
 	if labeler == nil {
 		labeler = noLabels{}
 	}
-	l := labelling{labeler: labeler, done: map[*Node]fileLabel{}}
+	l := labelling{labeler: labeler, done: map[*Node]fileLabel{}, lists: map[string]*[]Xattr{}}
 	l.label("/", root)
 	root.CountLinks()
 	return nil
@@ -105,12 +103,13 @@ type fileLabel struct {
 // A labelling is the state of one walk that labels a tree.
 type labelling struct {
 	labeler Labeler
-	done    map[*Node]fileLabel // files seen, with the label they got
+	done    map[*Node]fileLabel // files with several names seen, with the label they got
+	lists   map[string]*[]Xattr // of files that have no attribute but that label
 }
 
 // label labels the directory dir and all below it.
 func (l *labelling) label(path string, dir *Node) {
-	dir.setLabel(l.lookup(path, dir))
+	l.set(dir, l.lookup(path, dir))
 	for _, e := range dir.Entries() {
 		p := strings.TrimSuffix(path, "/") + "/" + e.Name
 		if e.Node.IsDir() {
@@ -123,8 +122,10 @@ func (l *labelling) label(path string, dir *Node) {
 			n = n.Clone()
 			dir.Set(e.Name, n)
 		}
-		l.done[n] = want
-		n.setLabel(want)
+		if n.Linked() {
+			l.done[n] = want
+		}
+		l.set(n, want)
 	}
 }
 
@@ -133,11 +134,19 @@ func (l *labelling) lookup(path string, n *Node) fileLabel {
 	return fileLabel{label, ok}
 }
 
-// setLabel gives n an SELinux label, or takes it away.
-func (n *Node) setLabel(want fileLabel) {
-	if want.ok {
-		n.SetXattr(XattrSELinux, want.label)
-		return
-	}
+// set gives n an SELinux label, or takes it away.
+func (l *labelling) set(n *Node, want fileLabel) {
 	n.KeepXattrs(func(name string) bool { return name != XattrSELinux })
+	switch {
+	case !want.ok:
+	case n.xattrs != nil:
+		n.SetXattr(XattrSELinux, want.label)
+	default:
+		list := l.lists[want.label]
+		if list == nil {
+			list = &[]Xattr{{XattrSELinux, want.label}}
+			l.lists[want.label] = list
+		}
+		n.xattrs = list
+	}
 }

@@ -42,7 +42,7 @@ func (d *dumper) write(dir, n *Node) error {
 		return err
 	}
 	length := len(d.path)
-	for _, e := range n.entries {
+	for _, e := range n.Entries() {
 		d.path = append(append(d.path[:length], '/'), e.Name...)
 		if err := d.write(n, e.Node); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (n *Node) appendLine(b []byte) []byte {
 	b = appendField(append(b, ' '), payload)
 	b = appendField(append(b, ' '), content)
 	b = appendField(append(b, ' '), n.Digest.String())
-	for _, x := range n.xattrs {
+	for _, x := range n.Xattrs() {
 		b = appendEscaped(append(b, ' '), x.Name, '=')
 		b = appendEscaped(append(b, '='), x.Value, '=')
 	}
@@ -110,7 +110,7 @@ func describedAt(root *Node) map[*Node]string {
 // leaves calls visit for each name below n that is not a directory's; path is
 // that of dir.
 func (n *Node) leaves(path []byte, visit func(path []byte, dir *Node, e Entry)) {
-	for _, e := range n.entries {
+	for _, e := range n.Entries() {
 		if e.Node.IsDir() {
 			e.Node.leaves(append(append(path, '/'), e.Name...), visit)
 		} else {

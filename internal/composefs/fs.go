@@ -39,7 +39,7 @@ func (t treeFS) Open(name string) (fs.File, error) {
 		return &openDir{info: info}, nil
 	case !n.IsRegular():
 		return &openFile{info, io.NopCloser(bytes.NewReader([]byte(n.Target)))}, nil
-	case n.Digest.IsZero() && n.Payload == "":
+	case n.Digest.IsZero() && n.Payload() == "":
 		return &openFile{info, io.NopCloser(bytes.NewReader(n.Inline))}, nil
 	}
 	content, err := t.open(n)

@@ -39,7 +39,7 @@ func (n *Node) Check() error {
 	if n.Mtime.Nsec > 999999999 {
 		return fmt.Errorf("modification time has %d nanoseconds", n.Mtime.Nsec)
 	}
-	for _, x := range n.xattrs {
+	for _, x := range n.Xattrs() {
 		switch {
 		case x.Name == "" || len(x.Name) > MaxName:
 			return fmt.Errorf("extended attribute has a name of %d bytes: want 1 to %d", len(x.Name), MaxName)
@@ -73,17 +73,18 @@ func checkTarget(target string) error {
 }
 
 func (n *Node) checkRegular() error {
+	payload := n.Payload()
 	switch {
 	case len(n.Inline) > MaxInline:
 		return fmt.Errorf("%d bytes of content in the image: want at most %d", len(n.Inline), MaxInline)
 	case len(n.Inline) > 0 && uint64(len(n.Inline)) != n.Size:
 		return fmt.Errorf("size is %d, but there are %d bytes of content", n.Size, len(n.Inline))
-	case len(n.Payload) > MaxPath:
-		return fmt.Errorf("payload path of %d bytes: want at most %d", len(n.Payload), MaxPath)
-	case strings.IndexByte(n.Payload, 0) >= 0:
-		return fmt.Errorf("payload path %q has a NUL byte", n.Payload)
-	case n.Payload != "" && n.NoPayload:
-		return fmt.Errorf("payload path %q, and said to have none", n.Payload)
+	case len(payload) > MaxPath:
+		return fmt.Errorf("payload path of %d bytes: want at most %d", len(payload), MaxPath)
+	case strings.IndexByte(payload, 0) >= 0:
+		return fmt.Errorf("payload path %q has a NUL byte", payload)
+	case payload != "" && n.NoPayload:
+		return fmt.Errorf("payload path %q, and said to have none", payload)
 	}
 	return nil
 }

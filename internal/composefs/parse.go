@@ -59,6 +59,7 @@ type dumpParser struct {
 	interned map[string]string // attribute names, and short values
 	buf      []byte            // for what unescape returns
 	xattrs   []Xattr
+	previous Node // for its extended attributes
 }
 
 // An spelledDir is a directory and its path as it is spelled in the dump.
@@ -113,7 +114,8 @@ func (p *dumpParser) parse(line []byte) error {
 		return err
 	}
 	// The names in a dump are in order nearly always: no need to search.
-	if k := len(dir.entries); k > 0 && dir.entries[k-1].Name >= name && dir.Entry(name) != nil {
+	entries := dir.Entries()
+	if k := len(entries); k > 0 && entries[k-1].Name >= name && dir.Entry(name) != nil {
 		return fmt.Errorf("%q is there already", f[fieldPath])
 	}
 	if f[fieldMode][0] == '@' {
@@ -245,7 +247,7 @@ func (p *dumpParser) resolve(link pendingLink) (bool, error) {
 	if n.IsDir() {
 		return false, fmt.Errorf("hard link to %q, which is a directory", link.target)
 	}
-	if n.home == nil {
+	if home, _ := n.Home(); home == nil {
 		n.SetHome(parent, base)
 	}
 	link.dir.Set(link.name, n)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // The fields of a line, composefs-dump(5).
@@ -180,9 +179,8 @@ func (p *dumpParser) parseRegular(f *fields, n *Node) error {
 		if err != nil {
 			return fmt.Errorf("payload: %w", err)
 		}
-		n.Payload = string(payload)
-		if n.Payload == n.Digest.ObjectPath() {
-			n.Payload = ""
+		if string(payload) != n.Digest.ObjectPath() {
+			n.SetPayload(string(payload))
 		}
 	}
 	return nil
@@ -222,7 +220,6 @@ func (p *dumpParser) parseXattrs(s []byte, n *Node) error {
 		return nil
 	}
 	p.xattrs = p.xattrs[:0]
-	inOrder := true
 	for len(s) > 0 {
 		var field []byte
 		field, s, _ = bytes.Cut(s, []byte{' '})
@@ -238,28 +235,45 @@ func (p *dumpParser) parseXattrs(s []byte, n *Node) error {
 		if x.Value, err = p.intern(value); err != nil {
 			return fmt.Errorf("extended attribute %q: %w", x.Name, err)
 		}
-		if k := len(p.xattrs); k > 0 && p.xattrs[k-1].Name >= x.Name {
-			inOrder = false
-		}
 		p.xattrs = append(p.xattrs, x)
 	}
-	if !inOrder {
-		p.xattrs = sortLastWins(p.xattrs)
+	p.xattrs = sortLastWins(p.xattrs)
+	if !slices.Equal(p.previous.Xattrs(), p.xattrs) { // it is the same label, more often than not
+		p.previous.setXattrs(slices.Clone(p.xattrs))
 	}
-	n.xattrs = append(make([]Xattr, 0, len(p.xattrs)), p.xattrs...)
+	n.xattrs = p.previous.xattrs
 	return nil
 }
 
 // sortLastWins sorts by name and keeps the last of those with the same name.
 func sortLastWins(xattrs []Xattr) []Xattr {
-	slices.SortStableFunc(xattrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
-	kept := xattrs[:0]
-	for i, x := range xattrs {
-		if i+1 == len(xattrs) || xattrs[i+1].Name != x.Name {
-			kept = append(kept, x)
+	if InOrder(xattrs) {
+		return xattrs
+	}
+	values := make(map[string]string, len(xattrs))
+	var names []string
+	for _, x := range xattrs {
+		if _, ok := values[x.Name]; !ok {
+			names = append(names, x.Name)
 		}
+		values[x.Name] = x.Value
+	}
+	slices.Sort(names)
+	kept := xattrs[:0]
+	for _, name := range names {
+		kept = append(kept, Xattr{name, values[name]})
 	}
 	return kept
+}
+
+// InOrder says whether extended attributes are sorted, and none is there twice.
+func InOrder(xattrs []Xattr) bool {
+	for i := 1; i < len(xattrs); i++ {
+		if xattrs[i-1].Name >= xattrs[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // intern returns what the field says, using one string for what is said often.

@@ -43,26 +43,38 @@ func (t Time) Compare(u Time) int {
 
 // A Node is one inode of a tree. A file with several names (hard links) is one
 // Node entered under each of them. Nodes are not safe for concurrent change.
+//
+// Trees have hundreds of thousands of nodes: the fields are in the order that
+// wastes nothing, and what few files have is elsewhere.
 type Node struct {
 	Mode     uint32 // type and permissions, as st_mode
 	UID, GID uint32
 	Nlink    uint32 // as written in a dump; CountLinks recomputes it
-	Rdev     uint32 // of a device: the lower 32 bits of dev_t as glibc packs it
 	Mtime    Time
 
-	Size    uint64        // of a regular file, in bytes
-	Inline  []byte        // content of a regular file that is kept in the image
-	Payload string        // path of the content below the object directory, if it is not the digest's
-	Digest  digest.Digest // fs-verity digest of the content kept as an object
-	Target  string        // of a symbolic link
+	Size   uint64 // of a regular file, in bytes
+	Inline []byte // content of a regular file that is kept in the image
+	Target string // of a symbolic link
+
+	xattrs *[]Xattr // sorted by name; never changed, since nodes share them
+	rare   *rare    // nil if there is nothing in it
+
+	Rdev   uint32        // of a device: the lower 32 bits of dev_t as glibc packs it
+	Digest digest.Digest // fs-verity digest of the content kept as an object
 
 	// NoPayload says that there is a Digest, but that the content is not to
 	// be found by it. A dump can say so; no image made here does.
 	NoPayload bool
 
-	home    *home   // of a file with several names, see Home
-	xattrs  []Xattr // sorted by name
+	entered bool // into a directory
+	linked  bool // entered more than once
+}
+
+// rare is what few nodes have.
+type rare struct {
 	entries []Entry // of a directory, sorted by name
+	home    home    // of a file with several names, see Home
+	payload string  // see Payload
 }
 
 // A home is an entry of a directory.
@@ -97,45 +109,69 @@ func (n *Node) IsWhiteout() bool { return n.Type() == TypeChar && n.Rdev == 0 }
 
 // Entries returns the names in a directory, sorted by bytes. The caller does
 // not change the slice; Set and Remove may.
-func (n *Node) Entries() []Entry { return n.entries }
+func (n *Node) Entries() []Entry {
+	if n.rare == nil {
+		return nil
+	}
+	return n.rare.entries
+}
+
+// makeRare returns what n has that few have, to change it.
+func (n *Node) makeRare() *rare {
+	if n.rare == nil {
+		n.rare = new(rare)
+	}
+	return n.rare
+}
 
 // Entry returns the node called name in the directory n, nil if there is none.
 func (n *Node) Entry(name string) *Node {
 	if i, ok := n.search(name); ok {
-		return n.entries[i].Node
+		return n.rare.entries[i].Node
 	}
 	return nil
 }
 
 // Set enters child into the directory n under name, replacing what had it.
 func (n *Node) Set(name string, child *Node) {
+	child.linked = child.entered
+	child.entered = true
+	r := n.makeRare()
 	// Nearly every source gives names in order.
-	if k := len(n.entries); k == 0 || n.entries[k-1].Name < name {
-		n.entries = append(n.entries, Entry{name, child})
+	if k := len(r.entries); k == 0 || r.entries[k-1].Name < name {
+		r.entries = append(r.entries, Entry{name, child})
 		return
 	}
 	i, ok := n.search(name)
 	if ok {
-		n.entries[i].Node = child
+		r.entries[i].Node = child
 		return
 	}
-	n.entries = slices.Insert(n.entries, i, Entry{name, child})
+	r.entries = slices.Insert(r.entries, i, Entry{name, child})
 }
+
+// Linked says whether n may have several names. If not, it has one at most in
+// any tree that does not hold a directory together with its Clone.
+func (n *Node) Linked() bool { return n.linked }
 
 // Remove takes name out of the directory n and says whether it was there.
 func (n *Node) Remove(name string) bool {
 	i, ok := n.search(name)
 	if ok {
-		n.entries = slices.Delete(n.entries, i, i+1)
+		n.rare.entries = slices.Delete(n.rare.entries, i, i+1)
 	}
 	return ok
 }
 
 // Clear takes all names out of the directory n.
-func (n *Node) Clear() { n.entries = nil }
+func (n *Node) Clear() {
+	if n.rare != nil {
+		n.rare.entries = nil
+	}
+}
 
 func (n *Node) search(name string) (int, bool) {
-	return slices.BinarySearchFunc(n.entries, name, func(e Entry, name string) int {
+	return slices.BinarySearchFunc(n.Entries(), name, func(e Entry, name string) int {
 		return strings.Compare(e.Name, name)
 	})
 }
@@ -156,12 +192,17 @@ func (n *Node) Lookup(path string) *Node {
 
 // Xattrs returns the extended attributes, sorted by name. The caller does not
 // change the slice.
-func (n *Node) Xattrs() []Xattr { return n.xattrs }
+func (n *Node) Xattrs() []Xattr {
+	if n.xattrs == nil {
+		return nil
+	}
+	return *n.xattrs
+}
 
 // Xattr returns the value of an extended attribute and whether n has it.
 func (n *Node) Xattr(name string) (string, bool) {
 	if i, ok := n.searchXattr(name); ok {
-		return n.xattrs[i].Value, true
+		return (*n.xattrs)[i].Value, true
 	}
 	return "", false
 }
@@ -169,20 +210,40 @@ func (n *Node) Xattr(name string) (string, bool) {
 // SetXattr gives n an extended attribute, replacing its value if n has it.
 func (n *Node) SetXattr(name, value string) {
 	i, ok := n.searchXattr(name)
-	if ok {
-		n.xattrs[i].Value = value
-		return
+	x := Xattr{name, value}
+	switch old := n.Xattrs(); {
+	case !ok:
+		list := make([]Xattr, 0, len(old)+1)
+		n.setXattrs(append(append(append(list, old[:i]...), x), old[i:]...))
+	case old[i] != x:
+		list := slices.Clone(old)
+		list[i] = x
+		n.setXattrs(list)
 	}
-	n.xattrs = slices.Insert(n.xattrs, i, Xattr{name, value})
 }
+
+// SetXattrs gives n the extended attributes in list, and no others. Of several
+// with one name the last counts. The list is n's from then on.
+func (n *Node) SetXattrs(list []Xattr) { n.setXattrs(sortLastWins(list)) }
 
 // KeepXattrs drops the extended attributes whose names keep refuses.
 func (n *Node) KeepXattrs(keep func(name string) bool) {
-	n.xattrs = slices.DeleteFunc(n.xattrs, func(x Xattr) bool { return !keep(x.Name) })
+	dropped := func(x Xattr) bool { return !keep(x.Name) }
+	if old := n.Xattrs(); slices.ContainsFunc(old, dropped) {
+		n.setXattrs(slices.DeleteFunc(slices.Clone(old), dropped))
+	}
+}
+
+// setXattrs gives n a list of its own, which is sorted.
+func (n *Node) setXattrs(list []Xattr) {
+	n.xattrs = nil
+	if len(list) > 0 {
+		n.xattrs = &list
+	}
 }
 
 func (n *Node) searchXattr(name string) (int, bool) {
-	return slices.BinarySearchFunc(n.xattrs, name, func(x Xattr, name string) int {
+	return slices.BinarySearchFunc(n.Xattrs(), name, func(x Xattr, name string) int {
 		return strings.Compare(x.Name, name)
 	})
 }
@@ -192,21 +253,37 @@ func (n *Node) searchXattr(name string) (int, bool) {
 // a dump describes the file, and at whose place mkcomposefs writes its inode.
 // Without it, the first name in the order of Walk has that part.
 func (n *Node) Home() (dir *Node, name string) {
-	if n.home == nil {
+	if n.rare == nil {
 		return nil, ""
 	}
-	return n.home.dir, n.home.name
+	return n.rare.home.dir, n.rare.home.name
 }
 
 // SetHome says which of its names is the home of n. It has no effect once that
 // entry is removed.
-func (n *Node) SetHome(dir *Node, name string) { n.home = &home{dir, name} }
+func (n *Node) SetHome(dir *Node, name string) { n.makeRare().home = home{dir, name} }
+
+// Payload returns the path of the content of a regular file below the object
+// directory, if that is not the path that the digest gives.
+func (n *Node) Payload() string {
+	if n.rare == nil {
+		return ""
+	}
+	return n.rare.payload
+}
+
+// SetPayload sets what Payload returns.
+func (n *Node) SetPayload(path string) {
+	if path != n.Payload() {
+		n.makeRare().payload = path
+	}
+}
 
 // PayloadPath returns where the content of a regular file is, below the object
 // directory: Payload, or the path that the digest gives; "" if nothing says it.
 func (n *Node) PayloadPath() string {
-	if n.Payload != "" || n.NoPayload {
-		return n.Payload
+	if p := n.Payload(); p != "" || n.NoPayload {
+		return p
 	}
 	return n.Digest.ObjectPath()
 }
@@ -216,14 +293,19 @@ func (n *Node) PayloadPath() string {
 func (n *Node) CopyMetadata(from *Node) {
 	n.Mode = n.Mode&TypeMask | from.Mode&^TypeMask
 	n.UID, n.GID, n.Mtime = from.UID, from.GID, from.Mtime
-	n.xattrs = slices.Clone(from.xattrs)
+	n.xattrs = from.xattrs
 }
 
-// Clone returns a copy of n with its own attributes and list of names; the
-// nodes that these name are shared.
+// Clone returns a copy of n that is in no directory, with its own attributes and
+// list of names; the nodes that these name are shared.
 func (n *Node) Clone() *Node {
 	c := *n
-	c.xattrs, c.entries = slices.Clone(n.xattrs), slices.Clone(n.entries)
+	c.entered, c.linked = false, false
+	if n.rare != nil {
+		r := *n.rare
+		r.entries = slices.Clone(r.entries)
+		c.rare = &r
+	}
 	return &c
 }
 
@@ -236,7 +318,7 @@ func (n *Node) CountLinks() {
 
 func (n *Node) countLinks() {
 	n.Nlink = 2
-	for _, e := range n.entries {
+	for _, e := range n.Entries() {
 		if e.Node.IsDir() {
 			n.Nlink++
 			e.Node.countLinks()
@@ -255,7 +337,7 @@ func (n *Node) Walk(visit func(path string, n *Node)) {
 
 func (n *Node) walk(path string, visit func(string, *Node)) {
 	visit(path, n)
-	for _, e := range n.entries {
+	for _, e := range n.Entries() {
 		e.Node.walk(strings.TrimSuffix(path, "/")+"/"+e.Name, visit)
 	}
 }
@@ -264,10 +346,10 @@ func (n *Node) walk(path string, visit func(string, *Node)) {
 // once, in the order of the tree.
 func (n *Node) Objects() []digest.Digest {
 	var out []digest.Digest
-	seen := make(map[digest.Digest]bool)
+	seen := make(digest.Set)
 	n.Walk(func(_ string, m *Node) {
-		if !m.Digest.IsZero() && !seen[m.Digest] {
-			seen[m.Digest] = true
+		if !m.Digest.IsZero() && !seen.Has(m.Digest) {
+			seen.Add(m.Digest)
 			out = append(out, m.Digest)
 		}
 	})

@@ -8,8 +8,11 @@ import (
 // BootFailuresDir holds a BootFailure for each deployment that has one.
 const BootFailuresDir = StateDir + "/boot-failures"
 
+// BootFailureSuffix ends the names of the files in BootFailuresDir.
+const BootFailureSuffix = ".json"
+
 // BootFailureFile returns where the last BootFailure of the deployment is kept.
-func (id ID) BootFailureFile() string { return BootFailuresDir + "/" + string(id) + ".json" }
+func (id ID) BootFailureFile() string { return BootFailuresDir + "/" + string(id) + BootFailureSuffix }
 
 // A BootFailure tells why a boot on trial never reached boot-complete.target,
 // for who asks after the machine has fallen back.
@@ -18,6 +21,7 @@ type BootFailure struct {
 	Entry  string // file name of the boot entry, with the tries that were left
 	BootID string // of the kernel, as journalctl --boot= takes it
 	Time   string // RFC 3339
+	Image  string // manifest digest of the image; "" until the updater has noted it
 	// Failed are the units that have failed. If there are none the boot took
 	// too long: then Waiting tells what it waited for.
 	Failed  []FailedUnit
@@ -62,6 +66,7 @@ func parseBootFailure(data []byte) (BootFailure, error) {
 		Entry:  jsonMember[string](r, "entry"),
 		BootID: jsonMember[string](r, "boot_id"),
 		Time:   jsonMember[string](r, "time"),
+		Image:  jsonMember[string](r, "manifest_digest"),
 	}
 	id := jsonMember[string](r, "depl_id")
 	for _, v := range jsonMember[[]any](r, "failed_units") {
@@ -86,11 +91,29 @@ func parseBootFailure(data []byte) (BootFailure, error) {
 	return f, err
 }
 
+// Why tells in half a sentence why the boot failed, "" if nothing is known.
+func (f BootFailure) Why() string {
+	switch {
+	case len(f.Failed) > 0:
+		var units []string
+		for _, u := range f.Failed {
+			units = append(units, u.String())
+		}
+		return strings.Join(units, ", ") + " failed"
+	case len(f.Waiting) > 0:
+		return "it was still waiting for " + strings.Join(f.Waiting, ", ")
+	}
+	return ""
+}
+
 // Encode returns the failure as JSON, for people as well.
 func (f BootFailure) Encode() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\n  \"depl_id\": %s,\n  \"entry\": %s,\n  \"boot_id\": %s,\n  \"time\": %s",
 		quoteJSON(string(f.ID)), quoteJSON(f.Entry), quoteJSON(f.BootID), quoteJSON(f.Time))
+	if f.Image != "" {
+		fmt.Fprintf(&b, ",\n  \"manifest_digest\": %s", quoteJSON(f.Image))
+	}
 	writeList(&b, "failed_units", f.Failed, func(u FailedUnit) string {
 		return fmt.Sprintf(`{"unit": %s, "description": %s, "result": %s, "status": %s}`,
 			quoteJSON(u.Name), quoteJSON(u.Description), quoteJSON(u.Result), quoteJSON(u.Status))

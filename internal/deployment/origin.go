@@ -17,6 +17,7 @@ type Origin struct {
 	Version string // of the image, for people
 	Created string // when the image was made, RFC 3339
 	Kernel  string // kernel release, as uname -r
+	Options string // kernel command line for a kernel that has none in it, with UKI
 
 	Extra []Setting // what else the file says, in its order
 }
@@ -45,6 +46,7 @@ func (o *Origin) fields() []originField {
 		{"sysupdate-image", "version", &o.Version},
 		{"sysupdate-image", "created", &o.Created},
 		{"sysupdate-image", "kernel", &o.Kernel},
+		{"sysupdate-image", "options", &o.Options},
 	}
 }
 

@@ -13,6 +13,14 @@ const (
 	EtcNone      = "none"      // the image's
 )
 
+// What is done where a local change to /etc and the new image cannot both have
+// their way.
+const (
+	ConflictsFail = "fail" // nothing is staged; at shutdown it is ConflictsKeep
+	ConflictsKeep = "keep" // what is local stays
+	ConflictsNew  = "new"  // what the new image has comes
+)
+
 // Staged is the record of the deployment that is to boot next: StagedRecord,
 // which survives a crash, and RunStaged, which bootc reads. Both are JSON.
 type Staged struct {
@@ -20,9 +28,14 @@ type Staged struct {
 	FinalizationLocked bool // stage, but leave it to the administrator to make it the next
 
 	// What follows is ours alone.
-	Entry  string // file name of the boot entry to publish
-	BootID string // of the kernel when it was staged, /proc/sys/kernel/random/boot_id
-	Etc    string // how the deployment has its /etc; "" means EtcOverlay
+	Entry        string // file name of the boot entry to publish
+	BootID       string // of the kernel when it was staged, /proc/sys/kernel/random/boot_id
+	Etc          string // how the deployment has its /etc; "" means EtcOverlay
+	EtcConflicts string // one of the Conflicts constants; "" means ConflictsFail
+	// Published says that the entry is published already, but the deployment
+	// before went on running: what it changed since then is still to be carried
+	// over.
+	Published bool
 }
 
 // ParseStaged reads a staged record. Fields that are not known are passed over.
@@ -37,6 +50,8 @@ func ParseStaged(data []byte) (Staged, error) {
 		Entry:              jsonMember[string](r, "entry"),
 		BootID:             jsonMember[string](r, "boot_id"),
 		Etc:                jsonMember[string](r, "etc"),
+		EtcConflicts:       jsonMember[string](r, "etc_conflicts"),
+		Published:          jsonMember[bool](r, "published"),
 	}
 	if r.err != nil {
 		return Staged{}, fmt.Errorf("cannot read staged record: %w", r.err)
@@ -52,6 +67,11 @@ func ParseStaged(data []byte) (Staged, error) {
 	default:
 		return Staged{}, fmt.Errorf("cannot read staged record: unknown kind of /etc %q", s.Etc)
 	}
+	switch s.EtcConflicts {
+	case "", ConflictsFail, ConflictsKeep, ConflictsNew:
+	default:
+		return Staged{}, fmt.Errorf("cannot read staged record: unknown policy for conflicts of /etc %q", s.EtcConflicts)
+	}
 	return s, nil
 }
 
@@ -59,10 +79,15 @@ func ParseStaged(data []byte) (Staged, error) {
 func (s Staged) Encode() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"depl_id":%s,"finalization_locked":%t`, quoteJSON(string(s.ID)), s.FinalizationLocked)
-	for _, m := range []struct{ name, value string }{{"entry", s.Entry}, {"boot_id", s.BootID}, {"etc", s.Etc}} {
+	for _, m := range []struct{ name, value string }{
+		{"entry", s.Entry}, {"boot_id", s.BootID}, {"etc", s.Etc}, {"etc_conflicts", s.EtcConflicts},
+	} {
 		if m.value != "" {
 			fmt.Fprintf(&b, `,"%s":%s`, m.name, quoteJSON(m.value))
 		}
+	}
+	if s.Published {
+		b.WriteString(`,"published":true`)
 	}
 	b.WriteString("}\n")
 	return []byte(b.String())

@@ -11,7 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -28,12 +30,15 @@ type FS interface {
 	Symlink(target, name string) error
 	Rename(oldName, newName string) error
 	Remove(name string) error // of a file or an empty directory
+	// Unprotect takes from a file what chattr(1) +i and +a have given it, and
+	// that keeps it from being removed.
+	Unprotect(name string) error
 
 	Sync(name string) error // makes a file, or the names in a directory, survive
 	Syncfs() error          // makes everything in the file system survive
 
 	Lstat(name string) (fs.FileInfo, error)
-	ReadDir(name string) ([]fs.DirEntry, error)
+	ReadDir(name string) ([]string, error) // the names in a directory, sorted
 }
 
 // A File is a file being written.
@@ -43,9 +48,17 @@ type File interface {
 }
 
 // OS returns the directory that root is as an FS. The caller closes root.
-func OS(root *os.Root) FS { return osFS{root} }
+func OS(root *os.Root) FS { return osFS{root: root} }
 
-type osFS struct{ root *os.Root }
+// OSWith is OS for whoever keeps the directory open as well: the kernel then
+// tells Syncfs of every block that it could not write since, also in the
+// background; see syncfs(2).
+func OSWith(root *os.Root, dir *os.File) FS { return osFS{root, dir} }
+
+type osFS struct {
+	root *os.Root
+	dir  *os.File // nil if it is not kept open
+}
 
 func (o osFS) Create(name string, perm fs.FileMode) (File, error) {
 	f, err := o.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
@@ -61,6 +74,16 @@ func (o osFS) Rename(oldName, newName string) error      { return o.root.Rename(
 func (o osFS) Remove(name string) error                  { return o.root.Remove(name) }
 func (o osFS) Lstat(name string) (fs.FileInfo, error)    { return o.root.Lstat(name) }
 
+func (o osFS) Unprotect(name string) error {
+	// Opening a FIFO for writing alone would wait; devices are never protected.
+	f, err := o.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return sys.SetProtection(f, sys.Protection{})
+}
+
 func (o osFS) Sync(name string) error {
 	f, err := o.root.Open(name)
 	if err != nil {
@@ -71,6 +94,9 @@ func (o osFS) Sync(name string) error {
 }
 
 func (o osFS) Syncfs() error {
+	if o.dir != nil {
+		return sys.Syncfs(o.dir)
+	}
 	dir, err := o.root.Open(".")
 	if err != nil {
 		return err
@@ -79,9 +105,45 @@ func (o osFS) Syncfs() error {
 	return sys.Syncfs(dir)
 }
 
-func (o osFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(o.root.FS(), name)
+func (o osFS) ReadDir(name string) ([]string, error) { return Names(o.root, name) }
+
+// Names returns the names in a directory, sorted. It touches nothing of what has
+// them, unlike fs.ReadDir, which asks for each file's attributes: that takes time,
+// and a file that FAT has only half of makes the kernel set the file system
+// read-only.
+func Names(root *os.Root, dir string) ([]string, error) {
+	f, err := root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }
+
+// Unsynced returns fsys as an FS that syncs nothing, for changes that one Syncfs
+// makes survive together: that is one wait for the disk instead of several for
+// each file. Until then a crash may leave any of them, also a name without its
+// content.
+func Unsynced(fsys FS) FS { return unsynced{fsys} }
+
+type unsynced struct{ FS }
+
+func (u unsynced) Create(name string, perm fs.FileMode) (File, error) {
+	f, err := u.FS.Create(name, perm)
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{f}, nil
+}
+
+func (unsynced) Sync(string) error { return nil }
+func (unsynced) Syncfs() error     { return nil }
+
+type unsyncedFile struct{ File }
+
+func (unsyncedFile) Sync() error { return nil }
 
 // TempSuffix ends the names of files that are being written. What a crash
 // leaves under such a name is overwritten by the next try and may be removed.
@@ -174,20 +236,13 @@ func Symlink(fsys FS, target, name string) error {
 	return Rename(fsys, temp, name)
 }
 
-// Rename renames a file or directory, replacing what has the new name.
+// Rename renames a file or directory, replacing what has the new name. Where
+// that is in another directory, the old name may be there as well after a crash.
 func Rename(fsys FS, oldName, newName string) error {
 	if err := fsys.Rename(oldName, newName); err != nil {
 		return fmt.Errorf("cannot rename %s: %w", oldName, err)
 	}
-	// The new name first: losing the old one alone would lose the file where
-	// a file system keeps directories apart.
-	if err := syncRenamed(fsys, newName); err != nil {
-		return err
-	}
-	if path.Dir(oldName) == path.Dir(newName) {
-		return nil
-	}
-	return syncDir(fsys, path.Dir(oldName))
+	return syncRenamed(fsys, newName)
 }
 
 // MkdirAll makes the directory called name and those above it, as far as they
@@ -230,8 +285,9 @@ func Remove(fsys FS, name string) error {
 	return syncParent(fsys, name)
 }
 
-// RemoveAll removes what is called name with everything below it; what does
-// not exist is no error. A crash may leave some of it.
+// RemoveAll removes what is called name with everything below it, also what
+// chattr(1) +i or +a protects; what does not exist is no error. A crash may leave
+// some of it.
 func RemoveAll(fsys FS, name string) error {
 	if err := removeTree(fsys, name); err != nil {
 		return fmt.Errorf("cannot remove %s: %w", name, err)
@@ -248,17 +304,25 @@ func removeTree(fsys FS, name string) error {
 		return err
 	}
 	if info.IsDir() {
-		entries, err := fsys.ReadDir(name)
+		names, err := fsys.ReadDir(name)
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			if err := removeTree(fsys, path.Join(name, e.Name())); err != nil {
+		for _, below := range names {
+			err := removeTree(fsys, path.Join(name, below))
+			if errors.Is(err, fs.ErrPermission) && fsys.Unprotect(name) == nil {
+				err = removeTree(fsys, path.Join(name, below)) // the directory was
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
-	return fsys.Remove(name)
+	err = fsys.Remove(name)
+	if errors.Is(err, fs.ErrPermission) && fsys.Unprotect(name) == nil {
+		err = fsys.Remove(name)
+	}
+	return err
 }
 
 // syncParent syncs the directory of a name that is gone, if it is there itself.

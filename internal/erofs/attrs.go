@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -33,10 +34,11 @@ type attrTable struct {
 	plain      []plain
 	byPair     map[composefs.Xattr]attrRef
 	objects    []object
-	byDigest   map[uint64]int32 // a hash of the digest: the object that got it last
+	byDigest   []int32 // for each hash of digests the object that got it last, plus one
 	seed       maphash.Seed
-	shared     []attrRef // in the order in which they are written
-	metaFilter uint32    // bits of the name filter
+	shared     []attrRef          // in the order in which they are written
+	offsets    map[attrRef]uint32 // of these in the shared table
+	metaFilter uint32             // bits of the name filter
 	redirect   uint32
 }
 
@@ -51,23 +53,20 @@ type plain struct {
 
 // An object is the content of a file, known by its digest.
 type object struct {
-	digest             digest.Digest
-	next               int32 // with the same hash, -1: none
+	digest             *digest.Digest // the file's own
+	next               int32          // with the same hash, plus one; 0: none
 	metacopy, redirect use
 }
 
-// A use says how often an attribute is used, and where it is if shared.
-type use struct {
-	count  uint32
-	offset uint32 // in the shared table
-}
+// A use says how often an attribute is used, up to two: then it is shared.
+type use uint8
 
 // newAttrTable returns a table that expects so many objects.
 func newAttrTable(objects int) attrTable {
 	return attrTable{
 		byPair:     make(map[composefs.Xattr]attrRef),
 		objects:    make([]object, 0, objects),
-		byDigest:   make(map[uint64]int32, objects),
+		byDigest:   make([]int32, 1<<bits.Len(uint(objects))), // more than there are objects
 		seed:       maphash.MakeSeed(),
 		metaFilter: filterBit("overlay.metacopy", indexTrusted),
 		redirect:   filterBit("overlay.redirect", indexTrusted),
@@ -99,21 +98,17 @@ func (t *attrTable) add(x composefs.Xattr, version int) attrRef {
 	return r
 }
 
-// object returns the index of the object with that digest.
-func (t *attrTable) object(d digest.Digest) int32 {
-	hash := maphash.Bytes(t.seed, d.Bytes())
-	last, ok := t.byDigest[hash]
-	if !ok {
-		last = -1
-	}
-	for i := last; i >= 0; i = t.objects[i].next {
-		if t.objects[i].digest == d {
-			return i
+// object returns the index of the object with that digest, which stays as it is.
+func (t *attrTable) object(d *digest.Digest) int32 {
+	last := &t.byDigest[maphash.Bytes(t.seed, d.Bytes())%uint64(len(t.byDigest))]
+	for i := *last; i > 0; i = t.objects[i-1].next {
+		if *t.objects[i-1].digest == *d {
+			return i - 1
 		}
 	}
-	t.objects = append(t.objects, object{digest: d, next: last})
-	t.byDigest[hash] = int32(len(t.objects) - 1)
-	return int32(len(t.objects) - 1)
+	t.objects = append(t.objects, object{digest: d, next: *last})
+	*last = int32(len(t.objects))
+	return *last - 1
 }
 
 // use returns the use of an attribute.
@@ -175,7 +170,7 @@ func (t *attrTable) appendValue(b []byte, r attrRef) []byte {
 	if r.kind() == plainAttr {
 		return append(b, t.plain[r.index()].Value...)
 	}
-	d := &t.objects[r.index()].digest
+	d := t.objects[r.index()].digest
 	sum := d.Bytes()
 	if r.kind() == metacopyAttr {
 		// struct ovl_metacopy: version, length, flags, digest algorithm.
@@ -219,15 +214,16 @@ func (t *attrTable) share(version int) uint64 {
 	}
 	slices.SortFunc(t.shared, compare)
 	offset := 0
+	t.offsets = make(map[attrRef]uint32, len(t.shared))
 	for _, r := range t.shared {
-		t.use(r).offset = uint32(offset)
+		t.offsets[r] = uint32(offset)
 		offset += t.entrySize(r)
 	}
 	return uint64(offset)
 }
 
 func (t *attrTable) shareIfUsed(r attrRef) {
-	if t.use(r).count > 1 {
+	if *t.use(r) > 1 {
 		t.shared = append(t.shared, r)
 	}
 }
@@ -293,7 +289,8 @@ func (img *image) setAttrs(i int, whiteouts bool) error {
 	}
 	n.refs, n.refCount = uint32(start), uint16(len(refs))
 	for _, r := range refs {
-		img.attrs.use(r).count++
+		use := img.attrs.use(r)
+		*use = min(*use+1, 2)
 		if prefix, _ := img.attrs.split(r); prefix == indexACLAccess || prefix == indexACLDefault {
 			img.hasACL = true
 		}
@@ -310,13 +307,13 @@ func (img *image) addContent(n *composefs.Node) {
 	if n.Digest.IsZero() {
 		img.refs = append(img.refs, img.attrs.add(composefs.Xattr{Name: overlayMetacopy}, img.version))
 	} else {
-		img.refs = append(img.refs, newAttrRef(metacopyAttr, img.attrs.object(n.Digest)))
+		img.refs = append(img.refs, newAttrRef(metacopyAttr, img.attrs.object(&n.Digest)))
 	}
-	switch {
-	case n.Payload == "" && !n.NoPayload && !n.Digest.IsZero():
-		img.refs = append(img.refs, newAttrRef(redirectAttr, img.attrs.object(n.Digest)))
-	case n.Payload != "":
-		img.refs = append(img.refs, img.payloadAttr(n.Payload))
+	switch payload := n.Payload(); {
+	case payload == "" && !n.NoPayload && !n.Digest.IsZero():
+		img.refs = append(img.refs, newAttrRef(redirectAttr, img.attrs.object(&n.Digest)))
+	case payload != "":
+		img.refs = append(img.refs, img.payloadAttr(payload))
 	}
 }
 
@@ -325,7 +322,7 @@ func (img *image) addContent(n *composefs.Node) {
 func (img *image) payloadAttr(path string) attrRef {
 	if len(path) > 3 && path[2] == '/' {
 		if d, err := digest.Parse(path[:2] + path[3:]); err == nil {
-			return newAttrRef(redirectAttr, img.attrs.object(d))
+			return newAttrRef(redirectAttr, img.attrs.object(&d))
 		}
 	}
 	return img.attrs.add(composefs.Xattr{Name: overlayRedirect, Value: "/" + path}, img.version)

@@ -88,7 +88,7 @@ func (img *image) collectDepthFirst(dir *composefs.Node, parent int32) error {
 
 // add lists one inode and returns its index.
 func (img *image) add(n *composefs.Node, parent int32) int32 {
-	i := inode{node: n, mode: n.Mode, nlink: n.Nlink, parent: parent}
+	i := inode{node: n, mode: uint16(n.Mode), nlink: n.Nlink, parent: parent}
 	switch {
 	case n.IsDir():
 		i.nlink = 2
@@ -104,7 +104,7 @@ func (img *image) add(n *composefs.Node, parent int32) int32 {
 		}
 	}
 	if img.escapesWhiteout(n) {
-		i.mode = composefs.TypeRegular | n.Mode&^composefs.TypeMask
+		i.mode = uint16(composefs.TypeRegular | n.Mode&^composefs.TypeMask)
 	}
 	img.inodes = append(img.inodes, i)
 	return int32(len(img.inodes) - 1)

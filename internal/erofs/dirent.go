@@ -65,9 +65,9 @@ func (img *image) appendDirents(b []byte, list []dirent) []byte {
 	nameOffset := direntSize * len(list)
 	for _, d := range list {
 		child := &img.inodes[d.inode]
-		b = binary.LittleEndian.AppendUint64(b, child.pos/slotSize)
+		b = binary.LittleEndian.AppendUint64(b, uint64(child.slot))
 		b = binary.LittleEndian.AppendUint16(b, uint16(nameOffset))
-		b = append(b, fileType(child.mode), 0)
+		b = append(b, fileType(child.fileType()), 0)
 		nameOffset += len(d.name)
 	}
 	for _, d := range list {

@@ -8,6 +8,7 @@
 package erofs
 
 import (
+	"context"
 	"io"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
@@ -56,8 +57,8 @@ type Options struct {
 
 // Write writes the image of the tree below root. It does not change the tree,
 // and holds, besides the tree, about 200 bytes for each file. Where it returns
-// an error because of the tree, nothing was written.
-func Write(w io.Writer, root *composefs.Node, opts Options) error {
+// an error because of the tree, nothing was written. It ends when ctx does.
+func Write(ctx context.Context, w io.Writer, root *composefs.Node, opts Options) error {
 	img, err := prepare(root, opts)
 	if err != nil {
 		return err
@@ -65,15 +66,15 @@ func Write(w io.Writer, root *composefs.Node, opts Options) error {
 	if err := img.layout(); err != nil {
 		return err
 	}
-	return img.writeTo(w)
+	return img.writeTo(ctx, w)
 }
 
 // Digest returns the fs-verity digest, by opts.Algorithm, of the image that
 // Write writes. It writes and hashes at the same time.
-func Digest(root *composefs.Node, opts Options) (digest.Digest, error) {
+func Digest(ctx context.Context, root *composefs.Node, opts Options) (digest.Digest, error) {
 	h := fsverity.New(opts.Algorithm)
 	p := newPipe(h)
-	err := Write(p, root, opts)
+	err := Write(ctx, p, root, opts)
 	p.close()
 	if err != nil {
 		return digest.Digest{}, err

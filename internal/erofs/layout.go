@@ -27,14 +27,14 @@ func (img *image) layout() error {
 		} else {
 			pos = n.place(pos)
 		}
-		n.pos, n.block = pos, block
+		n.slot, n.block = uint32(pos/slotSize), uint32(block)
 		pos = roundUp(pos+n.head()+uint64(n.tail), slotSize)
 		block += uint64(n.blocks)
 	}
 	img.inodesEnd = pos
 	img.dataStart = roundUp(pos+img.sharedSize, blockSize) / blockSize
 	img.blocks = img.dataStart + block
-	if img.blocks > math.MaxUint32 {
+	if img.blocks > math.MaxUint32 || pos/slotSize > math.MaxUint32 {
 		return fmt.Errorf("cannot make an image: it would have %d blocks", img.blocks)
 	}
 	return nil
@@ -75,7 +75,7 @@ func (img *image) measureAttrs(n *inode) error {
 	}
 	size, shared := xattrBodySize, 0
 	for k, r := range refs {
-		if img.attrs.use(r).count > 1 && (shared < img.maxShared() || img.dialect == ComposefsRS) {
+		if *img.attrs.use(r) > 1 && (shared < img.maxShared() || img.dialect == ComposefsRS) {
 			copy(refs[shared+1:k+1], refs[shared:k])
 			refs[shared] = r
 			shared++
@@ -87,7 +87,7 @@ func (img *image) measureAttrs(n *inode) error {
 	if shared > img.maxShared() || (size-xattrBodySize)/4+1 > math.MaxUint16 {
 		return fmt.Errorf("a file %w: %d in %d bytes", errAttrs, len(refs), size)
 	}
-	n.xattrSize, n.shared = uint32(size), uint16(shared)
+	n.attrs, n.shared = uint16((size-xattrBodySize)/4+1), uint8(shared)
 	return nil
 }
 
@@ -97,10 +97,14 @@ func (img *image) refsOf(n *inode) []attrRef {
 
 // head returns the bytes before the tail.
 func (n *inode) head() uint64 {
+	size := uint64(extendedSize)
 	if n.compact {
-		return compactSize + uint64(n.xattrSize)
+		size = compactSize
 	}
-	return extendedSize + uint64(n.xattrSize)
+	if n.attrs > 0 {
+		size += xattrBodySize + 4*uint64(n.attrs-1)
+	}
+	return size
 }
 
 func (img *image) isCompact(n *inode) bool {
@@ -113,15 +117,15 @@ func (img *image) isCompact(n *inode) bool {
 // inode, of the data of inode i.
 func (img *image) measureData(i int) {
 	n := &img.inodes[i]
-	switch n.mode & composefs.TypeMask {
+	switch n.fileType() {
 	case composefs.TypeDir:
 		blocks, tail := measureDirents(img.dirents(i))
-		n.blocks, n.tail = uint32(blocks), uint32(tail)
+		n.blocks, n.tail = uint32(blocks), uint16(tail)
 		n.size = uint64(blocks)*blockSize + uint64(tail)
 		n.layout = inlineIf(tail > 0)
 	case composefs.TypeSymlink:
 		n.size = uint64(len(n.node.Target))
-		n.tail, n.layout = uint32(n.size), layoutInline
+		n.tail, n.layout = uint16(n.size), layoutInline
 	case composefs.TypeRegular:
 		if n.node.IsRegular() && n.node.Size > 0 {
 			img.measureFile(n)
@@ -147,11 +151,11 @@ func (img *image) measureFile(n *inode) {
 	case len(n.node.Inline) == 0:
 		n.layout = layoutChunk
 		chunkBits := chunkBitsOf(n.size)
-		n.tail = uint32(4 * ((n.size-1)>>chunkBits + 1))
+		n.tail = uint16(4 * ((n.size-1)>>chunkBits + 1))
 	case img.version == V2:
-		n.layout, n.tail = layoutInline, uint32(n.size)
+		n.layout, n.tail = layoutInline, uint16(n.size)
 	default:
-		n.blocks, n.tail = uint32(n.size/blockSize), uint32(n.size%blockSize)
+		n.blocks, n.tail = uint32(n.size/blockSize), uint16(n.size%blockSize)
 		if n.tail > maxTail {
 			n.blocks, n.tail = n.blocks+1, 0
 		}

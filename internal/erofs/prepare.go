@@ -31,26 +31,30 @@ type image struct {
 	names []dirent // for use by one directory at a time
 }
 
-// An inode is one file of the image.
+// An inode is one file of the image. There are many: no field is larger than what
+// an image can hold.
 type inode struct {
 	node     *composefs.Node
-	mode     uint32 // as written: a whiteout is a regular file
+	size     uint64 // as written
 	nlink    uint32
 	parent   int32
 	children int32  // of a directory: where in image.children
 	refs     uint32 // where in image.refs
-	refCount uint16
-	shared   uint16 // how many of them are kept in the shared table
+	slot     uint32 // where in the image, in units of slotSize
+	block    uint32 // first data block, from dataStart
+	blocks   uint32 // data blocks
 
-	compact   bool
-	layout    uint8
-	xattrSize uint32
-	size      uint64 // as written
-	pos       uint64 // in the image
-	block     uint64 // first data block, from dataStart
-	blocks    uint32 // data blocks
-	tail      uint32 // bytes behind the inode
+	mode     uint16 // as written: a whiteout is a regular file
+	tail     uint16 // bytes behind the inode
+	refCount uint16
+	attrs    uint16 // size of the extended attributes, as the header says it
+	shared   uint8  // how many of them are kept in the shared table
+	layout   uint8
+	compact  bool
 }
+
+// fileType returns the type bits of the mode.
+func (n *inode) fileType() uint32 { return uint32(n.mode) & composefs.TypeMask }
 
 // A link is what is known of a file with several names.
 type link struct {
@@ -96,41 +100,24 @@ func prepare(root *composefs.Node, opts Options) (*image, error) {
 
 // A census is what one walk through a tree finds out.
 type census struct {
-	count    map[*composefs.Node]uint32 // names of each node
+	count    map[*composefs.Node]uint32 // names of nodes that may have several
 	names    int
 	inodes   int
 	objects  int // files whose content is an object
 	whiteout bool
-	linked   bool // a file has several names
 	path     []byte
 }
 
 // checkTree returns an error if the tree has what no image can hold.
 func checkTree(root *composefs.Node) (*census, error) {
-	c := &census{count: make(map[*composefs.Node]uint32, countNames(root, 0)+1)}
 	if !root.IsDir() {
 		return nil, errors.New("the root is not a directory")
 	}
-	c.count[root], c.inodes = 1, 1
+	c := &census{count: map[*composefs.Node]uint32{root: 1}, inodes: 1}
 	if err := root.Check(); err != nil {
 		return nil, fmt.Errorf("the root: %w", err)
 	}
 	return c, c.dir(root)
-}
-
-// maxDepth bounds the directories within each other: a path is no longer than
-// MaxPath, and each name takes two bytes of it.
-const maxDepth = composefs.MaxPath / 2
-
-// countNames is a guess that is nearly always right: a tree may be too deep.
-func countNames(dir *composefs.Node, depth int) int {
-	n := len(dir.Entries())
-	for _, e := range dir.Entries() {
-		if e.Node.IsDir() && depth < maxDepth {
-			n += countNames(e.Node, depth+1)
-		}
-	}
-	return n
 }
 
 func (c *census) dir(dir *composefs.Node) error {
@@ -158,9 +145,7 @@ func (c *census) entry(e composefs.Entry) error {
 		return err
 	}
 	c.names++
-	c.count[e.Node]++
-	if c.count[e.Node] > 1 {
-		c.linked = true
+	if c.again(e.Node) {
 		if e.Node.IsDir() {
 			return errors.New("the directory has a second name")
 		}
@@ -177,18 +162,26 @@ func (c *census) entry(e composefs.Entry) error {
 	return e.Node.Check()
 }
 
+// again says whether n was there already under another name.
+func (c *census) again(n *composefs.Node) bool {
+	if _, seen := c.count[n]; !seen && !n.Linked() {
+		return false
+	}
+	c.count[n]++
+	return c.count[n] > 1
+}
+
 // findLinks finds where the inodes of files with several names are written.
 func (img *image) findLinks(c *census) {
 	img.links = make(map[*composefs.Node]*link)
-	if !c.linked {
-		return
-	}
 	for n, names := range c.count {
 		if names > 1 {
 			img.links[n] = &link{names: names, inode: -1}
 		}
 	}
-	img.findHomes(img.root)
+	if len(img.links) > 0 {
+		img.findHomes(img.root)
+	}
 }
 
 func (img *image) findHomes(dir *composefs.Node) {

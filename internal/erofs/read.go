@@ -21,12 +21,13 @@ import (
 // can have are used twice. Read does not read what is not metadata of a file,
 // and it verifies no digests.
 func Read(r io.ReaderAt, size int64) (*composefs.Node, error) {
-	rd := reader{
-		src:    source{r: r, size: uint64(max(size, 0)), ahead: windowCount * uint64(max(size, 0))},
-		budget: uint64(max(size, 0)),
-		inodes: make(map[uint64]*known),
-		shared: make(map[uint32]composefs.Xattr),
-		twice:  make(map[attrOf]string),
+	return readTree(r, size, nil)
+}
+
+func readTree(r io.ReaderAt, size int64, part Part) (*composefs.Node, error) {
+	rd := newReader(r, size)
+	if rd.part = part; part != nil {
+		rd.src.window = partWindowSize
 	}
 	root, err := rd.read()
 	if err != nil {
@@ -35,8 +36,20 @@ func Read(r io.ReaderAt, size int64) (*composefs.Node, error) {
 	return root, nil
 }
 
+func newReader(r io.ReaderAt, size int64) reader {
+	bytes := uint64(max(size, 0))
+	return reader{
+		src:    source{r: r, size: bytes, window: windowSize, ahead: windowCount * bytes},
+		budget: bytes,
+		inodes: make(map[uint64]*known),
+		shared: make(map[uint32]composefs.Xattr),
+		twice:  make(map[attrOf]string),
+	}
+}
+
 type reader struct {
 	src       source
+	part      Part   // nil to read all
 	budget    uint64 // bytes that may yet be used
 	version   int
 	buildTime composefs.Time
@@ -68,6 +81,7 @@ type readDir struct {
 	parent     int // in reader.dirs
 	name       string
 	pathLength int
+	part       Part
 }
 
 func (rd *reader) read() (*composefs.Node, error) {
@@ -83,6 +97,7 @@ func (rd *reader) read() (*composefs.Node, error) {
 		return nil, errors.New("the root is not a directory")
 	}
 	rd.next++
+	rd.dirs[0].part = rd.part
 	for i := 0; i < len(rd.dirs); i++ {
 		if err := rd.readDir(i); err != nil {
 			return nil, fmt.Errorf("%q: %w", rd.path(i), err)
@@ -162,13 +177,15 @@ const (
 	windowShared
 	windowCount
 
-	windowSize = 64 << 10
+	windowSize     = 64 << 10
+	partWindowSize = blockSize // of what is read, little is next to each other
 )
 
 // A source reads ahead at a few places of an image.
 type source struct {
 	r       io.ReaderAt
 	size    uint64
+	window  uint64 // how many bytes to read at once
 	ahead   uint64 // bytes that may yet be read ahead: a hostile image jumps about
 	windows [windowCount]struct {
 		start uint64
@@ -187,8 +204,8 @@ func (s *source) at(window int, offset, n uint64) ([]byte, error) {
 		return w.data[offset-w.start:][:n], nil
 	}
 	want := n
-	if s.ahead >= windowSize && n < windowSize {
-		want = min(windowSize, s.size-offset)
+	if s.ahead >= s.window && n < s.window {
+		want = min(s.window, s.size-offset)
 		s.ahead -= want
 	}
 	if uint64(cap(w.data)) < want {

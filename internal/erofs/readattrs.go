@@ -101,19 +101,34 @@ type attrOf struct {
 // there twice, as mark and as attribute of the tree: which of them is which
 // will turn out later.
 func (rd *reader) setAttrs(n *composefs.Node, list []composefs.Xattr) error {
-	slices.SortStableFunc(list, func(a, b composefs.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	own := list
+	if !composefs.InOrder(list) {
+		var err error
+		if own, err = rd.dropTwice(n, list); err != nil {
+			return err
+		}
+	}
+	n.SetXattrs(slices.Clone(own)) // list had room for those of overlayfs, too
+	return nil
+}
+
+// dropTwice returns the first of each name, and remembers the second.
+func (rd *reader) dropTwice(n *composefs.Node, list []composefs.Xattr) ([]composefs.Xattr, error) {
+	seen := make(map[string]bool, len(list))
+	own := list[:0]
 	for _, x := range list {
-		if _, ok := n.Xattr(x.Name); !ok {
-			n.SetXattr(x.Name, x.Value)
+		if !seen[x.Name] {
+			seen[x.Name] = true
+			own = append(own, x)
 			continue
 		}
 		at := attrOf{n, x.Name}
 		if _, third := rd.twice[at]; third || !slices.Contains(markNames, x.Name) {
-			return fmt.Errorf("extended attribute %q is there twice", x.Name)
+			return nil, fmt.Errorf("extended attribute %q is there twice", x.Name)
 		}
 		rd.twice[at] = x.Value
 	}
-	return nil
+	return own, nil
 }
 
 // listAttrs returns the attributes as they are in the image.
@@ -174,10 +189,12 @@ func attrSize(b []byte) uint64 {
 	return roundUp(xattrHeaderSize+uint64(b[0])+uint64(binary.LittleEndian.Uint16(b[2:])), 4)
 }
 
+var errAttrEnd = errors.New("one goes beyond its place")
+
 // parseAttr reads the attribute at the beginning of b and returns its size.
 func parseAttr(b []byte) (composefs.Xattr, uint64, error) {
 	if len(b) < xattrHeaderSize || attrSize(b) > uint64(len(b)) {
-		return composefs.Xattr{}, 0, errors.New("one goes beyond its place")
+		return composefs.Xattr{}, 0, errAttrEnd
 	}
 	prefix, err := prefixOf(b[1])
 	if err != nil {

@@ -11,31 +11,9 @@ import (
 
 // readDir reads the entries of a directory and the inodes that they name.
 func (rd *reader) readDir(i int) error {
-	raw := rd.dirs[i].inode
-	if err := rd.spend(raw.size); err != nil {
-		return err
-	}
-	if raw.layout == layoutPlain && raw.size%blockSize != 0 {
-		return fmt.Errorf("directory of %d bytes: want whole blocks", raw.size)
-	}
 	c := dirCursor{rd: rd, dir: i}
-	for k := range raw.size / blockSize {
-		block, err := rd.src.at(windowBlocks, (uint64(raw.dataField)+k)*blockSize, blockSize)
-		if err != nil {
-			return err
-		}
-		if err := c.block(string(block)); err != nil {
-			return err
-		}
-	}
-	if raw.size%blockSize > 0 {
-		tail, err := rd.tail(windowTails, &raw)
-		if err != nil {
-			return err
-		}
-		if err := c.block(string(tail)); err != nil {
-			return err
-		}
+	if err := rd.eachDirent(rd.dirs[i].inode, c.entry); err != nil {
+		return err
 	}
 	if c.own != 2 {
 		return errors.New("directory without its own entries, . and .. among the names")
@@ -43,16 +21,40 @@ func (rd *reader) readDir(i int) error {
 	return nil
 }
 
-// A dirCursor goes through the entries of one directory.
-type dirCursor struct {
-	rd   *reader
-	dir  int    // in reader.dirs
-	last string // name
-	own  int    // how many of . and .. were seen
+// A direntVisitor is given an entry of a directory, the number of its inode and
+// the type that it says this has.
+type direntVisitor func(name string, number uint64, fileTypeOf uint8) error
+
+// eachDirent visits the entries of a directory, . and .. among them.
+func (rd *reader) eachDirent(raw rawInode, visit direntVisitor) error {
+	if err := rd.spend(raw.size); err != nil {
+		return err
+	}
+	if raw.layout == layoutPlain && raw.size%blockSize != 0 {
+		return fmt.Errorf("directory of %d bytes: want whole blocks", raw.size)
+	}
+	for k := range raw.size / blockSize {
+		block, err := rd.src.at(windowBlocks, (uint64(raw.dataField)+k)*blockSize, blockSize)
+		if err != nil {
+			return err
+		}
+		if err := eachDirentOf(string(block), visit); err != nil {
+			return err
+		}
+	}
+	if raw.size%blockSize == 0 {
+		return nil
+	}
+	tail, err := rd.tail(windowTails, &raw)
+	if err != nil {
+		return err
+	}
+	return eachDirentOf(string(tail), visit)
 }
 
-// block reads the entries of one block: their headers, then the names.
-func (c *dirCursor) block(b string) error {
+// eachDirentOf visits the entries of one block: their headers come first, then
+// the names.
+func eachDirentOf(b string, visit direntVisitor) error {
 	if len(b) < direntSize {
 		return errors.New("block of a directory is too short")
 	}
@@ -74,7 +76,7 @@ func (c *dirCursor) block(b string) error {
 			name = trimPadding(name)
 		}
 		header := []byte(b[k*direntSize : (k+1)*direntSize])
-		if err := c.entry(name, binary.LittleEndian.Uint64(header), header[10]); err != nil {
+		if err := visit(name, binary.LittleEndian.Uint64(header), header[10]); err != nil {
 			return fmt.Errorf("entry %q: %w", name[:min(len(name), 256)], err)
 		}
 	}
@@ -91,6 +93,14 @@ func trimPadding(name string) string {
 		name = name[:len(name)-1]
 	}
 	return name
+}
+
+// A dirCursor goes through the entries of one directory.
+type dirCursor struct {
+	rd   *reader
+	dir  int    // in reader.dirs
+	last string // name
+	own  int    // how many of . and .. were seen
 }
 
 // entry reads one entry.
@@ -111,6 +121,13 @@ func (c *dirCursor) entry(name string, number uint64, fileTypeOf uint8) error {
 	if length > composefs.MaxPath {
 		return fmt.Errorf("path of %d bytes: want at most %d", length, composefs.MaxPath)
 	}
+	var below Part
+	if rd.part != nil {
+		if below = dir.part(name); below == nil {
+			dir.node.Set(name, &composefs.Node{})
+			return nil
+		}
+	}
 	k, err := rd.readInode(number)
 	if err != nil {
 		return err
@@ -121,7 +138,7 @@ func (c *dirCursor) entry(name string, number uint64, fileTypeOf uint8) error {
 	rd.settle(k, c.dir, name)
 	if k.node.IsDir() {
 		d := &rd.dirs[len(rd.dirs)-1]
-		d.parent, d.name, d.pathLength = c.dir, name, length
+		d.parent, d.name, d.pathLength, d.part = c.dir, name, length, below
 	}
 	dir.node.Set(name, k.node)
 	return nil
@@ -177,8 +194,8 @@ func (rd *reader) components(dir int, name string) []string {
 
 // setHomes says of files with several names which one is their home.
 func (rd *reader) setHomes() {
-	if rd.version == V2 {
-		return
+	if rd.version == V2 || rd.part != nil {
+		return // other names may be elsewhere
 	}
 	for _, k := range rd.inodes {
 		if k.names > 1 {

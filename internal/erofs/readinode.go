@@ -132,7 +132,8 @@ func (rd *reader) readData(n *composefs.Node, raw *rawInode, content overlayCont
 func (rd *reader) readFile(n *composefs.Node, raw *rawInode, content overlayContent) error {
 	n.Size = raw.size
 	if raw.layout == layoutChunk {
-		n.Digest, n.Payload, n.NoPayload = content.digest, content.payload, content.noPayload
+		n.Digest, n.NoPayload = content.digest, content.noPayload
+		n.SetPayload(content.payload)
 		return rd.checkChunks(raw)
 	}
 	if n.Size > composefs.MaxInline {

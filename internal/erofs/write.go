@@ -1,6 +1,7 @@
 package erofs
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 // An output collects small pieces and knows how much it was given.
 type output struct {
+	ctx context.Context
 	w   io.Writer
 	buf []byte // not yet written
 	pos uint64 // where buf begins in the image
@@ -22,6 +24,9 @@ const outputSize = 64 << 10
 func (o *output) flush(always bool) {
 	if len(o.buf) < outputSize && !always {
 		return
+	}
+	if o.err == nil && o.ctx.Err() != nil {
+		o.err = context.Cause(o.ctx)
 	}
 	if o.err == nil {
 		_, o.err = o.w.Write(o.buf)
@@ -38,11 +43,11 @@ func (o *output) padTo(end uint64) {
 }
 
 // writeTo writes the image, from its beginning to its end.
-func (img *image) writeTo(w io.Writer) error {
-	o := output{w: w, buf: make([]byte, 0, outputSize+2*blockSize)}
+func (img *image) writeTo(ctx context.Context, w io.Writer) error {
+	o := output{ctx: ctx, w: w, buf: make([]byte, 0, outputSize+2*blockSize)}
 	o.buf = img.appendStart(o.buf)
 	for i := range img.inodes {
-		o.padTo(img.inodes[i].pos)
+		o.padTo(uint64(img.inodes[i].slot) * slotSize)
 		o.buf = img.appendInode(o.buf, i)
 		if o.flush(false); o.err != nil {
 			break
@@ -68,7 +73,7 @@ func (img *image) writeTo(w io.Writer) error {
 // writeBlocks writes the data blocks of inode i.
 func (img *image) writeBlocks(o *output, i int) {
 	n := &img.inodes[i]
-	start := (img.dataStart + n.block) * blockSize
+	start := (img.dataStart + uint64(n.block)) * blockSize
 	end := start + uint64(n.blocks)*blockSize
 	switch {
 	case n.layout == layoutChunk:
@@ -130,17 +135,13 @@ func (img *image) appendHeader(b []byte, i int) []byte {
 	number := uint32(i)
 	nsec := m.Mtime.Nsec
 	if img.version == V2 {
-		number, nsec = uint32(n.pos/slotSize), 0
-	}
-	count := uint16(0)
-	if n.xattrSize > 0 {
-		count = uint16((n.xattrSize-xattrBodySize)/4 + 1)
+		number, nsec = n.slot, 0
 	}
 	le := binary.LittleEndian
 	if n.compact {
 		b = le.AppendUint16(b, uint16(n.layout)<<1)
-		b = le.AppendUint16(b, count)
-		b = le.AppendUint16(b, uint16(n.mode))
+		b = le.AppendUint16(b, n.attrs)
+		b = le.AppendUint16(b, n.mode)
 		b = le.AppendUint16(b, uint16(n.nlink))
 		b = le.AppendUint32(b, uint32(n.size))
 		b = le.AppendUint32(b, 0)
@@ -151,8 +152,8 @@ func (img *image) appendHeader(b []byte, i int) []byte {
 		return le.AppendUint32(b, 0)
 	}
 	b = le.AppendUint16(b, uint16(n.layout)<<1|formatExtended)
-	b = le.AppendUint16(b, count)
-	b = le.AppendUint16(b, uint16(n.mode))
+	b = le.AppendUint16(b, n.attrs)
+	b = le.AppendUint16(b, n.mode)
 	b = le.AppendUint16(b, 0)
 	b = le.AppendUint64(b, n.size)
 	b = le.AppendUint32(b, img.dataField(n))
@@ -170,7 +171,7 @@ func (img *image) appendHeader(b []byte, i int) []byte {
 func (img *image) dataField(n *inode) uint32 {
 	block := uint32(0)
 	if n.blocks > 0 {
-		block = uint32(img.dataStart + n.block)
+		block = uint32(img.dataStart + uint64(n.block))
 	}
 	switch {
 	case n.layout == layoutChunk && img.version == V2:
@@ -180,7 +181,7 @@ func (img *image) dataField(n *inode) uint32 {
 		// that has a block of its own. Nothing reads that.
 		return block&^0xffff | uint32(chunkBitsOf(n.size)-blockBits)
 	}
-	switch n.mode & composefs.TypeMask {
+	switch n.fileType() {
 	case composefs.TypeChar, composefs.TypeBlock:
 		return n.node.Rdev
 	}
@@ -198,7 +199,7 @@ func (img *image) appendAttrs(b []byte, n *inode) []byte {
 		filter |= img.attrs.filter(r)
 	}
 	b = binary.LittleEndian.AppendUint32(b, ^filter)
-	b = append(b, byte(n.shared), 0, 0, 0, 0, 0, 0, 0)
+	b = append(b, n.shared, 0, 0, 0, 0, 0, 0, 0)
 	for _, r := range refs[:n.shared] {
 		b = binary.LittleEndian.AppendUint32(b, img.sharedRef(r))
 	}
@@ -215,5 +216,5 @@ func (img *image) sharedRef(r attrRef) uint32 {
 	if img.version != V2 {
 		start %= blockSize
 	}
-	return uint32((start + uint64(img.attrs.use(r).offset)) / 4)
+	return uint32((start + uint64(img.attrs.offsets[r])) / 4)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -36,99 +37,245 @@ type Carrier struct {
 	// OpenObject opens an object of the repository, whose content is what its
 	// name promises.
 	OpenObject func(digest.Digest) (*os.File, error)
+	// Policy says which side wins where a local change and the new image
+	// cannot both have their way. There is nobody to ask when it comes to that,
+	// so Fail is Keep.
+	Policy etcmerge.Policy
 	// Warn is told what an administrator should look at.
 	Warn func(text string)
 }
 
-// Carry gives to the /etc that follows from that of from, and returns how many
-// local changes there are. What was there before is replaced at one stroke, so
-// it may be done again.
-func (c Carrier) Carry(from, to Side) (changes int, err error) {
-	new, err := c.pristine(to.ID)
-	if err != nil {
-		return 0, err
-	}
-	if !from.HasLocal() {
-		return 0, c.write(to, new, new, c.open)
-	}
-	dir, err := c.localDir(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, c.write(to, new, new, c.open) // it has never been booted
-	}
-	if err != nil {
-		return 0, fmt.Errorf("cannot read local changes to /etc: %w", err)
-	}
-	defer dir.Close()
-	open := etcmerge.LocalOpener(dir, c.open)
-	merged, changes, err := c.rebase(from, dir, new, open)
-	if err != nil {
-		return 0, err
-	}
-	return changes, c.write(to, merged, new, open)
-}
+// ConflictsDir is where the side goes that loses a conflict, relative to /etc,
+// in a directory for each deployment.
+const ConflictsDir = ".conflicts"
 
-// rebase returns the tree new with the local changes in dir.
-func (c Carrier) rebase(from Side, dir *os.File, new *composefs.Node, open etcmerge.Opener) (*composefs.Node, int, error) {
-	base, err := c.pristine(from.ID)
-	if err != nil {
-		return nil, 0, err
+// Carry gives to the /etc that follows from that of from, and leaves a report
+// beside it, which it also returns: the conflicts in it are for the caller to
+// tell of. What was there before is replaced at one stroke, so it may be done
+// again. The report survives a crash once the caller has synced the file system,
+// as who publishes a boot entry does before that.
+//
+// Where from has no changes that last, to keeps the /etc that it has already,
+// or begins with what its image has.
+func (c Carrier) Carry(from, to Side) (deployment.EtcReport, error) {
+	report := deployment.EtcReport{
+		From: deployment.EtcSide(from), To: deployment.EtcSide(to),
+		Time: time.Now().UTC().Format(time.RFC3339), Policy: string(c.Policy.OrKeep()),
 	}
-	local, err := c.local(from, dir, base)
-	if err != nil {
-		return nil, 0, fmt.Errorf("cannot read local changes to /etc: %w", err)
+	if err := c.carry(from, to, &report); err != nil {
+		return report, err
 	}
-	// Conflicts were refused when the deployment was staged. There is nobody to
-	// ask now, and what is local cannot be had again.
-	result, err := etcmerge.Rebase(base, local, new, etcmerge.Options{Conflicts: etcmerge.Keep, Open: open})
-	if err != nil {
-		return nil, 0, fmt.Errorf("cannot merge /etc: %w", err)
-	}
-	for _, conflict := range result.Conflicts {
-		c.Warn(fmt.Sprintf("/etc%s: %s: kept what is local", conflict.Path, conflict.Reason))
-	}
-	for _, text := range result.Warnings {
+	for _, text := range report.Warnings {
 		c.Warn(text)
 	}
-	return result.Tree, len(result.Changes), nil
-}
-
-// localDir opens the directory that holds the local changes. It is seen below
-// the physical root, where nothing is mounted over any of it.
-func (c Carrier) localDir(from Side) (*os.File, error) {
-	if from.Etc == deployment.EtcBind {
-		return c.Sysroot.Open(from.ID.EtcDir())
+	if from.ID == "" {
+		return report, nil // a machine's first deployment
 	}
-	return c.Sysroot.Open(from.ID.EtcUpper())
+	if err := writeReport(durable.OS(c.Sysroot), report); err != nil {
+		c.Warn(err.Error()) // the deployment is whole without it
+	}
+	return report, nil
 }
 
-func (c Carrier) local(from Side, dir *os.File, base *composefs.Node) (*composefs.Node, error) {
-	id, err := from.ID.Digest()
+// writeReport writes the report into the state directory of the deployment that
+// it is about. It does not sync it: at shutdown that takes time, and before the
+// commit everything is synced anyway.
+func writeReport(fsys durable.FS, report deployment.EtcReport) error {
+	if err := makeDir(fsys, report.To.ID.Dir()); err != nil {
+		return err
+	}
+	return durable.WriteFile(durable.Unsynced(fsys), report.To.ID.EtcReportFile(), report.Encode())
+}
+
+// carry is Carry without the report's way.
+func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
+	if !to.HasLocal() {
+		if from.HasLocal() {
+			report.Warnings = append(report.Warnings, fmt.Sprintf(
+				"local changes to /etc stay behind in deployment %s: the new one has /etc as its image has it (%s)", from.ID.Short(), to.Etc))
+		}
+		return nil
+	}
+	dir, err := c.LocalDir(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.begin(to)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read local changes to /etc: %w", err)
+	}
+	defer dir.Close()
+	base, local, part, err := c.Local(from, dir, false)
+	if err != nil {
+		return err
+	}
+	if to.Etc == deployment.EtcBind {
+		part = erofs.All // all of it will be written
+	}
+	new, err := c.Pristine(to.ID, part)
+	if err != nil {
+		return err
+	}
+	open := etcmerge.LocalOpener(dir, c.OpenContent)
+	result, err := merge(base, local, new, etcmerge.Options{
+		Conflicts: c.Policy,
+		Aside:     ConflictsDir + "/" + to.ID.Short(),
+		Open:      open,
+	})
+	if err != nil {
+		return err
+	}
+	Describe(report, result, c.Policy.OrKeep())
+	return c.Write(to, result.Tree, new, open)
+}
+
+// begin gives to an /etc where there is nothing to carry over.
+func (c Carrier) begin(to Side) error {
+	if to.Etc == deployment.EtcOverlay {
+		return nil // it begins empty
+	}
+	have, err := durable.Names(c.Sysroot, to.ID.EtcDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || len(have) > 0 {
+		return err
+	}
+	new, err := c.Pristine(to.ID, erofs.All)
+	if err != nil {
+		return err
+	}
+	return c.Write(to, new, new, c.OpenContent)
+}
+
+// Conflicts returns where local changes of from and the tree new, the /etc of
+// another image, exclude each other. It changes nothing.
+func (c Carrier) Conflicts(from Side, new *composefs.Node) ([]deployment.EtcConflict, error) {
+	dir, err := c.LocalDir(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
+	}
+	defer dir.Close()
+	base, local, _, err := c.Local(from, dir, false)
 	if err != nil {
 		return nil, err
 	}
-	if from.Etc == deployment.EtcBind {
-		return etcmerge.ReadDir(dir, id.Algorithm(), nil)
+	result, err := merge(base, local, new, etcmerge.Options{Open: etcmerge.LocalOpener(dir, c.OpenContent)})
+	if err != nil {
+		return nil, err
 	}
-	return etcmerge.ReadUpper(dir, base, id.Algorithm())
+	var report deployment.EtcReport
+	Describe(&report, result, "")
+	return report.Conflicts, nil
 }
 
-func (c Carrier) write(to Side, merged, new *composefs.Node, open etcmerge.Opener) error {
+func merge(base, local, new *composefs.Node, o etcmerge.Options) (*etcmerge.Result, error) {
+	result, err := etcmerge.Rebase(base, local, new, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot merge /etc: %w", err)
+	}
+	return result, nil
+}
+
+// LocalDir opens the directory that holds the local changes, as seen below the
+// physical root, where nothing is mounted over any of it. The error is
+// fs.ErrNotExist if there are none: the deployment keeps none, or has never been
+// booted.
+func (c Carrier) LocalDir(from Side) (*os.File, error) {
+	switch from.Etc {
+	case deployment.EtcBind:
+		return c.Sysroot.Open(from.ID.EtcDir())
+	case deployment.EtcOverlay:
+		return c.Sysroot.Open(from.ID.EtcUpper())
+	}
+	return nil, fs.ErrNotExist
+}
+
+// Local returns the /etc of a deployment as its image has it and as it is, with
+// what is in dir. part is what was read of the image: where nothing was changed,
+// names are enough, unless whole is asked for.
+func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *composefs.Node, part erofs.Part, err error) {
+	id, err := from.ID.Digest()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	have, err := etcmerge.ReadDir(dir, id.Algorithm(), nil)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
+	}
+	part = erofs.All
+	if from.Etc == deployment.EtcOverlay && !whole {
+		part = touched(have)
+	}
+	if base, err = c.Pristine(from.ID, part); err != nil {
+		return nil, nil, nil, err
+	}
+	if from.Etc == deployment.EtcBind {
+		return base, have, part, nil
+	}
+	if local, err = etcmerge.FromUpper(have, base); err != nil {
+		err = fmt.Errorf("cannot read local changes to /etc: %w", err)
+	}
+	return base, local, part, err
+}
+
+// makeDir makes a directory if it is missing. Most often it was made when the
+// deployment was staged, and synced: at shutdown each further sync takes time.
+func makeDir(fsys durable.FS, name string) error {
+	if info, err := fsys.Lstat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	return durable.MkdirAll(fsys, name, 0o755)
+}
+
+// touched returns the part of an image that an upper directory has to do with:
+// what it changes, and names in the directories where it changes something. A
+// renamed directory has to do with another place, so then it is all.
+func touched(upper *composefs.Node) erofs.Part {
+	renamed := false
+	upper.Walk(func(_ string, n *composefs.Node) { renamed = renamed || etcmerge.IsRenamed(n) })
+	if renamed {
+		return erofs.All
+	}
+	return touchedIn(upper)
+}
+
+func touchedIn(upper *composefs.Node) erofs.Part {
+	return func(name string) erofs.Part {
+		n := upper.Entry(name)
+		switch {
+		case n == nil:
+			return nil
+		case n.IsDir() && !etcmerge.IsOpaque(n):
+			return touchedIn(n)
+		}
+		return erofs.All
+	}
+}
+
+// Write makes merged the /etc of a deployment whose image has new, at one stroke.
+func (c Carrier) Write(to Side, merged, new *composefs.Node, open etcmerge.Opener) error {
 	changes := durable.OS(c.Sysroot)
 	if to.Etc == deployment.EtcBind {
-		if err := durable.MkdirAll(changes, to.ID.Dir(), 0o755); err != nil {
+		if err := makeDir(changes, to.ID.Dir()); err != nil {
 			return err
 		}
 		return etcmerge.WriteDir(c.Sysroot, to.ID.EtcDir(), merged, open)
 	}
-	if err := durable.MkdirAll(changes, to.ID.EtcDir(), 0o755); err != nil {
+	if err := makeDir(changes, to.ID.EtcDir()); err != nil {
 		return err
 	}
 	return etcmerge.WriteUpper(c.Sysroot, to.ID.EtcUpper(), merged, new, open)
 }
 
-// pristine returns /etc as the deployment's image has it.
-func (c Carrier) pristine(id deployment.ID) (*composefs.Node, error) {
-	tree, err := c.readImage(id)
+// Pristine returns the part of /etc that is asked for, as the deployment's image
+// has it.
+func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*composefs.Node, error) {
+	tree, err := c.readImage(id, func(name string) erofs.Part {
+		if name == "etc" {
+			return part
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read image of deployment %s: %w", id.Short(), err)
 	}
@@ -139,7 +286,7 @@ func (c Carrier) pristine(id deployment.ID) (*composefs.Node, error) {
 	return etc, nil
 }
 
-func (c Carrier) readImage(id deployment.ID) (*composefs.Node, error) {
+func (c Carrier) readImage(id deployment.ID, part erofs.Part) (*composefs.Node, error) {
 	d, err := id.Digest()
 	if err != nil {
 		return nil, err
@@ -153,13 +300,13 @@ func (c Carrier) readImage(id deployment.ID) (*composefs.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return erofs.Read(image, info.Size())
+	return erofs.ReadPart(image, info.Size(), part)
 }
 
-// open opens the content of a file of an image.
-func (c Carrier) open(n *composefs.Node) (io.ReadCloser, error) {
+// OpenContent opens the content of a file of an image.
+func (c Carrier) OpenContent(n *composefs.Node) (io.ReadCloser, error) {
 	if n.Digest.IsZero() {
-		return nil, fmt.Errorf("file with payload %q has no digest", n.Payload)
+		return nil, fmt.Errorf("file with payload %q has no digest", n.Payload())
 	}
 	return c.OpenObject(n.Digest)
 }

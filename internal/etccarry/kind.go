@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
 
@@ -30,7 +31,7 @@ func OnDisk(sysroot *os.Root, id deployment.ID) (string, error) {
 	if _, err := sysroot.Lstat(id.EtcUpper()); err == nil {
 		return deployment.EtcOverlay, nil
 	}
-	list, err := fs.ReadDir(sysroot.FS(), id.EtcDir())
+	list, err := durable.Names(sysroot, id.EtcDir())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(list) == 0 {
 		return deployment.EtcOverlay, nil
 	}

@@ -42,6 +42,11 @@ func (a Aspects) String() string {
 // MarshalText returns String.
 func (a Aspects) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
+// errNotRead says that more of an image is needed than was read, see
+// erofs.ReadPart. It can only come from a mistake in this program, and is here so
+// that such a mistake loses nothing.
+var errNotRead = errors.New("a file was not read from its image")
+
 // A compare compares files; open is for contents that nothing else tells
 // apart.
 type compare struct{ open Opener }
@@ -50,6 +55,9 @@ type compare struct{ open Opener }
 func (c compare) aspects(a, b *composefs.Node) (Aspects, error) {
 	if a == b {
 		return 0, nil
+	}
+	if a.Type() == 0 || b.Type() == 0 {
+		return 0, errNotRead
 	}
 	if a.Type() != b.Type() {
 		return Type, nil

@@ -1,19 +1,20 @@
 package etcmerge
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 )
 
-// An aside is something local that has lost its place.
+// An aside is what has lost its place to the other side.
 type aside struct {
 	path string
 	node *composefs.Node
 }
 
 // conflict notes a conflict at path and returns the side that wins: what is
-// local, or n of the new image.
+// local, or n of the new image, which may be nil.
 func (m *merger) conflict(path string, reason Reason, local, n *composefs.Node) *composefs.Node {
 	c := Conflict{Path: path, Reason: reason, Local: local, New: n}
 	walk(path, local, func(path string, n *composefs.Node) {
@@ -22,11 +23,14 @@ func (m *merger) conflict(path string, reason Reason, local, n *composefs.Node) 
 		}
 	})
 	m.result.Conflicts = append(m.result.Conflicts, c)
-	if m.opts.Conflicts != New {
-		return local
+	winner, loser := local, n
+	if m.opts.Conflicts == New {
+		winner, loser = n, local
 	}
-	m.aside = append(m.aside, aside{path, local})
-	return n
+	if loser != nil {
+		m.aside = append(m.aside, aside{path, loser})
+	}
+	return winner
 }
 
 // walk visits n and what is below it by their paths.
@@ -43,9 +47,33 @@ func (m *merger) putAside() {
 		return
 	}
 	m.result.Tree = m.result.Tree.Clone()
+	m.result.Aside = free(m.result.Tree, strings.Trim(m.opts.Aside, "/"))
 	for _, a := range m.aside {
-		enter(m.result.Tree, strings.Trim(m.opts.Aside, "/")+a.path, a.node)
+		enter(m.result.Tree, m.result.Aside+a.path, a.node)
 	}
+}
+
+// free returns a path below root where nothing is yet, nor anything in the way:
+// path itself, or one with a number behind the name that is taken.
+func free(root *composefs.Node, path string) string {
+	names := strings.Split(path, "/")
+	dir := root
+	for i, name := range names {
+		for n := 2; !isFree(dir, names[i], i == len(names)-1); n++ {
+			names[i] = fmt.Sprintf("%s.%d", name, n)
+		}
+		if dir = child(dir, names[i]); dir == nil {
+			break
+		}
+	}
+	return strings.Join(names, "/")
+}
+
+// isFree says whether name in dir can be made, or entered if it is not the last
+// one.
+func isFree(dir *composefs.Node, name string, last bool) bool {
+	n := dir.Entry(name)
+	return n == nil || n.IsDir() && !last
 }
 
 // enter puts n at path below root. Directories on the way are copied, since
@@ -57,7 +85,7 @@ func enter(root *composefs.Node, path string, n *composefs.Node) {
 	dir := root
 	for _, name := range names[:len(names)-1] {
 		next := dir.Entry(name)
-		if next != nil && next.IsDir() {
+		if next != nil {
 			next = next.Clone()
 		} else {
 			next = &composefs.Node{Mode: composefs.TypeDir | 0o700, UID: root.UID, GID: root.GID, Mtime: root.Mtime}

@@ -9,9 +9,11 @@
 package etcmerge
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 )
 
 // An Opener opens the content of a regular file of one of the trees. It is not
@@ -22,21 +24,39 @@ type Opener func(*composefs.Node) (io.ReadCloser, error)
 // image cannot both have their way.
 type Policy string
 
-// The policies.
+// The policies. The side that loses is set aside.
 const (
 	// Fail is Keep for the tree; the caller refuses a Result with conflicts.
-	Fail Policy = "fail"
+	Fail Policy = deployment.ConflictsFail
 	// Keep keeps what is local.
-	Keep Policy = "keep"
-	// New takes what the image has, and sets aside what is local.
-	New Policy = "new"
+	Keep Policy = deployment.ConflictsKeep
+	// New takes what the image has.
+	New Policy = deployment.ConflictsNew
 )
+
+// ParsePolicy returns the policy called s; "" is none and means Fail.
+func ParsePolicy(s string) (Policy, error) {
+	switch p := Policy(s); p {
+	case "", Fail, Keep, New:
+		return p, nil
+	}
+	return "", fmt.Errorf("%q is not one of fail, keep and new", s)
+}
+
+// OrKeep returns the policy for where nothing can be refused: New or Keep.
+func (p Policy) OrKeep() Policy {
+	if p == New {
+		return New
+	}
+	return Keep
+}
 
 // Options are the choices of a merge.
 type Options struct {
 	Conflicts Policy // "" means Fail
-	// Aside is where the policy New puts what it takes away: a path below
-	// /etc, such as ".conflicts/ID". Without it, that is lost.
+	// Aside is where the side goes that loses a conflict: a path below /etc,
+	// such as ".conflicts/ID". Where it is taken, a number is added. Without
+	// it, what loses is lost.
 	Aside string
 	Open  Opener
 }
@@ -49,6 +69,8 @@ type Result struct {
 	Changes []Change
 	// Conflicts are the places where the policy had to decide.
 	Conflicts []Conflict
+	// Aside is where the sides are that have lost, "" if nothing is there.
+	Aside string
 	// NewDefaults are files that the image changed but that stay as they are
 	// here, since they have been changed here too.
 	NewDefaults []NewDefault
@@ -71,7 +93,7 @@ type NewDefault struct {
 type Conflict struct {
 	Path   string
 	Reason Reason
-	// Paths are the local files that the policy New takes away.
+	// Paths are the local files that have no place beside what the image has.
 	Paths []string
 	Local *composefs.Node `json:"-"`
 	New   *composefs.Node `json:"-"` // nil if the image removed the directory
@@ -92,10 +114,13 @@ const (
 // where local has changed nothing, its nodes are those of new.
 //
 // The time that Rebase takes depends on where local and base are different
-// nodes, so local should share with base what is unchanged, as ReadUpper does.
+// nodes, so local should share with base what is unchanged, as FromUpper does.
 // An error tells that a content could not be read.
 func Rebase(base, local, new *composefs.Node, opts Options) (*Result, error) {
-	m := &merger{compare: compare{open: opts.Open}, opts: opts, result: &Result{}}
+	m := &merger{
+		compare: compare{open: opts.Open}, opts: opts, result: &Result{},
+		copies: map[*composefs.Node]*composefs.Node{}, attributed: map[pair]*composefs.Node{},
+	}
 	changes, err := m.diff(base, local)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,9 @@ type merger struct {
 	// there the conflict is that of the directory, and not told once more.
 	removed int
 	aside   []aside
-	copies  map[*composefs.Node]*composefs.Node // of files with several names, see relabel
+	// Files with several names are the same file under all of them.
+	copies     map[*composefs.Node]*composefs.Node // see relabel
+	attributed map[pair]*composefs.Node            // see mergeAttributes
 }
 
 // merge returns what is to be at path, nil for nothing.
@@ -36,16 +38,17 @@ func (m *merger) merge(path string, b, l, n *composefs.Node) (*composefs.Node, e
 
 // mergeFile is merge where l is not a directory.
 func (m *merger) mergeFile(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
-	unchanged, err := m.unchanged(b, l)
+	edit, err := m.edit(b, l)
 	if err != nil {
 		return nil, err
 	}
-	if unchanged {
-		return m.takeNew(b, l, n)
-	}
 	switch {
+	case edit&^Label == 0:
+		return m.takeNew(b, l, n)
 	case n == nil:
 		return l, nil
+	case edit&(Type|Content|Target|Device) == 0:
+		return m.mergeAttributes(path, b, l, n)
 	case n.IsDir() && b != nil && b.IsDir():
 		// The local file replaced the directory. It may stay as long as the
 		// image says nothing new about what was in there.
@@ -67,14 +70,14 @@ func (m *merger) mergeFile(path string, b, l, n *composefs.Node) (*composefs.Nod
 	return r, m.hidden(path, b, l, n)
 }
 
-// unchanged says whether the file l is still what b was. A new label alone is
-// no change: restorecon(8) gives it to files that nobody edited.
-func (m *merger) unchanged(b, l *composefs.Node) (bool, error) {
+// edit says what the file l has otherwise than b had: all of it, Type, where b
+// was no file. A new label alone is no edit: restorecon(8) gives it to files
+// that nobody touched.
+func (m *merger) edit(b, l *composefs.Node) (Aspects, error) {
 	if b == nil || b.IsDir() {
-		return false, nil
+		return Type, nil
 	}
-	what, err := m.aspects(b, l)
-	return what&^Label == 0, err
+	return m.aspects(b, l)
 }
 
 // takeNew returns the new default n for a file that is unchanged here, with
@@ -114,9 +117,6 @@ func (m *merger) relabel(b, l, n *composefs.Node) *composefs.Node {
 	}
 	c := l.Clone()
 	setLabel(c, label(n))
-	if m.copies == nil {
-		m.copies = map[*composefs.Node]*composefs.Node{}
-	}
 	m.copies[l] = c
 	return c
 }

@@ -17,13 +17,20 @@ func mergeMetadata(out, b, l, n *composefs.Node) {
 	if b == nil || n == nil {
 		return
 	}
-	out.Mode = out.Type() | merged(b.Mode, l.Mode, n.Mode)&^composefs.TypeMask
+	who := merged(accessOf(b), accessOf(l), accessOf(n))
+	out.Mode = out.Type() | who.mode
 	out.UID = merged(b.UID, l.UID, n.UID)
 	out.GID = merged(b.GID, l.GID, n.GID)
 	out.Mtime = merged(b.Mtime, l.Mtime, n.Mtime)
 	values := map[string]string{}
+	if who.acl.ok {
+		values[accessACL] = who.acl.value
+	}
 	for _, from := range []*composefs.Node{l, n} {
 		for _, x := range from.Xattrs() {
+			if x.Name == accessACL {
+				continue
+			}
 			if v := merged(attribute(b, x.Name), attribute(l, x.Name), attribute(n, x.Name)); v.ok {
 				values[x.Name] = v.value
 			}
@@ -33,6 +40,40 @@ func mergeMetadata(out, b, l, n *composefs.Node) {
 	for name, value := range values {
 		out.SetXattr(name, value)
 	}
+}
+
+// overrides says whether mergeMetadata takes something from l that n has changed
+// too.
+func overrides(b, l, n *composefs.Node) bool {
+	if changedTwice(accessOf(b), accessOf(l), accessOf(n)) || changedTwice(b.UID, l.UID, n.UID) || changedTwice(b.GID, l.GID, n.GID) {
+		return true
+	}
+	for _, from := range []*composefs.Node{b, l, n} {
+		for _, x := range from.Xattrs() {
+			if x.Name != accessACL && changedTwice(attribute(b, x.Name), attribute(l, x.Name), attribute(n, x.Name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func changedTwice[T comparable](base, local, new T) bool {
+	return local != base && new != base && local != new
+}
+
+// accessACL is the ACL of a file, see acl(5).
+const accessACL = "system.posix_acl_access"
+
+// An access says who may do what: permissions and ACL are one thing, of which
+// chmod(2) and setfacl(1) change parts, and each the other.
+type access struct {
+	mode uint32
+	acl  value
+}
+
+func accessOf(n *composefs.Node) access {
+	return access{n.Mode &^ composefs.TypeMask, attribute(n, accessACL)}
 }
 
 // A value is that of an attribute that may be missing.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // Attributes by which overlayfs keeps notes in an upper directory, see
@@ -19,24 +19,21 @@ const (
 	redirectAttr  = "trusted.overlay.redirect" // where the lower directory or file is
 	metacopyAttr  = "trusted.overlay.metacopy" // the content is that of the lower file
 	// protectAttr holds what chattr(1) +i and +a set through the mount. It is
-	// the one note that a local tree keeps, under this name.
+	// the one note that a local tree keeps, under this name, also if it comes
+	// from a directory where the files themselves are protected.
 	protectAttr = "trusted.overlay.protattr"
 )
 
-// ReadUpper returns the tree that one sees through an overlay whose upper
-// directory is dir and whose lower directory is base. What is not in dir is
-// shared with base, so that it costs nothing. Contents are hashed by alg, which
-// is to be that of base.
-//
-// The overlay is to be mounted with index=off: otherwise an edit of one of
-// several names of a default shows under all of them, and the upper directory
-// alone does not tell.
-func ReadUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*composefs.Node, error) {
-	upper, err := ReadDir(dir, alg, nil)
-	if err != nil {
-		return nil, err
+// protection returns the value of protectAttr for a protection.
+func protection(p sys.Protection) string {
+	value := ""
+	if p.Append {
+		value += "a"
 	}
-	return FromUpper(upper, base)
+	if p.Immutable {
+		value += "i"
+	}
+	return value
 }
 
 // WriteUpper makes name below root an upper directory through which one sees
@@ -46,11 +43,16 @@ func WriteUpper(root *os.Root, name string, merged, new *composefs.Node, open Op
 	if err != nil {
 		return err
 	}
-	return WriteDir(root, name, upper, open)
+	return writeDir(root, name, upper, open, true)
 }
 
-// FromUpper returns the tree that an overlay of the tree upper, as it is on
-// disk, and lower shows. An error names what overlayfs would refuse.
+// FromUpper returns the tree that an overlay of the tree upper, as ReadDir finds
+// it on disk, and lower shows. What is not in upper is shared with lower, so that
+// it costs nothing. An error names what overlayfs would refuse.
+//
+// The overlay is to be mounted with index=off: otherwise an edit of one of
+// several names of a default shows under all of them, and the upper directory
+// alone does not tell.
 func FromUpper(upper, lower *composefs.Node) (*composefs.Node, error) {
 	o := overlay{root: lower, seen: map[*composefs.Node]*composefs.Node{}}
 	return o.directory("/", upper, lower)
@@ -103,7 +105,8 @@ func (o *overlay) entry(path string, e composefs.Entry, lower *composefs.Node, o
 		if below == nil || !below.IsRegular() {
 			return nil, fmt.Errorf("%s: its content should be in the image, and is not", path)
 		}
-		n.Size, n.Inline, n.Digest, n.Payload = below.Size, below.Inline, below.Digest, below.Payload
+		n.Size, n.Inline, n.Digest = below.Size, below.Inline, below.Digest
+		n.SetPayload(below.Payload())
 	}
 	o.seen[e.Node] = n
 	return n, nil
@@ -122,6 +125,20 @@ func (o *overlay) redirected(e composefs.Entry, lower *composefs.Node, opaque bo
 		return child(lower, to)
 	}
 	return child(lower, e.Name)
+}
+
+// IsRenamed says whether a file of an upper directory belongs to a lower one of
+// another name.
+func IsRenamed(n *composefs.Node) bool {
+	_, ok := n.Xattr(redirectAttr)
+	return ok
+}
+
+// IsOpaque says whether nothing of the lower directory is seen through a
+// directory of an upper one.
+func IsOpaque(n *composefs.Node) bool {
+	opaque, _ := n.Xattr(opaqueAttr)
+	return opaque == "y"
 }
 
 // isWhiteout says whether an entry of an upper directory hides what is below.

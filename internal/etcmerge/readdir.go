@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,8 +19,9 @@ import (
 )
 
 // localPayload begins the Payload of a file whose content is in a directory on
-// disk; its path there follows.
-const localPayload = "local:"
+// disk; which directory that is follows, if there are several, and after a colon
+// the path in it.
+const localPayload = "local"
 
 // inlineSize is up to what size images keep contents inline, so that comparing
 // with them needs no digest.
@@ -31,11 +33,28 @@ const inlineSize = 64
 // nothing, and may be nil itself. What disappears while ReadDir runs is left
 // out.
 func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *composefs.Node) (*composefs.Node, error) {
+	return readDir(dir, "", alg, mounted)
+}
+
+// ReadDirs is ReadDir for several directories, with an Opener for all of them.
+func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*composefs.Node, open Opener, err error) {
+	for i, dir := range dirs {
+		tag := strconv.Itoa(i)
+		tree, err := readDir(dir, tag, alg, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		trees, open = append(trees, tree), localOpener(dir, tag, open)
+	}
+	return trees, open, nil
+}
+
+func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *composefs.Node) (*composefs.Node, error) {
 	stat, err := sys.Statx(dir, "")
 	if err != nil {
 		return nil, err
 	}
-	r := dirReader{alg: alg, mounted: mounted, mount: stat.MountID, links: map[inode]*composefs.Node{}}
+	r := dirReader{alg: alg, tag: tag, mounted: mounted, mount: stat.MountID, links: map[inode]*composefs.Node{}}
 	root, err := r.node(dir, "", stat)
 	if err != nil {
 		return nil, err
@@ -43,11 +62,13 @@ func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *comp
 	return root, r.entries(dir, "/", root)
 }
 
-// LocalOpener returns an Opener for the trees that ReadDir and ReadUpper have
-// made from dir; other nodes are left to images.
-func LocalOpener(dir *os.File, images Opener) Opener {
+// LocalOpener returns an Opener for the trees that come from what ReadDir has
+// made of dir; other nodes are left to images.
+func LocalOpener(dir *os.File, images Opener) Opener { return localOpener(dir, "", images) }
+
+func localOpener(dir *os.File, tag string, images Opener) Opener {
 	return func(n *composefs.Node) (io.ReadCloser, error) {
-		path, ok := strings.CutPrefix(n.Payload, localPayload)
+		path, ok := strings.CutPrefix(n.Payload(), localPayload+tag+":")
 		if ok {
 			return openRegular(dir, path)
 		}
@@ -79,6 +100,7 @@ func openRegular(dir *os.File, path string) (*os.File, error) {
 // A dirReader is one run of ReadDir.
 type dirReader struct {
 	alg     digest.Algorithm
+	tag     string // of the directory, in Payload
 	mounted func(path string) *composefs.Node
 	mount   uint64                    // ID of the mount that is read
 	links   map[inode]*composefs.Node // files with several names
@@ -180,6 +202,9 @@ func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.N
 		}
 		n.SetXattr(attr, string(v))
 	}
+	if p := stat.Protection; p != (sys.Protection{}) {
+		n.SetXattr(protectAttr, protection(p))
+	}
 	return n, nil
 }
 
@@ -205,6 +230,7 @@ func (r *dirReader) content(dir *os.File, name, path string, n *composefs.Node) 
 	if err != nil {
 		return err
 	}
-	n.Size, n.Digest, n.Payload = uint64(size), d, localPayload+strings.TrimPrefix(path, "/")
+	n.Size, n.Digest = uint64(size), d
+	n.SetPayload(localPayload + r.tag + ":" + strings.TrimPrefix(path, "/"))
 	return nil
 }

@@ -13,20 +13,23 @@ import (
 // A RecordMerge tells what became of a file that was merged record by record.
 // A record is known by its first field, such as the name of a user.
 type RecordMerge struct {
-	Path  string
-	Local []string // changed here only, so they stay as they are here
-	New   []string // changed by the image only, so they are as it has them
-	Both  []string // changed by both, so they stay as they are here
+	Path   string
+	Local  []string // changed here only, so they stay as they are here
+	New    []string // changed by the image only, so they are as it has them
+	Both   []string // changed by both, so they stay as they are here
+	Merged []string // changed by both, with the members that either side wants
 }
 
-// recordFiles are the files with records, by their paths.
-var recordFiles = map[string]bool{
-	"/passwd": true, "/group": true, "/shadow": true, "/gshadow": true, "/subuid": true, "/subgid": true,
+// recordFiles are the files with records, by their paths, and which fields of
+// theirs are lists of users, counted from 0: see group(5) and gshadow(5).
+var recordFiles = map[string][]int{
+	"/passwd": nil, "/group": {3}, "/shadow": nil, "/gshadow": {2, 3}, "/subuid": nil, "/subgid": nil,
 }
 
 // mergesRecords says whether the files at path are to be merged by records.
 func mergesRecords(path string, b, l, n *composefs.Node) bool {
-	return recordFiles[path] && l.IsRegular() && n.IsRegular() && (b == nil || b.IsRegular())
+	_, ok := recordFiles[path]
+	return ok && l.IsRegular() && n.IsRegular() && (b == nil || b.IsRegular())
 }
 
 // mergeRecordFile merges three files of records; b may be nil.
@@ -45,9 +48,9 @@ func (m *merger) mergeRecordFile(path string, b, l, n *composefs.Node) (*compose
 			return nil, err
 		}
 	}
-	merged, report := mergeRecords(base, local, new)
+	merged, report := mergeRecords(base, local, new, recordFiles[path])
 	report.Path = path
-	if len(report.Local)+len(report.New)+len(report.Both) > 0 {
+	if len(report.Local)+len(report.New)+len(report.Both)+len(report.Merged) > 0 {
 		m.result.Records = append(m.result.Records, report)
 	}
 	m.result.Warnings = append(m.result.Warnings, clashes(path, merged, local, new)...)
@@ -126,10 +129,11 @@ func (r records) like(files ...records) []byte {
 	return content
 }
 
-// mergeRecords merges local changes of records into new ones. The order is
+// mergeRecords merges local changes of records into new ones. lists are the
+// numbers of the fields that are lists, see mergeMembers. The order is
 // that of local; what the image adds comes after what it follows there, so
 // that "+" of nsswitch.conf's compat mode stays last.
-func mergeRecords(base, local, new records) (records, RecordMerge) {
+func mergeRecords(base, local, new records, lists []int) (records, RecordMerge) {
 	var report RecordMerge
 	out := records{lines: map[string][]string{}}
 	for key := range eachKey(base, local, new) {
@@ -139,6 +143,11 @@ func mergeRecords(base, local, new records) (records, RecordMerge) {
 		switch {
 		case slices.Equal(l, n):
 		case here && there:
+			if both, ok := mergeMembers(b, l, n, lists); ok && !slices.Equal(both, l) {
+				take = both
+				report.Merged = append(report.Merged, key)
+				break
+			}
 			report.Both = append(report.Both, key)
 		case here:
 			report.Local = append(report.Local, key)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,13 +21,17 @@ import (
 // when WriteDir has returned nil it survives a crash, and until then name is
 // what it was before, or not there. What an earlier try has left is removed.
 func WriteDir(root *os.Root, name string, tree *composefs.Node, open Opener) error {
+	return writeDir(root, name, tree, open, false)
+}
+
+func writeDir(root *os.Root, name string, tree *composefs.Node, open Opener, upper bool) error {
 	top, err := root.Open(".")
 	if err != nil {
 		return err
 	}
 	defer top.Close()
 	err = replace(durable.OS(root), name,
-		func(temp string) error { return writeTree(top, temp, tree, open) },
+		func(temp string) error { return writeTree(top, temp, tree, open, upper) },
 		func(a, b string) error { return sys.Renameat2(top, a, top, b, sys.RenameExchange) })
 	if err != nil {
 		return fmt.Errorf("cannot write directory %s: %w", name, err)
@@ -37,8 +42,10 @@ func WriteDir(root *os.Root, name string, tree *composefs.Node, open Opener) err
 // replace makes name the directory that write writes under a temporary name.
 func replace(fsys durable.FS, name string, write func(temp string) error, exchange func(a, b string) error) error {
 	temp := name + durable.TempSuffix
-	if err := durable.RemoveAll(fsys, temp); err != nil {
-		return err
+	if _, err := fsys.Lstat(temp); !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.RemoveAll(fsys, temp); err != nil {
+			return err
+		}
 	}
 	if err := write(temp); err != nil {
 		// Give the space back: a full file system is the likeliest reason.
@@ -62,9 +69,10 @@ func replace(fsys durable.FS, name string, write func(temp string) error, exchan
 	return durable.RemoveAll(fsys, temp)
 }
 
-// writeTree writes tree as name below top, which does not exist.
-func writeTree(top *os.File, name string, tree *composefs.Node, open Opener) error {
-	w := dirWriter{compare: compare{open}, links: map[*composefs.Node]string{}}
+// writeTree writes tree as name below top, which does not exist. It may be for an
+// upper directory.
+func writeTree(top *os.File, name string, tree *composefs.Node, open Opener, upper bool) error {
+	w := dirWriter{compare: compare{open}, upper: upper, links: map[*composefs.Node]string{}}
 	if err := sys.Mkdirat(top, name, 0o700); err != nil {
 		return err
 	}
@@ -73,14 +81,76 @@ func writeTree(top *os.File, name string, tree *composefs.Node, open Opener) err
 		return err
 	}
 	defer w.root.Close()
-	return w.fill(w.root, "", tree)
+	if err := w.fill(w.root, "", tree); err != nil || upper {
+		return err
+	}
+	return w.protect()
+}
+
+// WriteNode writes n, and what is in it if it is a directory, as name in dir,
+// where nothing of that name is. Nothing is synced.
+func WriteNode(dir *os.File, name string, n *composefs.Node, open Opener) error {
+	w := dirWriter{compare: compare{open}, root: dir, links: map[*composefs.Node]string{}}
+	if err := w.entry(dir, name, name, n); err != nil {
+		return err
+	}
+	return w.protect()
+}
+
+// SetMetadata gives name in dir, which has the metadata of local, that of n.
+// Attributes that were not read from there are left alone.
+func SetMetadata(dir *os.File, name string, local, n *composefs.Node) error {
+	for _, x := range local.Xattrs() {
+		if _, ok := n.Xattr(x.Name); ok {
+			continue
+		}
+		if err := sys.Removexattr(dir, name, x.Name); err != nil && !errors.Is(err, sys.ErrNoXattr) {
+			return err
+		}
+	}
+	return setMetadata(dir, name, n)
 }
 
 // A dirWriter is one run of writeTree.
 type dirWriter struct {
 	compare
 	root  *os.File
+	upper bool                       // overlayfs protects files, by an attribute
 	links map[*composefs.Node]string // where a file is already
+
+	protected []protected
+}
+
+// A protected is a file that chattr(1) has protected, by its path below the root
+// of a tree, and the value of protectAttr.
+type protected struct{ path, value string }
+
+// protect protects files, once all is written.
+func (w *dirWriter) protect() error {
+	for _, p := range w.protected {
+		f, err := sys.Openat2(w.root, p.path, os.O_RDONLY|syscall.O_NONBLOCK, 0, sys.ResolveBeneath|sys.ResolveNoSymlinks)
+		if err != nil {
+			return err
+		}
+		err = sys.SetProtection(f, sys.Protection{Immutable: strings.Contains(p.value, "i"), Append: strings.Contains(p.value, "a")})
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// metadata gives name in dir, which is at path, the metadata of n. The top
+// directory is not protected: it has to get its name yet.
+func (w *dirWriter) metadata(dir *os.File, name, path string, n *composefs.Node) error {
+	if value, ok := n.Xattr(protectAttr); ok && !w.upper {
+		n = n.Clone()
+		n.KeepXattrs(func(name string) bool { return name != protectAttr })
+		if path != "" {
+			w.protected = append(w.protected, protected{path, value})
+		}
+	}
+	return setMetadata(dir, name, n)
 }
 
 // fill writes into dir, which is path below the root, what is in n, and then
@@ -91,12 +161,15 @@ func (w *dirWriter) fill(dir *os.File, path string, n *composefs.Node) error {
 			return err
 		}
 	}
-	return setMetadata(dir, "", n)
+	return w.metadata(dir, "", strings.TrimPrefix(path, "/"), n)
 }
 
 // entry writes n as name in dir.
 func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) error {
-	if n.IsDir() {
+	switch n.Type() {
+	case 0:
+		return fmt.Errorf("%s: %w", path, errNotRead)
+	case composefs.TypeDir:
 		return w.directory(dir, name, path, n)
 	}
 	if first, ok := w.links[n]; ok {
@@ -115,7 +188,7 @@ func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) er
 	if err != nil || n.IsWhiteout() {
 		return err
 	}
-	return setMetadata(dir, name, n)
+	return w.metadata(dir, name, path, n)
 }
 
 func (w *dirWriter) directory(dir *os.File, name, path string, n *composefs.Node) error {

@@ -4,6 +4,7 @@
 package fsverity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
@@ -19,17 +20,19 @@ const (
 
 	// Of struct fsverity_descriptor in <linux/fsverity.h>.
 	descriptorSize = 256
+
+	wide = 8 // blocks that are hashed at once, where the processor can
 )
 
 // A Hasher computes the fs-verity digest of what is written to it: blocks of
-// 4 KiB, no salt. It holds one block for each level of the Merkle tree, at
-// most a few dozen KiB, whatever the size of the content.
+// 4 KiB, no salt. It holds a few blocks, and one for each level of the Merkle
+// tree, at most some dozen KiB, whatever the size of the content.
 type Hasher struct {
 	algorithm digest.Algorithm
 	size      uint64
-	partial   []byte // the beginning of a data block
+	pending   []byte // less than a unit of data
 	levels    []level
-	scratch   [sha512.Size]byte
+	wide      bool // hash so many blocks at once
 }
 
 // A level of the Merkle tree: hashes of the blocks below it.
@@ -45,44 +48,68 @@ func New(alg digest.Algorithm) *Hasher {
 	if alg.Size() == 0 {
 		panic("fsverity: no hash for " + alg.String())
 	}
-	return &Hasher{algorithm: alg}
+	return &Hasher{algorithm: alg, wide: alg == digest.SHA512 && hasWide()}
 }
 
 // Write adds content. It never returns an error.
 func (h *Hasher) Write(p []byte) (int, error) {
 	n := len(p)
 	h.size += uint64(n)
-	if len(h.partial) > 0 {
-		take := min(blockSize-len(h.partial), len(p))
-		h.partial = append(h.partial, p[:take]...)
+	unit := blockSize
+	if h.wide {
+		unit = wide * blockSize
+	}
+	if len(h.pending) > 0 {
+		take := min(unit-len(h.pending), len(p))
+		h.pending = append(h.pending, p[:take]...)
 		p = p[take:]
-		if len(h.partial) < blockSize {
+		if len(h.pending) < unit {
 			return n, nil
 		}
-		h.add(0, h.partial)
-		h.partial = h.partial[:0]
+		h.addData(h.pending)
+		h.pending = h.pending[:0]
 	}
-	for ; len(p) >= blockSize; p = p[blockSize:] {
-		h.add(0, p[:blockSize])
+	for ; len(p) >= unit; p = p[unit:] {
+		h.addData(p[:unit])
 	}
-	if len(p) > 0 {
-		h.partial = append(h.partial, p...)
-	}
+	h.pending = append(h.pending, p...)
 	return n, nil
+}
+
+// addData enters the hashes of a unit of data, or of less if it is the last.
+func (h *Hasher) addData(data []byte) {
+	if !h.wide || len(data) <= blockSize {
+		h.add(0, padded(data))
+		return
+	}
+	var sums [wide][sha512.Size]byte
+	if len(data) == wide*blockSize {
+		sums = sumWide((*[wide * blockSize]byte)(data))
+	} else {
+		var blocks [wide * blockSize]byte
+		copy(blocks[:], data)
+		sums = sumWide(&blocks)
+	}
+	for i := range (len(data) + blockSize - 1) / blockSize {
+		h.enter(0, sums[i][:])
+	}
 }
 
 // add enters the hash of a whole block into a level.
 func (h *Hasher) add(n int, block []byte) {
+	if h.algorithm == digest.SHA256 {
+		sum := sha256.Sum256(block)
+		h.enter(n, sum[:])
+	} else {
+		sum := sha512.Sum512(block)
+		h.enter(n, sum[:])
+	}
+}
+
+// enter enters a hash into a level.
+func (h *Hasher) enter(n int, sum []byte) {
 	if n == len(h.levels) {
 		h.levels = append(h.levels, level{block: make([]byte, 0, blockSize)})
-	}
-	sum := h.scratch[:h.algorithm.Size()]
-	if h.algorithm == digest.SHA256 {
-		s := sha256.Sum256(block)
-		copy(sum, s[:])
-	} else {
-		s := sha512.Sum512(block)
-		copy(sum, s[:])
 	}
 	l := &h.levels[n]
 	copy(l.last[:], sum)
@@ -97,13 +124,16 @@ func (h *Hasher) add(n int, block []byte) {
 
 // Sum returns the digest of what was written so far. It does not change the
 // Hasher: more can be written afterwards.
-func (h *Hasher) Sum() digest.Digest {
+func (h *Hasher) Sum() digest.Digest { return h.clone().finish() }
+
+// finish is Sum of a Hasher that is not used any more.
+func (h *Hasher) finish() digest.Digest {
 	var descriptor [descriptorSize]byte
 	descriptor[0] = 1 // version
 	descriptor[1] = uint8(h.algorithm)
 	descriptor[2] = logBlock
 	binary.LittleEndian.PutUint64(descriptor[8:], h.size)
-	copy(descriptor[16:80], h.clone().root())
+	copy(descriptor[16:80], h.root())
 
 	sum := h.algorithm.New()
 	sum.Write(descriptor[:])
@@ -116,7 +146,7 @@ func (h *Hasher) Sum() digest.Digest {
 
 func (h *Hasher) clone() *Hasher {
 	c := *h
-	c.partial = append([]byte(nil), h.partial...)
+	c.pending = bytes.Clone(h.pending)
 	c.levels = append([]level(nil), h.levels...)
 	for i := range c.levels {
 		c.levels[i].block = append(make([]byte, 0, blockSize), h.levels[i].block...)
@@ -130,8 +160,8 @@ func (h *Hasher) root() []byte {
 	if h.size == 0 {
 		return nil
 	}
-	if len(h.partial) > 0 {
-		h.add(0, padded(h.partial))
+	if len(h.pending) > 0 {
+		h.addData(h.pending)
 	}
 	for n := 0; ; n++ {
 		l := &h.levels[n]
@@ -145,23 +175,26 @@ func (h *Hasher) root() []byte {
 }
 
 func padded(b []byte) []byte {
-	return append(b, make([]byte, blockSize-len(b))...)
+	if len(b) == blockSize {
+		return b
+	}
+	return append(b[:len(b):len(b)], make([]byte, blockSize-len(b))...)
 }
 
 // Sum returns the fs-verity digest of a file with the given content.
 func Sum(alg digest.Algorithm, content []byte) digest.Digest {
 	h := New(alg)
 	h.Write(content)
-	return h.Sum()
+	return h.finish()
 }
 
 // SumReader reads r to its end and returns the fs-verity digest and the number
 // of bytes of what it read.
 func SumReader(alg digest.Algorithm, r io.Reader) (digest.Digest, int64, error) {
 	h := New(alg)
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, r, make([]byte, 128<<10))
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, r, make([]byte, wide*blockSize))
 	if err != nil {
 		return digest.Digest{}, n, fmt.Errorf("cannot hash content: %w", err)
 	}
-	return h.Sum(), n, nil
+	return h.finish(), n, nil
 }

@@ -53,7 +53,7 @@ func (k *keeper) merge(ctx context.Context, image *oci.Image, l oci.Layer, root 
 		return nil, err
 	}
 	if repo := opts.Repository; repo != nil && repo.HasStream(layer.StreamName(l.DiffID)) {
-		return layer.ApplyStored(root, repo, l.DiffID)
+		return layer.ApplyStored(ctx, root, repo, l.DiffID)
 	}
 	tar, err := image.OpenLayer(ctx, l, opts.Progress)
 	if err != nil {
@@ -83,6 +83,7 @@ var keepPatterns = []string{
 	"/etc/selinux/config", "/etc/selinux/*/contexts/files/file_contexts*",
 	// Lists of packages; pacman has them in the names of directories.
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/*", "/usr/lib/sysimage/dpkg/status",
+	"/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/share/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite",
 }
 
 // keep implements the last argument of layer.Measure.

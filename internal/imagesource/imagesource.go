@@ -109,7 +109,11 @@ func (img *Image) find(ctx context.Context, name string, opts Options) error {
 			return img.openStored(id, opts)
 		}
 	}
-	return img.openContainer(ctx, name, opts)
+	err = img.openContainer(ctx, name, opts)
+	if err != nil && !strings.Contains(name, "/") {
+		return fmt.Errorf("there is no file or directory %s, and as a container image: %w", name, err)
+	}
+	return err
 }
 
 // isPath says whether name is meant to be one in the file system.
@@ -238,16 +242,16 @@ func (img *Image) Close() error {
 // canonical form.
 func (img *Image) Raw() bool { return img.Kind == Directory || img.Kind == Container }
 
-// Canonical returns the tree of the image in a form, if it is raw; else Root.
+// Canonical brings the tree of the image into a form, if it is raw, and returns
+// Root. There are no two trees then, which take much memory: it is called once.
 func (img *Image) Canonical(form canonical.Form) (*composefs.Node, error) {
 	if !img.Raw() {
 		return img.Root, nil
 	}
-	root, err := canonical.Tree(img.Root, img.Content, form)
-	if err != nil {
+	if err := canonical.Transform(img.Root, img.Content, form); err != nil {
 		return nil, fmt.Errorf("%s: %w", img.Name, err)
 	}
-	return root, nil
+	return img.Root, nil
 }
 
 // Open opens the content of a regular file of the image, if that is at hand: of

@@ -24,6 +24,7 @@ type Options struct {
 	Track  string      // reference to follow for updates; empty means Image
 	Kargs  []string    // more kernel arguments
 	Source oci.Options // how to read the image
+	Reuse  []string    // repositories from which layers are taken instead of being fetched
 }
 
 // ErrNotEmpty says that there is something on the root file system.
@@ -50,7 +51,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 		return update.Result{}, err
 	}
 	defer m.Close()
-	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source}
+	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source, Reuse: o.Reuse}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {
 		return update.Result{}, err

@@ -42,7 +42,7 @@ func Import(ctx context.Context, tar io.Reader, repo *store.Repository, diffID g
 
 // ApplyStored merges the layer with a diff_id, which Import or composefs-rs has
 // put into the repository, into the tree root as Apply does.
-func ApplyStored(root *composefs.Node, repo *store.Repository, diffID godigest.Digest) (*composefs.Node, error) {
+func ApplyStored(ctx context.Context, root *composefs.Node, repo *store.Repository, diffID godigest.Digest) (*composefs.Node, error) {
 	stream, err := repo.OpenStream(StreamName(diffID))
 	if err != nil {
 		return nil, err
@@ -51,9 +51,42 @@ func ApplyStored(root *composefs.Node, repo *store.Repository, diffID godigest.D
 	if got := stream.ContentType(); got != splitstream.OCILayer {
 		return nil, fmt.Errorf("stream %s holds %q: want a layer", StreamName(diffID), got)
 	}
-	root, err = Apply(root, stream)
+	root, err = Apply(ctx, root, stream)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", diffID, err)
 	}
 	return root, nil
+}
+
+// CheckStored puts the archive of a stored layer together again and says whether
+// it has the diff_id, as OpenLayer of package oci does for what is fetched: other
+// programs may have given the stream its name.
+func CheckStored(ctx context.Context, repo *store.Repository, diffID godigest.Digest) error {
+	if err := diffID.Validate(); err != nil {
+		return fmt.Errorf("layer %q: %w", diffID, err)
+	}
+	stream, err := repo.OpenStream(StreamName(diffID))
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	archive := stream.Content(func(d digest.Digest) (io.ReadCloser, error) { return repo.OpenObject(d) })
+	defer archive.Close()
+	digester := diffID.Algorithm().Digester()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := io.CopyN(digester.Hash(), archive, 1<<20)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("layer %s: %w", diffID, err)
+		}
+	}
+	if got := digester.Digest(); got != diffID {
+		return fmt.Errorf("layer %s: its archive has a wrong diff_id: %s", diffID, got)
+	}
+	return nil
 }

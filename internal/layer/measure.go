@@ -1,9 +1,7 @@
 package layer
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
@@ -20,35 +18,23 @@ import (
 // may return nil, and be nil itself. The archive is read to its end, so that
 // its reader can say that it is not the right one.
 func Measure(ctx context.Context, root *composefs.Node, tar io.Reader, alg digest.Algorithm, keep func(path string, n *composefs.Node) io.Writer) (*composefs.Node, error) {
-	m := &meter{ctx: ctx, in: bufio.NewReaderSize(tar, copySize), buf: make([]byte, copySize), alg: alg, keep: keep}
-	root, err := apply(root, m)
+	m := &meter{ctx: ctx, input: newInput(tar), alg: alg, keep: keep}
+	root, err := apply(ctx, root, m)
 	if err != nil {
 		return nil, err
 	}
-	return root, m.tail()
+	return root, m.tail(func([]byte) {})
 }
 
 // A meter is the source of a layer that is not stored.
 type meter struct {
+	input
 	ctx  context.Context
-	in   *bufio.Reader
-	buf  []byte
 	alg  digest.Algorithm
 	keep func(path string, n *composefs.Node) io.Writer
 }
 
-func (m *meter) next(n int) ([]byte, error) {
-	if n > len(m.buf) {
-		m.buf = make([]byte, n)
-	}
-	read, err := io.ReadFull(m.in, m.buf[:n])
-	return m.buf[:read], err
-}
-
 func (m *meter) content(e *entry) error {
-	if err := m.ctx.Err(); err != nil {
-		return err
-	}
 	if !e.external() {
 		return e.readInline(m)
 	}
@@ -59,45 +45,10 @@ func (m *meter) content(e *entry) error {
 			to = io.MultiWriter(hash, w)
 		}
 	}
-	if err := m.copy(to, e.size); err != nil {
+	if err := m.copy(m.ctx, to, e.size); err != nil {
 		return err
 	}
 	e.node.Digest = hash.Sum()
 	_, err := m.next(padding(e.size))
 	return endsEarly(err)
-}
-
-func (m *meter) copy(to io.Writer, size int64) error {
-	for left := size; left > 0; {
-		if err := m.ctx.Err(); err != nil {
-			return err
-		}
-		data, err := m.next(int(min(left, copySize)))
-		if err != nil {
-			if endsEarly(err) == errTruncated {
-				err = fmt.Errorf("%w: %d of %d bytes", errTruncated, size-left+int64(len(data)), size)
-			}
-			return err
-		}
-		if _, err := to.Write(data); err != nil {
-			return err
-		}
-		left -= int64(len(data))
-	}
-	return nil
-}
-
-// tail reads what follows the end of the archive.
-func (m *meter) tail() error {
-	for total := 0; total <= maxTail; {
-		n, err := m.in.Read(m.buf)
-		total += n
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return errTail
 }

@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +31,8 @@ type Stream interface {
 // symbolic links there are.
 //
 // After an error the tree is of no more use. Links are not counted.
-func Apply(root *composefs.Node, stream Stream) (*composefs.Node, error) {
-	return apply(root, &chunks{stream: stream})
+func Apply(ctx context.Context, root *composefs.Node, stream Stream) (*composefs.Node, error) {
+	return apply(ctx, root, &chunks{stream: stream})
 }
 
 // A contents gives the bytes of an archive, and enters the content of an entry
@@ -41,12 +42,15 @@ type contents interface {
 	content(e *entry) error
 }
 
-func apply(root *composefs.Node, src contents) (*composefs.Node, error) {
+func apply(ctx context.Context, root *composefs.Node, src contents) (*composefs.Node, error) {
 	if root == nil {
 		root = &composefs.Node{Mode: composefs.TypeDir | 0o755}
 	}
 	p := parser{src: src}
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		e, err := p.next()
 		if err == io.EOF {
 			return root, nil

@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
@@ -50,15 +51,13 @@ func (e *entry) buildNode(h header) error {
 	case composefs.TypeRegular:
 		e.node.Size = uint64(e.size)
 	case composefs.TypeSymlink:
-		e.node.Target = e.link
+		e.node.Target = strings.Clone(e.link)
 	case composefs.TypeChar, composefs.TypeBlock:
 		if e.node.Rdev, err = h.device(); err != nil {
 			return err
 		}
 	}
-	for _, x := range e.xattrs {
-		e.node.SetXattr(x.Name, x.Value)
-	}
+	e.node.SetXattrs(slices.Clip(e.xattrs))
 	return e.node.Check()
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unique"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 )
@@ -83,7 +84,8 @@ func (e *entry) applyRecord(key, value string) error {
 		e.mtime, err = parseTime(value)
 	default:
 		if name, ok := strings.CutPrefix(key, xattrPrefix); ok {
-			e.xattrs = append(e.xattrs, composefs.Xattr{Name: name, Value: value})
+			// Files have their labels in common, and names.
+			e.xattrs = append(e.xattrs, composefs.Xattr{Name: unique.Make(name).Value(), Value: unique.Make(value).Value()})
 		} else if strings.HasPrefix(key, sparsePrefix) {
 			err = errSparse
 		}

@@ -4,9 +4,7 @@
 package layer
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -16,9 +14,7 @@ import (
 )
 
 const (
-	copySize   = 256 << 10
 	inlineSize = 64 << 10 // inline bytes that are gathered for the stream
-	maxTail    = 64 << 20 // bytes after the end of an archive
 
 	// While an object is committed, the kernel writes it to the disk and
 	// computes its digest; the archive is read on meanwhile.
@@ -38,8 +34,7 @@ type object interface {
 // else to a stream, in order.
 type splitter struct {
 	newObject func() (object, error)
-	in        *bufio.Reader
-	buf       []byte
+	in        input
 	inline    []byte // what goes into the stream next
 	out       chan part
 	commits   chan struct{} // one element for each that is under way
@@ -64,8 +59,7 @@ func split(ctx context.Context, tar io.Reader, newObject func() (object, error),
 	defer cancel(nil)
 	s := &splitter{
 		newObject: newObject,
-		in:        bufio.NewReaderSize(tar, copySize),
-		buf:       make([]byte, copySize),
+		in:        newInput(tar),
 		out:       make(chan part, maxCommits),
 		commits:   make(chan struct{}, maxCommits),
 	}
@@ -117,6 +111,7 @@ func (s *splitter) run(ctx context.Context) error {
 		}
 		s.inline = append(s.inline, p.head...)
 		if err == io.EOF {
+			s.flush()
 			return s.tail()
 		}
 		if err := s.content(ctx, e); err != nil {
@@ -126,13 +121,7 @@ func (s *splitter) run(ctx context.Context) error {
 }
 
 // next makes the splitter the source of its parser.
-func (s *splitter) next(n int) ([]byte, error) {
-	if n > len(s.buf) {
-		s.buf = make([]byte, n)
-	}
-	read, err := io.ReadFull(s.in, s.buf[:n])
-	return s.buf[:read], err
-}
+func (s *splitter) next(n int) ([]byte, error) { return s.in.next(n) }
 
 // content reads the content of e with its padding. Headers stay together with
 // the content of a small file, since composefs-rs does not look for these in
@@ -164,7 +153,7 @@ func (s *splitter) external(ctx context.Context, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err := s.copy(ctx, o, size); err != nil {
+	if err := s.in.copy(ctx, o, size); err != nil {
 		o.Abort()
 		return err
 	}
@@ -179,26 +168,6 @@ func (s *splitter) external(ctx context.Context, size int64) error {
 	return nil
 }
 
-func (s *splitter) copy(ctx context.Context, o object, size int64) error {
-	for left := size; left > 0; {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, err := io.ReadFull(s.in, s.buf[:min(left, copySize)])
-		if _, err := o.Write(s.buf[:n]); err != nil {
-			return err
-		}
-		left -= int64(n)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return fmt.Errorf("%w: %d of %d bytes", errTruncated, size-left, size)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // flush hands the inline bytes over.
 func (s *splitter) flush() {
 	if len(s.inline) > 0 {
@@ -207,23 +176,11 @@ func (s *splitter) flush() {
 	}
 }
 
-var errTail = errors.New("too much follows the end of the archive")
-
 // tail reads what comes after the end of the archive, which is padding as a
 // rule and in any case has no meaning.
 func (s *splitter) tail() error {
-	for total := 0; ; {
-		n, err := s.in.Read(s.buf)
-		s.inline = append(s.inline, s.buf[:n]...)
+	return s.in.tail(func(p []byte) {
+		s.inline = append(s.inline, p...)
 		s.flush()
-		if total += n; total > maxTail {
-			return errTail
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	})
 }

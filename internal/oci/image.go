@@ -37,6 +37,7 @@ type Image struct {
 	opening sync.Mutex // held while a blob is opened, if the source wants that
 	temp    *tempDir
 	retry   retry
+	large   turn // of a layer that takes much memory to inflate
 }
 
 // A Layer is a layer as the manifest and the configuration have it.
@@ -55,7 +56,7 @@ func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 	if ref.image == nil {
 		return nil, errors.New("no reference")
 	}
-	i := &Image{Reference: ref, retry: retry{attempts: 5, delay: time.Second, stall: time.Minute}}
+	i := &Image{Reference: ref, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute}}
 	if err := i.open(ctx, opts); err != nil {
 		i.Close()
 		return nil, err
@@ -211,6 +212,20 @@ func pairLayers(infos []manifest.LayerInfo, diffIDs []godigest.Digest) ([]Layer,
 		}
 	}
 	return layers, nil
+}
+
+// LayersOf returns the layers of an image whose manifest and configuration are
+// kept elsewhere, for an Image that has others of the same place to read from.
+func LayersOf(rawManifest, rawConfig []byte) ([]Layer, error) {
+	m, err := parseManifest(rawManifest, manifest.GuessMIMEType(rawManifest))
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	var config imgspec.Image
+	if err := json.Unmarshal(rawConfig, &config); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return pairLayers(m.LayerInfos(), config.RootFS.DiffIDs)
 }
 
 // sameDigest says whether data has the digest want.

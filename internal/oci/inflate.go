@@ -3,16 +3,13 @@ package oci
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
-
-// zstdWindowMax is the most memory that a zstd frame may ask for: what
-// zstd(1) takes without --memory.
-const zstdWindowMax = 128 << 20
 
 // magics are the first bytes of the compressed formats that layers may come in,
 // and of those that people have tried. Media types are not asked: they are
@@ -25,8 +22,9 @@ var magics = []struct{ name, magic string }{
 }
 
 // inflate returns a reader of what is compressed in r, or of r itself if it is
-// not compressed. Of zstd:chunked, only the zstd counts.
-func inflate(r *bufio.Reader) (io.ReadCloser, error) {
+// not compressed. Of zstd:chunked, only the zstd counts. What takes much memory
+// waits for its turn.
+func inflate(ctx context.Context, r *bufio.Reader, large turn) (io.ReadCloser, error) {
 	head, err := r.Peek(6)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -43,17 +41,35 @@ func inflate(r *bufio.Reader) (io.ReadCloser, error) {
 		return &gzipMembers{z, r}, nil
 	case "zstd":
 		// One goroutine inflates already, see readAhead.
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindowMax))
+		in := &windowReader{ctx: ctx, in: r, turn: large}
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindowMax))
 		if err != nil {
 			return nil, err
 		}
-		return z.IOReadCloser(), nil
+		return &zstdFrames{z, in}, nil
 	default:
 		return nil, fmt.Errorf("compressed with %s: want gzip, zstd or a plain tar archive", name)
 	}
 }
 
+// zstdFrames reads all frames of a zstd file.
+type zstdFrames struct {
+	*zstd.Decoder
+	in *windowReader
+}
+
+func (z *zstdFrames) Close() error {
+	z.Decoder.Close()
+	z.in.Close()
+	return nil
+}
+
 func compression(head []byte) string {
+	// A skippable frame (RFC 8878, 3.1.2) may also be the first one of a zstd file;
+	// of its magic number the lowest four bits are free.
+	if len(head) >= 4 && head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18" {
+		return "zstd"
+	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.magic)) {
 			return m.name

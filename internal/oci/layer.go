@@ -25,22 +25,24 @@ func (i *Image) OpenLayer(ctx context.Context, l Layer, progress func(int64)) (i
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	blob := i.openBlob(ctx, "layer ", l.Digest, l.Size, progress)
-	return newReadAhead(&archive{layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester()}, cancel), nil
+	return newReadAhead(&archive{ctx: ctx, layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester(), large: i.large}, cancel), nil
 }
 
 // An archive is the tar archive in a layer's blob, verified.
 type archive struct {
+	ctx   context.Context
 	layer Layer
 	blob  io.ReadCloser
 	in    *bufio.Reader // blob
 	out   io.ReadCloser // what is compressed in it
 	diff  godigest.Digester
+	large turn
 }
 
 func (a *archive) Read(p []byte) (int, error) {
 	if a.out == nil {
 		a.in = bufio.NewReaderSize(a.blob, 256<<10)
-		out, err := inflate(a.in)
+		out, err := inflate(a.ctx, a.in, a.large)
 		if err != nil {
 			return 0, a.end(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	godigest "github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/directory"
 	"go.podman.io/image/v5/docker"
 	dockerarchive "go.podman.io/image/v5/docker/archive"
@@ -140,8 +141,11 @@ func (r Reference) String() string {
 	if r.image == nil {
 		return ""
 	}
-	// The library writes a missing tag as a colon with nothing after it.
-	name := strings.TrimSuffix(transports.ImageName(r.image), ":")
+	name := transports.ImageName(r.image)
+	if r.Transport() != "dir" {
+		// The library writes a missing tag as a colon with nothing after it.
+		name = strings.TrimSuffix(name, ":")
+	}
 	if r.signed {
 		return "ostree-image-signed:" + name
 	}
@@ -154,6 +158,38 @@ func (r Reference) Origin() string {
 		return r.String()
 	}
 	return "ostree-unverified-image:" + r.String()
+}
+
+// Pinned returns the reference to the image with a manifest digest, whatever the
+// tag names by now. Only registries can be asked for a digest: other references
+// stay as they are.
+func (r Reference) Pinned(manifestDigest string) (Reference, error) {
+	if r.registry() == "" {
+		return r, nil
+	}
+	d, err := godigest.Parse(manifestDigest)
+	if err != nil {
+		return Reference{}, fmt.Errorf("manifest digest %q: %w", manifestDigest, err)
+	}
+	named, err := reference.WithDigest(reference.TrimNamed(r.image.DockerReference()), d)
+	if err != nil {
+		return Reference{}, err
+	}
+	image, err := docker.NewReference(named)
+	if err != nil {
+		return Reference{}, err
+	}
+	return Reference{image, r.signed}, nil
+}
+
+// PinnedName returns the image's reference, by digest where that is possible, as
+// a command line takes it.
+func (i *Image) PinnedName() string {
+	pinned, err := i.Reference.Pinned(i.ManifestDigest)
+	if err != nil {
+		return i.Reference.String() // a digest that this package has computed
+	}
+	return pinned.String()
 }
 
 // Transport returns the transport's name: "docker", "oci", ….

@@ -5,6 +5,7 @@ package packages
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +22,9 @@ type Package struct {
 
 // A List is what a package manager has installed, sorted by name.
 type List struct {
-	Manager  string // "dpkg", "pacman", or "rpm", whose packages are not listed
+	Manager  string // "dpkg", "pacman" or "rpm"
 	Packages []Package
+	Unread   bool // the database is there, but in a form that is not read
 }
 
 // A database is where a package manager may keep its list.
@@ -40,39 +42,45 @@ var databases = []database{
 	{"pacman", "var/lib/pacman/local", readLocal},
 	{"pacman", "usr/lib/sysimage/lib/pacman/local", readLocal},
 	{"pacman", "usr/lib/sysimage/pacman/local", readLocal},
-	{"rpm", "usr/lib/sysimage/rpm/rpmdb.sqlite", nil},
-	{"rpm", "usr/share/rpm/rpmdb.sqlite", nil},
-	{"rpm", "var/lib/rpm/rpmdb.sqlite", nil},
+	{"rpm", "usr/lib/sysimage/rpm/rpmdb.sqlite", readRPM},
+	{"rpm", "usr/share/rpm/rpmdb.sqlite", readRPM},
+	{"rpm", "var/lib/rpm/rpmdb.sqlite", readRPM},
+	{"rpm", "usr/lib/sysimage/rpm/Packages.db", nil}, // SUSE's
+	{"rpm", "var/lib/rpm/Packages", nil},             // before rpm 4.16
 }
 
 // Of returns the lists of all package managers that a system has. There is no
 // entry for one with an empty database.
 func Of(fsys fs.FS) ([]List, error) {
 	var lists []List
+	seen := make(map[string]bool)
 	for _, d := range databases {
-		if _, err := fs.Stat(fsys, d.path); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			// A database of rpm is large: that it is there must do.
-			if d.read != nil {
-				return lists, err
-			}
+		if seen[d.manager] {
+			continue // by another name
 		}
-		list := List{Manager: d.manager}
-		if d.read != nil {
-			var err error
-			if list.Packages, err = d.read(fsys, d.path); err != nil {
-				return lists, fmt.Errorf("cannot read the list of packages: %w", err)
-			}
-			if len(list.Packages) == 0 {
-				continue
-			}
+		list, err := d.list(fsys)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(list.Packages) == 0 && !list.Unread {
+			continue
 		}
-		slices.SortFunc(list.Packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+		if err != nil {
+			return lists, fmt.Errorf("cannot read the list of packages: %w", err)
+		}
+		seen[d.manager] = true
 		lists = append(lists, list)
 	}
 	return lists, nil
+}
+
+func (d database) list(fsys fs.FS) (List, error) {
+	list := List{Manager: d.manager, Unread: d.read == nil}
+	_, err := fs.Stat(fsys, d.path)
+	if err == nil && d.read != nil {
+		list.Packages, err = d.read(fsys, d.path)
+	}
+	slices.SortFunc(list.Packages, func(a, b Package) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	})
+	return list, err
 }
 
 // readStatus reads the status file of dpkg: paragraphs as in deb822(5).

@@ -22,8 +22,9 @@ import (
 
 // Names of streams and references, see docs/formats/composefs.md, section 3.
 const (
-	configPrefix = "oci-config-"
-	imagePrefix  = "composefs.image" // with ".boot" for one that boots, and more
+	manifestPrefix = "oci-manifest-"
+	configPrefix   = "oci-config-"
+	imagePrefix    = "composefs.image" // with ".boot" for one that boots, and more
 )
 
 // sources say which configuration names an image, by the image's id.
@@ -71,21 +72,14 @@ func (r *run) rebuild(want digest.Digest, built sources) error {
 		return fmt.Errorf("cannot build it again from %s: %w; apply the image again", config, err)
 	}
 	content := func(n *composefs.Node) ([]byte, error) { return r.content(n) }
-	tried, fits, err := canonical.Find(raw, content, boot, want)
+	m, err := canonical.Find(r.ctx, raw, content, boot, want)
+	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
+		return fmt.Errorf("%s makes another image, %s; apply the image again", config, other.Tried[0].Digest)
+	}
 	if err != nil {
 		return err
 	}
-	if !fits {
-		return fmt.Errorf("%s makes another image, %s; apply the image again", config, tried[0].Digest)
-	}
-	v := tried[len(tried)-1].Variant
-	root, err := canonical.Tree(raw, content, canonical.Form{Boot: boot, UserXattrs: v.UserXattrs})
-	if err != nil {
-		return err
-	}
-	_, err = r.repo.PutImage(func(w io.Writer) error {
-		return erofs.Write(w, root, erofs.Options{Version: v.Version, Algorithm: want.Algorithm()})
-	})
+	_, err = r.repo.PutImage(func(w io.Writer) error { return erofs.Write(r.ctx, w, m.Root, m.Options) })
 	return err
 }
 
@@ -110,7 +104,7 @@ func (r *run) compose(config string, want digest.Digest) (boot bool, root *compo
 		if err := r.ctx.Err(); err != nil {
 			return boot, nil, err
 		}
-		if root, err = layer.ApplyStored(root, r.repo, id); err != nil {
+		if root, err = layer.ApplyStored(r.ctx, root, r.repo, id); err != nil {
 			return boot, nil, err
 		}
 	}

@@ -1,16 +1,16 @@
 // Package repocheck finds out what is wrong with a repository as a whole, down
-// to the contents that images name, and repairs what can be repaired without the
-// network: an image that is gone is built again from its layers.
+// to the contents that images name, and repairs it: contents are fetched again
+// from where they came, and an image that is gone is built again from its layers.
 package repocheck
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
@@ -24,8 +24,12 @@ const (
 type Finding struct {
 	store.Problem
 	Repaired bool   `json:"repaired"`
-	Why      string `json:"why,omitempty"` // it was not repaired
+	Why      string `json:"why,omitempty"`    // it was not repaired
+	Remedy   string `json:"remedy,omitempty"` // what repairing does about it
 }
+
+// same says whether two findings are of the same problem.
+func (f Finding) same(other Finding) bool { return f.Flaw == other.Flaw && f.Path == other.Path }
 
 // A Report is what Run has found.
 type Report struct {
@@ -47,40 +51,135 @@ func (r Report) Left() (n int) {
 	return n
 }
 
-// Run checks a repository, and with repair repairs what it can. deployments are
-// the ids of the images that a machine needs. The caller holds a lock, to repair
-// the exclusive one.
-func Run(ctx context.Context, repo *store.Repository, deployments []string, repair bool) (Report, error) {
+// Options say what Run does.
+type Options struct {
+	Deployments []string // ids of the images that a machine needs
+	Origins     []Origin // where they came from
+	Repair      bool
+	Offline     bool         // fetch nothing
+	Source      oci.Options  // how to fetch
+	Tell        func(string) // what is being done, in words for a person; may be nil
+}
+
+// Run checks a repository, and repairs what it can if that is wanted: what is lost
+// is fetched again by the digests that it has to have, and then everything is
+// checked once more. The caller holds a lock, to repair the exclusive one.
+func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error) {
+	if o.Tell == nil {
+		o.Tell = func(string) {}
+	}
+	found, lost, check, err := look(ctx, repo, o)
+	if err != nil || !o.Repair || len(found.Findings) == 0 {
+		return found, err
+	}
+	r := &run{ctx: ctx, repo: repo, check: check}
+	var done bool
+	var failed error
+	switch {
+	case len(lost.fetches) == 0:
+	case o.Offline:
+		failed = errors.New("nothing was fetched: --offline")
+	default:
+		done, failed = r.fetchLosses(lost, o.Source, o.Tell)
+	}
+	if err := ctx.Err(); err != nil {
+		return found, err
+	}
+	if done {
+		o.Tell("Checking again")
+		if check, err = repo.Check(ctx); err != nil {
+			return found, err
+		}
+	}
+	r = &run{ctx: ctx, repo: repo, check: check, repair: true, failed: failed}
+	left, err := r.findings(o)
+	return found.after(left), err
+}
+
+// look finds out what is wrong, and what could be done about it.
+func look(ctx context.Context, repo *store.Repository, o Options) (Report, *losses, *store.Check, error) {
 	check, err := repo.Check(ctx)
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
-	c := run{ctx: ctx, repo: repo, check: check, repair: repair}
-	c.report = Report{
-		Objects: check.Objects, Bytes: check.Bytes, Images: check.Images, Streams: check.Streams, Refs: check.Refs,
-		Findings: []Finding{},
+	r := &run{ctx: ctx, repo: repo, check: check}
+	report, err := r.findings(o)
+	if err != nil || len(report.Findings) == 0 {
+		return report, &losses{}, check, err
 	}
-	for _, p := range check.Problems {
-		if p.Flaw == store.DanglingImage {
-			c.gone = append(c.gone, p)
+	lost, err := r.findLosses(o.Origins)
+	if err != nil {
+		return report, nil, check, err
+	}
+	built, err := r.builtFrom()
+	if err != nil {
+		return report, nil, check, err
+	}
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		f.Remedy = r.remedy(lost, f.Problem, built)
+	}
+	return report, lost, check, nil
+}
+
+// after returns what was found, with what became of it: left are the findings of
+// the run that repaired.
+func (found Report) after(left Report) Report {
+	for i := range found.Findings {
+		f := &found.Findings[i]
+		f.Repaired = true
+		for _, l := range left.Findings {
+			if l.same(*f) {
+				f.Repaired, f.Why = l.Repaired, l.Why
+			}
 		}
 	}
-	// Images first: building them needs streams that are then let go of.
-	for _, step := range []func() error{func() error { return c.images(deployments) }, c.problems, c.leftRefs} {
-		if err := step(); err != nil {
-			return c.report, err
+	for _, l := range left.Findings {
+		if !slices.ContainsFunc(found.Findings, l.same) {
+			found.Findings = append(found.Findings, l)
 		}
 	}
-	return c.report, nil
+	return found
 }
 
 type run struct {
-	ctx    context.Context
-	repo   *store.Repository
-	check  *store.Check
-	repair bool
-	report Report
-	gone   []store.Problem // links of images that lead to nothing
+	ctx     context.Context
+	repo    *store.Repository
+	check   *store.Check
+	repair  bool
+	failed  error // why not all that is lost was fetched
+	report  Report
+	gone    []store.Problem // links of images that lead to nothing
+	settled map[digest.Digest]bool
+	losses  *losses
+}
+
+// findings returns all problems, repaired where that is wanted.
+func (r *run) findings(o Options) (Report, error) {
+	check := r.check
+	r.report = Report{
+		Objects: check.Objects, Bytes: check.Bytes, Images: check.Images, Streams: check.Streams, Refs: check.Refs,
+		Findings: []Finding{},
+	}
+	r.settled = make(map[digest.Digest]bool)
+	for _, p := range check.Problems {
+		if p.Flaw == store.DanglingImage {
+			r.gone = append(r.gone, p)
+		}
+	}
+	var err error
+	if r.repair {
+		if r.losses, err = r.findLosses(o.Origins); err != nil {
+			return r.report, err
+		}
+	}
+	// Images first: building them needs streams that are then let go of.
+	for _, step := range []func() error{func() error { return r.images(o.Deployments) }, r.problems, r.leftRefs} {
+		if err := step(); err != nil {
+			return r.report, err
+		}
+	}
+	return r.report, nil
 }
 
 // problems takes over what the store has found, repaired where that is wanted.
@@ -89,16 +188,36 @@ func (r *run) problems() error {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		if p.Flaw == store.DanglingImage {
+		if p.Flaw == store.DanglingImage || r.settled[p.Object] && p.Flaw == store.DamagedObject {
 			continue // see images
 		}
 		f := Finding{Problem: p}
 		if r.repair {
-			f.settle(r.repo.Repair(p))
+			f.settle(r.repairProblem(p))
 		}
 		r.report.Findings = append(r.report.Findings, f)
 	}
 	return nil
+}
+
+// repairProblem repairs what is no matter of an image. What is damaged and could
+// not be fetched stays, unless nothing needs it.
+func (r *run) repairProblem(p store.Problem) error {
+	if p.Flaw != store.DamagedObject {
+		return r.repo.Repair(p)
+	}
+	if !r.losses.unread && !r.losses.needed[p.Object] {
+		return r.repo.DropObject(p.Object)
+	}
+	return r.beyond()
+}
+
+// beyond says why something is beyond repair.
+func (r *run) beyond() error {
+	if r.failed != nil {
+		return r.failed
+	}
+	return fmt.Errorf("%w, and nothing says where it came from", store.ErrBeyondRepair)
 }
 
 // settle notes how a repair has ended.
@@ -107,112 +226,6 @@ func (f *Finding) settle(err error) {
 	if err != nil {
 		f.Why = err.Error()
 	}
-}
-
-// images looks into each image that there is, and builds those again that are
-// not and should be: whose links are there, which a configuration names, or
-// which a deployment needs.
-func (r *run) images(deployments []string) error {
-	ids, err := r.repo.Images()
-	if err != nil {
-		return err
-	}
-	there := make(map[string]bool)
-	for _, p := range r.gone {
-		there[p.Object.String()] = true // not to be looked into
-	}
-	for _, id := range ids {
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-		if !there[id] {
-			there[id] = true
-			r.lookInto(id)
-		}
-	}
-	built, err := r.builtFrom()
-	if err != nil {
-		return err
-	}
-	missing := r.gone
-	for _, id := range append(built.ids(), deployments...) {
-		if d, err := digest.Parse(id); err == nil && !there[id] {
-			there[id] = true
-			missing = append(missing, store.Problem{Flaw: store.DanglingImage, Path: "images/" + id, Detail: "it is not there", Object: d})
-		}
-	}
-	for _, p := range missing {
-		r.settleMissing(p, built)
-	}
-	return nil
-}
-
-// lookInto sees to it that an image can be read and that its contents are there.
-func (r *run) lookInto(id string) {
-	d, err := digest.Parse(id)
-	if err != nil || !r.check.HasGood(d) {
-		return // the object, or the link to it, is a problem already
-	}
-	add := func(flaw store.Flaw, detail string) {
-		p := store.Problem{Flaw: flaw, Path: "images/" + id, Detail: detail, Object: d}
-		f := Finding{Problem: p}
-		if r.repair {
-			f.settle(store.ErrBeyondRepair)
-		}
-		r.report.Findings = append(r.report.Findings, f)
-	}
-	objects, err := r.objectsOf(id)
-	if err != nil {
-		add(BadImage, err.Error())
-		return
-	}
-	var lacking []digest.Digest
-	for _, o := range objects {
-		if !r.check.HasGood(o) {
-			lacking = append(lacking, o)
-		}
-	}
-	if len(lacking) > 0 {
-		add(IncompleteImage, fmt.Sprintf("%d of its objects cannot be used, the first is %s", len(lacking), lacking[0]))
-	}
-}
-
-func (r *run) objectsOf(id string) ([]digest.Digest, error) {
-	f, err := r.repo.OpenImage(id)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return ObjectsOf(f)
-}
-
-// ObjectsOf returns the objects that a composefs image names.
-func ObjectsOf(image *os.File) ([]digest.Digest, error) {
-	info, err := image.Stat()
-	if err != nil {
-		return nil, err
-	}
-	tree, err := erofs.Read(image, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	return tree.Objects(), nil
-}
-
-// settleMissing builds an image again, or takes away its link.
-func (r *run) settleMissing(p store.Problem, built sources) {
-	f := Finding{Problem: p}
-	if config := built[p.Object.String()]; config != "" {
-		f.Detail += "; " + config + " says of what it is made"
-	}
-	if r.repair {
-		err := r.rebuild(p.Object, built)
-		if err != nil && errors.Is(err, errUnknownSource) && p.Detail != "it is not there" {
-			err = r.repo.Repair(p)
-		}
-		f.settle(err)
-	}
-	r.report.Findings = append(r.report.Findings, f)
 }
 
 // leftRefs removes the refs that lead to what was removed.

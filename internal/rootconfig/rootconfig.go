@@ -54,9 +54,13 @@ type Config struct {
 // Load reads those of the files that are there. Keys it does not know are
 // no error, since a newer program may: there is a warning for each.
 func Load(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {
+	return load(func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) }, names)
+}
+
+func load(read func(name string) ([]byte, error), names []string) (c Config, warnings []string, err error) {
 	var all []file
 	for _, name := range names {
-		data, err := fs.ReadFile(fsys, name)
+		data, err := read(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,23 +85,24 @@ func (r *Reader) Size() uint64 { return r.info.size }
 // NamedRefs returns the streams and images that the stream refers to by name.
 func (r *Reader) NamedRefs() map[string]digest.Digest { return maps.Clone(r.named) }
 
-// ObjectRefs returns the objects that the stream consists of, each once.
-func (r *Reader) ObjectRefs() []digest.Digest { return r.digests(r.objects) }
+// ObjectRefs gives the objects that the stream consists of, each once.
+func (r *Reader) ObjectRefs() iter.Seq[digest.Digest] { return r.digests(r.objects) }
 
-// StreamRefs returns the files of other streams that the stream refers to.
-func (r *Reader) StreamRefs() []digest.Digest { return r.digests(r.streams) }
+// StreamRefs gives the files of other streams that the stream refers to.
+func (r *Reader) StreamRefs() iter.Seq[digest.Digest] { return r.digests(r.streams) }
 
-func (r *Reader) digests(data []byte) []digest.Digest {
-	n := r.alg.Size()
-	out := make([]digest.Digest, 0, len(data)/n)
-	for ; len(data) > 0; data = data[n:] {
-		d, err := digest.FromBytes(r.alg, data[:n])
-		if err != nil {
-			panic(err) // readHead has checked algorithm and length
+func (r *Reader) digests(data []byte) iter.Seq[digest.Digest] {
+	return func(yield func(digest.Digest) bool) {
+		for sum := range slices.Chunk(data, r.alg.Size()) {
+			d, err := digest.FromBytes(r.alg, sum)
+			if err != nil {
+				panic(err) // readHead has checked algorithm and length
+			}
+			if !yield(d) {
+				return
+			}
 		}
-		out = append(out, d)
 	}
-	return out
 }
 
 func (r *Reader) readHead() error {

@@ -46,11 +46,12 @@ func NewWriter(alg digest.Algorithm, contentType ContentType) *Writer {
 	return w
 }
 
-// newEncoder returns an encoder without goroutines, since several layers are
-// written side by side. Of nothing it makes an empty frame, since composefs-rs
-// takes an empty section for a broken one.
+// newEncoder returns an encoder without goroutines and of little memory, since
+// several layers are written side by side. Of nothing it makes an empty frame,
+// since composefs-rs takes an empty section for a broken one.
 func newEncoder(w io.Writer) (*zstd.Encoder, error) {
-	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+		zstd.WithWindowSize(1<<20), zstd.WithZeroFrames(true))
 }
 
 // Inline adds bytes that the file itself keeps. Bytes of one call always end up

@@ -1,9 +1,11 @@
 package status
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ type gatherer struct {
 	booted  deployment.ID
 	record  *deployment.Staged
 	denied  bool
+	pins    map[deployment.ID]string
 	byID    map[deployment.ID]*Deployment
 	ordered []deployment.ID
 }
@@ -34,10 +37,12 @@ func Gather(src Sources) Status {
 	}
 	g.readEntries()
 	g.readStaged()
+	g.readPins()
 	g.findDeployments()
 	g.readStates()
 	g.mark()
 	g.noteLoaderSettings()
+	g.noteEtc()
 	if g.denied {
 		g.status.Notes = append(g.status.Notes, "not everything may be read: root sees more")
 	}
@@ -89,6 +94,15 @@ func (g *gatherer) readEntries() {
 	}
 }
 
+func (g *gatherer) readPins() {
+	if g.Sysroot == nil {
+		return
+	}
+	var err error
+	g.pins, err = deployment.Pins(g.Sysroot)
+	g.problem("pins", err)
+}
+
 // readStaged reads the staged record: ours, which survives a crash, or else
 // that of bootc.
 func (g *gatherer) readStaged() {
@@ -122,6 +136,9 @@ func (g *gatherer) findDeployments() {
 	for _, f := range g.files {
 		g.add(f.Target.ID)
 	}
+	for _, id := range slices.Sorted(maps.Keys(g.pins)) {
+		g.add(id)
+	}
 	if g.Sysroot == nil {
 		return
 	}
@@ -149,6 +166,7 @@ func (g *gatherer) add(id deployment.ID) {
 func (g *gatherer) readStates() {
 	for _, id := range g.ordered {
 		d := g.byID[id]
+		d.PinName, d.Pinned = g.pins[id]
 		g.readOrigin(d)
 		g.readEntryOf(d)
 		if g.Sysroot == nil {
@@ -220,17 +238,7 @@ func (g *gatherer) whyFailed(d *Deployment) string {
 		g.problem("boot failure of deployment "+d.ID.Short(), err)
 		return never
 	}
-	why := never
-	switch {
-	case len(failure.Failed) > 0:
-		var units []string
-		for _, u := range failure.Failed {
-			units = append(units, u.String())
-		}
-		why = strings.Join(units, ", ") + " failed"
-	case len(failure.Waiting) > 0:
-		why = "it was still waiting for " + strings.Join(failure.Waiting, ", ")
-	}
+	why := cmp.Or(failure.Why(), never)
 	if failure.BootID != "" {
 		why += " (journalctl --boot=" + failure.BootID + ")"
 	}
@@ -256,6 +264,9 @@ func (g *gatherer) mark() {
 	if g.record != nil {
 		d := g.byID[g.record.ID]
 		d.Staged, d.Locked = true, g.record.FinalizationLocked
+		if why := g.whyStaged(); d.Why == "" && why != "" {
+			d.Why = why
+		}
 		if !d.Locked {
 			next = d.ID
 		}

@@ -82,6 +82,7 @@ type entryExtraJSON struct {
 	Why       string `json:"why,omitempty"`
 	Next      bool   `json:"next"`
 	Title     string `json:"title,omitempty"`
+	PinName   string `json:"pinName,omitempty"`
 	Entry     string `json:"entry,omitempty"`
 	Kernel    string `json:"kernel,omitempty"`
 	TriesLeft *uint  `json:"triesLeft,omitempty"`
@@ -142,12 +143,13 @@ func (s Status) tracked() *imageReferenceJSON {
 func (d Deployment) json(running bool) entryJSON {
 	e := entryJSON{
 		DownloadOnly: d.Locked,
+		Pinned:       d.Pinned,
 		Composefs: composefsJSON{
 			Verity: d.ID, BootType: "Bls", Bootloader: "systemd",
 			BootDigest: pointer(d.Origin.BootDigest), MissingVerityAllowed: d.VerityOptional,
 		},
 		Extra: entryExtraJSON{
-			State: d.State, Why: d.Why, Next: d.Next, Title: d.Title, Entry: d.Entry, Kernel: d.Origin.Kernel,
+			State: d.State, Why: d.Why, Next: d.Next, Title: d.Title, PinName: d.PinName, Entry: d.Entry, Kernel: d.Origin.Kernel,
 		},
 	}
 	if d.Origin.BootType == deployment.BootUKI {

@@ -35,13 +35,15 @@ type Deployment struct {
 	Entry  string            // file name of the boot entry, "" if there is none
 
 	State     State
-	Why       string // what is behind Failed and Broken, one sentence
+	Why       string // what is behind Failed and Broken, or Staged for more than a boot: one sentence
 	Counted   bool   // the loader counts its boots
 	TriesLeft uint
 	TriesDone uint
 
 	Booted, Staged, Next, Rollback bool
-	Locked                         bool // staged, but not to be made the next
+	Locked                         bool   // staged, but not to be made the next
+	Pinned                         bool   // stays until it is unpinned
+	PinName                        string // "" if the pin has none
 	VerityOptional                 bool
 }
 

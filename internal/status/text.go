@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 )
 
 // Text returns the status for people: a paragraph for each deployment, marked
@@ -45,7 +47,10 @@ func (d Deployment) write(b *strings.Builder, width int) {
 	if details := d.details(); len(details) > 0 {
 		fmt.Fprintf(b, "%s%s\n", indent, strings.Join(details, ", "))
 	}
-	if text := d.outlook(); text != "" {
+	if d.Pinned {
+		fmt.Fprintf(b, "%s%s\n", indent, strings.TrimSpace("pinned "+d.PinName))
+	}
+	if text := d.outlook(indent); text != "" {
 		fmt.Fprintf(b, "%s%s\n", indent, text)
 	}
 }
@@ -92,13 +97,20 @@ func (d Deployment) image() string {
 	return strings.TrimPrefix(d.Origin.ImageReference(), "docker://")
 }
 
+// Describe returns the deployment in a few words: its role and its name.
+func (d Deployment) Describe() string { return d.role() + ": " + d.name() }
+
 func (d Deployment) details() []string {
 	var list []string
 	if d.name() != d.ID.Short() {
 		list = append(list, d.ID.Short())
 	}
 	if d.Origin.Kernel != "" {
-		list = append(list, "kernel "+d.Origin.Kernel)
+		kernel := "kernel " + d.Origin.Kernel
+		if d.Origin.BootType == deployment.BootUKI {
+			kernel += " (UKI)"
+		}
+		list = append(list, kernel)
 	}
 	if t, err := time.Parse(time.RFC3339, d.Origin.Created); err == nil {
 		list = append(list, "built "+t.UTC().Format("2006-01-02 15:04 UTC"))
@@ -113,17 +125,19 @@ func (d Deployment) details() []string {
 }
 
 // outlook says what will happen to the deployment, or what has, if that is not
-// plain from its role.
-func (d Deployment) outlook() string {
+// plain from its role. Its lines but the first begin with indent.
+func (d Deployment) outlook(indent string) string {
 	switch {
 	case d.State == Failed:
-		return fmt.Sprintf("failed %s: %s", times(d.TriesDone), d.Why)
+		return fmt.Sprintf("failed %s: %s\n%sapply passes its image over; apply --force tries it again", times(d.TriesDone), d.Why, indent)
 	case d.State == Broken:
 		return d.Why
 	case d.Staged && d.Locked:
 		return "waits until it is unlocked"
 	case d.Staged && d.Booted:
 		return "stays the next to boot"
+	case d.Staged && d.Why != "":
+		return "boots next, once this system shuts down; " + d.Why
 	case d.Staged:
 		return "boots next, once this system shuts down"
 	case d.State == Trying && d.Booted:

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
@@ -63,18 +64,18 @@ type Check struct {
 
 	Problems []Problem // sorted by path
 
-	good map[digest.Digest]bool
+	good digest.Set
 }
 
 // HasGood says whether there is an object that is what its name promises.
-func (c *Check) HasGood(d digest.Digest) bool { return c.good[d] }
+func (c *Check) HasGood(d digest.Digest) bool { return c.good.Has(d) }
 
 // Check reads every object of the repository and looks at all that leads to
 // one. It changes nothing. The caller holds a lock, so that nothing is removed
 // meanwhile. The error says that something could not be looked at, apart from
 // what is wrong with the repository.
 func (r *Repository) Check(ctx context.Context) (*Check, error) {
-	c := checker{repo: r, Check: &Check{good: make(map[digest.Digest]bool)}}
+	c := checker{repo: r, Check: &Check{good: make(digest.Set)}}
 	for _, step := range []func(context.Context) error{c.layout, c.objects, c.links, c.refs} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("cannot check the repository: %w", err)
@@ -98,13 +99,13 @@ func (c *checker) add(flaw Flaw, path string, object digest.Digest, format strin
 
 // layout looks at the directories.
 func (c *checker) layout(context.Context) error {
-	entries, err := c.repo.changes.ReadDir(".")
+	top, err := c.repo.changes.ReadDir(".")
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			c.add(LeftOver, e.Name(), digest.Digest{}, "")
+	for _, name := range top {
+		if strings.HasPrefix(name, tempPrefix) {
+			c.add(LeftOver, name, digest.Digest{}, "")
 		}
 	}
 	dirs := []string{".", objectsDir, imagesDir, streamsDir}
@@ -154,7 +155,7 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 	f, err := c.repo.openFile(d)
 	switch {
 	case errors.Is(err, ErrDamaged):
-		c.add(DamagedObject, name, d, "not a file")
+		c.add(DamagedObject, name, d, "%v", err)
 		return nil
 	case err != nil:
 		return err
@@ -171,8 +172,10 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 	if mode := info.Mode().Perm(); mode != objectPerm {
 		c.add(WrongMode, name, d, "%04o, want %04o", mode, objectPerm)
 	}
-	got, err := c.measure(f, d)
+	got, err := c.measure(ctx, f, d)
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case errors.Is(err, fsverity.ErrNotEnabled):
 		c.add(UnprotectedObject, name, d, "fs-verity is not enabled")
 	case err != nil:
@@ -183,7 +186,7 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 		return nil
 	}
 	c.mu.Lock()
-	c.good[d] = true
+	c.good.Add(d)
 	c.mu.Unlock()
 	return nil
 }
@@ -191,21 +194,21 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 // measure returns the digest of an object, all of which it reads. The error is
 // fsverity.ErrNotEnabled if the content is right, but not protected as it should
 // be. With fs-verity, what is damaged cannot be read.
-func (c *checker) measure(f *os.File, d digest.Digest) (digest.Digest, error) {
+func (c *checker) measure(ctx context.Context, f *os.File, d digest.Digest) (digest.Digest, error) {
 	if c.repo.insecure {
-		got, _, err := fsverity.SumReader(d.Algorithm(), f)
+		got, _, err := fsverity.SumReader(d.Algorithm(), cancel.Reader(ctx, f))
 		return got, err
 	}
 	got, err := fsverity.Measure(f)
 	if errors.Is(err, fsverity.ErrNotEnabled) {
-		hashed, _, hashErr := fsverity.SumReader(d.Algorithm(), f)
+		hashed, _, hashErr := fsverity.SumReader(d.Algorithm(), cancel.Reader(ctx, f))
 		if hashErr != nil || hashed != d {
 			return hashed, hashErr
 		}
 		return got, err
 	}
 	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, objectBuffer))
+		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, cancel.Reader(ctx, f), make([]byte, objectBuffer))
 	}
 	return got, err
 }
@@ -254,20 +257,23 @@ func (c *checker) link(dir, name string) {
 func (c *checker) stream(p, name string, d digest.Digest) {
 	s, err := c.repo.openStreamFile(name, d)
 	if err != nil {
-		if errors.Is(err, splitstream.ErrFormat) || c.good[d] {
+		if errors.Is(err, splitstream.ErrFormat) || c.good.Has(d) {
 			c.add(BadStream, p, d, "%v", err)
 		}
 		return // else the object is a problem already
 	}
 	defer s.Close()
-	var lacking []digest.Digest
-	for _, object := range s.ObjectRefs() {
-		if !c.good[object] {
-			lacking = append(lacking, object)
+	lacking, first := 0, digest.Digest{}
+	for object := range s.ObjectRefs() {
+		if c.good.Has(object) {
+			continue
+		}
+		if lacking++; lacking == 1 {
+			first = object
 		}
 	}
-	if n := len(lacking); n > 0 {
-		c.add(IncompleteStream, p, d, "%d of its objects cannot be used, the first is %s", n, lacking[0])
+	if lacking > 0 {
+		c.add(IncompleteStream, p, d, "%d of its objects cannot be used, the first is %s", lacking, first)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"slices"
@@ -19,15 +18,16 @@ import (
 type Roots struct {
 	Images  []string // ids
 	Streams []string // names
+	Without []string // tags that go, and keep nothing
 
-	// ObjectsOf returns the objects that an image refers to.
-	ObjectsOf func(image *os.File) ([]digest.Digest, error)
+	// EachObject calls visit for each object that an image refers to.
+	EachObject func(ctx context.Context, image *os.File, visit func(digest.Digest)) error
 }
 
 // A Report says what GC has removed, or would remove.
 type Report struct {
 	Images, Streams []string // ids, names
-	Refs            []string // paths below the repository of refs that led nowhere
+	Refs            []string // paths below the repository of refs that led nowhere, or that went
 	Objects         int
 	Bytes           int64 // of the objects
 
@@ -51,13 +51,13 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 	if err := r.writable(); err != nil {
 		return Report{}, err
 	}
-	if keep.ObjectsOf == nil {
+	if keep.EachObject == nil {
 		return Report{}, errors.New("nobody says what is in an image")
 	}
 	if !dryRun && r.exclusive.Load() == 0 {
 		return Report{}, errors.New("the repository is not locked")
 	}
-	m, err := newMarker(r)
+	m, err := newMarker(r, keep.EachObject)
 	if err != nil {
 		return Report{}, err
 	}
@@ -66,8 +66,8 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 	}
 	report := m.report()
 	if !dryRun {
-		// First what leads to objects, for good: a link that survives a crash
-		// must not lead to half of what it promises.
+		// First what leads to objects: a link that survives a crash must not lead
+		// to half of what it promises.
 		if err := r.removeLinks(report); err != nil {
 			return Report{}, err
 		}
@@ -78,7 +78,9 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 	return report, r.sweep(ctx, m.objects, &report, dryRun)
 }
 
-// removeLinks removes refs, images and streams, and makes that survive.
+// removeLinks removes refs, images and streams. Nothing is synced: file systems
+// that have fs-verity keep a journal or commit all at once, so that no crash leaves
+// a link that was removed and not an object that was removed after it.
 func (r *Repository) removeLinks(report Report) error {
 	paths := slices.Clone(report.Refs)
 	for _, id := range report.Images {
@@ -87,15 +89,8 @@ func (r *Repository) removeLinks(report Report) error {
 	for _, name := range report.Streams {
 		paths = append(paths, streamsDir+"/"+name)
 	}
-	dirs := make(map[string]bool)
 	for _, p := range paths {
 		if err := ignoreNotExist(r.changes.Remove(p)); err != nil {
-			return err
-		}
-		dirs[path.Dir(p)] = true
-	}
-	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		if err := r.changes.Sync(dir); err != nil {
 			return err
 		}
 	}
@@ -103,12 +98,12 @@ func (r *Repository) removeLinks(report Report) error {
 }
 
 // sweep removes the objects that are not live.
-func (r *Repository) sweep(ctx context.Context, live map[digest.Digest]bool, report *Report, dryRun bool) error {
+func (r *Repository) sweep(ctx context.Context, live digest.Set, report *Report, dryRun bool) error {
 	return eachObject(r.objects, func(d digest.Digest) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if live[d] || d.Algorithm() != r.algorithm {
+		if live.Has(d) || d.Algorithm() != r.algorithm {
 			report.KeptObjects++
 			return nil
 		}
@@ -135,18 +130,21 @@ type marker struct {
 	streams  map[string]digest.Digest // all there are, by name
 	images   map[string]digest.Digest // likewise, by id
 	byDigest map[digest.Digest]string // one name of each stream
-	dangling []string                 // refs that lead nowhere
+	without  map[string]bool          // paths of refs that go
+	dangling []string                 // these, and refs that lead nowhere
 
-	objects map[digest.Digest]bool // live
-	walked  map[digest.Digest]bool // live streams
+	eachObject func(context.Context, *os.File, func(digest.Digest)) error // see Roots
+	objects    digest.Set                                                 // live
+	walked     map[digest.Digest]bool                                     // live streams
 }
 
-func newMarker(r *Repository) (*marker, error) {
+func newMarker(r *Repository, eachObject func(context.Context, *os.File, func(digest.Digest)) error) (*marker, error) {
 	m := &marker{
-		repo:     r,
-		byDigest: make(map[digest.Digest]string),
-		objects:  make(map[digest.Digest]bool),
-		walked:   make(map[digest.Digest]bool),
+		repo:       r,
+		byDigest:   make(map[digest.Digest]string),
+		eachObject: eachObject,
+		objects:    make(digest.Set),
+		walked:     make(map[digest.Digest]bool),
 	}
 	var err error
 	if m.streams, err = r.links(streamsDir); err != nil {
@@ -162,6 +160,14 @@ func newMarker(r *Repository) (*marker, error) {
 }
 
 func (m *marker) mark(ctx context.Context, keep Roots) error {
+	m.without = make(map[string]bool)
+	for _, ref := range keep.Without {
+		name, err := encodeRef(ref)
+		if err != nil {
+			return err
+		}
+		m.without[ociRefs+"/"+name] = true
+	}
 	streams, err := m.refs(streamsDir, m.streams)
 	if err != nil {
 		return err
@@ -175,15 +181,12 @@ func (m *marker) mark(ctx context.Context, keep Roots) error {
 		if !ok {
 			return fmt.Errorf("stream %s: %w", name, fs.ErrNotExist)
 		}
-		if err := m.markStream(ctx, d, keep.ObjectsOf); err != nil {
+		if err := m.markStream(ctx, d); err != nil {
 			return err
 		}
 	}
 	for _, id := range append(images, keep.Images...) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := m.markImage(id, keep.ObjectsOf); err != nil {
+		if err := m.markImage(ctx, id); err != nil {
 			return fmt.Errorf("image %s: %w", id, err)
 		}
 	}
@@ -201,6 +204,10 @@ func (m *marker) refs(dir string, entries map[string]digest.Digest) ([]string, e
 		}
 		if err != nil || e.Type() != fs.ModeSymlink {
 			return err
+		}
+		if m.without[p] {
+			m.dangling = append(m.dangling, p)
+			return nil
 		}
 		target, err := m.repo.root.Readlink(p)
 		if err != nil {
@@ -230,7 +237,7 @@ func (r *Repository) exists(d digest.Digest) bool {
 
 // markStream marks a stream with its objects and all that it refers to: streams,
 // also those that have lost their names, and images.
-func (m *marker) markStream(ctx context.Context, start digest.Digest, objectsOf func(*os.File) ([]digest.Digest, error)) error {
+func (m *marker) markStream(ctx context.Context, start digest.Digest) error {
 	for todo := []digest.Digest{start}; len(todo) > 0; {
 		d := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -241,9 +248,9 @@ func (m *marker) markStream(ctx context.Context, start digest.Digest, objectsOf 
 			return err
 		}
 		m.walked[d] = true
-		m.objects[d] = true
+		m.objects.Add(d)
 		if id := d.String(); m.images[id] == d && m.repo.exists(d) {
-			if err := m.markImage(id, objectsOf); err != nil {
+			if err := m.markImage(ctx, id); err != nil {
 				return fmt.Errorf("image %s: %w", id, err)
 			}
 			continue
@@ -269,27 +276,20 @@ func (m *marker) walk(d digest.Digest) ([]digest.Digest, error) {
 		return nil, err
 	}
 	defer s.Close()
-	for _, object := range s.ObjectRefs() {
-		m.objects[object] = true
+	for object := range s.ObjectRefs() {
+		m.objects.Add(object)
 	}
-	return s.StreamRefs(), nil
+	return slices.Collect(s.StreamRefs()), nil
 }
 
-func (m *marker) markImage(id string, objectsOf func(*os.File) ([]digest.Digest, error)) error {
+func (m *marker) markImage(ctx context.Context, id string) error {
 	f, err := m.repo.OpenImage(id)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	objects, err := objectsOf(f)
-	if err != nil {
-		return err
-	}
-	m.objects[m.images[id]] = true
-	for _, d := range objects {
-		m.objects[d] = true
-	}
-	return nil
+	m.objects.Add(m.images[id])
+	return m.eachObject(ctx, f, m.objects.Add)
 }
 
 // report says which links are dead. An image that a live stream refers to by
@@ -297,7 +297,7 @@ func (m *marker) markImage(id string, objectsOf func(*os.File) ([]digest.Digest,
 func (m *marker) report() Report {
 	var report Report
 	for id, d := range m.images {
-		if !m.objects[d] || !m.repo.exists(d) {
+		if !m.objects.Has(d) || !m.repo.exists(d) {
 			report.Images = append(report.Images, id)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
@@ -43,23 +45,29 @@ func (r *Repository) RemoveImageRef(name string) error {
 	return durable.Remove(r.changes, imageRefs+"/"+name)
 }
 
-// ImageRefs returns the ids of the images that have names, by name. Names in
-// directories of their own, which composefs-rs knows, are not listed; GC honours
-// them.
+// ImageRefs returns the ids of the images that have names, by name. Those of
+// composefs-rs may have slashes: they are in directories of their own.
 func (r *Repository) ImageRefs() (map[string]string, error) {
-	names, err := readNames(r.dir, imageRefs)
+	refs := make(map[string]string)
+	err := fs.WalkDir(r.root.FS(), imageRefs, func(p string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it has just been removed, or there are none
+		}
+		if err != nil || e.Type() != fs.ModeSymlink {
+			return err
+		}
+		target, err := r.root.Readlink(p)
+		if err != nil {
+			return nil
+		}
+		dir, id := path.Split(path.Join(path.Dir(p), target))
+		if d, err := digest.Parse(id); err == nil && dir == imagesDir+"/" {
+			refs[strings.TrimPrefix(p, imageRefs+"/")] = d.String()
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot list names of images: %w", err)
-	}
-	refs := make(map[string]string)
-	for _, name := range names {
-		target, err := r.root.Readlink(imageRefs + "/" + name)
-		if errors.Is(err, fs.ErrNotExist) || len(target) < len("../") {
-			continue
-		}
-		if d, err := digest.Parse(target[len("../"):]); err == nil {
-			refs[name] = d.String()
-		}
 	}
 	return refs, nil
 }

@@ -34,7 +34,8 @@ func parseLink(target string) (digest.Digest, error) {
 // where composefs-rs would take it for an entry.
 func (r *Repository) makeLink(target, name string) error {
 	if old, err := r.root.Readlink(name); err == nil && old == target {
-		return r.changes.Sync(path.Dir(name)) // from an earlier try, maybe
+		// An earlier try, which a crash stopped, may not have synced it.
+		return r.changes.Sync(path.Dir(name))
 	}
 	temp := tempName()
 	if err := r.changes.Symlink(target, temp); err != nil {

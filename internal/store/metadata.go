@@ -198,10 +198,9 @@ func initMetadata(root *os.Root, opts Options) error {
 	return writeMetadata(dir, m, !insecure, opts.RequireVerity)
 }
 
-// writeMetadata writes meta.json to dir under no name, protects it, and gives
-// it its name last. Without protect it is left unprotected, which makes the
-// repository an insecure one; so does, without require, a file system that has
-// no fs-verity.
+// writeMetadata writes meta.json to dir, protects it, and gives it its name last.
+// Without protect it is left unprotected, which makes the repository an insecure
+// one; so does, without require, a file system that has no fs-verity.
 func writeMetadata(dir *os.File, m metadata, protect, require bool) error {
 	data, err := m.encode()
 	if err != nil {
@@ -211,27 +210,33 @@ func writeMetadata(dir *os.File, m metadata, protect, require bool) error {
 	if err != nil {
 		return err
 	}
-	f, err := newTemp(dir)
+	temps, err := newTempDir(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { f.Close() }()
+	f, err := temps.create()
+	if err != nil {
+		return err
+	}
+	defer f.drop()
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
 	if protect || require {
-		if f, err = protectTemp(dir, f, alg); err != nil && (require || !errors.Is(err, fsverity.ErrNotSupported)) {
-			return err
-		}
-		if err := f.Sync(); err != nil {
+		if err := f.protect(alg); err != nil && (require || !errors.Is(err, fsverity.ErrNotSupported)) {
 			return err
 		}
 	}
-	if err := sys.LinkFile(f, dir, metadataName); err != nil && !errors.Is(err, fs.ErrExist) {
+	// Not fsync: what btrfs logs of a file then says that fs-verity protects it,
+	// but leaves out by which tree, and nobody could open it after a crash.
+	if err := sys.Syncfs(f.File); err != nil {
 		return err
+	}
+	if err := f.moveTo(dir, metadataName); err != nil {
+		// Another program may have been faster, and then have cleaned up this one's.
+		if _, there := sys.Statx(dir, metadataName); there != nil {
+			return err
+		}
 	}
 	return dir.Sync()
 }

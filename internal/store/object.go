@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -23,7 +24,7 @@ const objectBuffer = 128 << 10
 type ObjectWriter struct {
 	repo *Repository
 	buf  []byte           // what is neither in file nor hashed
-	file *os.File         // nil as long as everything is in buf
+	file *tempFile        // nil as long as everything is in buf
 	hash *fsverity.Hasher // in insecure mode, of what is in file
 	size int64
 	err  error
@@ -62,7 +63,7 @@ func (w *ObjectWriter) Write(p []byte) (int, error) {
 // spill writes what is in the buffer, and p, to the file.
 func (w *ObjectWriter) spill(p []byte) error {
 	if w.file == nil {
-		f, err := newTemp(w.repo.objects)
+		f, err := w.repo.temps.create()
 		if err != nil {
 			return err
 		}
@@ -133,10 +134,10 @@ func (w *ObjectWriter) seal() (d digest.Digest, err error) {
 	if w.hash != nil {
 		return w.hash.Sum(), nil
 	}
-	if w.file, err = protectTemp(w.repo.objects, w.file, w.repo.algorithm); err != nil {
+	if err := w.file.protect(w.repo.algorithm); err != nil {
 		return d, err
 	}
-	return fsverity.Measure(w.file)
+	return fsverity.Measure(w.file.File)
 }
 
 // Abort drops the object. After Commit it does nothing.
@@ -149,7 +150,7 @@ func (w *ObjectWriter) Abort() {
 
 func (w *ObjectWriter) release() {
 	if w.file != nil {
-		w.file.Close() // what mattered has been reported by write or link
+		w.file.drop()
 		w.file = nil
 	}
 	if cap(w.buf) > 0 {
@@ -159,29 +160,48 @@ func (w *ObjectWriter) release() {
 	}
 }
 
-// link gives the file f its name among the objects. What has the name already
-// is replaced if it is not what the name promises: a crash may have left it.
-func (r *Repository) link(f *os.File, d digest.Digest, size int64) error {
+// link gives the file its name among the objects. What has the name already is
+// replaced if it is not what the name promises: a crash may have left it.
+func (r *Repository) link(t *tempFile, d digest.Digest, size int64) error {
 	name := d.ObjectPath()
-	err := sys.LinkFile(f, r.objects, name)
+	err := t.moveTo(r.objects, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir := objectsDir + "/" + path.Dir(name)
 		if err := r.root.Mkdir(dir, dirPerm); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		err = sys.LinkFile(f, r.objects, name)
+		err = t.moveTo(r.objects, name)
 	}
 	if !errors.Is(err, fs.ErrExist) || r.trusted(d, size) {
 		return ignoreExist(err)
 	}
-	temp := tempName()
-	if err := sys.LinkFile(f, r.dir, temp); err != nil {
+	// What is there goes when what replaces it is on the disk, and not before.
+	if err := r.syncObject(t.File); err != nil {
 		return err
 	}
-	if err := sys.Renameat2(r.dir, temp, r.objects, name, 0); err != nil {
-		return errors.Join(err, r.root.Remove(temp))
+	if err := t.replace(r.objects, name); err != nil {
+		return err
 	}
+	r.suspects.Delete(d)
 	return nil
+}
+
+// syncObject makes the content of an object survive a crash. After an fsync of a
+// file that fs-verity protects, btrfs may know that, but not by what.
+func (r *Repository) syncObject(f *os.File) error {
+	if r.insecure {
+		return f.Sync()
+	}
+	return sys.Syncfs(f)
+}
+
+// Distrust makes the repository take objects for damaged from now on, whatever
+// their sizes or fs-verity digests say: who writes the content of one replaces
+// its file, by a rename. A program that has the old file open keeps that.
+func (r *Repository) Distrust(objects ...digest.Digest) {
+	for _, d := range objects {
+		r.suspects.Store(d, true)
+	}
 }
 
 func ignoreExist(err error) error {
@@ -195,6 +215,9 @@ func ignoreExist(err error) error {
 // fs-verity digest or, in insecure mode, by its size unless that is negative. A
 // file system never gives a file its size before its data.
 func (r *Repository) trusted(d digest.Digest, size int64) bool {
+	if _, suspect := r.suspects.Load(d); suspect {
+		return false
+	}
 	f, err := r.openFile(d)
 	if err != nil {
 		return false
@@ -213,6 +236,9 @@ func (r *Repository) openFile(d digest.Digest) (*os.File, error) {
 		return nil, fmt.Errorf("object %q: %w", d, fs.ErrNotExist)
 	}
 	f, err := sys.Openat(r.objects, d.ObjectPath(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if isDamage(err) {
+		return nil, fmt.Errorf("object %s: %w: %w", d, ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -225,6 +251,18 @@ func (r *Repository) openFile(d digest.Digest) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// damages are the errors of open(2) that say that the file is not what it should
+// be. With fs-verity, opening a file reads what protects it, and file systems say
+// in various ways that it is not there.
+var damages = []error{
+	syscall.EBADMSG, syscall.EINVAL, syscall.EIO, syscall.EMSGSIZE, syscall.EOVERFLOW, syscall.EUCLEAN,
+	syscall.ELOOP, syscall.ENXIO, // a symbolic link, a socket
+}
+
+func isDamage(err error) bool {
+	return slices.ContainsFunc(damages, func(d error) bool { return errors.Is(err, d) })
 }
 
 // verify returns an error unless the kernel protects f as the object d.
@@ -272,6 +310,14 @@ func (r *Repository) OpenObject(d digest.Digest) (*os.File, error) {
 		return nil, fmt.Errorf("cannot open object: %w", err)
 	}
 	return f, nil
+}
+
+// DropObject removes an object that nothing needs. What is not there is no error.
+func (r *Repository) DropObject(d digest.Digest) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	return durable.Remove(r.changes, objectsDir+"/"+d.ObjectPath())
 }
 
 // ObjectsDir returns the directory with the objects, for mounts. It is closed

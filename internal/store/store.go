@@ -20,7 +20,6 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 var (
@@ -63,6 +62,7 @@ type Repository struct {
 	objects *os.File
 	root    *os.Root
 	changes durable.FS
+	temps   tempDir // of objects
 
 	algorithm     digest.Algorithm
 	insecure      bool
@@ -71,6 +71,7 @@ type Repository struct {
 
 	exclusive atomic.Int32 // exclusive locks held
 	buffers   sync.Pool    // *[]byte of objectBuffer
+	suspects  sync.Map     // digest.Digest: of objects not to be trusted
 }
 
 // Init opens the repository in dir, and makes it if there is none. It completes
@@ -112,9 +113,12 @@ func (r *Repository) open() (err error) {
 	if r.dir, err = r.root.Open("."); err != nil {
 		return err
 	}
-	r.changes = changes{durable.OS(r.root), r.dir}
+	r.changes = durable.OSWith(r.root, r.dir)
 	r.objects, err = r.root.Open(objectsDir)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := r.root.Lstat(metadataName); err == nil {
+			return fmt.Errorf("%w yet: it has metadata, and nothing else", ErrNotARepository)
+		}
 		return ErrNotARepository
 	}
 	if err != nil {
@@ -125,6 +129,12 @@ func (r *Repository) open() (err error) {
 		return err
 	}
 	r.insecure = insecure
+	r.temps = tempDir{File: r.dir}
+	if !insecure {
+		if r.temps, err = newTempDir(r.dir); err != nil {
+			return err
+		}
+	}
 	if r.algorithm, err = m.algorithm(); err != nil {
 		return err
 	}
@@ -202,23 +212,18 @@ func initialize(dir string, opts Options) error {
 		return err
 	}
 	defer root.Close()
-	if _, err := root.Lstat(metadataName); err == nil {
-		return nil
-	}
 	for _, name := range []string{objectsDir, imagesDir, streamsDir} {
+		if _, err := root.Lstat(name); err == nil {
+			continue
+		}
 		if err := durable.MkdirAll(durable.OS(root), name, dirPerm); err != nil {
 			return err
 		}
 	}
+	// composefs-rs begins with the metadata, and makes directories when it needs
+	// them.
+	if _, err := root.Lstat(metadataName); err == nil {
+		return nil
+	}
 	return initMetadata(root, opts)
 }
-
-// changes is where a repository makes its changes. Its Syncfs uses a descriptor
-// that is open all the time: the kernel then tells of every block that it could
-// not write meanwhile; see syncfs(2).
-type changes struct {
-	durable.FS
-	dir *os.File
-}
-
-func (c changes) Syncfs() error { return sys.Syncfs(c.dir) }

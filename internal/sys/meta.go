@@ -22,6 +22,7 @@ type Stat struct {
 	Rdev               uint64 // of a device, as makedev(3) packs it
 	Verity             bool   // fs-verity protects the file
 	MountRoot          bool   // the file is the root of a mount
+	Protection         Protection
 }
 
 // Statx returns what is known of name in dir. It does not follow a symbolic
@@ -46,6 +47,10 @@ func Statx(dir *os.File, name string) (Stat, error) {
 		Rdev:      unix.Mkdev(s.Rdev_major, s.Rdev_minor),
 		Verity:    s.Attributes&unix.STATX_ATTR_VERITY != 0,
 		MountRoot: s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
+		Protection: Protection{
+			Immutable: s.Attributes&unix.STATX_ATTR_IMMUTABLE != 0,
+			Append:    s.Attributes&unix.STATX_ATTR_APPEND != 0,
+		},
 	}, nil
 }
 

@@ -36,3 +36,14 @@ func Linkat(oldDir *os.File, oldName string, newDir *os.File, newName string) er
 	}
 	return nil
 }
+
+// Unlinkat removes the name of a file that is not a directory.
+func Unlinkat(dir *os.File, name string) error {
+	err := withFD(dir, func(dirfd int) error {
+		return retry(func() error { return unix.Unlinkat(dirfd, name, 0) })
+	})
+	if err != nil {
+		return fmt.Errorf("unlinkat %s: %w", nameOf(dir, name), err)
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
@@ -82,7 +83,7 @@ func (s *scanner) work(ctx context.Context, jobs <-chan job) error {
 	for j := range jobs {
 		err := ctx.Err()
 		if err == nil {
-			j.node.Digest, err = s.hash(j, buf)
+			j.node.Digest, err = s.hash(ctx, j, buf)
 		}
 		j.file.Close()
 		if err != nil {
@@ -96,9 +97,9 @@ const copySize = 256 << 10
 
 // hash returns the digest of a file's content, which is then in the repository
 // if there is one.
-func (s *scanner) hash(j job, buf []byte) (digest.Digest, error) {
+func (s *scanner) hash(ctx context.Context, j job, buf []byte) (digest.Digest, error) {
 	if s.opts.Repository != nil {
-		return s.store(j, buf)
+		return s.store(ctx, j, buf)
 	}
 	if j.verity {
 		// The kernel computed it when the file was protected.
@@ -107,24 +108,24 @@ func (s *scanner) hash(j job, buf []byte) (digest.Digest, error) {
 		}
 	}
 	h := fsverity.New(s.opts.Algorithm)
-	err := copyContent(h, j, buf)
+	err := copyContent(ctx, h, j, buf)
 	return h.Sum(), err
 }
 
-func (s *scanner) store(j job, buf []byte) (digest.Digest, error) {
+func (s *scanner) store(ctx context.Context, j job, buf []byte) (digest.Digest, error) {
 	w, err := s.opts.Repository.NewObject()
 	if err != nil {
 		return digest.Digest{}, err
 	}
 	defer w.Abort()
-	if err := copyContent(w, j, buf); err != nil {
+	if err := copyContent(ctx, w, j, buf); err != nil {
 		return digest.Digest{}, err
 	}
 	return w.Commit()
 }
 
-func copyContent(to io.Writer, j job, buf []byte) error {
+func copyContent(ctx context.Context, to io.Writer, j job, buf []byte) error {
 	// Hidden behind other types, neither end can pass the buffer by.
-	size, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{j.file}, buf)
+	size, err := io.CopyBuffer(struct{ io.Writer }{to}, cancel.Reader(ctx, j.file), buf)
 	return sizeStayed(j.file, j.node, size, err)
 }

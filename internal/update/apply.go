@@ -3,17 +3,25 @@ package update
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
 // Options say what to apply.
 type Options struct {
 	Reference string      // of the image; empty means the one the machine follows
+	Force     bool        // also an image whose deployment has failed here
 	Track     string      // reference to follow from then on; empty means Reference
 	Kargs     []string    // kernel arguments for a machine's first deployment
 	Source    oci.Options // how to read the image
+	Reuse     []string    // repositories from which layers are taken instead of being fetched
+	// EtcConflicts says what to do where a local change to /etc and the image
+	// exclude each other; "" is etcmerge.Fail, which changes nothing.
+	EtcConflicts etcmerge.Policy
 }
 
 // Outcome says what apply came to.
@@ -25,17 +33,23 @@ const (
 	AlreadyNext   Outcome = "already-next"   // it boots next, or is staged to
 	Staged        Outcome = "staged"         // finalize makes it the next at shutdown
 	Published     Outcome = "published"      // it is the next: the machine does not run
+	PassedOver    Outcome = "passed-over"    // its deployment has failed to boot here, and nobody insisted
 )
+
+// Boots says whether a reboot would boot another deployment than the booted one.
+func (o Outcome) Boots() bool { return o == AlreadyNext || o == Staged }
 
 // A Result says what apply came to, and with which system.
 type Result struct {
-	Outcome        Outcome       `json:"outcome"`
-	ID             deployment.ID `json:"deployment"`
-	Name           string        `json:"name"`
-	Version        string        `json:"version,omitempty"`
-	Reference      string        `json:"reference"`
-	ManifestDigest string        `json:"manifestDigest"`
-	Timings        []Timing      `json:"timings,omitempty"`
+	Outcome        Outcome                  `json:"outcome"`
+	ID             deployment.ID            `json:"deployment"`
+	Name           string                   `json:"name"`
+	Version        string                   `json:"version,omitempty"`
+	Reference      string                   `json:"reference"`
+	ManifestDigest string                   `json:"manifestDigest"`
+	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
+	Why            string                   `json:"why,omitempty"`          // it was passed over
+	Timings        []Timing                 `json:"timings,omitempty"`
 }
 
 // Apply makes an image the system that boots next. On the running machine the
@@ -51,7 +65,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	}
 	// What boots next is settled. Garbage is for the next run to collect, if
 	// this one cannot.
-	if err := m.prune(ctx); err != nil {
+	if _, err := m.Prune(ctx, false); err != nil {
 		m.warn(err.Error())
 	}
 	clock.split("prune")
@@ -73,7 +87,13 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if done, err := m.nothingToDo(img, o, &result); done || err != nil {
 		return result, err
 	}
-	layers := missing(img, m.repo)
+	if done, err := m.passOver(img, "", o, &result); done || err != nil {
+		return result, err
+	}
+	layers, err := m.reuse(ctx, missing(img, m.repo), o.Reuse, r)
+	if err != nil {
+		return Result{}, err
+	}
 	if err := m.checkRoom(layers); err != nil {
 		return Result{}, err
 	}
@@ -86,6 +106,17 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	result.ID, result.Name, result.Version = c.id, c.Name, c.Version
+	if done, err := m.passOver(img, c.id, o, &result); done || err != nil {
+		return result, err
+	}
+	if result.EtcConflicts, err = m.checkEtc(c, o.EtcConflicts); err != nil {
+		return Result{}, err
+	}
+	clock.split("etc")
+	if err := RecordImage(img, m.repo, c.id, c.form); err != nil {
+		return Result{}, fmt.Errorf("cannot record the image: %w", err)
+	}
+	clock.split("record")
 	if err := m.deploy(ctx, c, &result, r); err != nil {
 		return Result{}, err
 	}
@@ -119,27 +150,25 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 	clock.split("merge")
 	r.Step("Building " + system.Title())
 	c := candidate{System: system}
-	if c.id, err = system.build(); err != nil {
+	if c.id, err = system.build(ctx); err != nil {
 		return candidate{}, err
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: m.repo.Insecure()}
-	if c.options, err = m.options(system.Kargs, o.Kargs, img.Config.Architecture, target); err != nil {
+	if c.options, err = m.options(system, o.Kargs, img.Config.Architecture, target); err != nil {
 		return candidate{}, err
 	}
 	c.origin = origin(img, o.Track, system)
+	c.policy = o.EtcConflicts
 	clock.split("image")
-	if err := recordImage(img, m.repo, c.id); err != nil {
-		return candidate{}, fmt.Errorf("cannot record the image: %w", err)
-	}
-	clock.split("record")
 	return c, nil
 }
 
 // deploy makes the candidate the next to boot, now or at shutdown.
 func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Reporter) error {
 	if c.id == m.booted {
-		result.Outcome = AlreadyBooted
-		return m.stayBooted(c)
+		var err error
+		result.Outcome, err = m.stayBooted(ctx, c)
+		return err
 	}
 	r.Step("Staging " + c.Title())
 	entry, err := m.writeDeployment(ctx, c)
@@ -156,18 +185,47 @@ func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Rep
 
 // stayBooted makes the booted deployment the next to boot: the candidate is
 // another manifest of the same content, or what a queued rollback would leave.
-func (m *Machine) stayBooted(c candidate) error {
+// Its kernel may be another one all the same, where that is in /boot, which is
+// no part of what a deployment's id is the digest of: then the deployment gets
+// another boot entry at once. There is no /etc to carry over.
+func (m *Machine) stayBooted(ctx context.Context, c candidate) (Outcome, error) {
+	entry, err := m.otherKernel(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if entry != "" {
+		return Published, m.boot.Publish(entry)
+	}
 	if _, err := m.unstage(); err != nil {
-		return err
+		return "", err
 	}
 	next, err := m.next()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if next.Target.ID != m.booted {
 		if _, err := m.boot.Rollback(m.booted); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return m.follow(c.id, c.origin)
+	return AlreadyBooted, m.follow(c.id, c.origin)
+}
+
+// otherKernel stages a boot entry if the candidate, which is the booted
+// deployment, comes with another kernel than the one in its boot entry, and
+// returns the entry's name. Between two kernels in /usr there is no difference.
+func (m *Machine) otherKernel(ctx context.Context, c candidate) (entry string, err error) {
+	files, err := m.entries()
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == m.booted })
+	if i < 0 || c.Kernel.UKI == nil && files[i].Entry.Linux != "" {
+		return "", nil
+	}
+	kernel, err := m.makeKernel(ctx, c)
+	if err != nil || files[i].Boots(kernel) {
+		return "", err
+	}
+	return m.writeDeployment(ctx, c)
 }

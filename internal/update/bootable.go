@@ -11,44 +11,71 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 )
 
-// A Kernel is the kernel of an image with its initramfs.
+// A Kernel is the kernel of an image with its initramfs: two files, or one.
 type Kernel struct {
-	Version       string // kver, the directory below /usr/lib/modules
-	Linux, Initrd *composefs.Node
+	Version       string          // kver, the directory below /usr/lib/modules; "" if only the UKI says
+	Linux, Initrd *composefs.Node // nil if there is a UKI
+	UKI           *UKI            // nil if there are two files
 }
 
 // ErrNoKernel says that an image cannot boot since it has no kernel.
-var ErrNoKernel = errors.New("no kernel: want /usr/lib/modules/<version>/vmlinuz")
+var ErrNoKernel = errors.New("no kernel: want /usr/lib/modules/<version>/vmlinuz, or a unified kernel image /boot/EFI/Linux/<name>.efi")
+
+const modulesDir = "usr/lib/modules"
 
 // FindKernel returns the one kernel of an image and its initramfs. tree is the
-// image as its layers give it. An image with none, with several, or without an
-// initramfs is an error that says so.
+// image as its layers give it. A unified kernel image in /boot, where an image
+// has what is sealed, comes before a kernel in /usr/lib/modules, and that before
+// a unified kernel image there, as for bootc. An image with none, with several,
+// or without an initramfs is an error that says so.
 func FindKernel(tree *composefs.Node) (Kernel, error) {
-	const dir = "usr/lib/modules"
-	modules := tree.Lookup(dir)
+	if found := findUKIs(tree, ukiDir); len(found) > 0 {
+		return oneKernel(found)
+	}
+	modules := tree.Lookup(modulesDir)
 	if modules == nil {
 		return Kernel{}, ErrNoKernel
 	}
-	var found []Kernel
+	var found, unified []Kernel
 	for _, e := range modules.Entries() {
 		if linux := e.Node.Entry("vmlinuz"); linux != nil {
 			found = append(found, Kernel{Version: e.Name, Linux: linux, Initrd: e.Node.Entry("initramfs.img")})
 		}
+		unified = append(unified, findUKIs(tree, path.Join(modulesDir, e.Name))...)
 	}
-	switch {
-	case len(found) == 0:
-		return Kernel{}, ErrNoKernel
-	case len(found) > 1:
-		return Kernel{}, fmt.Errorf("%d kernels, %s and %s: want one", len(found), found[0].Version, found[1].Version)
+	if len(found) == 0 {
+		return oneKernel(unified)
 	}
-	k := found[0]
+	k, err := oneKernel(found)
+	if err != nil {
+		return Kernel{}, err
+	}
 	if !k.Linux.IsRegular() {
-		return Kernel{}, fmt.Errorf("/%s is not a regular file", path.Join(dir, k.Version, "vmlinuz"))
+		return Kernel{}, fmt.Errorf("/%s is not a regular file", path.Join(modulesDir, k.Version, "vmlinuz"))
 	}
 	if k.Initrd == nil || !k.Initrd.IsRegular() {
-		return Kernel{}, fmt.Errorf("no initramfs: want /%s", path.Join(dir, k.Version, "initramfs.img"))
+		return Kernel{}, fmt.Errorf("no initramfs: want /%s", path.Join(modulesDir, k.Version, "initramfs.img"))
 	}
 	return k, nil
+}
+
+// oneKernel returns the one that was found.
+func oneKernel(found []Kernel) (Kernel, error) {
+	switch len(found) {
+	case 0:
+		return Kernel{}, ErrNoKernel
+	case 1:
+		return found[0], nil
+	}
+	return Kernel{}, fmt.Errorf("%d kernels, %s and %s: want one", len(found), found[0], found[1])
+}
+
+// String returns what a message calls the kernel.
+func (k Kernel) String() string {
+	if k.UKI != nil {
+		return "/" + k.UKI.Path
+	}
+	return k.Version
 }
 
 // checkBootable says what keeps an image from being booted, apart from its

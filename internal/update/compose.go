@@ -8,38 +8,42 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/initramfs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
 // A System is an image whose layers are all in the repository, as the system
 // that it boots.
 type System struct {
-	Tree           *composefs.Node // as the layers give it, with /boot
-	Kernel         Kernel
-	Name, Version  string   // from os-release(5), for people
-	Kargs          []string // kernel arguments that the image asks for
-	Mounts         rootconfig.Config
-	repo           *store.Repository
-	manifestDigest string
+	Tree          *composefs.Node // as the layers give it, with /boot
+	Kernel        Kernel
+	Name, Version string   // from os-release(5), for people
+	Kargs         []string // kernel arguments that the image asks for
+	Mounts        rootconfig.Config
+	repo          *store.Repository
+	name          string            // of the image, by digest where it can be
+	form          canonical.Variant // how its composefs image is made
 }
 
 // compose merges the layers of an image and says what system they make. An
 // image that cannot boot is an error.
 func compose(ctx context.Context, img *oci.Image, repo *store.Repository) (*System, error) {
-	s := &System{repo: repo, manifestDigest: img.ManifestDigest}
+	s := &System{repo: repo, name: img.PinnedName(), form: canonical.Variant{Version: repo.FormatVersion()}}
 	for _, l := range img.Layers {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := s.apply(l); err != nil {
+		if err := s.apply(ctx, l); err != nil {
 			return nil, fmt.Errorf("cannot merge layer %s: %w", l.Digest, err)
 		}
 	}
@@ -53,17 +57,22 @@ func compose(ctx context.Context, img *oci.Image, repo *store.Repository) (*Syst
 	if s.Kernel, err = FindKernel(s.Tree); err != nil {
 		return nil, fmt.Errorf("image cannot boot: %w", err)
 	}
+	if s.Kernel.UKI != nil {
+		if err := s.readUKI(); err != nil {
+			return nil, fmt.Errorf("image cannot boot: %w", err)
+		}
+	}
 	return s, s.describe(img)
 }
 
 // apply merges a layer over those before it.
-func (s *System) apply(l oci.Layer) error {
+func (s *System) apply(ctx context.Context, l oci.Layer) error {
 	stream, err := s.repo.OpenStream(layer.StreamName(l.DiffID))
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	s.Tree, err = layer.Apply(s.Tree, stream)
+	s.Tree, err = layer.Apply(ctx, s.Tree, stream)
 	return err
 }
 
@@ -85,28 +94,72 @@ func (s *System) describe(img *oci.Image) error {
 	if label := img.Config.Config.Labels["org.opencontainers.image.version"]; label != "" {
 		s.Version = label
 	}
-	if s.Mounts, err = rootconfig.OfImage(s.FS()); err != nil {
+	if s.Mounts, err = s.mounts(); err != nil {
 		return err
 	}
 	s.Kargs, err = kargs.Load(s.FS(), img.Config.Architecture)
 	return err
 }
 
-// build writes the composefs image of the system and returns its deployment id.
-func (s *System) build() (deployment.ID, error) {
-	root := s.Tree
-	if err := composefs.TransformForOCI(root, false); err != nil {
-		return "", err
-	}
-	labeler, err := selabel.LoadTree(root, s.content)
+// mounts returns how the system's root will be mounted: as its initramfs does it,
+// which may have been built with another configuration than the image has now.
+func (s *System) mounts() (rootconfig.Config, error) {
+	files, err := s.inInitramfs(rootconfig.Names()...)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the image's SELinux policy: %w", err)
+		// Another compressor, or none of our business: what was put into it
+		// comes from the image.
+		return rootconfig.OfImage(s.FS())
 	}
-	if err := composefs.TransformForBoot(root, labeler); err != nil {
+	return rootconfig.OfInitramfs(files)
+}
+
+// inInitramfs returns the files of these names in the initramfs.
+func (s *System) inInitramfs(names ...string) (map[string][]byte, error) {
+	node := s.Kernel.Initrd
+	if s.Kernel.UKI != nil {
+		node = s.Kernel.UKI.Node
+	}
+	f, err := s.open(node)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if s.Kernel.UKI == nil {
+		return initramfs.Find(f, names...)
+	}
+	image, err := uki.Read(f)
+	if err != nil {
+		return nil, err
+	}
+	if image.Initrd() == nil {
+		return nil, errors.New("no initramfs")
+	}
+	return initramfs.Find(image.Initrd(), names...)
+}
+
+// transform gives the tree the form in which it boots. An image that is sealed
+// says itself which one that is.
+func (s *System) transform(ctx context.Context) error {
+	if s.Kernel.UKI != nil {
+		return s.transformSealed(ctx)
+	}
+	if err := composefs.TransformForOCI(s.Tree, false); err != nil {
+		return err
+	}
+	labeler, err := selabel.LoadTree(s.Tree, s.content)
+	if err != nil {
+		return fmt.Errorf("cannot read the image's SELinux policy: %w", err)
+	}
+	return composefs.TransformForBoot(s.Tree, labeler)
+}
+
+// build writes the composefs image of the system and returns its deployment id.
+func (s *System) build(ctx context.Context) (deployment.ID, error) {
+	if err := s.transform(ctx); err != nil {
 		return "", err
 	}
-	options := erofs.Options{Version: s.repo.FormatVersion(), Algorithm: s.repo.Algorithm()}
-	d, err := s.repo.PutImage(func(w io.Writer) error { return erofs.Write(w, root, options) })
+	options := erofs.Options{Version: s.form.Version, Algorithm: s.repo.Algorithm()}
+	d, err := s.repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, s.Tree, options) })
 	if err != nil {
 		return "", fmt.Errorf("cannot write composefs image: %w", err)
 	}
@@ -118,15 +171,21 @@ func (s *System) FS() fs.FS {
 	return composefs.FS(s.Tree, func(n *composefs.Node) (io.ReadCloser, error) { return s.open(n) })
 }
 
+// A contentReader reads the content of a regular file.
+type contentReader interface {
+	io.ReadSeekCloser
+	io.ReaderAt
+}
+
 // open returns the content of a regular file.
-func (s *System) open(n *composefs.Node) (io.ReadSeekCloser, error) {
+func (s *System) open(n *composefs.Node) (contentReader, error) {
 	if n.Digest.IsZero() {
 		return nopCloser{bytes.NewReader(n.Inline)}, nil
 	}
 	return s.repo.OpenObject(n.Digest)
 }
 
-type nopCloser struct{ io.ReadSeeker }
+type nopCloser struct{ *bytes.Reader }
 
 func (nopCloser) Close() error { return nil }
 

@@ -114,6 +114,9 @@ func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, 
 	if id == m.booted {
 		result.Outcome = AlreadyBooted
 	}
+	if err := m.setEtcPolicy(o.EtcConflicts); err != nil {
+		return true, err
+	}
 	return true, m.follow(id, origin(img, o.Track, nil))
 }
 
@@ -184,5 +187,5 @@ func (m *Machine) follow(id deployment.ID, o deployment.Origin) error {
 		return nil
 	}
 	old.Reference, old.ManifestDigest = o.Reference, o.ManifestDigest
-	return durable.WriteFile(durable.OS(m.root), id.OriginFile(), old.Encode())
+	return durable.WriteFile(m.changes, id.OriginFile(), old.Encode())
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
@@ -19,12 +21,16 @@ import (
 // A Machine is a system that is updated: its physical root with the repository
 // and the deployments in it, and the partition that its boot loader reads.
 type Machine struct {
-	root   *os.Root
-	repo   *store.Repository // nil where there is none yet, before prepare
-	boot   *boot.Partition   // the same
-	booted deployment.ID     // "" unless it is the running machine
-	warn   func(string)
-	close  []func() error
+	root    *os.Root
+	changes durable.FS        // of root: through which it is changed
+	repo    *store.Repository // nil where there is none yet, before prepare
+	boot    *boot.Partition   // the same
+	booted  deployment.ID     // "" unless it is the running machine
+	running fs.FS             // root of the running machine
+	etc     string            // how the booted deployment has its /etc
+	warn    func(string)
+	warned  bool // of a staged record that makes no sense
+	close   []func() error
 }
 
 // Open opens the machine whose physical root is the directory dir, or the
@@ -93,10 +99,11 @@ func (m *Machine) openRunning(toPlan bool) error {
 		return err
 	}
 	defer running.Close()
-	m.booted, _, err = sysroot.Booted(running)
+	booted, mounts, err := sysroot.Booted(running)
 	if err != nil {
 		return err
 	}
+	m.booted, m.etc, m.running = booted, etccarry.Mounted(mounts), os.DirFS("/")
 	if toPlan {
 		err = m.openRoot(deployment.SysrootDir)
 	} else {
@@ -114,9 +121,8 @@ func (m *Machine) openWritable(running *os.Root) error {
 	if err != nil {
 		return err
 	}
-	m.root = physical.Root
 	m.close = append(m.close, physical.Close)
-	return nil
+	return m.use(physical.Root)
 }
 
 func (m *Machine) openRoot(dir string) error {
@@ -124,8 +130,18 @@ func (m *Machine) openRoot(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot open the physical root: %w", err)
 	}
-	m.root = root
 	m.close = append(m.close, root.Close)
+	return m.use(root)
+}
+
+// use makes root the physical root of the machine.
+func (m *Machine) use(root *os.Root) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
+	m.close = append(m.close, dir.Close)
+	m.root, m.changes = root, durable.OSWith(root, dir)
 	return nil
 }
 

@@ -10,33 +10,88 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
-// options returns the kernel command line for target, whose image asks for
-// wanted on its architecture. It is that of the deployment that target follows,
-// with what the two images ask for differently; for a machine's first
-// deployment it is what its image and the installation (added) ask for.
-func (m *Machine) options(wanted, added []string, architecture string, target deployment.Target) (string, error) {
+// options returns the kernel command line for target, the deployment of an image
+// for an architecture. It is that of the deployment that target follows, with
+// what the two images ask for differently; for a machine's first deployment it
+// is what its image and the installation (added) ask for.
+//
+// A unified kernel image has a command line of its own. Then this one is kept
+// for the deployment after it that has none.
+func (m *Machine) options(system *System, added []string, architecture string, target deployment.Target) (string, error) {
+	if system.Kernel.UKI != nil && len(added) > 0 {
+		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", added, system.Kernel)
+	}
 	current, err := m.current()
 	if err != nil {
 		return "", err
+	}
+	before, err := m.optionsOf(current)
+	if err != nil {
+		return "", err
+	}
+	if before == "" {
+		// The state of the machine is on the physical root: it is mounted
+		// writable from the beginning, see prepare-root(8).
+		first := strings.Join(append([]string{"rw"}, added...), " ")
+		if system.Kernel.UKI != nil {
+			first = system.Kernel.UKI.Cmdline
+		}
+		return kargs.Next(first, nil, system.Kargs, target), nil
+	}
+	old, err := m.kargsOf(current, architecture)
+	if err != nil {
+		return "", fmt.Errorf("cannot tell which kernel arguments the current image asks for: %w", err)
+	}
+	return kargs.Next(before, old, system.Kargs, target), nil
+}
+
+// optionsOf returns the kernel command line of a deployment, or that which was
+// kept for the one after it; "" if there is none.
+func (m *Machine) optionsOf(id deployment.ID) (string, error) {
+	if id == "" {
+		return "", nil
 	}
 	files, err := m.boot.Entries()
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == current && f.Entry.Options != "" })
-	if current == "" || i < 0 {
-		// The state of the machine is on the physical root: it is mounted
-		// writable from the beginning, see prepare-root(8).
-		first := strings.Join(append([]string{"rw"}, added...), " ")
-		return kargs.Next(first, nil, wanted, target), nil
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Entry.Options != "" })
+	if i >= 0 {
+		return files[i].Entry.Options, nil
 	}
-	before, err := m.kargsOf(current, architecture)
-	if err != nil {
-		return "", fmt.Errorf("cannot tell which kernel arguments the current image asks for: %w", err)
+	o, err := m.readOrigin(id)
+	if err != nil || o.Options != "" {
+		return o.Options, err
 	}
-	return kargs.Next(files[i].Entry.Options, before, wanted, target), nil
+	i = slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Bootable() })
+	if i < 0 {
+		return "", nil
+	}
+	return m.ukiOptions(files[i])
+}
+
+// ukiOptions returns the command line in the unified kernel image of an entry
+// that another program made, "" if it has none.
+func (m *Machine) ukiOptions(f boot.EntryFile) (string, error) {
+	for _, name := range []string{f.Entry.UKI, f.Entry.EFI} {
+		if name == "" {
+			continue
+		}
+		file, err := m.boot.Open(name)
+		if err != nil {
+			return "", fmt.Errorf("boot entry %s: %w", f.File, err)
+		}
+		defer file.Close()
+		image, err := uki.Read(file)
+		if err != nil {
+			return "", fmt.Errorf("boot entry %s: %w", f.File, err)
+		}
+		return image.Cmdline, nil
+	}
+	return "", nil
 }
 
 // kargsOf returns the kernel arguments that the image of a deployment asks

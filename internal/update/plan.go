@@ -3,15 +3,21 @@ package update
 import (
 	"context"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
 // A Plan says what Apply would fetch.
 type Plan struct {
 	Reference      string      `json:"reference"`
 	ManifestDigest string      `json:"manifestDigest"`
-	UpToDate       bool        `json:"upToDate"` // it boots next already
+	UpToDate       bool        `json:"upToDate"`             // it boots next already
+	PassedOver     string      `json:"passedOver,omitempty"` // why Apply would do nothing: it has failed here
 	Layers         []LayerPlan `json:"layers"`
+	// EtcChecked says that EtcConflicts is known: that takes all layers.
+	EtcChecked   bool                     `json:"etcChecked"`
+	EtcConflicts []deployment.EtcConflict `json:"etcConflicts,omitempty"`
 }
 
 // A LayerPlan says whether a layer would be fetched.
@@ -34,11 +40,34 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		return Plan{}, err
 	}
 	p.UpToDate = id != ""
+	if p.PassedOver, err = m.wouldPassOver(img, o); err != nil {
+		return Plan{}, err
+	}
 	for _, l := range img.Layers {
 		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
 		p.Layers = append(p.Layers, LayerPlan{l.Digest.String(), l.Size, present})
 	}
-	return p, nil
+	from, err := m.etcSide()
+	if err != nil {
+		return Plan{}, err
+	}
+	p.EtcChecked = p.UpToDate || !from.HasLocal() || p.FetchLayers() == 0
+	if p.EtcChecked && !p.UpToDate && from.HasLocal() {
+		p.EtcConflicts, err = m.planEtc(ctx, img)
+	}
+	return p, err
+}
+
+// planEtc returns the conflicts in /etc of an image whose layers are here.
+func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
+	system, err := compose(ctx, img, m.repo)
+	if err != nil {
+		return nil, err
+	}
+	if err := system.transform(ctx); err != nil {
+		return nil, err
+	}
+	return m.etcConflicts(system)
 }
 
 // FetchLayers returns how many layers would be fetched.

@@ -4,160 +4,132 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"maps"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
-// prune removes the deployments that are neither booted, staged, next nor the
-// one to fall back to: first their boot entries and kernels, so that nothing is
-// ever listed that is not whole, then their state, images and objects.
-func (m *Machine) prune(ctx context.Context) error {
-	files, err := m.boot.Entries()
-	if err != nil {
-		return fmt.Errorf("cannot prune: %w", err)
+// A PruneReport says what was pruned, or would be.
+type PruneReport struct {
+	Deployments []deployment.ID // that went
+	Kept        []deployment.ID
+	BootFiles   []string // entries and kernels, on the boot partition
+	Leftovers   []string // state directories and what crashes left, on the root file system
+	Repository  store.Report
+}
+
+// Prune removes the deployments that do not stay, and all that belongs to none
+// of those that do. With dryRun it only reports.
+func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
+	if err := m.checkPrunable(); err != nil {
+		return PruneReport{}, err
 	}
-	keep, err := m.kept(files)
+	v, err := m.configuredInventory()
 	if err != nil {
-		return fmt.Errorf("cannot prune: %w", err)
+		return PruneReport{}, fmt.Errorf("cannot prune: %w", err)
 	}
+	keep := v.kept()
 	if len(keep) == 0 {
-		return nil
+		return PruneReport{}, nil
 	}
-	if err := m.boot.Prune(keep); err != nil {
-		return err
-	}
-	if err := m.pruneState(keep); err != nil {
-		return fmt.Errorf("cannot prune state of deployments: %w", err)
-	}
-	if err := m.pruneRepository(ctx, keep); err != nil {
-		return fmt.Errorf("cannot prune the repository: %w", err)
-	}
-	return nil
+	return m.pruneTo(ctx, v, keep, dryRun)
 }
 
-// kept returns the deployments that stay.
-func (m *Machine) kept(files []boot.EntryFile) ([]deployment.ID, error) {
-	record, err := m.staged()
-	if err != nil {
-		return nil, err
+// checkPrunable says what keeps anything from being removed here.
+func (m *Machine) checkPrunable() error {
+	if m.boot == nil || m.repo == nil {
+		return errors.New("there is nothing to remove: no image was applied here yet")
 	}
-	var keep []deployment.ID
-	if m.booted != "" {
-		keep = append(keep, m.booted)
-	}
-	if record != nil {
-		keep = append(keep, record.ID)
-	}
-	if next, ok := firstDeployment(files); ok {
-		keep = append(keep, next.Target.ID)
-	}
-	if fallback, ok := fallback(files, keep); ok {
-		keep = append(keep, fallback)
-	}
-	return keep, nil
+	return m.checkBoot()
 }
 
-// superseded returns the deployments with a boot entry that do not stay, the
-// oldest first.
-func (m *Machine) superseded() ([]deployment.ID, error) {
-	files, err := m.boot.Entries()
+// configuredInventory returns the inventory with how many spare deployments the
+// configuration wants.
+func (m *Machine) configuredInventory() (inventory, error) {
+	v, err := m.inventory()
 	if err != nil {
-		return nil, err
+		return inventory{}, err
 	}
-	keep, err := m.kept(files)
-	if err != nil {
-		return nil, err
-	}
-	var out []deployment.ID
-	for _, f := range slices.Backward(files) {
-		if f.IsDeployment() && !slices.Contains(keep, f.Target.ID) && !slices.Contains(out, f.Target.ID) {
-			out = append(out, f.Target.ID)
+	c, err := m.config()
+	v.spare = c.keep()
+	return v, err
+}
+
+// pruneTo removes all deployments but those to keep: first their boot entries
+// and kernels, so that nothing is ever listed that is not whole, then their
+// state, images and objects. Whatever could be left of this by a crash, or has
+// lost what it belongs to, is removed the next time.
+func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID, dryRun bool) (PruneReport, error) {
+	report := PruneReport{Kept: keep}
+	for _, id := range v.known() {
+		if !slices.Contains(keep, id) {
+			report.Deployments = append(report.Deployments, id)
 		}
 	}
-	return out, nil
-}
-
-// fallback returns the best deployment besides the booted, next and staged
-// ones: the first that has proved itself, or else the first at all.
-func fallback(files []boot.EntryFile, besides []deployment.ID) (deployment.ID, bool) {
-	for _, suits := range []func(boot.EntryFile) bool{boot.EntryFile.Good, boot.EntryFile.Bootable} {
-		for _, f := range files {
-			if f.IsDeployment() && suits(f) && !slices.Contains(besides, f.Target.ID) {
-				return f.Target.ID, true
-			}
-		}
-	}
-	return "", false
-}
-
-// pruneState removes the state directories of deployments that do not stay.
-func (m *Machine) pruneState(keep []deployment.ID) error {
-	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	removal, err := m.boot.PlanPrune(keep, v.entry)
 	if err != nil {
-		return err
+		return report, err
 	}
-	for _, d := range list {
-		id, err := deployment.ParseID(d.Name())
-		if err != nil || slices.Contains(keep, id) {
-			continue // what is not ours stays
-		}
-		if err := durable.RemoveAll(durable.OS(m.root), id.Dir()); err != nil {
-			return err
+	report.BootFiles = removal.Paths()
+	if report.Leftovers, err = m.leftovers(keep); err != nil {
+		return report, fmt.Errorf("cannot prune state of deployments: %w", err)
+	}
+	if dryRun {
+		report.Repository, err = m.collect(ctx, keep, true)
+		return report, err
+	}
+	if _, err := m.noteFailures(v); err != nil {
+		return report, fmt.Errorf("cannot prune: %w", err)
+	}
+	if err := m.boot.Prune(removal); err != nil {
+		return report, err
+	}
+	// What a crash brings back of these, the next prune finds again.
+	for _, name := range report.Leftovers {
+		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
-	return nil
+	report.Repository, err = m.collect(ctx, keep, false)
+	return report, err
 }
 
-// pruneRepository removes the images of deployments that do not stay, the
-// records of where they came from, and the objects that nothing needs then.
-func (m *Machine) pruneRepository(ctx context.Context, keep []deployment.ID) error {
-	refs, err := m.repo.Refs()
-	if err != nil {
-		return err
-	}
+// collect removes the references to container images that no deployment comes
+// from, and what nothing in the repository needs then. That the image or the
+// origin of a deployment cannot be read keeps nothing else from going.
+func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool) (store.Report, error) {
+	roots := store.Roots{EachObject: erofs.EachObject}
 	wanted := make(map[string]bool)
+	known := true
 	for _, id := range keep {
+		if m.repo.HasImage(string(id)) {
+			roots.Images = append(roots.Images, string(id))
+		} else {
+			m.warn(fmt.Sprintf("deployment %s has no image that can be used: see sysupdate-image repo fsck", id.Short()))
+		}
 		o, err := m.readOrigin(id)
 		if err != nil {
-			return err
+			m.warn(err.Error() + "; the layers of all images stay")
+			known = false
 		}
 		wanted[rootRef(o.ManifestDigest)] = true
 	}
-	for ref := range refs {
-		if isRootRef(ref) && !wanted[ref] {
-			if err := m.repo.RemoveRef(ref); err != nil {
-				return err
-			}
+	refs, err := m.repo.Refs()
+	if err != nil {
+		return store.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+	}
+	for _, ref := range slices.Sorted(maps.Keys(refs)) {
+		if known && isRootRef(ref) && !wanted[ref] {
+			roots.Without = append(roots.Without, ref)
 		}
 	}
-	roots := store.Roots{ObjectsOf: objectsOf}
-	for _, id := range keep {
-		roots.Images = append(roots.Images, string(id))
-	}
-	_, err = m.repo.GC(ctx, roots, false)
-	return err
-}
-
-// objectsOf returns the objects that a composefs image names.
-func objectsOf(image *os.File) ([]digest.Digest, error) {
-	info, err := image.Stat()
+	report, err := m.repo.GC(ctx, roots, dryRun)
 	if err != nil {
-		return nil, err
+		return report, fmt.Errorf("cannot prune the repository: %w", err)
 	}
-	tree, err := erofs.Read(image, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	return tree.Objects(), nil
+	return report, nil
 }

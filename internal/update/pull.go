@@ -1,8 +1,10 @@
 package update
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -48,6 +50,8 @@ func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *store.R
 	defer r.FetchDone()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(layersAtOnce)
+	// Largest first, so that none is left to the end when the others are done.
+	slices.SortStableFunc(layers, func(a, b oci.Layer) int { return cmp.Compare(b.Size, a.Size) })
 	for _, l := range layers {
 		group.Go(func() error {
 			if err := pullLayer(ctx, img, l, repo, r); err != nil {

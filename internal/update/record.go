@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
@@ -13,10 +14,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
-// recordImage records manifest and configuration of an image as composefs-rs
+// RecordImage records manifest and configuration of an image as composefs-rs
 // does, with the composefs image that they make, and gives the manifest the
-// name that keeps all of it from being collected as garbage.
-func recordImage(img *oci.Image, repo *store.Repository, id deployment.ID) error {
+// name that keeps all of it from being collected as garbage. id and form are those
+// of the composefs image.
+func RecordImage(img *oci.Image, repo *store.Repository, id deployment.ID, form canonical.Variant) error {
 	image, err := id.Digest()
 	if err != nil {
 		return err
@@ -29,7 +31,7 @@ func recordImage(img *oci.Image, repo *store.Repository, id deployment.ID) error
 		name:    "oci-config-" + img.ConfigDigest,
 		kind:    splitstream.OCIConfig,
 		content: img.RawConfig,
-		refs:    with(layers, bootImageRef(repo.FormatVersion()), image),
+		refs:    with(layers, form.Ref(), image),
 	})
 	if err != nil {
 		return err
@@ -88,15 +90,6 @@ func with(refs map[string]digest.Digest, name string, d digest.Digest) map[strin
 		out[n] = r
 	}
 	return out
-}
-
-// bootImageRef returns the name under which a configuration refers to the
-// bootable composefs image of a format version.
-func bootImageRef(version int) string {
-	if version == 2 {
-		return "composefs.image.boot"
-	}
-	return "composefs.image.boot.v1"
 }
 
 // rootRefPrefix begins the names of images that deployments come from; bootc

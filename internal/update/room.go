@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -45,19 +44,20 @@ func (m *Machine) freeBytes() (int64, error) {
 	return free, nil
 }
 
-// afterFull gives back what a failed apply has taken of a full file system. What
-// has been fetched does not fit, so it is no use to the next.
+// afterFull gives back what a failed apply has taken of a full file system, in
+// the repository and elsewhere. What has been fetched does not fit, so it is no
+// use to the next.
 func (m *Machine) afterFull(err error) error {
-	if m.repo == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if m.repo == nil || m.boot == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
 	}
-	images, listErr := m.repo.Images()
-	if listErr != nil {
-		return errors.Join(err, listErr)
+	v, pruneErr := m.configuredInventory()
+	if pruneErr == nil {
+		// Also where no deployment is kept: then this was to be the first.
+		_, pruneErr = m.pruneTo(context.Background(), v, v.kept(), false)
 	}
-	_, gcErr := m.repo.GC(context.Background(), store.Roots{Images: images, ObjectsOf: objectsOf}, false)
-	if gcErr != nil {
-		return errors.Join(err, gcErr)
+	if pruneErr != nil {
+		return errors.Join(err, pruneErr)
 	}
 	free, freeErr := m.freeBytes()
 	if freeErr != nil {

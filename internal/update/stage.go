@@ -25,6 +25,7 @@ type candidate struct {
 	id      deployment.ID
 	origin  deployment.Origin
 	options string // kernel command line
+	policy  etcmerge.Policy
 }
 
 // writeDeployment writes all that a deployment needs to boot, under names that
@@ -37,13 +38,18 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 		return "", err
 	}
 	c.origin.BootType, c.origin.BootDigest, c.origin.Kernel = deployment.BootBLS, kernel, c.Kernel.Version
+	e := boot.NewEntry(c.Name, c.Version, kernel, c.options)
+	if u := c.Kernel.UKI; u != nil {
+		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
+		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.boot.UKIKey(m.loaderInfo()))
+	}
 	if err := m.writeState(c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}
 	if _, err := m.unstage(); err != nil {
 		return "", err
 	}
-	return m.boot.StageEntry(boot.NewEntry(c.Name, c.Version, kernel, c.options))
+	return m.boot.StageEntry(e)
 }
 
 // makeKernel writes kernel and initramfs of the candidate. If need be it gives
@@ -57,15 +63,34 @@ func (m *Machine) makeKernel(ctx context.Context, c candidate) (digest string, e
 	}
 	dropped, dropErr := m.unstage()
 	if dropped == "" || dropErr != nil {
-		return "", errors.Join(err, dropErr)
+		return "", errors.Join(m.adviseRoom(err), dropErr)
 	}
-	return m.writeKernel(ctx, c)
+	if digest, err = m.writeKernel(ctx, c); errors.As(err, &full) {
+		err = m.adviseRoom(err)
+	}
+	return digest, err
+}
+
+// adviseRoom says what to do about a boot partition that is too small for what
+// is needed, if something can be done.
+func (m *Machine) adviseRoom(err error) error {
+	v, invErr := m.inventory()
+	if invErr != nil {
+		return errors.Join(err, invErr)
+	}
+	if id := v.rollback(); id != "" && v.mustStay(id) == "" {
+		return fmt.Errorf("%w; deployment %s, which could be rolled back to, stays until 'sysupdate-image rm %s'", err, id.Short(), id.Short())
+	}
+	return err
 }
 
 func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, err error) {
-	superseded, err := m.superseded()
+	v, err := m.inventory()
 	if err != nil {
 		return "", err
+	}
+	if c.Kernel.UKI != nil {
+		return m.writeUKI(ctx, c, v.superseded())
 	}
 	linux, err := c.open(c.Kernel.Linux)
 	if err != nil {
@@ -77,25 +102,30 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 		return "", fmt.Errorf("cannot read initramfs: %w", err)
 	}
 	defer initrd.Close()
-	digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, superseded...)
+	digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, v.superseded()...)
 	return digest, err
 }
 
-// writeState makes the state directory of a deployment.
+// writeState makes the state directory of a deployment, which survives a crash
+// after the sync that comes before the deployment is staged or published. Only
+// an origin that replaces another is synced by itself.
 func (m *Machine) writeState(c candidate) error {
-	id, changes := c.id, durable.OS(m.root)
+	id, changes := c.id, m.changes
 	if err := m.fillVar(c); err != nil {
 		return err
 	}
 	for _, dir := range []string{id.EtcDir(), deployment.SharedVar} {
-		if err := durable.MkdirAll(changes, dir, 0o755); err != nil {
+		if err := durable.MkdirAll(durable.Unsynced(changes), dir, 0o755); err != nil {
 			return err
 		}
 	}
 	// bootc mounts this link; it is the same for every deployment.
 	shared := strings.Repeat("../", strings.Count(deployment.DeployDir, "/")+1) + deployment.SharedVar
-	if err := durable.Symlink(changes, "../"+shared, id.Var()); err != nil {
+	if err := durable.Symlink(durable.Unsynced(changes), "../"+shared, id.Var()); err != nil {
 		return err
+	}
+	if _, err := m.root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {
+		changes = durable.Unsynced(changes)
 	}
 	return durable.WriteFile(changes, id.OriginFile(), c.origin.Encode())
 }
@@ -109,7 +139,7 @@ func (m *Machine) fillVar(c candidate) error {
 	if _, err := m.root.Lstat(deployment.SharedVar); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := durable.MkdirAll(durable.OS(m.root), path.Dir(deployment.SharedVar), 0o755); err != nil {
+	if err := durable.MkdirAll(m.changes, path.Dir(deployment.SharedVar), 0o755); err != nil {
 		return err
 	}
 	open := func(n *composefs.Node) (io.ReadCloser, error) { return c.open(n) }
@@ -120,19 +150,19 @@ func (m *Machine) fillVar(c candidate) error {
 // down, and has systemd call it then. The record is what survives a crash: once
 // it is written, the next boot finds the work.
 func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
-	record := deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc)}
-	if err := m.repo.Sync(); err != nil { // one file system with the state
+	record := deployment.Staged{
+		ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc), EtcConflicts: string(c.policy),
+	}
+	// Images, layers and state are on one file system. Once the record is there,
+	// finalize relies on all of it, whatever happens until then.
+	if err := durable.Syncfs(m.changes); err != nil {
 		return err
 	}
-	changes := durable.OS(m.root)
-	if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {
+	if err := m.writeRecord(record); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(changes, deployment.StagedRecord, record.Encode()); err != nil {
-		return fmt.Errorf("cannot record the staged deployment: %w", err)
-	}
-	if err := writeRunRecord(record); err != nil {
-		return err
+	if !m.boot.Counts() {
+		m.warn("the boot loader does not count boots: if the new deployment does not boot, choose another one in its menu")
 	}
 	// It is staged: an interrupt comes too late to leave this undone.
 	ctx = context.WithoutCancel(ctx)
@@ -142,7 +172,19 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	return nil
 }
 
-// writeRunRecord writes the record that bootc reads, which is gone after a
+// writeRecord writes the staged record in both places.
+func (m *Machine) writeRecord(record deployment.Staged) error {
+	changes := m.changes
+	if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(changes, deployment.StagedRecord, record.Encode()); err != nil {
+		return fmt.Errorf("cannot record the staged deployment: %w", err)
+	}
+	return writeRunRecord(record)
+}
+
+// writeRunRecord writes the record that bootc reads, at one stroke; it is gone after a
 // reboot.
 func writeRunRecord(record deployment.Staged) error {
 	root, err := os.OpenRoot("/")
@@ -157,27 +199,41 @@ func writeRunRecord(record deployment.Staged) error {
 	return durable.WriteFile(changes, deployment.RunStaged, record.Encode())
 }
 
-// unstage forgets the staged deployment, if there is one, and returns it.
+// unstage forgets the staged deployment, if there is one, and returns it. First
+// the record goes: without it, an entry that is still there is garbage, while a
+// record without its entry would make each shutdown fail.
 func (m *Machine) unstage() (deployment.ID, error) {
+	if _, err := m.root.Lstat(deployment.StagedRecord); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
 	record, err := m.staged()
-	if err != nil || record == nil {
+	if err != nil {
 		return "", err
 	}
-	if err := m.boot.Unstage(); err != nil {
-		return "", err
-	}
-	if err := durable.Remove(durable.OS(m.root), deployment.StagedRecord); err != nil {
-		return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
+	for _, name := range []string{deployment.OverdueRecord, deployment.StagedRecord} {
+		if err := durable.Remove(m.changes, name); err != nil {
+			return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
+		}
 	}
 	if m.booted != "" {
+		// /run is gone after a crash: nothing there has to survive one.
 		if err := os.Remove("/" + deployment.RunStaged); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
 		}
 	}
+	if m.boot != nil {
+		if err := m.boot.Unstage(); err != nil {
+			return "", err
+		}
+	}
+	if record == nil {
+		return "", nil
+	}
 	return record.ID, nil
 }
 
-// staged returns the staged record, nil if there is none.
+// staged returns the staged record, nil if there is none. One that makes no
+// sense stages nothing, and must not keep an administrator from anything else.
 func (m *Machine) staged() (*deployment.Staged, error) {
 	data, err := m.root.ReadFile(deployment.StagedRecord)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -188,7 +244,11 @@ func (m *Machine) staged() (*deployment.Staged, error) {
 	}
 	record, err := deployment.ParseStaged(data)
 	if err != nil {
-		return nil, err
+		if !m.warned {
+			m.warned = true
+			m.warn(err.Error() + "; nothing counts as staged")
+		}
+		return nil, nil
 	}
 	return &record, nil
 }

@@ -18,6 +18,9 @@ type Disk struct {
 	ReadOnly bool
 	// Forget throws away what was written when the machine is off.
 	Forget bool
+	// Log is an empty file for QEMU's blklogwrites driver to log every write and
+	// flush of the disk in.
+	Log string
 }
 
 // CreateDisk makes an empty disk of a size that qemu-img(1) understands, such as
@@ -34,6 +37,11 @@ func Overlay(ctx context.Context, path, base string) error {
 		return err
 	}
 	return qemuImg(ctx, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, path)
+}
+
+// Raw makes path a raw file, with holes, that has the content of a qcow2 disk.
+func Raw(ctx context.Context, path, disk string) error {
+	return qemuImg(ctx, "convert", "-q", "-f", "qcow2", "-O", "raw", disk, path)
 }
 
 func qemuImg(ctx context.Context, args ...string) error {

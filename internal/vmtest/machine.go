@@ -38,12 +38,14 @@ type Config struct {
 type Machine struct {
 	console console
 	port    *os.File // to the agent
+	monitor *monitor
 	process *os.Process
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever something below changes
 	boots   []string      // ids of the boots whose agent said hello
 	seen    int           // how many of them WaitBoot has returned
+	hellos  int           // how often an agent said so
 	pending map[uint64]chan outcome
 	lastID  uint64
 	ended   bool
@@ -65,24 +67,31 @@ func Start(ctx context.Context, cfg Config) (*Machine, error) {
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
 	defer theirs.Close()
+	oursQMP, theirsQMP, err := socketPair()
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("cannot start machine: %w", err)
+	}
+	defer theirsQMP.Close()
 	m := &Machine{
 		console: openConsole(filepath.Join(cfg.Dir, consoleName)),
 		port:    ours,
+		monitor: newMonitor(oursQMP),
 		changed: make(chan struct{}),
 		pending: make(map[uint64]chan outcome),
 	}
 	cmd := exec.CommandContext(ctx, qemu, args...)
-	cmd.ExtraFiles = []*os.File{theirs} // descriptor 3: arguments says so to QEMU
+	cmd.ExtraFiles = []*os.File{theirs, theirsQMP} // descriptors 3 and 4: arguments says so to QEMU
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := os.Create(filepath.Join(cfg.Dir, "qemu.log"))
 	if err != nil {
-		ours.Close()
+		m.hangUp()
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := m.launch(cmd, log.Name()); err != nil {
-		ours.Close()
+		m.hangUp()
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
 	go m.listen()
@@ -113,9 +122,15 @@ func (m *Machine) launch(cmd *exec.Cmd, log string) error {
 	return <-started
 }
 
+// hangUp closes the connections to QEMU and to the agent.
+func (m *Machine) hangUp() {
+	m.port.Close()
+	m.monitor.port.Close()
+}
+
 // end notes that QEMU ended, and why.
 func (m *Machine) end(err error) {
-	m.port.Close()
+	m.hangUp()
 	m.update(func() {
 		m.ended, m.endErr = true, err
 		m.failPending(fmt.Errorf("%w", ErrEnded))

@@ -39,6 +39,7 @@ func arguments(cfg Config) ([]string, error) {
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,fd=3",
 		"-device", "virtserialport,chardev=agent,name=" + wire.PortName,
+		"-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control",
 	}
 	args = append(args, accelerator(cfg.KVM)...)
 	boot, err := bootArguments(cfg)
@@ -75,6 +76,16 @@ func (d Disk) arguments(i int) []string {
 	if format == "" {
 		format = "raw"
 	}
+	device := fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,bootindex=%d", id, d.Serial, i+1)
+	if d.Log != "" {
+		return []string{
+			"-blockdev", fmt.Sprintf("driver=%s,node-name=%s-content,file.driver=file,file.filename=%s", format, id, escape(d.Path)),
+			"-blockdev", fmt.Sprintf("driver=file,node-name=%s-log,filename=%s", id, escape(d.Log)),
+			"-blockdev", fmt.Sprintf("driver=blklogwrites,node-name=%s,file=%s-content,log=%s-log,log-sector-size=512,log-super-update-interval=1", id, id, id),
+			// What has no data in the log could not be replayed.
+			"-device", device + ",discard=off,write-zeroes=off",
+		}
+	}
 	drive := fmt.Sprintf("if=none,id=%s,format=%s,cache=writeback,discard=unmap,file=%s", id, format, escape(d.Path))
 	if d.ReadOnly {
 		drive += ",readonly=on"
@@ -82,7 +93,7 @@ func (d Disk) arguments(i int) []string {
 	if d.Forget {
 		drive += ",snapshot=on"
 	}
-	return []string{"-drive", drive, "-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s,bootindex=%d", id, d.Serial, i+1)}
+	return []string{"-drive", drive, "-device", device}
 }
 
 // escape doubles commas, which separate QEMU's options.

@@ -150,6 +150,7 @@ func (m *Machine) listen() {
 
 func (m *Machine) hello(bootID string) {
 	m.failPending(ErrRestarted)
+	m.hellos++
 	if !slices.Contains(m.boots, bootID) {
 		m.boots = append(m.boots, bootID)
 	}
@@ -190,11 +191,45 @@ func (m *Machine) WaitSettled(ctx context.Context) (string, error) {
 
 // Reboot asks the machine to reboot and waits until it is back.
 func (m *Machine) Reboot(ctx context.Context) error {
-	if err := m.ask(ctx, "systemctl reboot"); err != nil {
+	return m.RebootBy(ctx, "systemctl reboot")
+}
+
+// RebootBy runs a command after which the machine reboots, and waits until it is
+// back.
+func (m *Machine) RebootBy(ctx context.Context, command string) error {
+	if err := m.ask(ctx, command); err != nil {
 		return fmt.Errorf("cannot reboot machine: %w", err)
 	}
 	_, err := m.WaitBoot(ctx)
 	return err
+}
+
+// SoftReboot asks the machine to restart all but the kernel and waits until it is
+// back. For WaitBoot this is no boot.
+func (m *Machine) SoftReboot(ctx context.Context) error {
+	m.mu.Lock()
+	before := m.hellos
+	m.mu.Unlock()
+	if err := m.ask(ctx, "systemctl soft-reboot"); err != nil {
+		return fmt.Errorf("cannot reboot machine: %w", err)
+	}
+	if err := m.wait(ctx, func() bool { return m.hellos > before }); err != nil {
+		return m.explain("did not come back", err)
+	}
+	return nil
+}
+
+// Halt asks the machine to stop without powering itself off, waits until it has,
+// and cuts the power.
+func (m *Machine) Halt(ctx context.Context) error {
+	if err := m.ask(ctx, "systemctl halt"); err != nil {
+		return fmt.Errorf("cannot halt machine: %w", err)
+	}
+	if err := m.WaitConsole(ctx, "reboot: System halted"); err != nil {
+		return err
+	}
+	m.Kill()
+	return nil
 }
 
 // PowerOff asks the machine to power off and waits until it is.
@@ -207,7 +242,10 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 
 // ask runs a command that brings the machine down, perhaps before it can answer.
 func (m *Machine) ask(ctx context.Context, command string) error {
-	result, err := m.Run(ctx, command+" --no-block")
+	if strings.HasPrefix(command, "systemctl ") {
+		command += " --no-block"
+	}
+	result, err := m.Run(ctx, command)
 	if errors.Is(err, ErrRestarted) || errors.Is(err, ErrEnded) {
 		return nil
 	}

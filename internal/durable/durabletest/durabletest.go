@@ -36,11 +36,31 @@ func Trace(fsys durable.FS) *Recorder {
 	return r
 }
 
+// Reset forgets the steps until now.
+func (r *Recorder) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text.Reset()
+	r.last = ""
+}
+
+// Also returns another directory as an FS whose steps are remembered as well, in
+// their order, each behind prefix.
+func (r *Recorder) Also(prefix string, fsys durable.FS) durable.FS {
+	return stepper{FS: fsys, step: func(what string, do, _ func() error) error {
+		err := do()
+		if err == nil {
+			r.add(prefix + what)
+		}
+		return err
+	}}
+}
+
 func (r *Recorder) add(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// How many pieces content comes in says nothing.
-	if what == r.last && strings.HasPrefix(what, "write ") {
+	if what == r.last && strings.Contains(what, "write ") {
 		return
 	}
 	r.last = what
@@ -58,9 +78,13 @@ func (r *Recorder) String() string {
 // CrashAfter returns fsys as an FS that takes n steps; every further one
 // returns ErrCrashed. A write that is the first of those is done by half.
 // Reading goes on.
-func CrashAfter(fsys durable.FS, n int) durable.FS {
+func CrashAfter(fsys durable.FS, n int) durable.FS { return Crash(n)(fsys) }
+
+// Crash returns CrashAfter for a change that takes place in several directories:
+// n counts the steps in all that it is called for.
+func Crash(n int) func(durable.FS) durable.FS {
 	var mu sync.Mutex
-	return stepper{FS: fsys, step: func(what string, do, half func() error) error {
+	step := func(what string, do, half func() error) error {
 		mu.Lock()
 		defer mu.Unlock()
 		n--
@@ -71,7 +95,8 @@ func CrashAfter(fsys durable.FS, n int) durable.FS {
 			_ = half() // what is left of the write is not known to anybody
 		}
 		return fmt.Errorf("%s: %w", what, ErrCrashed)
-	}}
+	}
+	return func(fsys durable.FS) durable.FS { return stepper{FS: fsys, step: step} }
 }
 
 // A stepper hands every change to step: what it is, the change, and for a write
@@ -107,6 +132,10 @@ func (s stepper) Rename(oldName, newName string) error {
 
 func (s stepper) Remove(name string) error {
 	return s.step("remove "+name, func() error { return s.FS.Remove(name) }, nil)
+}
+
+func (s stepper) Unprotect(name string) error {
+	return s.step("unprotect "+name, func() error { return s.FS.Unprotect(name) }, nil)
 }
 
 func (s stepper) Sync(name string) error {

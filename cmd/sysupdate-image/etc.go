@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
+)
+
+const aboutEtc = `Look at what this machine has changed in /etc, undo it, and see what an update made of it.
+
+/etc begins with what the image has. What is changed here, added or deleted stays so when
+the image is updated, file by file; all else is as the new image has it. In passwd, group,
+shadow, gshadow, subuid and subgid that holds for each record. A new owner, mode or
+attribute alone does not keep the new content of a file from coming.`
+
+func (s *session) etcCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "etc",
+		Short: "Show, undo and merge local changes to /etc",
+		Long:  aboutEtc,
+		Args:  needArgs(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(s.etcDiffCommand(), s.etcResetCommand(), s.etcReportCommand(), s.etcMergeCommand())
+	return cmd
+}
+
+const aboutEtcDiff = `Say what is otherwise in /etc than the image has it, or only below each PATH: what was
+added (+), removed (-) or changed (~), and what of it: type, content, target, device,
+mode, owner, xattr. The change of a text is shown in the unified format, for patch -p1.
+
+With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes": [{"path",
+"kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new"}], "diff"}]}.`
+
+// etcChanges is what etc diff says.
+type etcChanges struct {
+	Deployment string           `json:"deployment"`
+	Etc        string           `json:"etc"`
+	Changes    []etcedit.Change `json:"changes"`
+}
+
+func (s *session) etcDiffCommand() *cobra.Command {
+	var asJSON, names bool
+	cmd := &cobra.Command{
+		Use:   "diff [PATH...]",
+		Short: "Say what is otherwise in /etc than the image has it",
+		Long:  aboutEtcDiff,
+		Example: `  sysupdate-image etc diff
+  sysupdate-image etc diff --names /etc/systemd
+  sysupdate-image --sysroot /mnt etc diff --json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			paths, err := cleanEtcPaths("etc diff", args)
+			if err != nil {
+				return err
+			}
+			e, err := etcedit.Open(s.sysroot, false)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			changes, err := e.Changes(paths...)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return s.printJSON(etcChanges{string(e.ID), e.Etc, changes})
+			}
+			return s.printEtcChanges(changes, names)
+		},
+	}
+	cmd.Flags().BoolVar(&names, "names", false, "say which files, but not how texts were changed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func cleanEtcPaths(command string, args []string) ([]string, error) {
+	paths, err := etcedit.Clean(args)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("%s: %w", command, err)}
+	}
+	return paths, nil
+}
+
+func (s *session) printEtcChanges(changes []etcedit.Change, names bool) error {
+	w := bufio.NewWriter(s.out)
+	for _, c := range changes {
+		fmt.Fprintln(w, c)
+		if !names {
+			fmt.Fprint(w, c.Diff)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+)
+
+const aboutEtcMerge = `Merge what was changed from --base to --local into --new, write the merged tree as --out,
+and say what came of it. The three trees are directories like /etc; that of --out does not
+exist yet, or is empty. It is what an update would make of them, without a machine.
+
+Owners, modes, extended attributes, ACLs, hard links, devices and FIFOs are merged and
+written too: for those of others and for devices that takes root. What loses a conflict
+goes to .conflicts/merge in --out. With --json, the form of etc report --json.`
+
+func (s *session) etcMergeCommand() *cobra.Command {
+	var t etcedit.Trees
+	var conflicts string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "merge --base DIR --local DIR --new DIR --out DIR",
+		Short: "Merge directories as an update merges /etc",
+		Long:  aboutEtcMerge,
+		Example: `  sysupdate-image etc merge --base v1/etc --local /etc --new v2/etc --out merged
+  sysupdate-image etc merge --base a --local b --new c --out d --etc-conflicts=new --json`,
+		Args: needArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			policy, err := parseEtcConflicts("etc merge", conflicts)
+			if err != nil {
+				return err
+			}
+			if policy == "" {
+				policy = etcmerge.Fail
+			}
+			return s.etcMerge(t, policy, asJSON)
+		},
+	}
+	for _, f := range []struct {
+		value       *string
+		name, usage string
+	}{
+		{&t.Base, "base", "the old defaults are in `DIR`"},
+		{&t.Local, "local", "what became of them is in `DIR`"},
+		{&t.New, "new", "the new defaults are in `DIR`"},
+		{&t.Out, "out", "write the merged tree to `DIR`"},
+	} {
+		cmd.Flags().StringVar(f.value, f.name, "", f.usage)
+		must(cmd.MarkFlagDirname(f.name))
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	addEtcConflicts(cmd, &conflicts)
+	return cmd
+}
+
+func (s *session) etcMerge(t etcedit.Trees, policy etcmerge.Policy, asJSON bool) error {
+	if t.Base == "" || t.Local == "" || t.New == "" || t.Out == "" {
+		return usageError{fmt.Errorf("etc merge: want all of --base, --local, --new and --out")}
+	}
+	report, err := etcedit.Merge(t, policy)
+	if err != nil && !errors.Is(err, etcedit.ErrConflicts) {
+		return err
+	}
+	if asJSON {
+		return errors.Join(s.printJSON(report), err)
+	}
+	w := bufio.NewWriter(s.out)
+	printMerge(w, report)
+	return errors.Join(w.Flush(), err)
+}

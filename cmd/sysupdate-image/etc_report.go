@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/status"
+)
+
+const aboutEtcReport = `Say what became of local changes to /etc when the running deployment, or DEPLOYMENT,
+took over from the one before: what was carried over, where a new default
+is hidden by a local change, which records were merged, and what was in conflict.
+
+With --json, the report as it is kept: {"from": {"deployment", "etc"}, "to": {…}, "time",
+"policy", "changes": [{"path", "kind", "what"}], "conflicts": [{"path", "reason", "local",
+"wins", "aside"}], "defaults": [PATH], "records": [{"path", "local", "new", "both",
+"merged"}], "warnings": [TEXT]}; lists that are empty are left out.
+` + namingDeployments
+
+func (s *session) etcReportCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "report [DEPLOYMENT]",
+		Short: "Say what the last update made of local changes to /etc",
+		Long:  aboutEtcReport,
+		Example: `  sysupdate-image etc report
+  sysupdate-image etc report --json rollback`,
+		Args:              needArgs(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: s.completeDeployments(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			report, err := s.etcReport(first(args))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return s.printJSON(report)
+			}
+			return s.printEtcReport(report)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// etcReport reads the report of a deployment.
+func (s *session) etcReport(name string) (deployment.EtcReport, error) {
+	dir := s.sysroot
+	if dir == "" {
+		dir = deployment.SysrootDir
+	}
+	st, err := status.Of(s.sysroot)
+	if err != nil {
+		return deployment.EtcReport{}, err
+	}
+	id, err := findDeployment(st, name)
+	if err != nil {
+		return deployment.EtcReport{}, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, id.EtcReportFile()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return deployment.EtcReport{}, fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
+	}
+	if err != nil {
+		return deployment.EtcReport{}, err
+	}
+	return deployment.ParseEtcReport(data)
+}
+
+// findDeployment returns the deployment that name stands for, of those that the
+// status tells of: its role, the name of its pin, or how its id begins. Without
+// a name it is the one that runs, or boots next where none runs.
+func findDeployment(st status.Status, name string) (deployment.ID, error) {
+	roles := map[string]func(status.Deployment) bool{
+		deployment.WordBooted:   func(d status.Deployment) bool { return d.Booted },
+		deployment.WordStaged:   func(d status.Deployment) bool { return d.Staged },
+		deployment.WordNext:     func(d status.Deployment) bool { return d.Next },
+		deployment.WordRollback: func(d status.Deployment) bool { return d.Rollback },
+	}
+	if name == "" {
+		name = deployment.WordNext
+		if st.Running {
+			name = deployment.WordBooted
+		}
+	}
+	var ids []deployment.ID
+	pins := make(map[deployment.ID]string)
+	for _, d := range st.Deployments {
+		if is := roles[name]; is != nil && is(d) {
+			return d.ID, nil
+		}
+		ids = append(ids, d.ID)
+		if d.PinName != "" {
+			pins[d.ID] = d.PinName
+		}
+	}
+	if roles[name] != nil {
+		return "", fmt.Errorf("no deployment is %s", name)
+	}
+	return deployment.Match(name, ids, pins)
+}
+
+func (s *session) printEtcReport(r deployment.EtcReport) error {
+	w := bufio.NewWriter(s.out)
+	fmt.Fprintf(w, "/etc of deployment %s (%s)", r.To.ID.Short(), r.To.Etc)
+	if r.From.ID != "" {
+		fmt.Fprintf(w, ", made from that of %s (%s)", r.From.ID.Short(), r.From.Etc)
+	}
+	if r.Time != "" {
+		fmt.Fprintf(w, " at %s", r.Time)
+	}
+	fmt.Fprintln(w)
+	printMerge(w, r)
+	return w.Flush()
+}
+
+// printMerge writes what came of a merge, what needs a look last.
+func printMerge(w *bufio.Writer, r deployment.EtcReport) {
+	fmt.Fprintf(w, "%s carried over\n", count(len(r.Changes), "local change"))
+	for _, c := range r.Changes {
+		what := ""
+		if len(c.What) > 0 {
+			what = " (" + strings.Join(c.What, ", ") + ")"
+		}
+		fmt.Fprintf(w, "  %-8s  %s%s\n", c.Kind, c.Path, what)
+	}
+	for _, m := range r.Records {
+		fmt.Fprintf(w, "Merged record by record: %s\n", m.Path)
+		for _, list := range []struct {
+			what  string
+			names []string
+		}{
+			{"as here", append(append([]string{}, m.Local...), m.Both...)},
+			{"as in the image", m.New},
+			{"with the members of both", m.Merged},
+		} {
+			if len(list.names) > 0 {
+				fmt.Fprintf(w, "  %s: %q\n", list.what, list.names)
+			}
+		}
+	}
+	for _, path := range r.Defaults {
+		fmt.Fprintf(w, "New default not used, since it was changed here: %s\n", path)
+	}
+	for _, c := range r.Conflicts {
+		fmt.Fprintf(w, "Conflict: %s\n", c)
+	}
+	for _, text := range r.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", text)
+	}
+}

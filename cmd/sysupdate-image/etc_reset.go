@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
+)
+
+const aboutEtcReset = `Make each PATH in /etc what the image has there, and say what that took: a changed file is
+replaced, a deleted one brought back, one that the image does not have is removed. Of a
+directory, all that is in it. From then on it follows the image again.
+
+Each file is replaced at one stroke, and programs see it at once. What was there is gone:
+--dry-run says what would be done, and etc diff what would be lost. Refused are all of
+/etc, what is below a mount point, and, without --force, the files with the accounts.
+
+With --json: {"deployment": ID, "dryRun": BOOL, "steps": [{"do": "restore|remove|make|
+metadata", "path"}]}.`
+
+// etcReset is what etc reset says.
+type etcReset struct {
+	Deployment string         `json:"deployment"`
+	DryRun     bool           `json:"dryRun"`
+	Steps      []etcedit.Step `json:"steps"`
+}
+
+func (s *session) etcResetCommand() *cobra.Command {
+	var dryRun, force, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "reset PATH...",
+		Short: "Bring back what the image has in /etc",
+		Long:  aboutEtcReset,
+		Example: `  sysupdate-image etc reset --dry-run /etc/ssh
+  sysupdate-image etc reset /etc/ssh/sshd_config /etc/motd`,
+		Args: needArgs(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			paths, err := cleanEtcPaths("etc reset", args)
+			if err != nil {
+				return err
+			}
+			return s.etcReset(paths, dryRun, force, asJSON)
+		},
+	}
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "also reset files with the accounts of this machine")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func (s *session) etcReset(paths []string, dryRun, force, asJSON bool) error {
+	e, err := etcedit.Open(s.sysroot, true)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	steps, err := e.PlanReset(paths, force)
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := e.Apply(steps); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return s.printJSON(etcReset{string(e.ID), dryRun, append([]etcedit.Step{}, steps...)})
+	}
+	for _, step := range steps {
+		fmt.Fprintln(s.out, step)
+	}
+	switch {
+	case len(steps) == 0:
+		fmt.Fprintln(s.out, "Nothing to do: that is as the image has it.")
+	case dryRun:
+		fmt.Fprintln(s.out, "Nothing was changed.")
+	}
+	return nil
+}

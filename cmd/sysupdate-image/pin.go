@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+const aboutPin = `Keep a deployment, whatever is applied after it, until it is unpinned: without
+DEPLOYMENT the booted one. It can have a name, by which every command knows it and
+which no other deployment has. Pinning it again changes the name.
+
+A pinned deployment takes room on the boot partition and the root file system.
+` + namingDeployments
+
+func (s *session) pinCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "pin [--name NAME] [DEPLOYMENT]",
+		Short: "Keep a deployment",
+		Long:  aboutPin,
+		Example: `  sysupdate-image pin --name before-migration
+  sysupdate-image pin rollback
+  sysupdate-image rollback before-migration`,
+		Args:              needArgs(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: s.completeDeployments(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return s.change(func(m *update.Machine) error {
+				id, err := m.Pin(first(args), name)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(s.out, "Pinned deployment %s\n", called(id, name))
+				return err
+			})
+		},
+		DisableFlagsInUseLine: true,
+	}
+	cmd.Flags().StringVar(&name, "name", "", "the pin's `NAME`: letters, digits, '.', '_' and '-'")
+	must(cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions))
+	return cmd
+}
+
+const aboutUnpin = `Let a pinned deployment be removed again: by rm, or by what is applied after it.
+` + namingDeployments
+
+func (s *session) unpinCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "unpin DEPLOYMENT",
+		Short:             "Let a pinned deployment be removed again",
+		Long:              aboutUnpin,
+		Example:           `  sysupdate-image unpin before-migration`,
+		Args:              needArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: s.completeDeployments(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return s.change(func(m *update.Machine) error {
+				id, err := m.Unpin(args[0])
+				if err == nil {
+					fmt.Fprintf(s.out, "Deployment %s is not pinned any more\n", id)
+				}
+				return err
+			})
+		},
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+)
+
+const aboutRepoFsck = `Check the whole repository: read every object and compare it with the digest that is
+its name, follow every link, read every layer and image, see to it that all contents
+are there, and look at modes. Behind each problem it says what --repair would do.
+
+--repair fetches the layers again in which contents are damaged or missing, from where
+the deployment came, by the digest of its manifest and whatever the tag names by now.
+What comes is verified and replaces what is damaged, also while the machine runs; a
+program that has a damaged file open keeps that, so restart it, or the machine. It also
+builds images again from their layers, sets modes, protects objects with fs-verity, and
+lets go of links that lead nowhere and of layers that are not whole, so that the next
+apply fetches these again. At the end everything is checked once more.
+
+With --offline nothing is fetched.
+
+The exit code is 0 if all is well (with --repair, if it is now), and 1 if there are
+problems, or if some are left.`
+
+type fsckFlags struct {
+	path                    string
+	repair, offline, asJSON bool
+	source                  sourceFlags
+}
+
+func (s *session) repoFsckCommand() *cobra.Command {
+	var f fsckFlags
+	cmd := &cobra.Command{
+		Use:   "fsck",
+		Short: "Find out what is wrong with the repository",
+		Long:  aboutRepoFsck,
+		Example: `  sysupdate-image repo fsck
+  sysupdate-image repo fsck --repair
+  sysupdate-image repo fsck --repair --offline`,
+		Args: needArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.offline && !f.repair {
+				return usageError{errors.New("repo fsck: --offline is for --repair; nothing else fetches anything")}
+			}
+			return s.fsck(cmd, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.repair, "repair", false, "repair what can be repaired")
+	cmd.Flags().BoolVar(&f.offline, "offline", false, "repair from what is there, and fetch nothing")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "as JSON")
+	addRepositoryFlag(cmd, &f.path)
+	f.source.add(cmd)
+	return cmd
+}
+
+func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
+	repo, err := s.openRepository(f.path, f.repair)
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	origins, err := originsBeside(s.repositoryPath(f.path), repo.deployments)
+	if err != nil {
+		return err
+	}
+	report, err := repocheck.Run(cmd.Context(), repo.Repository, repocheck.Options{
+		Deployments: repo.deployments, Origins: origins,
+		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
+		Tell: func(text string) { fmt.Fprintln(s.err, text) },
+	})
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		err = s.printJSON(report)
+	} else {
+		err = s.printFsck(report, f.repair)
+	}
+	if left := report.Left(); err == nil && left > 0 {
+		err = errors.New("the repository has " + count(left, "problem"))
+	}
+	return err
+}
+
+// originsBeside returns where the deployments came from whose repository is at
+// path. One without an origin, or with one that makes no sense, has none.
+func originsBeside(path string, deployments []string) ([]repocheck.Origin, error) {
+	var origins []repocheck.Origin
+	for _, id := range deployments {
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(path)), deployment.ID(id).OriginFile()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot tell where deployments came from: %w", err)
+		}
+		o, err := deployment.ParseOrigin(data)
+		if err != nil || o.Reference == "" || o.ManifestDigest == "" {
+			continue // status tells of it
+		}
+		origins = append(origins, repocheck.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest})
+	}
+	return origins, nil
+}
+
+func (s *session) printFsck(r repocheck.Report, repair bool) error {
+	for _, f := range r.Findings {
+		line := f.Problem.String()
+		switch {
+		case f.Repaired:
+			line += " (repaired)"
+		case f.Why != "":
+			line += " (not repaired: " + f.Why + ")"
+		case f.Remedy != "":
+			line += " (--repair " + f.Remedy + ")"
+		}
+		fmt.Fprintln(s.out, line)
+	}
+	_, err := fmt.Fprintf(s.out, "%s, %s; %s, %s, %s\n", count(r.Objects, "object"), size(r.Bytes),
+		count(r.Images, "image"), count(r.Streams, "stream"), count(r.Refs, "ref"))
+	if repair && err == nil && len(r.Findings) > 0 {
+		_, err = fmt.Fprintf(s.out, "%d of %s repaired\n", len(r.Findings)-r.Left(), count(len(r.Findings), "problem"))
+	}
+	return err
+}

@@ -1,0 +1,42 @@
+package generators
+
+import (
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+)
+
+// mountUnits keeps /sysroot and /var, as prepare-root has mounted them, from being
+// unmounted before the very end of a shutdown. A soft reboot goes on with the same
+// root, and there is nobody to mount them again. Another shutdown unmounts them
+// with the root. With /etc systemd does the same by itself.
+//
+// What is mounted at /var because of the administrator's fstab(5) is none of ours.
+func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
+	sysroot, ok := mountplan.At(in.Mounts, deployment.SysrootDir)
+	if !ok {
+		return nil, nil
+	}
+	units := []unitfile.Unit{stayMounted(sysroot)}
+	v, ok := mountplan.At(in.Mounts, "/var")
+	if ok && (v.Type == "overlay" || v.What == "transient" || v.Device == sysroot.Device) {
+		units = append(units, stayMounted(v))
+	}
+	return units, nil
+}
+
+// stayMounted returns the unit of a mount that is there. It is a whole unit, since
+// systemd 257 passes over some drop-ins of what it knows from the mount table alone.
+func stayMounted(m mountplan.Mounted) unitfile.Unit {
+	return unitfile.Unit{Name: unitfile.PathEscape(m.Where) + ".mount", Options: []unitfile.Option{
+		unitfile.Set("Unit", "Description", "Mounted with the Root: "+m.Where),
+		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
+		// No conflict with umount.target; and nothing to wait for, as it is there.
+		unitfile.Set("Unit", "DefaultDependencies", "no"),
+		unitfile.Set("Mount", "What", unitfile.Literal(m.What)),
+		unitfile.Set("Mount", "Where", unitfile.Literal(m.Where)),
+		unitfile.Set("Mount", "Type", m.Type),
+		// It came from the initramfs, and stays for ever: see systemd.mount(5).
+		unitfile.Set("Mount", "Options", "x-initrd.mount"),
+	}}
+}

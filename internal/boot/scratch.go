@@ -1,0 +1,130 @@
+package boot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// scratchDir is where kernel directories and entries are made, to be moved to
+// their places. On FAT two things may come of a power cut while something is made
+// there or moved:
+//
+//   - It has a name, and no clusters yet: whoever asks for it gets EIO, and has the
+//     kernel make the whole file system read-only.
+//   - It has two names, the new one and the old one: whoever removes the old one
+//     frees the clusters of the new one.
+//
+// So nothing is touched there that was not made since the last boot. What is older
+// takes a name and a cluster until fsck.vfat takes care of it, which leaves the
+// clusters to the name that it sees first. It goes through a directory before those
+// below it, and through these in the order in which they stand there: so whatever
+// things are moved to is made before this.
+const scratchDir = kernelsDir + "/.new"
+
+// bootIDFile tells one boot from another, by its first characters; see random(4).
+const (
+	bootIDFile  = "/proc/sys/kernel/random/boot_id"
+	shortBootID = 8
+)
+
+// openScratch makes scratchDir if need be, and finds out what is called inScratch.
+func (p *Partition) openScratch() error {
+	if err := p.readBootID(); err != nil {
+		return err
+	}
+	return p.makeDirs()
+}
+
+func (p *Partition) readBootID() error {
+	if p.bootID != "" {
+		return nil
+	}
+	id, err := os.ReadFile(bootIDFile)
+	if err != nil {
+		return err
+	}
+	if len(id) < shortBootID {
+		return fmt.Errorf("%s is empty", bootIDFile)
+	}
+	p.bootID = string(id[:shortBootID])
+	return nil
+}
+
+// inScratch returns where something is made that will be called name. Since the
+// last boot nobody but us has made anything of this name, and holds the lock.
+func (p *Partition) inScratch(name string) string {
+	return path.Join(scratchDir, p.bootID+"-"+name)
+}
+
+// scratchLeftovers returns what was made since the last boot by a program that was
+// killed.
+func (p *Partition) scratchLeftovers() ([]string, error) {
+	if err := p.readBootID(); err != nil {
+		return nil, err
+	}
+	list, err := p.readDir(scratchDir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, name := range list {
+		if strings.HasPrefix(name, p.bootID+"-") {
+			paths = append(paths, path.Join(scratchDir, name))
+		}
+	}
+	return paths, nil
+}
+
+// writeEntry makes content the entry with a name, at one stroke, and for good.
+func (p *Partition) writeEntry(name string, content []byte) error {
+	if err := p.openScratch(); err != nil {
+		return err
+	}
+	temp := p.inScratch(name)
+	if err := p.writeTemp(temp, content); err != nil {
+		return errors.Join(err, durable.Remove(p.fs, temp))
+	}
+	return durable.Rename(p.fs, temp, path.Join(entriesDir, name))
+}
+
+// writeTemp writes a file in scratchDir, and syncs it.
+func (p *Partition) writeTemp(temp string, content []byte) error {
+	if p.exists(temp) {
+		if err := durable.Remove(p.fs, temp); err != nil {
+			return err
+		}
+	}
+	if err := p.writeNew(temp, bytes.NewReader(content)); err != nil {
+		return err
+	}
+	return p.fs.Sync(temp)
+}
+
+// moveDirs makes a directory with some below it, so that all have their clusters
+// for good before it has its name.
+func (p *Partition) moveDirs(name string, below []string) error {
+	if err := p.openScratch(); err != nil {
+		return err
+	}
+	temp := p.inScratch(path.Base(name))
+	if p.exists(temp) {
+		if err := durable.RemoveAll(p.fs, temp); err != nil {
+			return err
+		}
+	}
+	for _, dir := range append([]string{"."}, below...) {
+		if err := durable.MkdirAll(durable.Unsynced(p.fs), path.Join(temp, dir), 0o755); err != nil {
+			return errors.Join(err, durable.RemoveAll(p.fs, temp))
+		}
+	}
+	if err := p.sync(); err != nil {
+		return err
+	}
+	return p.fs.Rename(temp, name)
+}

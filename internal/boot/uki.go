@@ -1,0 +1,71 @@
+package boot
+
+import (
+	"context"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// extrasSuffix ends the name of the directory beside a unified kernel image in
+// which systemd-stub(7) finds addons to it.
+const extrasSuffix = ".extra.d"
+
+// extraSuffixes are how the names of what systemd-stub reads there end.
+var extraSuffixes = []string{".addon.efi", ".cred", ".sysext.raw", ".confext.raw"}
+
+// ExtrasOf returns the directory of the addons to the unified kernel image at a
+// path.
+func ExtrasOf(uki string) string { return uki + extrasSuffix }
+
+// IsExtra says whether systemd-stub reads a file of that name there.
+func IsExtra(name string) bool {
+	for _, suffix := range extraSuffixes {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// A File is a file with its name in the directory that it is to be in.
+type File struct {
+	Name    string
+	Content io.ReadSeeker
+}
+
+// WriteUKI puts the unified kernel image of a deployment and the addons to it on
+// the partition as WriteKernel does a kernel, in a directory where no loader
+// looks for something to boot. The digest, by which NewUKIEntry names it, is of
+// the image, and then of each addon's name and content.
+func (p *Partition) WriteUKI(
+	ctx context.Context, id deployment.ID, uki io.ReadSeeker, extras []File, superseded ...deployment.ID,
+) (digest string, created bool, err error) {
+	name := bootentry.UKIName(id)
+	parts := []part{{name: name, content: uki}}
+	for _, f := range extras {
+		parts = append(parts, part{name: ExtrasOf(name) + "/" + f.Name, named: true, content: f.Content})
+	}
+	return p.writeParts(ctx, parts, superseded)
+}
+
+// NewUKIEntry returns the boot entry for the unified kernel image that WriteUKI
+// wrote. It has no options: they would replace the command line of the image.
+// key is "uki" or "efi", see UKIKey.
+func NewUKIEntry(prettyName, version, digest string, id deployment.ID, key string) bootentry.Entry {
+	e := newEntry(prettyName, version)
+	file := "/" + path.Join(kernelsDir, digest, bootentry.UKIName(id))
+	if key == ukiKey {
+		e.UKI = file
+	} else {
+		e.EFI = file
+	}
+	return e
+}
+
+// Boots says whether the entry boots the kernel with a digest, as WriteKernel or
+// WriteUKI wrote it.
+func (f EntryFile) Boots(digest string) bool { return f.names(path.Join(kernelsDir, digest)) }

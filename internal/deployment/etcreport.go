@@ -1,0 +1,203 @@
+package deployment
+
+import (
+	"fmt"
+	"strings"
+)
+
+// EtcReportFile returns where it is told how the deployment came to its /etc.
+func (id ID) EtcReportFile() string { return id.Dir() + "/etc-report.json" }
+
+// An EtcReport tells what became of local changes to /etc when they were
+// carried from one deployment to another. Paths are absolute, with /etc.
+type EtcReport struct {
+	From      EtcSide       `json:"from"`
+	To        EtcSide       `json:"to"`
+	Time      string        `json:"time"`              // RFC 3339
+	Policy    string        `json:"policy"`            // one of the Conflicts constants
+	Changes   []EtcChange   `json:"changes,omitempty"` // local ones that were carried over
+	Conflicts []EtcConflict `json:"conflicts,omitempty"`
+	// Defaults are files that the image changed but that stay as they are here,
+	// since they have been changed here too.
+	Defaults []string     `json:"defaults,omitempty"`
+	Records  []EtcRecords `json:"records,omitempty"`
+	Warnings []string     `json:"warnings,omitempty"` // sentences for people
+}
+
+// An EtcSide is a deployment and how it has its /etc: one of the Etc constants.
+type EtcSide struct {
+	ID  ID     `json:"deployment,omitempty"`
+	Etc string `json:"etc,omitempty"`
+}
+
+// An EtcChange is a file that is not as its image has it.
+type EtcChange struct {
+	Path string   `json:"path"`
+	Kind string   `json:"kind"`           // added, removed, modified or metadata
+	What []string `json:"what,omitempty"` // of modified and metadata: content, mode, …
+}
+
+// An EtcConflict is a place where a local change and the new image exclude each
+// other.
+type EtcConflict struct {
+	Path   string   `json:"path"`
+	Reason string   `json:"reason"`
+	Local  []string `json:"local,omitempty"` // files that have no place beside what the image has
+	Wins   string   `json:"wins,omitempty"`  // ConflictsKeep or ConflictsNew, once it is decided
+	Aside  string   `json:"aside,omitempty"` // where the side is that has lost
+}
+
+// EtcRecords tells of a file that was merged record by record, by the names of
+// the records.
+type EtcRecords struct {
+	Path   string   `json:"path"`
+	Local  []string `json:"local,omitempty"`  // changed here only: as they are here
+	New    []string `json:"new,omitempty"`    // changed by the image only: as it has them
+	Both   []string `json:"both,omitempty"`   // changed by both: as they are here
+	Merged []string `json:"merged,omitempty"` // changed by both: with the members that either has
+}
+
+// String returns the conflict as one line.
+func (c EtcConflict) String() string {
+	text := c.Path + ": " + c.Reason
+	if len(c.Local) > 1 || len(c.Local) == 1 && c.Local[0] != c.Path {
+		text += ": " + strings.Join(c.Local, ", ")
+	}
+	switch {
+	case c.Wins == ConflictsKeep && c.Aside != "":
+		text += "; what is local stays, what the image has is " + c.Aside
+	case c.Wins == ConflictsKeep:
+		text += "; what is local stays"
+	case c.Wins == ConflictsNew && c.Aside != "":
+		text += "; what the image has came, what was local is " + c.Aside
+	case c.Wins == ConflictsNew:
+		text += "; what the image has comes"
+	}
+	return text
+}
+
+// ParseEtcReport reads an EtcReportFile. Fields that are not known are passed
+// over.
+func ParseEtcReport(data []byte) (EtcReport, error) {
+	r, err := parseRecord(data)
+	if err != nil {
+		return EtcReport{}, fmt.Errorf("cannot read report on /etc: %w", err)
+	}
+	report := EtcReport{
+		From: r.etcSide("from"), To: r.etcSide("to"),
+		Time: jsonMember[string](r, "time"), Policy: jsonMember[string](r, "policy"),
+		Defaults: r.texts("defaults"), Warnings: r.texts("warnings"),
+	}
+	r.each("changes", func(m *jsonRecord) {
+		report.Changes = append(report.Changes, EtcChange{
+			Path: jsonMember[string](m, "path"), Kind: jsonMember[string](m, "kind"), What: m.texts("what"),
+		})
+	})
+	r.each("conflicts", func(m *jsonRecord) {
+		report.Conflicts = append(report.Conflicts, EtcConflict{
+			Path: jsonMember[string](m, "path"), Reason: jsonMember[string](m, "reason"), Local: m.texts("local"),
+			Wins: jsonMember[string](m, "wins"), Aside: jsonMember[string](m, "aside"),
+		})
+	})
+	r.each("records", func(m *jsonRecord) {
+		report.Records = append(report.Records, EtcRecords{
+			Path: jsonMember[string](m, "path"), Local: m.texts("local"), New: m.texts("new"),
+			Both: m.texts("both"), Merged: m.texts("merged"),
+		})
+	})
+	if r.err != nil {
+		return EtcReport{}, fmt.Errorf("cannot read report on /etc: %w", r.err)
+	}
+	return report, nil
+}
+
+func (r *jsonRecord) etcSide(name string) EtcSide {
+	members := jsonMember[map[string]any](r, name)
+	m := &jsonRecord{members: members, err: r.err}
+	side := EtcSide{ID: ID(jsonMember[string](m, "deployment")), Etc: jsonMember[string](m, "etc")}
+	r.err = m.err
+	return side
+}
+
+// each calls visit for the objects in a list.
+func (r *jsonRecord) each(name string, visit func(*jsonRecord)) {
+	for _, v := range jsonMember[[]any](r, name) {
+		members, ok := v.(map[string]any)
+		if !ok && r.err == nil {
+			r.err = fmt.Errorf("%s has an item of the wrong type", name)
+		}
+		m := &jsonRecord{members: members, err: r.err}
+		visit(m)
+		r.err = m.err
+	}
+}
+
+// texts returns the strings in a list.
+func (r *jsonRecord) texts(name string) []string {
+	var out []string
+	for _, v := range jsonMember[[]any](r, name) {
+		text, ok := v.(string)
+		if !ok && r.err == nil {
+			r.err = fmt.Errorf("%s has an item of the wrong type", name)
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// Encode returns the report as JSON, a line for each item.
+func (r EtcReport) Encode() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "{\n  \"from\": %s,\n  \"to\": %s,\n  \"time\": %s,\n  \"policy\": %s",
+		r.From.encode(), r.To.encode(), quoteJSON(r.Time), quoteJSON(r.Policy))
+	writeList(&b, "changes", r.Changes, func(c EtcChange) string {
+		return encodeObject(text("path", c.Path), text("kind", c.Kind), list("what", c.What))
+	})
+	writeList(&b, "conflicts", r.Conflicts, func(c EtcConflict) string {
+		return encodeObject(text("path", c.Path), text("reason", c.Reason), list("local", c.Local),
+			optional("wins", c.Wins), optional("aside", c.Aside))
+	})
+	writeList(&b, "defaults", r.Defaults, quoteJSON)
+	writeList(&b, "records", r.Records, func(m EtcRecords) string {
+		return encodeObject(text("path", m.Path), list("local", m.Local), list("new", m.New),
+			list("both", m.Both), list("merged", m.Merged))
+	})
+	writeList(&b, "warnings", r.Warnings, quoteJSON)
+	b.WriteString("\n}\n")
+	return []byte(b.String())
+}
+
+func (s EtcSide) encode() string {
+	return encodeObject(optional("deployment", string(s.ID)), optional("etc", s.Etc))
+}
+
+// encodeObject returns an object with the members that are not "".
+func encodeObject(members ...string) string {
+	var some []string
+	for _, m := range members {
+		if m != "" {
+			some = append(some, m)
+		}
+	}
+	return "{" + strings.Join(some, ", ") + "}"
+}
+
+func text(name, value string) string { return quoteJSON(name) + ": " + quoteJSON(value) }
+
+func optional(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return text(name, value)
+}
+
+func list(name string, values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	var quoted []string
+	for _, v := range values {
+		quoted = append(quoted, quoteJSON(v))
+	}
+	return quoteJSON(name) + ": [" + strings.Join(quoted, ", ") + "]"
+}

@@ -1,0 +1,155 @@
+package packages
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+)
+
+// errJournal says that rpm's database cannot be read from its file alone.
+var errJournal = errors.New("what is in its write-ahead log has to be written back first: run rpm -qa in the image")
+
+// readRPM reads the database of rpm: a table Packages of headers, see "Header
+// Structure" in rpm's documentation of its package format.
+func readRPM(fsys fs.FS, name string) ([]Package, error) {
+	if info, err := fs.Stat(fsys, name+"-wal"); err == nil && info.Size() > 0 {
+		return nil, fmt.Errorf("%s: %w", name, errJournal)
+	}
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := parseRPM(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return all, nil
+}
+
+func parseRPM(data []byte) ([]Package, error) {
+	db, err := openSQLite(data)
+	if err != nil {
+		return nil, err
+	}
+	var all []rpmPackage
+	architectures := make(map[string]map[string]bool)
+	err = db.rows("Packages", func(columns [][]byte) error {
+		if len(columns) != 2 {
+			return fmt.Errorf("a package of %d columns", len(columns))
+		}
+		p, err := parseRPMHeader(columns[1])
+		if err != nil || p.name == "gpg-pubkey" { // a key, not a package
+			return err
+		}
+		if architectures[p.name] == nil {
+			architectures[p.name] = make(map[string]bool)
+		}
+		architectures[p.name][p.arch] = true
+		all = append(all, p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []Package
+	for _, p := range all {
+		name := p.name
+		if len(architectures[name]) > 1 {
+			name += "." + p.arch
+		}
+		list = append(list, Package{name, p.fullVersion()})
+	}
+	return list, nil
+}
+
+type rpmPackage struct {
+	name, version, release, arch string
+	epoch                        uint32
+	hasEpoch                     bool
+}
+
+// fullVersion returns "[EPOCH:]VERSION-RELEASE".
+func (p rpmPackage) fullVersion() string {
+	v := p.version + "-" + p.release
+	if p.hasEpoch {
+		return strconv.FormatUint(uint64(p.epoch), 10) + ":" + v
+	}
+	return v
+}
+
+// Tags and types of what is in a header.
+const (
+	rpmName    = 1000
+	rpmVersion = 1001
+	rpmRelease = 1002
+	rpmEpoch   = 1003
+	rpmArch    = 1022
+
+	rpmInt32  = 4
+	rpmString = 6
+
+	rpmEntrySize = 16
+)
+
+var errRPM = errors.New("malformed header of a package")
+
+// parseRPMHeader reads a header: the numbers of its entries and of the bytes of
+// their data, the entries, the data.
+func parseRPMHeader(b []byte) (rpmPackage, error) {
+	var p rpmPackage
+	if len(b) < 8 {
+		return p, errRPM
+	}
+	be := binary.BigEndian
+	entries, size := uint64(be.Uint32(b)), uint64(be.Uint32(b[4:]))
+	b = b[8:]
+	if entries*rpmEntrySize+size > uint64(len(b)) {
+		return p, errRPM
+	}
+	data := b[entries*rpmEntrySize:][:size]
+	for ; entries > 0; entries, b = entries-1, b[rpmEntrySize:] {
+		tag, kind, offset := be.Uint32(b), be.Uint32(b[4:]), be.Uint32(b[8:])
+		if uint64(offset) > size {
+			continue // of an entry that is not read
+		}
+		if err := p.set(tag, kind, data[offset:]); err != nil {
+			return p, err
+		}
+	}
+	if p.name == "" {
+		return p, errRPM
+	}
+	return p, nil
+}
+
+// set enters the value of one entry.
+func (p *rpmPackage) set(tag, kind uint32, value []byte) error {
+	var text *string
+	switch tag {
+	case rpmName:
+		text = &p.name
+	case rpmVersion:
+		text = &p.version
+	case rpmRelease:
+		text = &p.release
+	case rpmArch:
+		text = &p.arch
+	case rpmEpoch:
+		if kind != rpmInt32 || len(value) < 4 {
+			return errRPM
+		}
+		p.epoch, p.hasEpoch = binary.BigEndian.Uint32(value), true
+		return nil
+	default:
+		return nil
+	}
+	s, _, ok := bytes.Cut(value, []byte{0})
+	if kind != rpmString || !ok {
+		return errRPM
+	}
+	*text = string(s)
+	return nil
+}

@@ -1,0 +1,106 @@
+package repocheck
+
+import (
+	"io"
+	"strings"
+
+	godigest "github.com/opencontainers/go-digest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+)
+
+// An Origin says where the image of a deployment came from.
+type Origin struct {
+	Deployment     string // id of its image
+	Reference      string // as oci.ParseReference takes it
+	ManifestDigest string
+}
+
+// name returns where the image is asked for: by its digest, whatever the tag names
+// by now.
+func (o Origin) name() string {
+	ref, err := o.pinned()
+	if err != nil {
+		return o.Reference
+	}
+	return ref.String()
+}
+
+func (o Origin) pinned() (oci.Reference, error) {
+	ref, err := oci.ParseReference(o.Reference)
+	if err != nil {
+		return oci.Reference{}, err
+	}
+	return ref.Pinned(o.ManifestDigest)
+}
+
+// documents are the manifest and the configuration of an image.
+type documents struct {
+	manifest, config []byte
+	configDigest     string
+	layers           []oci.Layer
+	form             canonical.Variant // of the composefs image
+}
+
+// documents returns those that are kept of an origin; ok is false if one of them
+// cannot be read, or is not what its digest says.
+func (r *run) documents(o Origin) (d documents, ok bool) {
+	var named map[string]digest.Digest
+	if d.manifest, named, ok = r.document(manifestPrefix, o.ManifestDigest); !ok {
+		return d, false
+	}
+	for ref := range named {
+		if name, found := strings.CutPrefix(ref, "config:"); found {
+			d.configDigest = name
+		}
+	}
+	if d.config, named, ok = r.document(configPrefix, d.configDigest); !ok {
+		return d, false
+	}
+	d.form = r.formOf(o.Deployment, named)
+	var err error
+	d.layers, err = oci.LayersOf(d.manifest, d.config)
+	return d, err == nil
+}
+
+// document returns the content of a document, and what it refers to.
+func (r *run) document(prefix, name string) (text []byte, named map[string]digest.Digest, ok bool) {
+	want, err := godigest.Parse(name)
+	if err != nil {
+		return nil, nil, false
+	}
+	file, err := r.repo.StreamDigest(prefix + name)
+	if err != nil || !r.check.HasGood(file) {
+		return nil, nil, false
+	}
+	s, err := r.repo.OpenStream(prefix + name)
+	if err != nil {
+		return nil, nil, false
+	}
+	defer s.Close()
+	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
+	defer content.Close()
+	text, err = io.ReadAll(io.LimitReader(content, maxConfig))
+	return text, s.NamedRefs(), err == nil && want.Algorithm().FromBytes(text) == want
+}
+
+// formOf returns the form of an image: by the name under which a configuration
+// refers to it, by the image itself, or the usual one.
+func (r *run) formOf(id string, named map[string]digest.Digest) canonical.Variant {
+	for ref, d := range named {
+		if form, ok := canonical.ParseRef(ref); ok && d.String() == id {
+			return form
+		}
+	}
+	form := canonical.Variants[0]
+	if f, err := r.repo.OpenImage(id); err == nil {
+		defer f.Close()
+		if version, err := erofs.VersionOf(f); err == nil {
+			form.Version = version
+		}
+	}
+	return form
+}

@@ -1,0 +1,56 @@
+package status
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+)
+
+// noteEtc notes that there is something to look at in what became of local
+// changes to /etc when the deployment that runs, or boots next where none runs,
+// took over.
+func (g *gatherer) noteEtc() {
+	id := g.booted
+	if g.Running == nil {
+		for _, d := range g.byID {
+			if d.Next {
+				id = d.ID
+			}
+		}
+	}
+	if g.Sysroot == nil || id == "" {
+		return
+	}
+	data, err := fs.ReadFile(g.Sysroot, id.EtcReportFile())
+	if err != nil {
+		g.problem("report on /etc of deployment "+id.Short(), err)
+		return
+	}
+	report, err := deployment.ParseEtcReport(data)
+	if err != nil {
+		g.problem("report on /etc of deployment "+id.Short(), err)
+		return
+	}
+	var parts []string
+	for _, part := range []struct {
+		n         int
+		one, more string
+	}{
+		{len(report.Conflicts), "conflict", "conflicts"},
+		{len(report.Defaults), "new default not used", "new defaults not used"},
+		{len(report.Warnings), "warning", "warnings"},
+	} {
+		switch {
+		case part.n == 1:
+			parts = append(parts, "1 "+part.one)
+		case part.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.more))
+		}
+	}
+	if len(parts) > 0 {
+		g.status.Notes = append(g.status.Notes,
+			fmt.Sprintf("the update of /etc left something to look at (%s): sysupdate-image etc report", strings.Join(parts, ", ")))
+	}
+}

@@ -1,0 +1,148 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+)
+
+// Configuration files, relative to the root: the administrator's, and that of
+// the image. Each key comes from the first file that has it.
+const (
+	configEtc = "etc/sysupdate-image/update.toml"
+	configUsr = "usr/lib/sysupdate-image/update.toml"
+)
+
+// A config is what configuration files say about updates. They are TOML:
+//
+//	keep = 1    # deployments that stay besides those that are needed; default 0
+type config struct {
+	Keep *int `toml:"keep"`
+}
+
+// maxKeep bounds keep: more is a mistake.
+const maxKeep = 1000
+
+// parseConfig reads a configuration file. A key that is not known is an error:
+// what is misspelt would otherwise have no effect, and nobody would notice.
+func parseConfig(text string) (config, error) {
+	var c config
+	meta, err := toml.Decode(text, &c)
+	if err != nil {
+		return config{}, err
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return config{}, fmt.Errorf("unknown key %q", unknown[0].String())
+	}
+	if c.Keep != nil && (*c.Keep < 0 || *c.Keep > maxKeep) {
+		return config{}, fmt.Errorf("keep = %d: want 0 to %d", *c.Keep, maxKeep)
+	}
+	return c, nil
+}
+
+// under returns c with what it does not set from other.
+func (c config) under(other config) config {
+	if c.Keep == nil {
+		c.Keep = other.Keep
+	}
+	return c
+}
+
+// keep returns how many deployments stay that are not needed.
+func (c config) keep() int {
+	if c.Keep == nil {
+		return 0
+	}
+	return *c.Keep
+}
+
+// loadConfig reads those of the files that there are. read returns the content
+// of one by its name.
+func loadConfig(read func(name string) ([]byte, error)) (config, error) {
+	var c config
+	for _, name := range []string{configEtc, configUsr} {
+		text, err := read(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return config{}, fmt.Errorf("cannot read configuration /%s: %w", name, err)
+		}
+		more, err := parseConfig(string(text))
+		if err != nil {
+			return config{}, fmt.Errorf("cannot read configuration /%s: %w", name, err)
+		}
+		c = c.under(more)
+	}
+	return c, nil
+}
+
+// config returns the machine's configuration: what the running system has, or
+// what the deployment would have that boots next.
+func (m *Machine) config() (config, error) {
+	if m.booted != "" {
+		return loadConfig(func(name string) ([]byte, error) { return fs.ReadFile(m.running, name) })
+	}
+	id, err := m.nextDeployment()
+	if err != nil || id == "" || m.repo == nil || !m.repo.HasImage(string(id)) {
+		return config{}, err
+	}
+	tree, err := m.readImage(id)
+	if err != nil {
+		return config{}, err
+	}
+	image := System{Tree: tree, repo: m.repo}
+	return loadConfig(func(name string) ([]byte, error) {
+		data, err := m.readLocal(id, name)
+		if errors.Is(err, errFromImage) {
+			return image.readPath(name)
+		}
+		return data, err
+	})
+}
+
+// errFromImage says that a deployment has a file as its image has it.
+var errFromImage = errors.New("as in the image")
+
+// readLocal returns what is in a file of a deployment that does not run, where
+// that is the machine's own.
+func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
+	below, ok := strings.CutPrefix(name, "etc/")
+	if !ok {
+		return nil, errFromImage
+	}
+	kind, err := etccarry.OnDisk(m.root, id)
+	if err != nil {
+		return nil, err
+	}
+	if kind == deployment.EtcBind {
+		return m.root.ReadFile(id.EtcDir() + "/" + below)
+	}
+	upper := id.EtcUpper() + "/" + below
+	switch info, err := m.root.Lstat(upper); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errFromImage
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeCharDevice != 0: // a whiteout: it was removed here
+		return nil, fs.ErrNotExist
+	}
+	return m.root.ReadFile(upper)
+}
+
+// readPath returns what is in the regular file of the image at a path.
+func (s *System) readPath(path string) ([]byte, error) {
+	r, err := s.openPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}

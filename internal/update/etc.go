@@ -1,0 +1,101 @@
+package update
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+)
+
+// An EtcConflictsError says that an image was not deployed because of conflicts
+// in /etc.
+type EtcConflictsError struct{ Conflicts []deployment.EtcConflict }
+
+// Error says what to do as well: it is all that the administrator sees.
+func (e *EtcConflictsError) Error() string {
+	var b strings.Builder
+	b.WriteString("nothing was staged: local changes to /etc are in the way of what the image has there\n")
+	for _, c := range e.Conflicts {
+		fmt.Fprintf(&b, "  %s\n", c)
+	}
+	b.WriteString("Move these files away, or go on with\n" +
+		"  --etc-conflicts=keep   what is local stays, and what the image has goes to /etc/" + etccarry.ConflictsDir + "\n" +
+		"  --etc-conflicts=new    what the image has comes, and what is local goes to /etc/" + etccarry.ConflictsDir)
+	return b.String()
+}
+
+// checkEtc returns the conflicts in /etc that the policy is to decide when the
+// candidate is booted. Under the policy Fail they are an error.
+func (m *Machine) checkEtc(c candidate, policy etcmerge.Policy) ([]deployment.EtcConflict, error) {
+	if c.id == m.booted {
+		return nil, nil
+	}
+	conflicts, err := m.etcConflicts(c.System)
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell whether local changes to /etc fit the image: %w", err)
+	}
+	if len(conflicts) > 0 && policy != etcmerge.Keep && policy != etcmerge.New {
+		return nil, &EtcConflictsError{conflicts}
+	}
+	for i := range conflicts {
+		conflicts[i].Wins = string(policy)
+	}
+	return conflicts, nil
+}
+
+// etcConflicts returns the conflicts between local changes to /etc and a system
+// whose tree is in the form in which it boots.
+func (m *Machine) etcConflicts(s *System) ([]deployment.EtcConflict, error) {
+	from, err := m.etcSide()
+	if err != nil || from.ID == "" || !(etccarry.Side{Etc: string(s.Mounts.Etc)}).HasLocal() {
+		return nil, err // there is nothing to carry over, or it would not be seen
+	}
+	return m.carrier("").Conflicts(from, s.Tree.Entry("etc"))
+}
+
+// setEtcPolicy notes a policy, if it is not "", for the deployment that is
+// staged, if one is.
+func (m *Machine) setEtcPolicy(policy etcmerge.Policy) error {
+	record, err := m.staged()
+	if err != nil || record == nil || policy == "" || record.EtcConflicts == string(policy) {
+		return err
+	}
+	record.EtcConflicts = string(policy)
+	return m.writeRecord(*record)
+}
+
+// etcSide returns the deployment whose /etc a new one takes over, the zero Side
+// if there is none.
+func (m *Machine) etcSide() (etccarry.Side, error) {
+	id, err := m.current()
+	if err != nil || id == "" {
+		return etccarry.Side{Etc: deployment.EtcNone}, err
+	}
+	if id == m.booted {
+		return etccarry.Side{ID: id, Etc: m.etc}, nil
+	}
+	etc, err := etccarry.OnDisk(m.root, id)
+	if err != nil {
+		err = fmt.Errorf("cannot tell how deployment %s has its /etc: %w", id.Short(), err)
+	}
+	return etccarry.Side{ID: id, Etc: etc}, err
+}
+
+func (m *Machine) carrier(policy etcmerge.Policy) etccarry.Carrier {
+	return etccarry.Carrier{Sysroot: m.root, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
+}
+
+// carryEtc gives a deployment the local changes to /etc of the one before it.
+func (m *Machine) carryEtc(c candidate) error {
+	from, err := m.etcSide()
+	if err != nil {
+		return err
+	}
+	report, err := m.carrier(c.policy).Carry(from, etccarry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
+	for _, conflict := range report.Conflicts {
+		m.warn(conflict.String())
+	}
+	return err
+}

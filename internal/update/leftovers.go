@@ -1,0 +1,57 @@
+package update
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// leftovers returns what is on the root file system, outside the repository,
+// that belongs to none of the deployments to keep: their state directories,
+// records of failures that are old, and files that a crash left being written.
+func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
+	states, err := m.states()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	// Beside the state directories of deployments there may be what is not ours.
+	dirs := []string{deployment.StateDir, deployment.PinsDir, path.Dir(deployment.SharedVar)}
+	for _, id := range states {
+		if slices.Contains(keep, id) {
+			dirs = append(dirs, id.Dir())
+		} else {
+			names = append(names, id.Dir())
+		}
+	}
+	for _, dir := range dirs {
+		unfinished, err := m.unfinished(dir)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, unfinished...)
+	}
+	old, err := m.oldFailures(keep)
+	return append(names, old...), err
+}
+
+// unfinished returns the files in dir that were being written. What is called
+// so in /var or /etc is not ours, and not looked at.
+func (m *Machine) unfinished(dir string) ([]string, error) {
+	list, err := fs.ReadDir(m.root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, d := range list {
+		if strings.HasSuffix(d.Name(), durable.TempSuffix) {
+			names = append(names, path.Join(dir, d.Name()))
+		}
+	}
+	return names, err
+}

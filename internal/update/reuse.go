@@ -1,0 +1,63 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+// reuse takes those of the layers that other repositories have from there, and
+// returns the others, which have to be fetched. A layer that is damaged there is
+// one of these.
+func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, r Reporter) ([]oci.Layer, error) {
+	for _, dir := range dirs {
+		other, err := store.Open(dir)
+		if err != nil {
+			return nil, fmt.Errorf("cannot reuse layers: %w", err)
+		}
+		layers, err = m.reuseFrom(ctx, other, dir, layers, r)
+		other.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return layers, nil
+}
+
+func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir string, layers []oci.Layer, r Reporter) (left []oci.Layer, err error) {
+	if other.Algorithm() != m.repo.Algorithm() {
+		m.warn(fmt.Sprintf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.repo.Algorithm()))
+		return layers, nil
+	}
+	// What is there now stays until it is here.
+	unlock, err := other.Lock(false)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reuse layers of %s: %w", dir, err)
+	}
+	defer unlock()
+	for _, l := range layers {
+		name := layer.StreamName(l.DiffID)
+		if !other.HasStream(name) {
+			left = append(left, l)
+			continue
+		}
+		r.Step("Reusing layer " + l.Digest.String() + " of " + dir)
+		err := layer.CheckStored(ctx, other, l.DiffID)
+		if err == nil {
+			err = m.repo.CopyStream(ctx, other, name)
+		}
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
+				return nil, err
+			}
+			m.warn(err.Error() + "; it is fetched instead")
+			left = append(left, l)
+		}
+	}
+	return left, nil
+}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 
@@ -45,7 +46,7 @@ func TestCopyUp(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
 		dir := nstest.Dir(t)
-		m := Machine{root: running(t, dir), log: new(bytes.Buffer)}
+		m := Machine{root: running(t, dir), log: journal.Log{Else: new(bytes.Buffer)}}
 		image, upper := dir+"/image/var/lib/docker", dir+"/disk/state/os/default/var/lib/docker"
 		seed(t, image)
 		if err := os.WriteFile(dir+"/root/sysroot/x", nil, 0o644); err == nil {
@@ -56,7 +57,7 @@ func TestCopyUp(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := strings.Count(m.log.(*bytes.Buffer).String(), "is ready"); n != 2 {
+		if n := strings.Count(m.log.Else.(*bytes.Buffer).String(), "is ready"); n != 2 {
 			t.Errorf("two directories were readied %d times", n)
 		}
 		checkCopy(t, upper)
@@ -122,7 +123,7 @@ func checkCopy(t *testing.T, dir string) {
 func TestCopyUpRefuses(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
-		m := Machine{root: running(t, nstest.Dir(t)), log: new(bytes.Buffer)}
+		m := Machine{root: running(t, nstest.Dir(t)), log: journal.Log{Else: new(bytes.Buffer)}}
 		for _, dir := range []string{"/etc", "/var", "/var/../etc"} {
 			if err := CopyUp(m, []string{dir}); err == nil || !strings.Contains(err.Error(), "not below /var") {
 				t.Errorf("CopyUp(%q) error = %v; want one that says it is not below /var", dir, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
@@ -43,7 +44,7 @@ func makeRig(t *testing.T, from, to string) *rig {
 	nstest.NeedRealRoot(t)
 	dir := nstest.Dir(t)
 	r := &rig{t: t, log: new(bytes.Buffer), disk: dir + "/disk"}
-	r.Machine = Machine{root: running(t, dir), log: r.log}
+	r.Machine = Machine{root: running(t, dir), log: journal.Log{Else: r.log}}
 	repo, err := store.Init(r.disk+"/composefs", store.Options{Algorithm: digest.SHA512})
 	r.must(err)
 	defer repo.Close()
@@ -54,6 +55,8 @@ func makeRig(t *testing.T, from, to string) *rig {
 	case deployment.EtcOverlay:
 		line += "23 22 0:22 / /etc rw - overlay overlay rw\n"
 		r.localOverlay()
+	case deployment.EtcTransient:
+		line += "23 22 0:22 / /etc rw - overlay transient rw\n"
 	case deployment.EtcBind:
 		line += "23 22 8:2 / /etc rw - ext4 /dev/sda2 rw\n"
 		r.localBind()
@@ -91,7 +94,7 @@ func (r *rig) image(repo *store.Repository, etc map[string]string) deployment.ID
 	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
 	root.Set("etc", dir)
 	root.CountLinks()
-	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(w, root, erofs.Options{Version: 1}) })
+	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(context.Background(), w, root, erofs.Options{Version: 1}) })
 	r.must(err)
 	id, err := deployment.ParseID(d.String())
 	r.must(err)
@@ -207,6 +210,17 @@ func TestFinalize(t *testing.T) {
 		{"bind to overlay", deployment.EtcBind, deployment.EtcOverlay, deployment.ID.EtcUpper, upper},
 		{"overlay to bind", deployment.EtcOverlay, deployment.EtcBind, deployment.ID.EtcDir, full},
 		{"nothing to bind", deployment.EtcNone, deployment.EtcBind, deployment.ID.EtcDir, newEtc},
+		{"transient to bind", deployment.EtcTransient, deployment.EtcBind, deployment.ID.EtcDir, newEtc},
+		{"overlay to transient", deployment.EtcOverlay, deployment.EtcTransient, nil, nil},
+		{"overlay to none", deployment.EtcOverlay, deployment.EtcNone, nil, nil},
+		{"bind to transient", deployment.EtcBind, deployment.EtcTransient, nil, nil},
+		{"bind to none", deployment.EtcBind, deployment.EtcNone, nil, nil},
+		{"transient to overlay", deployment.EtcTransient, deployment.EtcOverlay, nil, nil},
+		{"transient to transient", deployment.EtcTransient, deployment.EtcTransient, nil, nil},
+		{"transient to none", deployment.EtcTransient, deployment.EtcNone, nil, nil},
+		{"nothing to overlay", deployment.EtcNone, deployment.EtcOverlay, nil, nil},
+		{"nothing to transient", deployment.EtcNone, deployment.EtcTransient, nil, nil},
+		{"nothing to nothing", deployment.EtcNone, deployment.EtcNone, nil, nil},
 	}
 	nstest.Run(t, func(t *testing.T) {
 		for _, tt := range tests {
@@ -215,17 +229,88 @@ func TestFinalize(t *testing.T) {
 			// Once more after a crash that came before the record was dropped.
 			for range 2 {
 				r.record(deployment.Staged{ID: r.staged, Entry: r.entry, Etc: tt.to})
-				if err := Finalize(r.Machine); err != nil {
+				if err := Finalize(r.Machine, false); err != nil {
 					t.Fatal(err)
 				}
 				r.checkPublished()
+				if tt.dir == nil {
+					r.checkNoEtc()
+					continue
+				}
 				r.checkTree(tt.dir(r.staged), tt.want)
 			}
-			if err := Finalize(r.Machine); err != nil || !strings.Contains(r.log.String(), "no deployment is staged: nothing to finalize") {
+			if err := Finalize(r.Machine, false); err != nil || !strings.Contains(r.log.String(), "no deployment is staged: nothing to finalize") {
 				t.Errorf("with nothing staged: %v, log %q", err, r.log)
 			}
 		}
 	})
+}
+
+// checkNoEtc says that the staged deployment has nothing of its own in /etc.
+func (r *rig) checkNoEtc() {
+	r.t.Helper()
+	if list, err := os.ReadDir(filepath.Join(r.disk, r.staged.EtcDir())); !os.IsNotExist(err) {
+		r.t.Errorf("there is an /etc with %v, %v; want none", list, err)
+	}
+}
+
+// An edit after staging that the new image leaves no place for stops nothing,
+// and both sides are kept.
+func TestFinalizeConflict(t *testing.T) {
+	tests := []struct {
+		policy, report string
+		want           map[string]string
+	}{
+		{"", deployment.ConflictsKeep, map[string]string{"added/mine": "mine", ".conflicts/ID/added": "y"}},
+		{deployment.ConflictsFail, deployment.ConflictsKeep, map[string]string{"added/mine": "mine", ".conflicts/ID/added": "y"}},
+		{deployment.ConflictsKeep, deployment.ConflictsKeep, map[string]string{"added/mine": "mine", ".conflicts/ID/added": "y"}},
+		{deployment.ConflictsNew, deployment.ConflictsNew, map[string]string{"added": "", ".conflicts/ID/added/mine": "mine"}},
+	}
+	nstest.Run(t, func(t *testing.T) {
+		for _, tt := range tests {
+			r := makeRig(t, deployment.EtcOverlay, "")
+			r.record(deployment.Staged{ID: r.staged, Entry: r.entry, EtcConflicts: tt.policy})
+			r.must(os.MkdirAll(filepath.Join(r.disk, r.booted.EtcUpper(), "added"), 0o755))
+			r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcUpper(), "added/mine"), []byte("mine"), 0o644))
+			r.must(Finalize(r.Machine, false))
+			r.checkPublished()
+			for name, want := range tt.want {
+				name = strings.Replace(name, "ID", r.staged.Short(), 1)
+				got, err := os.ReadFile(filepath.Join(r.disk, r.staged.EtcUpper(), name))
+				if want == "" && !os.IsNotExist(err) || want != "" && string(got) != want {
+					t.Errorf("policy %q: %s is %q, %v; want %q", tt.policy, name, got, err, want)
+				}
+			}
+			data, err := os.ReadFile(filepath.Join(r.disk, r.staged.EtcReportFile()))
+			r.must(err)
+			report, err := deployment.ParseEtcReport(data)
+			if err != nil || len(report.Conflicts) != 1 || report.Conflicts[0].Wins != tt.report ||
+				report.Conflicts[0].Aside != "/etc/.conflicts/"+r.staged.Short()+"/added" {
+				t.Errorf("policy %q: report %s, %v", tt.policy, data, err)
+			}
+			if !strings.Contains(r.log.String(), "<4>/etc/added: local directory, file in the new image: /etc/added/mine; what ") {
+				t.Errorf("policy %q: log %q; want a warning with both sides", tt.policy, r.log)
+			}
+		}
+	})
+}
+
+// breakImage damages the booted deployment's image, until repair is called.
+func (r *rig) breakImage() (repair func()) {
+	r.t.Helper()
+	d, err := r.booted.Digest()
+	r.must(err)
+	object := filepath.Join(r.disk, "composefs/objects", d.ObjectPath())
+	image, err := os.ReadFile(object)
+	r.must(err)
+	damaged := bytes.Clone(image)
+	damaged[len(damaged)-1] ^= 1
+	write := func(data []byte) {
+		r.must(os.Remove(object))
+		r.must(os.WriteFile(object, data, 0o644))
+	}
+	write(damaged)
+	return func() { write(image) }
 }
 
 // What goes wrong before the commit leaves the entry unpublished and the record
@@ -233,25 +318,16 @@ func TestFinalize(t *testing.T) {
 func TestFinalizeFails(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
-		d, err := r.booted.Digest()
-		r.must(err)
-		object := filepath.Join(r.disk, "composefs/objects", d.ObjectPath())
-		image, err := os.ReadFile(object)
-		r.must(err)
-		r.must(os.Remove(object))
-		damaged := bytes.Clone(image)
-		damaged[len(damaged)-1] ^= 1
-		r.must(os.WriteFile(object, damaged, 0o644))
-
-		err = Finalize(r.Machine)
+		repair := r.breakImage()
+		err := Finalize(r.Machine, false)
 		if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs") || !strings.Contains(err.Error(), "is damaged") {
 			t.Errorf("with a damaged image: error %v", err)
 		}
 		if _, err := os.Lstat(r.disk + "/boot/loader/entries/" + r.entry); !os.IsNotExist(err) {
 			t.Errorf("the entry was published all the same (%v)", err)
 		}
-		r.must(os.WriteFile(object, image, 0o644))
-		r.must(Finalize(r.Machine))
+		repair()
+		r.must(Finalize(r.Machine, false))
 		r.checkPublished()
 	})
 }
@@ -262,13 +338,13 @@ func TestLocked(t *testing.T) {
 		sysroot, err := os.OpenRoot(r.disk)
 		r.must(err)
 		defer sysroot.Close()
-		_, unlock, err := openObjects(sysroot, 0)
+		_, unlock, err := r.openObjects(sysroot, 0)
 		r.must(err)
-		if _, _, err := openObjects(sysroot, 0); err == nil || !strings.Contains(err.Error(), errBusy.Error()) {
+		if _, _, err := r.openObjects(sysroot, 0); err == nil || !strings.Contains(err.Error(), errBusy.Error()) {
 			t.Errorf("a second lock: error %v; want %v", err, errBusy)
 		}
 		unlock()
-		_, unlock, err = openObjects(sysroot, 0)
+		_, unlock, err = r.openObjects(sysroot, 0)
 		r.must(err)
 		unlock()
 	})

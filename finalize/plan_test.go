@@ -26,9 +26,11 @@ func TestMakePlan(t *testing.T) {
 		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "overlay"}, "bind", "carry /etc of 0a0a0a0a0a0a (bind) over to 0b0b0b0b0b0b (overlay)\n" + publish},
 		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "bind"}, "overlay", "carry /etc of 0a0a0a0a0a0a (overlay) over to 0b0b0b0b0b0b (bind)\n" + publish},
 		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "bind"}, "none", "copy the image's /etc to 0b0b0b0b0b0b (bind)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", EtcConflicts: "new"}, "overlay", "carry /etc of 0a0a0a0a0a0a (overlay) over to 0b0b0b0b0b0b (overlay), the image wins conflicts\n" + publish},
 		{&deployment.Staged{ID: idB, Entry: "b.conf"}, "transient", publish},
-		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "transient"}, "overlay", publish},
-		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "none"}, "bind", publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "transient"}, "overlay", "leave local changes to /etc behind in 0a0a0a0a0a0a: 0b0b0b0b0b0b has it as its image (transient)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "none"}, "bind", "leave local changes to /etc behind in 0a0a0a0a0a0a: 0b0b0b0b0b0b has it as its image (none)\n" + publish},
+		{&deployment.Staged{ID: idB, Entry: "b.conf", Etc: "none"}, "transient", publish},
 	}
 	for _, tt := range tests {
 		p, err := MakePlan(tt.staged, idA, tt.etc)

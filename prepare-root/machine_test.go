@@ -58,7 +58,7 @@ func newMachine(t *testing.T, without ...string) machine {
 	root.CountLinks()
 
 	var image bytes.Buffer
-	if err := erofs.Write(&image, root, erofs.Options{Version: 1, Algorithm: digest.SHA512}); err != nil {
+	if err := erofs.Write(t.Context(), &image, root, erofs.Options{Version: 1, Algorithm: digest.SHA512}); err != nil {
 		t.Fatal(err)
 	}
 	id := m.object(image.Bytes())

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,10 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/registry"
-	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
@@ -104,46 +99,11 @@ func listing(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	registry LAYOUT:TAG VARIABLE
 func serve(ts *testscript.TestScript, neg bool, args []string) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := ocitest.NewRegistry()
 	ts.Defer(server.Close)
 	dir, tag, _ := strings.Cut(args[0], ":")
-	blobs := ts.MkAbs(dir + "/blobs/sha256")
-	list, err := os.ReadDir(blobs)
-	ts.Check(err)
-	for _, d := range list {
-		data, err := os.ReadFile(filepath.Join(blobs, d.Name()))
-		ts.Check(err)
-		ts.Check(send("POST", server.URL+"/v2/os/blobs/uploads/?digest=sha256:"+d.Name(), "", data))
-	}
-	var index imgspec.Index
-	data, err := os.ReadFile(ts.MkAbs(dir + "/index.json"))
-	ts.Check(err)
-	ts.Check(json.Unmarshal(data, &index))
-	for _, m := range index.Manifests {
-		if m.Annotations[imgspec.AnnotationRefName] == tag {
-			data, err := os.ReadFile(filepath.Join(blobs, m.Digest.Encoded()))
-			ts.Check(err)
-			ts.Check(send("PUT", server.URL+"/v2/os/manifests/"+tag, m.MediaType, data))
-		}
-	}
-	ts.Setenv(args[1], strings.TrimPrefix(server.URL, "http://")+"/os")
-}
-
-func send(method, url, mediaType string, data []byte) error {
-	request, err := http.NewRequest(method, url, bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", mediaType)
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusCreated {
-		return fmt.Errorf("%s %s: %s", method, url, answer.Status)
-	}
-	return nil
+	ts.Check(server.Push(ts.MkAbs(dir), tag))
+	ts.Setenv(args[1], server.Name())
 }
 
 // stalled starts a registry that never answers, and puts the address of a
@@ -186,4 +146,13 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755,size="+args[0]))
 	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+// readOnly shows DIR once more at WHERE, where nothing can be written: readonly DIR WHERE.
+func readOnly(ts *testscript.TestScript, neg bool, args []string) {
+	from, to := ts.MkAbs(args[0]), ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(to, 0o755))
+	ts.Check(syscall.Mount(from, to, "", syscall.MS_BIND, ""))
+	ts.Defer(func() { _ = syscall.Unmount(to, syscall.MNT_DETACH) })
+	ts.Check(syscall.Mount("", to, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""))
 }

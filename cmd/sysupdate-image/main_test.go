@@ -37,12 +37,17 @@ func runScripts(t *testing.T, dir string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"asked":    asked,
 			"asuser":   asUser,
+			"bless":    bless,
 			"busy":     busy,
+			"exhaust":  exhaust,
+			"last-id":  lastID,
 			"layout":   layout,
 			"listing":  listing,
+			"readonly": readOnly,
 			"registry": serve,
 			"stalled":  stalled,
 			"tmpfs":    tmpfs,
+			"uki":      makeUKI,
 		},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 )
 
 // id returns a deployment's ID that begins with the letter.
@@ -23,10 +24,20 @@ func open(t *testing.T, dir string, wrap func(durable.FS) durable.FS) *Partition
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
+	p.bootID = "BOOT"
 	if wrap != nil {
 		p.fs = wrap(p.fs)
 	}
 	return p
+}
+
+// traced is open with a record of all steps.
+func traced(t *testing.T, dir string) (*Partition, *durabletest.Recorder) {
+	t.Helper()
+	p := open(t, dir, nil)
+	trace := durabletest.Trace(p.fs)
+	p.fs = trace
+	return p, trace
 }
 
 // put writes files, whose names end before the first space, with the rest as

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
 	"unicode/utf16"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -120,6 +125,163 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where boots are counted, and whether there is a partition for it, is for the
+// loader to say.
+func TestLoaderFeatures(t *testing.T) {
+	const all = featureBootCounting | featureXBOOTLDR
+	features := func(f uint64) string { return string(binary.LittleEndian.AppendUint64([]byte{6, 0, 0, 0}, f)) }
+	tests := []struct {
+		name, variable, partition string
+		counts                    bool
+	}{
+		{"systemd-boot", features(all | 1), "/dev/vda3", true},
+		{"no XBOOTLDR", features(featureBootCounting), "/dev/vda1", true},
+		{"no counting", features(featureXBOOTLDR), "/dev/vda3", false},
+		{"no loader that says", "", "/dev/vda3", false},
+		{"odd", "\x06\x00\x00\x00\xff", "/dev/vda3", false},
+	}
+	for _, tt := range tests {
+		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
+			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
+		if tt.variable != "" {
+			put(t, m.root, map[string]string{EFIVars + "/LoaderFeatures-" + loaderVendor: tt.variable})
+		}
+		p, err := m.findBoot("/sysroot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.String() != tt.partition || p.Counts() != tt.counts {
+			t.Errorf("%s: %s, counts %v; want %s, %v", tt.name, p, p.Counts(), tt.partition, tt.counts)
+		}
+		files := []EntryFile{{Target: deployment.Target{ID: id("a")}, Name: bootentry.Name{Base: "a"}}}
+		if tries := p.triesFor(files, id("b")); (tries > 0) != tt.counts {
+			t.Errorf("%s: %d tries", tt.name, tries)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if p := open(t, t.TempDir(), nil); !p.Counts() {
+		t.Error("a machine that does not run is taken for one without counting")
+	}
+}
+
+// An XBOOTLDR partition with ext4, a real one: what is written survives that it
+// is unmounted, and one that fills up is left as it was.
+func TestRealPartition(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		nstest.NeedRealRoot(t)
+		image := filepath.Join(t.TempDir(), "xbootldr")
+		run(t, "truncate", "-s", "4M", image)
+		run(t, "mkfs.ext4", "-q", "-m", "0", image)
+		loop := strings.TrimSpace(run(t, "losetup", "--find", "--show", image))
+		defer run(t, "losetup", "--detach", loop)
+		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
+			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
+		m.mount = func(_, fstype string) (*os.File, error) { return mountPrivately(loop, fstype) }
+		with := func(do func(p *Partition)) {
+			t.Helper()
+			p, err := m.findBoot("/sysroot")
+			if err != nil {
+				t.Fatal(err)
+			}
+			do(p)
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		var name string
+		with(func(p *Partition) {
+			if p.String() != "/dev/vda3" {
+				t.Errorf("the partition is %s", p)
+			}
+			kernel, _, err := writeKernel(p, "kernel", "initrd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name, err = p.StageEntry(NewEntry("OS", "1", kernel, "composefs="+string(id("a")))); err != nil {
+				t.Fatal(err)
+			}
+		})
+		var before []string
+		with(func(p *Partition) {
+			if err := p.Publish(name); err != nil {
+				t.Fatal(err)
+			}
+			before = names(t, p)
+		})
+		large := strings.Repeat("x", 8<<20)
+		with(func(p *Partition) {
+			var full *NoRoomError
+			if _, _, err := writeKernel(p, large, "initrd"); !errors.As(err, &full) {
+				t.Errorf("WriteKernel: %v; want a NoRoomError", err)
+			}
+			p.space = func() (free, block int64, err error) { return 1 << 30, 4096, nil }
+			for _, parts := range [][2]string{{large, "initrd"}, {"kernel 2", large}} {
+				if _, _, err := writeKernel(p, parts[0], parts[1]); !errors.Is(err, syscall.ENOSPC) {
+					t.Errorf("WriteKernel: %v; want ENOSPC", err)
+				}
+				if got := names(t, p); !slices.Equal(got, before) {
+					t.Errorf("left behind: %q; want %q", got, before)
+				}
+			}
+			// Full to the last block: an entry has no place either.
+			fill, err := p.root.Create("filler")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for block := make([]byte, 1024); err == nil; {
+				_, err = fill.Write(block)
+			}
+			fill.Close()
+			long := NewEntry("OS", "2", strings.TrimPrefix(path.Dir(files(t, p)[0].Entry.Kernel()[0]), kernelsDir+"/"),
+				"composefs="+string(id("b"))+" "+strings.Repeat("x", 8192))
+			if _, err := p.StageEntry(long); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("StageEntry: %v; want ENOSPC", err)
+			}
+			if err := p.root.Remove("filler"); err != nil {
+				t.Fatal(err)
+			}
+			if got := names(t, p); !slices.Equal(got, before) {
+				t.Errorf("left behind: %q; want %q", got, before)
+			}
+			if _, err := p.StageEntry(long); err != nil {
+				t.Errorf("StageEntry with room: %v", err)
+			}
+		})
+		with(func(p *Partition) {
+			all := files(t, p)
+			if len(all) != 2 || !all[0].Good() || !all[1].Staged {
+				t.Errorf("entries are %+v; want a good one and a staged one", all)
+			}
+		})
+	})
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	return string(out)
+}
+
+func files(t *testing.T, p *Partition) []EntryFile {
+	t.Helper()
+	files, err := p.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// names returns the names of all files on the partition.
+func names(t *testing.T, p *Partition) []string {
+	t.Helper()
+	return slices.DeleteFunc(tree(t, p.root.Name()), func(name string) bool { return strings.HasPrefix(name, "lost+found") })
 }
 
 // A mount that is attached nowhere can be changed like any directory, and is

@@ -21,29 +21,31 @@ func writeKernel(p *Partition, linux, initrd string, superseded ...deployment.ID
 	return p.WriteKernel(context.Background(), strings.NewReader(linux), strings.NewReader(initrd), superseded...)
 }
 
+// blsParts are the names of what writeKernel writes.
+var blsParts = []part{{name: linuxFile}, {name: initrdFile}}
+
 func TestWriteKernelTrace(t *testing.T) {
 	dir := t.TempDir()
-	var trace *durabletest.Recorder
-	p := open(t, dir, func(fsys durable.FS) durable.FS { trace = durabletest.Trace(fsys); return trace })
+	p, trace := traced(t, dir)
 	digest, created, err := writeKernel(p, "kernel", "initrd")
 	if err != nil || !created {
 		t.Fatalf("WriteKernel = %q, %v, %v; want it created", digest, created, err)
 	}
-	const want = `mkdir sysupdate-image
+	// StageEntry syncs, before anything names the kernel.
+	const want = `mkdir loader
+mkdir loader/entries
+mkdir sysupdate-image
+mkdir sysupdate-image/.new
+syncfs
 sync .
-mkdir sysupdate-image/.tmp-D
-sync sysupdate-image
-create sysupdate-image/.tmp-D/vmlinuz
-write sysupdate-image/.tmp-D/vmlinuz
-sync sysupdate-image/.tmp-D/vmlinuz
-create sysupdate-image/.tmp-D/initrd
-write sysupdate-image/.tmp-D/initrd
-sync sysupdate-image/.tmp-D/initrd
-sync sysupdate-image/.tmp-D
-sync sysupdate-image
-rename sysupdate-image/.tmp-D sysupdate-image/D
-sync sysupdate-image/D
-sync sysupdate-image
+mkdir sysupdate-image/.new/BOOT-D
+syncfs
+sync .
+rename sysupdate-image/.new/BOOT-D sysupdate-image/D
+create sysupdate-image/D/vmlinuz
+write sysupdate-image/D/vmlinuz
+create sysupdate-image/D/initrd
+write sysupdate-image/D/initrd
 `
 	if got := strings.ReplaceAll(trace.String(), digest, "D"); got != want {
 		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
@@ -74,8 +76,59 @@ func TestWriteKernelDamaged(t *testing.T) {
 		if _, created, err := writeKernel(p, "kernel", "initrd"); !created || err != nil {
 			t.Errorf("%s: WriteKernel created %v, %v; want it written again", name, created, err)
 		}
-		if whole, err := p.verifyKernel(context.Background(), digest); !whole || err != nil {
+		if whole, err := p.verifyKernel(context.Background(), digest, blsParts); !whole || err != nil {
 			t.Errorf("%s: whole = %v, %v after WriteKernel", name, whole, err)
+		}
+	}
+}
+
+// A damaged kernel is replaced file by file, so that whatever else boots it
+// always has all files.
+func TestWriteKernelDamagedSteps(t *testing.T) {
+	seed := func(t *testing.T) (dir, digest string) {
+		dir = t.TempDir()
+		digest, _, err := writeKernel(open(t, dir, nil), "kernel", "initrd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, map[string]string{
+			kernelsDir + "/" + digest + "/initrd": "inITrd",
+			entriesDir + "/a.conf":                string(NewEntry("OS", "1", digest, "composefs="+string(id("a"))).Encode()),
+		})
+		return dir, digest
+	}
+	dir, digest := seed(t)
+	p, trace := traced(t, dir)
+	if _, _, err := writeKernel(p, "kernel", "initrd"); err != nil {
+		t.Fatal(err)
+	}
+	const want = `create sysupdate-image/D/vmlinuz.tmp
+write sysupdate-image/D/vmlinuz.tmp
+sync sysupdate-image/D/vmlinuz.tmp
+rename sysupdate-image/D/vmlinuz.tmp sysupdate-image/D/vmlinuz
+sync sysupdate-image/D/vmlinuz
+sync sysupdate-image/D
+create sysupdate-image/D/initrd.tmp
+write sysupdate-image/D/initrd.tmp
+sync sysupdate-image/D/initrd.tmp
+rename sysupdate-image/D/initrd.tmp sysupdate-image/D/initrd
+sync sysupdate-image/D/initrd
+sync sysupdate-image/D
+`
+	if got := strings.ReplaceAll(trace.String(), digest, "D"); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+	}
+	for n := 0; ; n++ {
+		dir, digest := seed(t)
+		_, _, err := writeKernel(open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }), "kernel", "initrd")
+		if p := open(t, dir, nil); !p.isFile(kernelsDir+"/"+digest+"/vmlinuz") || !p.isFile(kernelsDir+"/"+digest+"/initrd") {
+			t.Errorf("after %d steps: a file is missing: %q", n, tree(t, dir))
+		}
+		if _, _, err := writeKernel(open(t, dir, nil), "kernel", "initrd"); err != nil || len(tree(t, dir)) != 3 {
+			t.Errorf("after %d steps and again: %v, files are %q", n, err, tree(t, dir))
+		}
+		if err == nil {
+			return
 		}
 	}
 }
@@ -84,13 +137,6 @@ func TestWriteKernelCrash(t *testing.T) {
 	for n := 0; ; n++ {
 		dir := t.TempDir()
 		_, _, err := writeKernel(open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }), "kernel", "initrd")
-		list, _ := os.ReadDir(filepath.Join(dir, kernelsDir))
-		for _, d := range list {
-			whole, _ := open(t, dir, nil).verifyKernel(context.Background(), d.Name())
-			if !isUnfinished(d) && !whole {
-				t.Errorf("after %d steps: %s is not whole", n, d.Name())
-			}
-		}
 		digest, _, errAgain := writeKernel(open(t, dir, nil), "kernel", "initrd")
 		want := []string{kernelsDir + "/" + digest + "/initrd", kernelsDir + "/" + digest + "/vmlinuz"}
 		if got := tree(t, dir); errAgain != nil || !slices.Equal(got, want) {
@@ -137,7 +183,7 @@ func TestWriteKernelFull(t *testing.T) {
 		if got := tree(t, dir); len(got) != 0 {
 			t.Errorf("left behind: %q", got)
 		}
-		if list, _ := os.ReadDir(filepath.Join(dir, kernelsDir)); len(list) != 0 {
+		if list, _ := os.ReadDir(filepath.Join(dir, kernelsDir)); len(list) != 1 { // .new
 			t.Errorf("left behind: %v", list)
 		}
 	}
@@ -199,11 +245,19 @@ func TestRoom(t *testing.T) {
 	}
 	_, _, err := writeKernel(p, "new", "initrd")
 	var noRoom *NoRoomError
-	if !errors.As(err, &noRoom) || noRoom.Need != 7*4096 || noRoom.Free != 0 {
-		t.Errorf("WriteKernel = %v; want a NoRoomError of %d bytes", err, 7*4096)
+	if !errors.As(err, &noRoom) || noRoom.Need != 8*4096 || noRoom.Free != 0 {
+		t.Errorf("WriteKernel = %v; want a NoRoomError of %d bytes", err, 8*4096)
 	}
-	if got := err.Error(); !strings.Contains(got, "0.1 MiB needed, 0.0 MiB free") {
+	if got := err.Error(); !strings.Contains(got, "0.1 MiB needed, 0.0 MiB free") || strings.Contains(got, "FSCK") {
 		t.Errorf("the error is %q", got)
+	}
+	put(t, dir, map[string]string{"FSCK0001.REC": strings.Repeat("x", 2<<20), "fsck": "x"})
+	if _, _, err := writeKernel(p, "new", "initrd"); err == nil || !strings.Contains(err.Error(), "FSCK*.REC there, which fsck.vfat has made, take 2.0 MiB") {
+		t.Errorf("with files that fsck.vfat has left, the error is %q", err)
+	}
+	before := tree(t, dir)
+	if _, _, err := writeKernel(p, "new", "initrd", id("a")); !errors.As(err, &noRoom) || !slices.Equal(tree(t, dir), before) {
+		t.Errorf("WriteKernel with a superseded, which is not enough: %v, files are %q; want a NoRoomError and %q", err, tree(t, dir), before)
 	}
 	if _, created, err := writeKernel(p, "new", "initrd", id("a"), id("b")); !created || err != nil {
 		t.Errorf("WriteKernel with a and b superseded: %v, %v; want it created", created, err)

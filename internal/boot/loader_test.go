@@ -7,7 +7,77 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 )
+
+// A loader is replaced by one that is whole, one name after the other: whichever
+// the firmware takes boots at each moment.
+func TestInstallLoaderSteps(t *testing.T) {
+	image := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("MZ new")), nil }
+	const own, fallback = "EFI/systemd/systemd-bootaa64.efi", "EFI/BOOT/BOOTAA64.EFI"
+	p, trace := traced(t, t.TempDir())
+	if err := p.installLoader(image, "arm64"); err != nil {
+		t.Fatal(err)
+	}
+	const want = `mkdir loader
+mkdir loader/entries
+mkdir sysupdate-image
+mkdir sysupdate-image/.new
+syncfs
+sync .
+mkdir sysupdate-image/.new/BOOT-EFI
+mkdir sysupdate-image/.new/BOOT-EFI/systemd
+mkdir sysupdate-image/.new/BOOT-EFI/BOOT
+syncfs
+sync .
+rename sysupdate-image/.new/BOOT-EFI EFI
+syncfs
+sync .
+create OWN.tmp
+write OWN.tmp
+sync OWN.tmp
+rename OWN.tmp OWN
+sync OWN
+sync EFI/systemd
+create FALLBACK.tmp
+write FALLBACK.tmp
+sync FALLBACK.tmp
+rename FALLBACK.tmp FALLBACK
+sync FALLBACK
+sync EFI/BOOT
+create loader/loader.conf.tmp
+write loader/loader.conf.tmp
+sync loader/loader.conf.tmp
+rename loader/loader.conf.tmp loader/loader.conf
+sync loader/loader.conf
+sync loader
+`
+	if got := strings.NewReplacer(own, "OWN", fallback, "FALLBACK").Replace(trace.String()); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+	}
+	for n := 0; ; n++ {
+		dir := t.TempDir()
+		put(t, dir, map[string]string{own: "MZ old", fallback: "MZ old"})
+		err := open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }).installLoader(image, "arm64")
+		p := open(t, dir, nil)
+		for _, name := range []string{own, fallback} {
+			if got, _ := p.Root().ReadFile(name); string(got) != "MZ old" && string(got) != "MZ new" {
+				t.Errorf("after %d steps %s is %q", n, name, got)
+			}
+		}
+		if err := p.installLoader(image, "arm64"); err != nil {
+			t.Errorf("after %d steps: again: %v", n, err)
+		}
+		if got, want := tree(t, dir), []string{fallback, own, "loader/loader.conf"}; !slices.Equal(got, want) {
+			t.Errorf("after %d steps and again there is %q; want %q", n, got, want)
+		}
+		if err == nil {
+			return
+		}
+	}
+}
 
 func TestInstallLoader(t *testing.T) {
 	dir := t.TempDir()

@@ -9,32 +9,47 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 )
 
+// prune prunes all but the deployments with the letters, of which one may have
+// an entry that is staged to have a name.
+func prune(p *Partition, staged string, letters ...string) error {
+	var keep []deployment.ID
+	for _, letter := range letters {
+		keep = append(keep, id(letter))
+	}
+	r, err := p.PlanPrune(keep, staged)
+	if err != nil {
+		return err
+	}
+	return p.Prune(r)
+}
+
 func TestPrune(t *testing.T) {
 	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b",
 		"sysupdate-image-000003-c00000000000+0-3.conf=c", "sysupdate-image-000004-d00000000000+3-0.conf.staged=d")
 	put(t, dir, map[string]string{
-		kernelsDir + "/unnamed/vmlinuz":                     "x",
-		kernelsDir + "/.tmp-12/vmlinuz":                     "x",
-		entriesDir + "/sysupdate-image-1-a.conf.staged.tmp": "half",
-		kernelsDir + "/textual/vmlinuz":                     "x",
-		entriesDir + "/broken.conf":                         "title /sysupdate-image/textual/vmlinuz\n",
-		entriesDir + "/debian.conf":                         "linux /sysupdate-image/k/vmlinuz\n",
-		"EFI/Linux/bootc_composefs-1/vmlinuz":               "x",
-		"EFI/Linux/bootc_composefs-2/vmlinuz":               "x",
-		"EFI/Linux/debian.efi":                              "x",
-		"EFI/Linux/bootc/bootc_composefs-3.efi":             "x",
-		entriesDir + "/bootc_os-1-1.conf":                   "linux /EFI/Linux/bootc_composefs-2/vmlinuz\noptions composefs=" + string(id("e")) + "\n",
-		entriesDir + "/sysupdate-image-000000-f00+.conf":    "linux /none\noptions composefs=" + string(id("f")) + "\n",
+		kernelsDir + "/unnamed/vmlinuz":                  "x",
+		entriesDir + "/" + filler(3):                     "",
+		scratchDir + "/BOOT-one/vmlinuz":                 "of a program that was killed",
+		scratchDir + "/other-two/vmlinuz":                "from before the last boot",
+		kernelsDir + "/textual/vmlinuz":                  "x",
+		entriesDir + "/broken.conf":                      "title /sysupdate-image/textual/vmlinuz\n",
+		entriesDir + "/debian.conf":                      "linux /sysupdate-image/k/vmlinuz\n",
+		"EFI/Linux/bootc_composefs-1/vmlinuz":            "x",
+		"EFI/Linux/bootc_composefs-2/vmlinuz":            "x",
+		"EFI/Linux/debian.efi":                           "x",
+		"EFI/Linux/bootc/bootc_composefs-3.efi":          "x",
+		entriesDir + "/bootc_os-1-1.conf":                "linux /EFI/Linux/bootc_composefs-2/vmlinuz\noptions composefs=" + string(id("e")) + "\n",
+		entriesDir + "/sysupdate-image-000000-f00+.conf": "linux /none\noptions composefs=" + string(id("f")) + "\n",
 	})
 	p := open(t, dir, nil)
-	if err := p.Prune([]deployment.ID{id("9")}); err == nil {
+	if _, err := p.PlanPrune([]deployment.ID{id("9")}, ""); err == nil {
 		t.Error("Prune of all that can be booted: no error")
 	}
 	before := tree(t, dir)
-	if err := p.Prune([]deployment.ID{id("d")}); err == nil || !reflect.DeepEqual(before, tree(t, dir)) {
+	if _, err := p.PlanPrune([]deployment.ID{id("d")}, "sysupdate-image-000004-d00000000000+3-0.conf"); err == nil || !reflect.DeepEqual(before, tree(t, dir)) {
 		t.Errorf("Prune of all but a staged entry: %v; want an error and no change", err)
 	}
-	if err := p.Prune([]deployment.ID{id("b"), id("d"), id("e")}); err != nil {
+	if err := prune(p, "sysupdate-image-000004-d00000000000+3-0.conf", "b", "d", "e"); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -45,6 +60,7 @@ func TestPrune(t *testing.T) {
 		entriesDir + "/debian.conf",
 		entriesDir + "/sysupdate-image-000002-b00000000000.conf",
 		entriesDir + "/sysupdate-image-000004-d00000000000+3-0.conf.staged",
+		scratchDir + "/other-two/vmlinuz",
 		kernelsDir + "/k/initrd", kernelsDir + "/k/vmlinuz",
 		kernelsDir + "/textual/vmlinuz",
 	}
@@ -57,7 +73,7 @@ func TestPruneRedundant(t *testing.T) {
 	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-a00000000000.conf=a",
 		"sysupdate-image-000003-b00000000000.conf=b", "sysupdate-image-000004-a00000000000+2-1.conf=a",
 		"sysupdate-image-000005-a00000000000+3.conf=a", "sysupdate-image-000006-a00000000000+3.conf.staged=a")
-	if err := open(t, dir, nil).Prune([]deployment.ID{id("a"), id("b")}); err != nil {
+	if err := prune(open(t, dir, nil), "sysupdate-image-000006-a00000000000+3.conf", "a", "b"); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -69,5 +85,30 @@ func TestPruneRedundant(t *testing.T) {
 	got := slices.DeleteFunc(tree(t, dir), func(name string) bool { return !strings.HasPrefix(name, entriesDir) })
 	if !slices.Equal(got, want) {
 		t.Errorf("after Prune: %q; want %q", got, want)
+	}
+}
+
+// Of staged entries only the one that finalize is to publish stays.
+func TestPruneStaged(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000+3-0.conf.staged=b",
+		"sysupdate-image-000003-b00000000000+3-0.conf.staged=b")
+	put(t, dir, map[string]string{entriesDir + "/debian.conf.staged": "linux /sysupdate-image/k/vmlinuz\n"})
+	for _, staged := range []string{"sysupdate-image-000003-b00000000000+3-0.conf", ""} {
+		want := min(len(staged), 1)
+		if err := prune(open(t, dir, nil), staged, "a", "b"); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, name := range tree(t, dir) {
+			if strings.HasSuffix(name, stagedSuffix) && strings.Contains(name, sortKey+"-0") {
+				got = append(got, name)
+			}
+		}
+		if len(got) != want || want == 1 && !strings.HasSuffix(got[0], "/"+staged+stagedSuffix) {
+			t.Errorf("with %q staged, Prune leaves %q", staged, got)
+		}
+	}
+	if got := tree(t, dir); !slices.Contains(got, entriesDir+"/debian.conf.staged") {
+		t.Errorf("Prune removed what is not a deployment's: left %q", got)
 	}
 }

@@ -9,15 +9,13 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 )
 
 func TestStageTrace(t *testing.T) {
 	dir := machineWith(t, "sysupdate-image-000009-a00000000000.conf=a", "sysupdate-image-000010-c00000000000+3-0.conf.staged=c")
-	var trace *durabletest.Recorder
-	p := open(t, dir, func(fsys durable.FS) durable.FS { trace = durabletest.Trace(fsys); return trace })
+	p, trace := traced(t, dir)
 	name, err := p.StageEntry(entryFor("b"))
 	if want := "sysupdate-image-000011-b00000000000+3-0.conf"; name != want || err != nil {
 		t.Fatalf("StageEntry = %q, %v; want %q", name, err, want)
@@ -31,27 +29,25 @@ func TestStageTrace(t *testing.T) {
 	if got := next(t, dir); got != "b" {
 		t.Errorf("%s boots next after Publish; want b", got)
 	}
-	const want = `mkdir loader
-sync .
-mkdir loader/entries
-sync loader
-create loader/entries/NEW.staged.tmp
-write loader/entries/NEW.staged.tmp
-sync loader/entries/NEW.staged.tmp
-rename loader/entries/NEW.staged.tmp loader/entries/NEW.staged
-sync loader/entries/NEW.staged
-sync loader/entries
-remove loader/entries/OLD.staged
-sync loader/entries
+	const want = `mkdir sysupdate-image/.new
 syncfs
-rename loader/entries/NEW.staged loader/entries/NEW
+sync .
+create loader/entries/NEW.staged
+write loader/entries/NEW.staged
+remove loader/entries/OLD.staged
+syncfs
+sync .
+create sysupdate-image/.new/BOOT-NEW
+write sysupdate-image/.new/BOOT-NEW
+sync sysupdate-image/.new/BOOT-NEW
+rename sysupdate-image/.new/BOOT-NEW loader/entries/NEW
 sync loader/entries/NEW
 sync loader/entries
-syncfs
+remove loader/entries/NEW.staged
+sync loader/entries
 `
 	got := strings.NewReplacer(name, "NEW", "sysupdate-image-000010-c00000000000+3-0.conf", "OLD").Replace(trace.String())
-	// The directories were there: a Mkdir that finds one is no step.
-	if want := strings.NewReplacer("mkdir loader\n", "", "mkdir loader/entries\n", "").Replace(want); got != want {
+	if got != want {
 		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
 	}
 	if err := p.Publish(name); err != nil {
@@ -214,7 +210,7 @@ func TestCrash(t *testing.T) {
 			return p.Publish(name)
 		}, "b", "c"},
 		"rollback": {func(p *Partition) error { _, err := p.Rollback(id("a")); return err }, "b", "a"},
-		"prune":    {func(p *Partition) error { return p.Prune([]deployment.ID{id("b")}) }, "b", "b"},
+		"prune":    {func(p *Partition) error { return prune(p, "", "b") }, "b", "b"},
 		"unstage":  {func(p *Partition) error { return p.Unstage() }, "b", "b"},
 	}
 	for name, test := range tests {
@@ -240,5 +236,80 @@ func TestCrash(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// Each change of a boot partition takes these steps, of which the last rename
+// of an entry is the commit, if there is one.
+func TestTraces(t *testing.T) {
+	const a, b, c = "sysupdate-image-000001-a00000000000.conf", "sysupdate-image-000002-b00000000000.conf", "sysupdate-image-000003-c00000000000+3-0.conf"
+	tests := map[string]struct {
+		do   func(*Partition) error
+		want string
+	}{
+		"rollback": {func(p *Partition) error { _, err := p.Rollback(id("a")); return err }, `mkdir sysupdate-image/.new
+syncfs
+sync .
+create sysupdate-image/.new/BOOT-NEW
+write sysupdate-image/.new/BOOT-NEW
+sync sysupdate-image/.new/BOOT-NEW
+rename sysupdate-image/.new/BOOT-NEW loader/entries/NEW
+sync loader/entries/NEW
+sync loader/entries
+remove loader/entries/A
+sync loader/entries
+`},
+		"unstage": {func(p *Partition) error { return p.Unstage() }, `remove loader/entries/C.staged
+sync loader/entries
+`},
+		"prune": {func(p *Partition) error { return prune(p, "", "b") }, `remove loader/entries/A
+remove loader/entries/C.staged
+sync loader/entries
+remove sysupdate-image/ka/initrd
+remove sysupdate-image/ka/vmlinuz
+remove sysupdate-image/ka
+sync sysupdate-image
+`},
+		"adopt": {func(p *Partition) error { return p.adopt() }, ""},
+	}
+	for name, tt := range tests {
+		dir := machineWith(t, a+"=a", b+"=b", c+".staged=c")
+		put(t, dir, map[string]string{
+			kernelsDir + "/ka/vmlinuz": "k", kernelsDir + "/ka/initrd": "i",
+			entriesDir + "/" + a: strings.ReplaceAll(string(entryFor("a").Encode()), "/k/", "/ka/"),
+		})
+		p, trace := traced(t, dir)
+		if err := tt.do(p); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		names := strings.NewReplacer("sysupdate-image-000004-a00000000000.conf", "NEW", a, "A", b, "B", c, "C")
+		if got := names.Replace(trace.String()); got != tt.want {
+			t.Errorf("%s: steps:\n%s\nwant:\n%s", name, got, tt.want)
+		}
+	}
+}
+
+// An entry of bootc's is copied, for good, before it goes.
+func TestAdoptTrace(t *testing.T) {
+	dir := machineWith(t)
+	put(t, dir, map[string]string{entriesDir + "/bootc_os-42-1.conf": bootcEntry("a", "bootc-os-0")})
+	p, trace := traced(t, dir)
+	if err := p.adopt(); err != nil {
+		t.Fatal(err)
+	}
+	const want = `mkdir sysupdate-image/.new
+syncfs
+sync .
+create sysupdate-image/.new/BOOT-NEW
+write sysupdate-image/.new/BOOT-NEW
+sync sysupdate-image/.new/BOOT-NEW
+rename sysupdate-image/.new/BOOT-NEW loader/entries/NEW
+sync loader/entries/NEW
+sync loader/entries
+remove loader/entries/bootc_os-42-1.conf
+sync loader/entries
+`
+	if got := strings.ReplaceAll(trace.String(), "sysupdate-image-000001-a00000000000.conf", "NEW"); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
 	}
 }

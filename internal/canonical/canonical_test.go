@@ -2,8 +2,10 @@ package canonical
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +67,8 @@ func TestTree(t *testing.T) {
 	}{
 		{Form{}, []string{"/ 0 40755 7 7 0 0 9.0 ", "/boot/kernel", " security.capability=c\n"}, []string{"/run/secrets", "selinux=", "user.mine"}},
 		{Form{UserXattrs: true}, []string{" security.capability=c user.mine=1\n"}, []string{"selinux="}},
-		{Form{Boot: true}, []string{"/boot 0 40755 2 0 0 0 9.5 ", " security.capability=c security.selinux=label\n", "/usr/b 0 @120000"}, []string{"/boot/kernel", "user.mine", "=old"}},
+		{Form{Boot: true}, []string{"/boot 0 40755 2 0 0 0 9.0 ", " security.capability=c security.selinux=label\n", "/usr/b 0 @120000"}, []string{"/boot/kernel", "user.mine", "=old"}},
+		{Form{Boot: true, OwnNanoseconds: true}, []string{"/boot 0 40755 2 0 0 0 9.5 ", "/sysroot 0 40755 2 0 0 0 9.0 "}, nil},
 	}
 	for _, tt := range tests {
 		root, err := Tree(raw, inline, tt.form)
@@ -92,29 +95,71 @@ func TestTree(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	raw := parse(t, image)
-	for i, v := range Variants {
-		root, err := Tree(raw, inline, Form{Boot: true, UserXattrs: v.UserXattrs})
+	for _, v := range append(slices.Clone(Variants), oldVariants...) {
+		root, err := Tree(raw, inline, Form{Boot: true, UserXattrs: v.UserXattrs, OwnNanoseconds: v.OwnNanoseconds})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := erofs.Digest(root, erofs.Options{Version: v.Version, Algorithm: digest.SHA256})
+		want, err := erofs.Digest(t.Context(), root, erofs.Options{Version: v.Version, Algorithm: digest.SHA256})
 		if err != nil {
 			t.Fatal(err)
 		}
-		tried, fits, err := Find(raw, inline, true, want)
-		if err != nil || !fits || len(tried) != i+1 || tried[i].Variant != v || tried[i].Digest != want {
-			t.Errorf("Find(%v) = %v, %v, %v", v, tried, fits, err)
+		m, err := Find(t.Context(), raw, inline, true, want)
+		if err != nil || m.Variant != v {
+			t.Errorf("Find(%v) = %+v, %v", v, m, err)
+			continue
+		}
+		if d, err := erofs.Digest(t.Context(), m.Root, m.Options); err != nil || d != want {
+			t.Errorf("Find(%v) gives a tree whose image is %v, %v; want %v", v, d, err, want)
 		}
 	}
-	other, err := digest.Parse(strings.Repeat("ab", 32))
+}
+
+func TestMismatch(t *testing.T) {
+	want, err := digest.Parse(strings.Repeat("ab", 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tried, fits, err := Find(raw, inline, true, other); err != nil || fits || len(tried) != len(Variants) {
-		t.Errorf("Find(another digest) = %v, %v, %v; want %d variants and none that fits", tried, fits, err, len(Variants))
+	for _, tt := range []struct {
+		dump string
+		n    int // variants that are not the same
+	}{
+		{image, 6}, {strings.ReplaceAll(image, " user.mine=1", ""), 3},
+		{strings.ReplaceAll(image, " 2.5 ", " 2.0 "), 4}, {strings.NewReplacer(" user.mine=1", "", " 2.5 ", " 2.0 ").Replace(image), 2},
+	} {
+		_, err = Find(t.Context(), parse(t, tt.dump), inline, true, want)
+		var m *Mismatch
+		if !errors.As(err, &m) {
+			t.Fatalf("Find(another digest) error = %v; want a Mismatch", err)
+		}
+		m.Image = "registry.example.org/os:1"
+		text := m.Error()
+		if n := strings.Count(text, "\n  computed  "); n != tt.n || len(m.Tried) != n {
+			t.Errorf("%d variants are tried, %d said; want %d:\n%s", len(m.Tried), n, tt.n, text)
+		}
+		for _, part := range []string{
+			"registry.example.org/os:1 has another digest", "expected  " + want.String(), m.Tried[0].Digest.String() + "  V1\n",
+			"  cfsctl --no-repo --hash sha256 create-dumpfile --bootable ROOT > THEIRS\n  sysupdate-image image diff --boot THEIRS registry.example.org/os:1",
+		} {
+			if !strings.Contains(text, part) {
+				t.Errorf("the error does not say %q:\n%s", part, text)
+			}
+		}
 	}
-	plain := parse(t, strings.ReplaceAll(image, " user.mine=1", ""))
-	if tried, fits, err := Find(plain, inline, true, other); err != nil || fits || len(tried) != 2 {
-		t.Errorf("Find without user.* attributes tries %v, %v, %v; want two variants", tried, fits, err)
+}
+
+func TestRef(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, v := range Variants {
+		if got, ok := ParseRef(v.Ref()); got != v || !ok || seen[v.Ref()] {
+			t.Errorf("ParseRef(%q) = %v, %v; want %v, and another name for each", v.Ref(), got, ok, v)
+		}
+		seen[v.Ref()] = true
+	}
+	if got := Variants[0].Ref(); got != "composefs.image.boot.v1" {
+		t.Errorf("%s is called %q", Variants[0], got)
+	}
+	if v, ok := ParseRef("composefs.image"); ok {
+		t.Errorf("ParseRef(composefs.image) = %v; want none", v)
 	}
 }

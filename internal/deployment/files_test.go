@@ -93,8 +93,8 @@ func FuzzParseOrigin(f *testing.F) {
 }
 
 func TestStaged(t *testing.T) {
-	s := Staged{ID: ID(short), Entry: "a+3.conf.staged", BootID: "b", Etc: EtcBind}
-	want := `{"depl_id":"` + short + `","finalization_locked":false,"entry":"a+3.conf.staged","boot_id":"b","etc":"bind"}` + "\n"
+	s := Staged{ID: ID(short), Entry: "a+3.conf.staged", BootID: "b", Etc: EtcBind, EtcConflicts: ConflictsNew, Published: true}
+	want := `{"depl_id":"` + short + `","finalization_locked":false,"entry":"a+3.conf.staged","boot_id":"b","etc":"bind","etc_conflicts":"new","published":true}` + "\n"
 	if got := string(s.Encode()); got != want {
 		t.Errorf("Encode() = %q; want %q", got, want)
 	}
@@ -114,6 +114,7 @@ func TestParseStagedRefuses(t *testing.T) {
 		"deployment id":   `{"depl_id":"../x"}`,
 		"not a file name": `{"depl_id":"` + short + `","entry":"../x.conf"}`,
 		"unknown kind":    `{"depl_id":"` + short + `","etc":"banana"}`,
+		"unknown policy":  `{"depl_id":"` + short + `","etc_conflicts":"ask"}`,
 	} {
 		if s, err := ParseStaged([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseStaged(%q) = %+v, %v; want an error with %q", in, s, err, want)

@@ -71,3 +71,21 @@ func TestAlgorithms(t *testing.T) {
 		t.Errorf("SHA512.Name() = %q; want fsverity-sha512-12", got)
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add(strings.Repeat("ab", 32))
+	f.Add(strings.Repeat("0f", 64))
+	f.Add(strings.Repeat("AB", 32))
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := Parse(s)
+		if err != nil {
+			return
+		}
+		if d.String() != s {
+			t.Errorf("Parse(%q).String() = %q", s, d)
+		}
+		if again, err := FromBytes(d.Algorithm(), d.Bytes()); err != nil || again != d {
+			t.Errorf("FromBytes of Parse(%q) = %v, %v", s, again, err)
+		}
+	})
+}

@@ -135,7 +135,7 @@ func TestRename(t *testing.T) {
 	if err := durable.Rename(trace, "a", "d/a"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := trace.String(), "rename a d/a\nsync d/a\nsync d\nsync .\n"; got != want {
+	if got, want := trace.String(), "rename a d/a\nsync d/a\nsync d\n"; got != want {
 		t.Errorf("Rename does\n%s; want\n%s", got, want)
 	}
 	if err := durable.Rename(trace, "none", "b"); !errors.Is(err, fs.ErrNotExist) {

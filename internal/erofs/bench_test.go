@@ -55,7 +55,7 @@ func BenchmarkDumpToDigest(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := Digest(root, Options{Version: V1, Algorithm: digest.SHA512}); err != nil {
+		if _, err := Digest(b.Context(), root, Options{Version: V1, Algorithm: digest.SHA512}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func BenchmarkDigest(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Digest(root, Options{Version: V1, Algorithm: digest.SHA512}); err != nil {
+		if _, err := Digest(b.Context(), root, Options{Version: V1, Algorithm: digest.SHA512}); err != nil {
 			b.Fatal(err)
 		}
 	}

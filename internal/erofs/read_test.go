@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 func write(t testing.TB, root *composefs.Node, opts Options) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, root, opts); err != nil {
+	if err := Write(t.Context(), &b, root, opts); err != nil {
 		t.Fatalf("Write(%+v): %v", opts, err)
 	}
 	return b.Bytes()
@@ -45,7 +46,8 @@ func firstDifference(got, want string) string {
 func kept(root *composefs.Node, version int) {
 	root.Walk(func(_ string, n *composefs.Node) {
 		if n.IsRegular() && (n.Size == 0 || len(n.Inline) > 0) {
-			n.Digest, n.Payload, n.NoPayload = composefs.Node{}.Digest, "", false
+			n.Digest, n.NoPayload = composefs.Node{}.Digest, false
+			n.SetPayload("")
 		}
 		if version == V2 {
 			n.Mtime.Nsec = 0
@@ -215,14 +217,18 @@ func TestReadDamaged(t *testing.T) {
 // checkAny reads bytes of any kind. What is read can be written, and what is
 // then read is the same.
 func checkAny(t *testing.T, b []byte) {
+	objects, objectsErr := objectsOf(b)
 	root, err := Read(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return
 	}
+	if want := sortedObjects(root.Objects()); objectsErr != nil || !slices.Equal(objects, want) {
+		t.Fatalf("eachObject gives %d objects and %v; the tree has %d", len(objects), objectsErr, len(want))
+	}
 	version := int(binary.LittleEndian.Uint32(b[12:]))
 	opts := Options{Version: version, Dialect: Mkcomposefs}
 	var image bytes.Buffer
-	if err := Write(&image, root, opts); err != nil {
+	if err := Write(t.Context(), &image, root, opts); err != nil {
 		if strings.Contains(err.Error(), errAttrs.Error()) {
 			return // they may take more room than they took
 		}
@@ -279,7 +285,7 @@ func FuzzTree(f *testing.F) {
 		}
 		for _, opts := range []Options{{Version: V0, Dialect: Mkcomposefs}, {Version: V1}, {Version: V2}} {
 			var image bytes.Buffer
-			if err := Write(&image, root, opts); err != nil {
+			if err := Write(t.Context(), &image, root, opts); err != nil {
 				continue
 			}
 			again := read(t, image.Bytes())

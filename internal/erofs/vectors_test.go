@@ -85,7 +85,7 @@ func TestVectors(t *testing.T) {
 	for _, v := range list {
 		root := parse(t, v.dump)
 		before := dump(t, root)
-		got, err := Digest(root, v.opts)
+		got, err := Digest(t.Context(), root, v.opts)
 		if err != nil || got.String() != v.want {
 			t.Errorf("Digest(%s, %+v) = %v, %v; want %s", v.dump, v.opts, got, err, v.want)
 		}
@@ -99,7 +99,7 @@ func TestVectors(t *testing.T) {
 func TestDialectsAgree(t *testing.T) {
 	for _, v := range vectors(t) {
 		v.opts.Dialect = ComposefsRS
-		got, err := Digest(parse(t, v.dump), v.opts)
+		got, err := Digest(t.Context(), parse(t, v.dump), v.opts)
 		if err != nil || got.String() != v.want {
 			t.Errorf("Digest(%s, %+v) = %v, %v; want %s", v.dump, v.opts, got, err, v.want)
 		}
@@ -119,7 +119,7 @@ func TestEmptyTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	for version, want := range want {
-		got, err := Digest(root, Options{Version: version, Algorithm: digest.SHA256})
+		got, err := Digest(t.Context(), root, Options{Version: version, Algorithm: digest.SHA256})
 		if err != nil || got.String() != want {
 			t.Errorf("Digest(empty tree, V%d) = %v, %v; want %s", version, got, err, want)
 		}

@@ -43,7 +43,7 @@ func (w *limitedWriter) Write(b []byte) (int, error) {
 
 func TestWriteErrors(t *testing.T) {
 	for _, left := range []int{0, 4096, 100_000} {
-		err := Write(&limitedWriter{left}, cornerTree(t, string(largeDump(2000, digest.SHA512))), Options{Version: V1})
+		err := Write(t.Context(), &limitedWriter{left}, cornerTree(t, string(largeDump(2000, digest.SHA512))), Options{Version: V1})
 		if !errors.Is(err, errFull) {
 			t.Errorf("Write to a writer for %d bytes: %v; want %v", left, err, errFull)
 		}
@@ -94,7 +94,7 @@ func TestWriteRefuses(t *testing.T) {
 		}), V1, "more extended attributes"},
 	}
 	for _, tt := range tests {
-		err := Write(io.Discard, tt.root, Options{Version: tt.version})
+		err := Write(t.Context(), io.Discard, tt.root, Options{Version: tt.version})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("Write(V%d) error = %v; want one with %q", tt.version, err, tt.want)
 		}

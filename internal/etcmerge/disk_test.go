@@ -78,18 +78,28 @@ func (m *machine) tree(name string) *composefs.Node {
 	return n
 }
 
-// local returns what ReadUpper finds.
+// readUpper returns the tree that one sees through an overlay whose upper
+// directory is dir and whose lower directory is base.
+func readUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*composefs.Node, error) {
+	upper, err := ReadDir(dir, alg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return FromUpper(upper, base)
+}
+
+// local returns what readUpper finds.
 func (m *machine) local() *composefs.Node {
 	m.t.Helper()
-	n, err := ReadUpper(m.open("upper"), m.base, digest.SHA256)
+	n, err := readUpper(m.open("upper"), m.base, digest.SHA256)
 	if err != nil {
-		m.t.Fatalf("ReadUpper = %v", err)
+		m.t.Fatalf("readUpper = %v", err)
 	}
 	return n
 }
 
 // The kernel must show the trees that the upper directories are made for, and
-// ReadUpper must see what the kernel shows.
+// readUpper must see what the kernel shows.
 func TestUpperOnDisk(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
@@ -102,7 +112,7 @@ func TestUpperOnDisk(t *testing.T) {
 				m.mount("")
 				checkSame(t, "what the kernel shows", m.tree("etc"), c.local)
 				checkTimes(t, m.tree("upper"), c.local)
-				checkSame(t, "what ReadUpper finds", m.local(), c.local)
+				checkSame(t, "what readUpper finds", m.local(), c.local)
 				if got, want := len(m.names("")), 4; got != want {
 					t.Errorf("%d names beside the upper directory: %q; want %d", got, m.names(""), want)
 				}
@@ -247,7 +257,7 @@ touched = "1"
 quiet/a/b/c = "BIG"
 `
 
-// What ReadUpper finds must be what the kernel shows after all sorts of edits,
+// What readUpper finds must be what the kernel shows after all sorts of edits,
 // whatever overlayfs is configured to write into the upper directory.
 func TestReadUpperAfterEditing(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
@@ -271,13 +281,13 @@ func TestReadUpperAfterEditing(t *testing.T) {
 				}
 				if !same {
 					changes, err := Diff(seen, local, objects)
-					t.Errorf("ReadUpper finds otherwise than the kernel shows: %v, %v", changes, err)
+					t.Errorf("readUpper finds otherwise than the kernel shows: %v, %v", changes, err)
 				}
 				if local.Entry("link") != local.Lookup("own/link3") || local.Entry("link2") != local.Entry("link") {
-					t.Error("ReadUpper does not find three names of one file")
+					t.Error("readUpper does not find three names of one file")
 				}
 				if local.Entry("quiet") != m.base.Entry("quiet") {
-					t.Error("ReadUpper copied a directory that nobody changed")
+					t.Error("readUpper copied a directory that nobody changed")
 				}
 				rewrite(t, m, local, seen)
 			})

@@ -2,9 +2,12 @@ package etcmerge
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 )
@@ -34,7 +37,7 @@ func randomNode(r *rand.Rand, depth int) *composefs.Node {
 		n.Inline = []byte(fmt.Sprintf("u%d:x:%d\n", r.IntN(3), r.IntN(3)))
 		n.Size = uint64(len(n.Inline))
 	}
-	if r.IntN(4) == 0 {
+	if r.IntN(4) == 0 && !n.IsSymlink() { // nobody can change theirs
 		n.Mode ^= 0o100
 	}
 	if r.IntN(6) == 0 {
@@ -66,7 +69,8 @@ func edit(r *rand.Rand, tree *composefs.Node) *composefs.Node {
 
 // What must hold for all trees, on many of them.
 func TestRandomTrees(t *testing.T) {
-	for seed := range uint64(400) {
+	first := uint64(time.Now().UnixNano())
+	for seed := first; seed < first+400; seed++ {
 		r := rand.New(rand.NewPCG(seed, 4))
 		base := &composefs.Node{Mode: composefs.TypeDir | 0o755}
 		randomTree(r, base, 3)
@@ -99,12 +103,62 @@ func TestRandomTrees(t *testing.T) {
 	}
 }
 
+// An upgrade in two steps comes to the same as in one, where the machine has
+// changed nothing that the first step changes.
+func TestOrderOfUpgrades(t *testing.T) {
+	first, tried := uint64(time.Now().UnixNano()), 0
+	for seed := first; tried < 300; seed++ {
+		r := rand.New(rand.NewPCG(seed, 5))
+		a := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+		randomTree(r, a, 3)
+		local, b := edit(r, a), edit(r, a)
+		c := edit(r, b)
+		if touch(t, a, local, b) {
+			continue
+		}
+		opts := Options{Open: noObjects, Conflicts: []Policy{Keep, New}[seed%2]}
+		direct := mustRebase(t, a, local, c, opts)
+		if len(direct.Conflicts) > 0 {
+			continue // who wins depends on what is there
+		}
+		tried++
+		between := mustRebase(t, a, local, b, opts)
+		checkSame(t, "A to B to C", mustRebase(t, b, between.Tree, c, opts).Tree, direct.Tree)
+		if t.Failed() {
+			t.Fatalf("seed %d: A\n%slocal:\n%sB:\n%sC:\n%s", seed, formatTree(t, a), formatTree(t, local), formatTree(t, b), formatTree(t, c))
+		}
+	}
+	t.Logf("seeds from %d", first)
+}
+
+// touch says whether two trees have changed the same of a third, or one
+// something that is in what the other has changed.
+func touch(t *testing.T, base, x, y *composefs.Node) bool {
+	t.Helper()
+	changes := func(tree *composefs.Node) []Change {
+		list, err := Diff(base, tree, noObjects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	within := func(p, dir string) bool { return strings.HasPrefix(p+"/", strings.TrimSuffix(dir, "/")+"/") }
+	for _, c := range changes(x) {
+		for _, d := range changes(y) {
+			if within(c.Path, d.Path) || within(d.Path, c.Path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // checkKept fails the test if a file that was added or changed here is neither
 // in the merged tree nor set aside.
 func checkKept(t *testing.T, base, local *composefs.Node, merged *Result) {
 	t.Helper()
 	for _, c := range merged.Changes {
-		if c.Kind == Removed || c.New.IsDir() || recordFiles[c.Path] {
+		if _, records := recordFiles[c.Path]; c.Kind == Removed || c.Kind == Metadata || c.New.IsDir() || records {
 			continue
 		}
 		got := merged.Tree.Lookup(c.Path)
@@ -126,12 +180,18 @@ func formatNode(t *testing.T, n *composefs.Node) string {
 
 // Merging one file of records keeps to the rules whatever is in it.
 func FuzzMergeRecords(f *testing.F) {
-	f.Add("root:x:0:0\n", "root:x:0:0\nme:x:1:1\n", "root:y:0:0\n+::\n")
-	f.Add("", "a", "a\n")
-	f.Add("#c\n\n:\n", "a:1\nb:2\na:3", "b:\n\n\n")
-	f.Fuzz(func(t *testing.T, base, local, new string) {
+	f.Add("root:x:0:0\n", "root:x:0:0\nme:x:1:1\n", "root:y:0:0\n+::\n", false)
+	f.Add("", "a", "a\n", false)
+	f.Add("#c\n\n:\n", "a:1\nb:2\na:3", "b:\n\n\n", false)
+	f.Add("video:x:44:a,b\n", "video:x:44:b,me\n", "video:x:45:a,b,svc\n", true)
+	f.Add("", "video:x:44:me,me,,\n", "video:x:45:svc", true)
+	f.Fuzz(func(t *testing.T, base, local, new string, withMembers bool) {
 		b, l, n := parseRecords([]byte(base)), parseRecords([]byte(local)), parseRecords([]byte(new))
-		merged, report := mergeRecords(b, l, n)
+		var lists []int
+		if withMembers {
+			lists = []int{3}
+		}
+		merged, report := mergeRecords(b, l, n, lists)
 		for _, key := range append(report.Local, report.Both...) {
 			if strings.Join(merged.lines[key], "") != strings.Join(l.lines[key], "") {
 				t.Errorf("record %q = %q; want the local one %q", key, merged.lines[key], l.lines[key])
@@ -142,14 +202,45 @@ func FuzzMergeRecords(f *testing.F) {
 				t.Errorf("record %q = %q; want the new one %q", key, merged.lines[key], n.lines[key])
 			}
 		}
+		for _, key := range report.Merged {
+			checkMembers(t, b.lines[key], l.lines[key], n.lines[key], merged.lines[key])
+		}
 		if len(merged.keys) != len(merged.lines) {
 			t.Errorf("%d records in order, %d in all: %q", len(merged.keys), len(merged.lines), merged.keys)
 		}
-		if same, _ := mergeRecords(b, l, b); string(same.encode()) != string(l.encode()) {
+		if same, _ := mergeRecords(b, l, b, lists); string(same.encode()) != string(l.encode()) {
 			t.Errorf("same image: %q; want %q", same.encode(), l.encode())
+		}
+		// In the order of local; a file that nobody changed is not merged at all.
+		if same, _ := mergeRecords(b, b, n, lists); !maps.EqualFunc(same.lines, n.lines, slices.Equal) {
+			t.Errorf("no local change: %q; want the lines of %q", same.encode(), n.encode())
 		}
 		if again := parseRecords(merged.encode()); string(again.encode()) != string(merged.encode()) {
 			t.Errorf("encoding is not stable: %q and %q", merged.encode(), again.encode())
 		}
 	})
+}
+
+// checkMembers fails the test if a name of the last field was not merged: it is
+// to be there if either side has added it, or if both have it from the first.
+func checkMembers(t *testing.T, base, local, new, merged []string) {
+	t.Helper()
+	has := func(lines []string, name string) bool {
+		if len(lines) == 0 {
+			return false
+		}
+		f := strings.Split(strings.TrimSuffix(lines[0], "\n"), ":")
+		return slices.Contains(strings.Split(f[3], ","), name)
+	}
+	for _, lines := range [][]string{base, local, new} {
+		if len(lines) == 0 {
+			continue
+		}
+		for name := range strings.SplitSeq(strings.Split(strings.TrimSuffix(lines[0], "\n"), ":")[3], ",") {
+			b, l, n := has(base, name), has(local, name), has(new, name)
+			if want := l && n || !b && (l || n); name != "" && has(merged, name) != want {
+				t.Errorf("member %q of %q is %v; base, local, new: %q, %q, %q", name, merged, !want, base, local, new)
+			}
+		}
+	}
 }

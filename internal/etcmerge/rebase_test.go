@@ -114,7 +114,7 @@ func formatReport(r *Result) string {
 		fmt.Fprintf(&b, "new default %s\n", d.Path)
 	}
 	for _, m := range r.Records {
-		fmt.Fprintf(&b, "records %s: local %q new %q both %q\n", m.Path, m.Local, m.New, m.Both)
+		fmt.Fprintf(&b, "records %s: local %q new %q both %q merged %q\n", m.Path, m.Local, m.New, m.Both, m.Merged)
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)

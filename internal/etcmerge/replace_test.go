@@ -53,16 +53,14 @@ func openTemp(t *testing.T) (string, *os.Root) {
 
 func TestReplaceSteps(t *testing.T) {
 	dir, root := openTemp(t)
-	for _, want := range []string{`sync .
-mkdir upper.tmp
+	for _, want := range []string{`mkdir upper.tmp
 create upper.tmp/f
 write upper.tmp/f
 syncfs
 rename upper.tmp upper
 sync upper
 sync .
-`, `sync .
-mkdir upper.tmp
+`, `mkdir upper.tmp
 create upper.tmp/f
 write upper.tmp/f
 syncfs

@@ -36,7 +36,7 @@ func scanInto(t *testing.T, source string, version int) (tree *composefs.Node, i
 	}
 	scanned.Root.CountLinks()
 	d, err := repo.PutImage(func(w io.Writer) error {
-		return erofs.Write(w, scanned.Root, erofs.Options{Version: version})
+		return erofs.Write(t.Context(), w, scanned.Root, erofs.Options{Version: version})
 	})
 	if err != nil {
 		t.Fatal(err)

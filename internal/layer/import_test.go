@@ -3,6 +3,7 @@ package layer
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	godigest "github.com/opencontainers/go-digest"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
@@ -48,7 +51,7 @@ func TestImport(t *testing.T) {
 	}
 	content.Close()
 	stream.Close()
-	root, err := ApplyStored(nil, repo, diffID)
+	root, err := ApplyStored(t.Context(), nil, repo, diffID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,14 +63,14 @@ func TestImport(t *testing.T) {
 
 func TestApplyStored(t *testing.T) {
 	repo := newRepository(t)
-	if _, err := ApplyStored(nil, repo, diffID); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ApplyStored(t.Context(), nil, repo, diffID); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no stream: error %v; want %v", err, fs.ErrNotExist)
 	}
 	w := splitstream.NewWriter(digest.SHA512, splitstream.OCIConfig)
 	if _, err := repo.PutStream(StreamName(diffID), w); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ApplyStored(nil, repo, diffID); err == nil || !strings.Contains(err.Error(), "want a layer") {
+	if _, err := ApplyStored(t.Context(), nil, repo, diffID); err == nil || !strings.Contains(err.Error(), "want a layer") {
 		t.Errorf("another content: error %v; want one that says so", err)
 	}
 }
@@ -89,3 +92,43 @@ func TestImportFails(t *testing.T) {
 		t.Errorf("second Import: %v", err)
 	}
 }
+
+func TestCheckStored(t *testing.T) {
+	repo := newRepository(t)
+	archive := sample(newBuilder(t), tar.FormatPAX)
+	right := godigest.FromBytes(archive)
+	for _, id := range []godigest.Digest{right, diffID} {
+		if _, err := Import(t.Context(), bytes.NewReader(archive), repo, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := CheckStored(t.Context(), repo, right); err != nil {
+		t.Error(err)
+	}
+	if err := CheckStored(t.Context(), repo, diffID); err == nil || !strings.Contains(err.Error(), "wrong diff_id: "+right.String()) {
+		t.Errorf("another archive: error %v; want one that has its diff_id", err)
+	}
+	if err := CheckStored(t.Context(), repo, godigest.FromString("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no stream: error %v; want %v", err, fs.ErrNotExist)
+	}
+	if err := CheckStored(t.Context(), repo, "sha256:1"); err == nil {
+		t.Error("no digest: no error")
+	}
+}
+
+func TestApplyCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	entries := 0
+	root, err := Apply(ctx, nil, streamFunc(func() (splitstream.Chunk, error) {
+		entries++
+		cancel()
+		return splitstream.Chunk{Inline: newBuilder(t).file("a", "").end()[:blockSize]}, nil
+	}))
+	if !errors.Is(err, context.Canceled) || entries != 1 {
+		t.Errorf("Apply, canceled at the first of endless entries = %v, %v after %d; want context.Canceled after 1", root, err, entries)
+	}
+}
+
+type streamFunc func() (splitstream.Chunk, error)
+
+func (f streamFunc) Next() (splitstream.Chunk, error) { return f() }

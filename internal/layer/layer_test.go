@@ -101,7 +101,7 @@ func applyStored(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 		}
 		r := open()
 		defer r.Close()
-		if root, err = Apply(root, r); err != nil {
+		if root, err = Apply(t.Context(), root, r); err != nil {
 			return nil, err
 		}
 	}

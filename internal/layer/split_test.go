@@ -231,29 +231,60 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// FuzzLayer: whatever is accepted can be had again byte for byte, and makes a
-// tree that can be written as a dump and read again.
-func FuzzLayer(f *testing.F) {
+// seeds are small archives of all kinds.
+func seeds(f *testing.F) [][]byte {
+	var all [][]byte
 	for _, format := range []tar.Format{tar.FormatUSTAR, tar.FormatPAX, tar.FormatGNU} {
-		f.Add(sample(newBuilder(f), format)[:8192])
+		all = append(all, sample(newBuilder(f), format)[:8192])
 	}
-	f.Add(newBuilder(f).dir("a").file("a/.wh.b", "").file("a/.wh..wh..opq", "").symlink("s", "a").link("h", "s").end())
-	f.Add(append(pax('x', record("mtime", "1.5")+record("SCHILY.xattr.user.x", "y")), raw(func([]byte) {})...))
-	f.Add(append(pax('L', "name\x00"), raw(func(h []byte) { copy(h[257:], "ustar  \x00") })...))
-	f.Fuzz(func(t *testing.T, archive []byte) {
-		// A fuzzer does not find checksums: they are made right.
-		for i := 0; i+blockSize <= len(archive); i += blockSize {
-			if block := archive[i : i+blockSize]; block[257] == 'u' || block[148] == '0' {
-				sum(block)
-			}
+	return append(all,
+		newBuilder(f).dir("a").file("a/.wh.b", "").file("a/.wh..wh..opq", "").symlink("s", "a").link("h", "s").end(),
+		newBuilder(f).dir("a").file("a/b", "x").dir("a/d").link("a/d/c", "a/b").file("a/d", "").end(),
+		append(pax('x', record("mtime", "1.5")+record("SCHILY.xattr.user.x", "y")), raw(func([]byte) {})...),
+		append(pax('L', "name\x00"), raw(func(h []byte) { copy(h[257:], "ustar  \x00") })...))
+}
+
+// sumAll makes the checksums of an archive right: a fuzzer does not find them.
+func sumAll(archive []byte) {
+	for i := 0; i+blockSize <= len(archive); i += blockSize {
+		if block := archive[i : i+blockSize]; block[257] == 'u' || block[148] == '0' {
+			sum(block)
 		}
+	}
+}
+
+// FuzzLayer: whatever is accepted can be had again byte for byte, and makes the
+// tree that Measure makes of it.
+func FuzzLayer(f *testing.F) {
+	for _, archive := range seeds(f) {
+		f.Add(archive)
+	}
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		sumAll(archive)
 		if _, _, err := splitBytes(t, archive); err != nil {
 			return
 		}
 		checkSame(t, "fuzz", archive)
-		root, err := applyBytes(t, archive)
-		if err != nil {
-			return
+		_, _ = applyBytes(t, archive)
+	})
+}
+
+// FuzzMerge merges two layers, without storing them, which is fast. The tree can
+// be written as a dump and read again.
+func FuzzMerge(f *testing.F) {
+	for _, lower := range seeds(f) {
+		for _, upper := range seeds(f) {
+			f.Add(lower, upper)
+		}
+	}
+	f.Fuzz(func(t *testing.T, lower, upper []byte) {
+		var root *composefs.Node
+		for _, archive := range [][]byte{lower, upper} {
+			sumAll(archive)
+			var err error
+			if root, err = Measure(t.Context(), root, bytes.NewReader(archive), digest.SHA256, nil); err != nil {
+				return
+			}
 		}
 		root.CountLinks()
 		var dump bytes.Buffer

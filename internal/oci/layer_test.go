@@ -97,6 +97,7 @@ func TestBadArchives(t *testing.T) {
 		{"right, in two members", append(gzipped(t, want[:5000]), gzipped(t, want[5000:])...), ""},
 		{"right, with more after the end", append(gzipped(t, want), make([]byte, 300000)...), ""},
 		{"right, zstd with a skippable frame", append(zstded(t, want), "\x50\x2a\x4d\x18\x04\x00\x00\x00more"...), ""},
+		{"right, zstd that begins with one", append([]byte("\x5f\x2a\x4d\x18\x04\x00\x00\x00more"), zstded(t, want)...), ""},
 		{"wrong diff_id", gzipped(t, append(bytes.Clone(want), 0)), "wrong diff_id"},
 		{"wrong diff_id, zstd", zstded(t, want[1:]), "wrong diff_id"},
 		{"wrong diff_id, plain", want[:len(want)-512], "wrong diff_id"},

@@ -47,6 +47,32 @@ func TestParseReference(t *testing.T) {
 	}
 }
 
+func TestPinned(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	for in, want := range map[string]string{
+		"registry.example.org/os:stable":                         "docker://registry.example.org/os@" + digest,
+		"localhost:5000/os@sha256:" + strings.Repeat("cd", 32):   "docker://localhost:5000/os@" + digest,
+		"ostree-image-signed:docker://registry.example.org/os:1": "ostree-image-signed:docker://registry.example.org/os@" + digest,
+		"oci:/srv/os:v1": "oci:/srv/os:v1",
+	} {
+		ref, err := ParseReference(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pinned, err := ref.Pinned(digest)
+		if err != nil || pinned.String() != want {
+			t.Errorf("%s pinned = %v, %v; want %s", in, pinned, err, want)
+		}
+	}
+	ref, err := ParseReference("registry.example.org/os")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pinned, err := ref.Pinned("sha256:12"); err == nil {
+		t.Errorf("pinned by sha256:12 = %v; want an error", pinned)
+	}
+}
+
 func TestParseReferenceErrors(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", "invalid reference format"},
@@ -80,4 +106,25 @@ func TestReferenceParts(t *testing.T) {
 	if got := (Reference{}).String(); got != "" {
 		t.Errorf("zero Reference prints %q; want nothing", got)
 	}
+}
+
+// FuzzParseReference: what is accepted is kept in an .origin file, and means the
+// same there.
+func FuzzParseReference(f *testing.F) {
+	for _, s := range []string{
+		"registry.example.org/os:stable", "localhost:5000/os", "oci:/srv/os:v1", "dir:os:1", "docker-archive:os.tar:@1",
+		"ostree-unverified-image:docker://quay.io/os/base:1", "quay.io/os@sha256:" + strings.Repeat("0c", 32),
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ref, err := ParseReference(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseReference(ref.Origin())
+		if err != nil || again.String() != ref.String() {
+			t.Errorf("ParseReference(%q) = %v; of its origin %q: %v, %v", s, ref, ref.Origin(), again, err)
+		}
+	})
 }

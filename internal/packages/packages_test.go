@@ -34,18 +34,18 @@ func TestOf(t *testing.T) {
 		want string
 	}{
 		{"nothing", fstest.MapFS{}, "[]"},
-		{"dpkg", fstest.MapFS{"var/lib/dpkg/status": file(status)}, "[{dpkg [{base-files 13.8} {libc6:amd64 2.41-12}]}]"},
+		{"dpkg", fstest.MapFS{"var/lib/dpkg/status": file(status)}, "[{dpkg [{base-files 13.8} {libc6:amd64 2.41-12}] false}]"},
 		{"empty", fstest.MapFS{"var/lib/dpkg/status": file("")}, "[]"},
 		{"distroless", fstest.MapFS{
 			"var/lib/dpkg/status.d/base":         file("Package: base\nVersion: 1\n"),
 			"var/lib/dpkg/status.d/base.md5sums": file("Package: no\n"),
-		}, "[{dpkg [{base 1}]}]"},
+		}, "[{dpkg [{base 1}] false}]"},
 		{"pacman", fstest.MapFS{
 			"usr/lib/sysimage/lib/pacman/local/ALPM_DB_VERSION":            file("9\n"),
 			"usr/lib/sysimage/lib/pacman/local/gcc-libs-15.1.1-2/desc":     file(""),
 			"usr/lib/sysimage/lib/pacman/local/ca-utils-1:20240618-1/desc": file(""),
-		}, "[{pacman [{ca-utils 1:20240618-1} {gcc-libs 15.1.1-2}]}]"},
-		{"rpm", fstest.MapFS{"usr/share/rpm/rpmdb.sqlite": file("SQLite format 3")}, "[{rpm []}]"},
+		}, "[{pacman [{ca-utils 1:20240618-1} {gcc-libs 15.1.1-2}] false}]"},
+		{"rpm of SUSE", fstest.MapFS{"usr/lib/sysimage/rpm/Packages.db": file("RpmP")}, "[{rpm [] true}]"},
 	}
 	for _, tt := range tests {
 		got, err := Of(tt.fsys)

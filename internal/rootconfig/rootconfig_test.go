@@ -30,6 +30,14 @@ func TestOfImage(t *testing.T) {
 			fsys[name] = &fstest.MapFile{Data: []byte(text)}
 		}
 		got, err := OfImage(fsys)
+		inside := make(map[string][]byte)
+		for name, text := range tt.files {
+			inside[name] = []byte(text)
+		}
+		same, sameErr := OfInitramfs(inside)
+		if same != got || (err == nil) != (sameErr == nil) {
+			t.Errorf("%s: OfInitramfs() = %+v, %v, but OfImage() = %+v, %v", tt.name, same, sameErr, got, err)
+		}
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%s: OfImage() error = %v; want one with %q", tt.name, err, tt.err)

@@ -71,11 +71,11 @@ func show(r *Reader) string {
 		fmt.Fprintf(&out, "%s %.2s\n", name, refs[name])
 	}
 	fmt.Fprintf(&out, "objects")
-	for _, d := range r.ObjectRefs() {
+	for d := range r.ObjectRefs() {
 		fmt.Fprintf(&out, " %.2s", d)
 	}
 	fmt.Fprintf(&out, "\nstreams")
-	for _, d := range r.StreamRefs() {
+	for d := range r.StreamRefs() {
 		fmt.Fprintf(&out, " %.2s", d)
 	}
 	out.WriteString("\n")

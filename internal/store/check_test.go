@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,6 +70,8 @@ func TestCheck(t *testing.T) {
 		{"no stream", func(r *Repository, o, _ string) error { return r.root.Symlink("../"+o, streamsDir+"/odd") }, "damaged stream 1", ""},
 		{"truncated", func(r *Repository, o, _ string) error { return replace(r, o, "content ") }, "damaged object 1, incomplete stream 1", "damaged object 1"},
 		{"replaced", func(r *Repository, o, _ string) error { return replace(r, o, strings.Repeat("different", 1000)) },
+			"damaged object 1, incomplete stream 1", "damaged object 1"},
+		{"symbolic link", func(r *Repository, o, _ string) error { return errors.Join(r.root.Remove(o), r.root.Symlink("x", o)) },
 			"damaged object 1, incomplete stream 1", "damaged object 1"},
 		{"copied", func(r *Repository, o, _ string) error { return replace(r, o, strings.Repeat("content ", 1000)) }, "unprotected object 1", ""},
 	}
@@ -162,5 +165,25 @@ func TestFindImage(t *testing.T) {
 	}
 	if got, err := r.FindImage(id[:1]); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("FindImage(%q) = %q, %v; want an error: there are several", id[:1], got, err)
+	}
+}
+
+// TestCheckCancelled: reading a large object ends, too.
+func TestCheckCancelled(t *testing.T) {
+	r := newRepository(t, Options{Insecure: true})
+	d := put(t, r, strings.Repeat("x", 4<<20))
+	f, err := r.OpenObject(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := checker{repo: r, Check: &Check{}}
+	if got, err := c.measure(ctx, f, d); !errors.Is(err, context.Canceled) {
+		t.Errorf("measure, cancelled, = %v, %v; want context.Canceled", got, err)
+	}
+	if found, err := r.Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Check, cancelled, = %+v, %v; want context.Canceled", found, err)
 	}
 }

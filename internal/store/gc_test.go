@@ -12,21 +12,20 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 )
 
-// objectsOf reads images that are lists of digests.
-func objectsOf(image *os.File) ([]digest.Digest, error) {
+// eachObjectOf reads images that are lists of digests.
+func eachObjectOf(_ context.Context, image *os.File, visit func(digest.Digest)) error {
 	data, err := io.ReadAll(image)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var objects []digest.Digest
 	for _, s := range strings.Fields(string(data)) {
 		d, err := digest.Parse(s)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		objects = append(objects, d)
+		visit(d)
 	}
-	return objects, nil
+	return nil
 }
 
 // A world is a repository with something of everything.
@@ -85,7 +84,7 @@ func newWorld(t *testing.T, r *Repository) world {
 		live: []digest.Digest{objects[1], objects[2], referred, parse(kept), layer, manifest},
 		dead: []digest.Digest{objects[0], objects[3], objects[4], objects[5], dropped, stream},
 		kept: kept,
-		keep: Roots{Images: []string{kept}, ObjectsOf: objectsOf},
+		keep: Roots{Images: []string{kept}, EachObject: eachObjectOf},
 		ctx:  t.Context(),
 	}
 }
@@ -166,9 +165,9 @@ func TestGCRefuses(t *testing.T) {
 	}{
 		"no such image": {t.Context(), func(_ *testing.T, w *world) { w.keep.Images = []string{strings.Repeat("0", 128)} }},
 		"unreadable image": {t.Context(), func(_ *testing.T, w *world) {
-			w.keep.ObjectsOf = func(*os.File) ([]digest.Digest, error) { return nil, broken }
+			w.keep.EachObject = func(context.Context, *os.File, func(digest.Digest)) error { return broken }
 		}},
-		"nobody to read": {t.Context(), func(_ *testing.T, w *world) { w.keep.ObjectsOf = nil }},
+		"nobody to read": {t.Context(), func(_ *testing.T, w *world) { w.keep.EachObject = nil }},
 		"no such stream": {t.Context(), func(_ *testing.T, w *world) { w.keep.Streams = []string{"none"} }},
 		"damaged stream": {t.Context(), func(t *testing.T, w *world) {
 			if err := w.r.root.WriteFile("objects/"+w.live[4].ObjectPath(), nil, 0o644); err != nil {
@@ -229,7 +228,7 @@ func TestGCImageRef(t *testing.T) {
 		t.Fatal(err)
 	}
 	lock(t, r)
-	report, err := r.GC(t.Context(), Roots{ObjectsOf: objectsOf}, false)
+	report, err := r.GC(t.Context(), Roots{EachObject: eachObjectOf}, false)
 	if err != nil || report.Objects != 0 || !r.HasImage(id) || !r.HasObject(object) {
 		t.Errorf("GC = %+v, %v; want everything kept", report, err)
 	}

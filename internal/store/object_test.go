@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
@@ -144,7 +145,7 @@ func TestVerityWriter(t *testing.T) {
 	if _, err := w.Write([]byte(data)); err != nil {
 		t.Fatal(err)
 	}
-	writer, err := os.OpenFile(fdPath(t, w.file), os.O_WRONLY, 0)
+	writer, err := os.OpenFile(fdPath(t, w.file.File), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,4 +187,47 @@ func TestOtherAlgorithm(t *testing.T) {
 func fdPath(t *testing.T, f *os.File) string {
 	t.Helper()
 	return fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+}
+
+// TestDistrust replaces an object that has its size and, as far as the kernel
+// tells without reading it, its digest.
+func TestDistrust(t *testing.T) {
+	eachKind(t, func(t *testing.T, r *Repository) {
+		content := strings.Repeat("content ", 1000)
+		d := put(t, r, content)
+		name := objectsDir + "/" + d.ObjectPath()
+		before, err := r.root.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Distrust(d)
+		for _, replaced := range []bool{true, false} {
+			if put(t, r, content) != d {
+				t.Fatal("the digest has changed")
+			}
+			after, err := r.root.Stat(name)
+			if err != nil || os.SameFile(before, after) == replaced {
+				t.Errorf("object is the same file: %v, %v; want %v", !replaced, err, !replaced)
+			}
+			before = after
+		}
+		if err := r.DropObject(d); err != nil || r.HasObject(d) {
+			t.Errorf("DropObject = %v, and it is there: %v", err, r.HasObject(d))
+		}
+		if err := r.DropObject(d); err != nil {
+			t.Errorf("DropObject again = %v", err)
+		}
+	})
+}
+
+// TestUmask has a umask that leaves nothing to others.
+func TestUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	eachKind(t, func(t *testing.T, r *Repository) {
+		d := put(t, r, "content")
+		info, err := r.root.Stat(objectsDir + "/" + d.ObjectPath())
+		if err != nil || info.Mode() != objectPerm {
+			t.Errorf("mode of an object is %v, %v; want %v", info.Mode(), err, os.FileMode(objectPerm))
+		}
+	})
 }

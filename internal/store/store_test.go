@@ -225,6 +225,31 @@ func TestOpenOld(t *testing.T) {
 	}
 }
 
+// TestOnlyMetadata: composefs-rs makes a repository with its metadata and nothing
+// else.
+func TestOnlyMetadata(t *testing.T) {
+	dir := t.TempDir()
+	data := `{"version":1,"algorithm":"fsverity-sha256-12","features":{},"erofs_formats":{"default":2}}`
+	if err := os.WriteFile(filepath.Join(dir, "meta.json"), []byte(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); !errors.Is(err, ErrNotARepository) || !strings.Contains(err.Error(), "yet") {
+		t.Errorf("Open = %v; want an error that it has nothing yet", err)
+	}
+	r, err := Init(dir, Options{Algorithm: digest.SHA256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Algorithm() != digest.SHA256 || r.FormatVersion() != 2 {
+		t.Errorf("the repository is %v, V%d; want what its metadata says", r.Algorithm(), r.FormatVersion())
+	}
+	id := putImage(t, r, "image")
+	if !r.HasImage(id) {
+		t.Error("an image that was put into it is not there")
+	}
+}
+
 func TestReadOnlyFeature(t *testing.T) {
 	r := newRepository(t, Options{Insecure: true})
 	d := put(t, r, "hello")
@@ -372,6 +397,25 @@ func FuzzParseLink(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target string) {
 		if d, err := parseLink(target); err == nil && objectLink(d) != target {
 			t.Errorf("parseLink(%q) = %v, which links to %q", target, d, objectLink(d))
+		}
+	})
+}
+
+// FuzzRefName: a tag can be had again from the name of its file.
+func FuzzRefName(f *testing.F) {
+	f.Add("localhost/os:1")
+	f.Add("a%2Fb%25%")
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, tag string) {
+		name, err := encodeRef(tag)
+		if err != nil {
+			return
+		}
+		if strings.Contains(name, "/") || name == "." || name == ".." || name == "" {
+			t.Errorf("encodeRef(%q) = %q, which is no name of a file", tag, name)
+		}
+		if got := decodeRef(name); got != tag {
+			t.Errorf("decodeRef(encodeRef(%q)) = %q", tag, got)
 		}
 	})
 }

@@ -22,6 +22,19 @@ func openDir(t *testing.T, path string) *os.File {
 	return dir
 }
 
+func TestUnlinkat(t *testing.T) {
+	dir := openDir(t, t.TempDir())
+	if err := Mknodat(dir, "a", syscall.S_IFREG|0o600, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := Unlinkat(dir, "a"); err != nil {
+		t.Error(err)
+	}
+	if err := Unlinkat(dir, "a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("second Unlinkat = %v; want fs.ErrNotExist", err)
+	}
+}
+
 func TestTmpfile(t *testing.T) {
 	dir := openDir(t, t.TempDir())
 	f, err := Tmpfile(dir, 0o644)

@@ -43,6 +43,13 @@ func TestFindKernel(t *testing.T) {
 		{"two", []string{"usr/lib/modules/6.1/vmlinuz*", "usr/lib/modules/6.12/vmlinuz*"}, "", "2 kernels, 6.1 and 6.12"},
 		{"no initramfs", []string{"usr/lib/modules/6.12/vmlinuz*"}, "", "no initramfs"},
 		{"a directory", []string{"usr/lib/modules/6.12/vmlinuz"}, "", "not a regular file"},
+		{"unified", []string{"boot/EFI/Linux/x.efi*", "usr/lib/modules/6.12"}, "/boot/EFI/Linux/x.efi", ""},
+		{"unified before others", []string{"boot/EFI/Linux/x.efi*", "usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/y.efi*"}, "/boot/EFI/Linux/x.efi", ""},
+		{"unified with addons", []string{"boot/EFI/Linux/x.efi*", "boot/EFI/Linux/x.efi.extra.d/a.addon.efi*"}, "/boot/EFI/Linux/x.efi", ""},
+		{"two unified", []string{"boot/EFI/Linux/x.efi*", "boot/EFI/Linux/y.efi*"}, "", "2 kernels, /boot/EFI/Linux/x.efi and /boot/EFI/Linux/y.efi"},
+		{"unified beside modules", []string{"usr/lib/modules/6.12/x.efi*"}, "/usr/lib/modules/6.12/x.efi", ""},
+		{"kernel before unified beside it", []string{"usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*", "usr/lib/modules/6.12/x.efi*"}, "6.12", ""},
+		{"directory called efi", []string{"boot/EFI/Linux/x.efi"}, "", "no kernel"},
 	}
 	for _, tt := range tests {
 		k, err := FindKernel(tree(tt.paths...))
@@ -50,8 +57,8 @@ func TestFindKernel(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
 				t.Errorf("%s: FindKernel() error = %v; want one with %q", tt.name, err, tt.wantErr)
 			}
-		} else if err != nil || k.Version != tt.want {
-			t.Errorf("%s: FindKernel() = %q, %v; want %q", tt.name, k.Version, err, tt.want)
+		} else if err != nil || k.String() != tt.want {
+			t.Errorf("%s: FindKernel() = %q, %v; want %q", tt.name, k, err, tt.want)
 		}
 	}
 }

@@ -2,48 +2,102 @@ package update_test
 
 import (
 	"archive/tar"
+	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// applyEnv makes TestApplyChild apply an image: "DIRECTORY REFERENCE".
-const applyEnv = "SYSUPDATE_IMAGE_TEST_APPLY"
+// childEnv makes TestChild change a machine: "apply DIRECTORY REFERENCE",
+// "prune DIRECTORY" or "gc DIRECTORY".
+const childEnv = "SYSUPDATE_IMAGE_TEST_CHILD"
 
-// TestApplyChild is the process that TestKilled kills.
-func TestApplyChild(t *testing.T) {
-	dir, ref, ok := strings.Cut(os.Getenv(applyEnv), " ")
-	if !ok {
+// TestChild is the process that TestKilled kills.
+func TestChild(t *testing.T) {
+	args := strings.Fields(os.Getenv(childEnv))
+	if len(args) == 0 {
 		return
 	}
-	if _, err := apply(t.Context(), dir, ref); err != nil {
+	durabletest.Begun()
+	if err := change(t.Context(), args); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func child(dir, ref string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestApplyChild$")
-	cmd.Env = append(os.Environ(), applyEnv+"="+dir+" "+ref)
+func change(ctx context.Context, args []string) error {
+	switch args[0] {
+	case "apply":
+		_, err := apply(ctx, args[1], args[2])
+		return err
+	case "gc":
+		return collect(ctx, args[1])
+	}
+	m, err := update.Open(args[1], func(string) {})
+	if err != nil {
+		return err
+	}
+	_, err = m.Prune(ctx, false)
+	return errors.Join(err, m.Close())
+}
+
+// collect does what repo gc does.
+func collect(ctx context.Context, dir string) error {
+	repo, err := store.Open(dir + "/composefs")
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	unlock, err := repo.Lock(true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keep := store.Roots{EachObject: erofs.EachObject}
+	if keep.Images, err = deployed(dir); err != nil {
+		return err
+	}
+	_, err = repo.GC(ctx, keep, false)
+	return err
+}
+
+// deployed returns the ids of the deployments that have a state directory.
+func deployed(dir string) (ids []string, err error) {
+	list, err := os.ReadDir(dir + "/state/deploy")
+	for _, d := range list {
+		ids = append(ids, d.Name())
+	}
+	return ids, err
+}
+
+func child(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childEnv+"="+strings.Join(args, " "))
 	return cmd
 }
 
-// manyFiles returns a layer with files that are objects.
-func manyFiles(t *testing.T, n int) []byte {
+// manyFiles returns a layer with files that are objects, and have word in them.
+func manyFiles(t *testing.T, word string, n int) []byte {
 	t.Helper()
 	content := make(map[string]string)
 	headers := []tar.Header{{Name: "usr/many/", Typeflag: tar.TypeDir, Mode: 0o755}}
 	for i := range n {
 		name := fmt.Sprintf("usr/many/%04d", i)
 		headers = append(headers, tar.Header{Name: name, Mode: 0o644})
-		content[name] = strings.Repeat(fmt.Sprintf("file %d ", i), 1000)
+		content[name] = strings.Repeat(fmt.Sprintf("%s %d ", word, i), 1000)
 	}
 	data, err := ocitest.Tar(headers, content)
 	if err != nil {
@@ -52,39 +106,128 @@ func manyFiles(t *testing.T, n int) []byte {
 	return data
 }
 
-// TestKilled kills an apply at random moments, of a first image and of one that
-// follows it. The same apply then gets through and leaves what it leaves when
-// nothing has happened.
+// TestKilled kills an apply of a first image, one of another that follows it, a
+// prune of what both leave and a gc of what nothing needs, on a file system in memory: what a killed program
+// has written is all there. The same once more gets through, and leaves what is
+// left when nothing has happened, of which repo fsck has nothing to say.
 func TestKilled(t *testing.T) {
-	layout := t.TempDir()
-	first := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, 400)}}
-	second := first
-	second.Layers = append(second.Layers, archive(t, "", tar.Header{Name: "usr/new", Typeflag: tar.TypeReg, Mode: 0o644}))
-	for tag, img := range map[string]ocitest.Image{"1": first, "2": second} {
-		if err := ocitest.WriteLayout(layout, tag, img); err != nil {
+	nstest.Run(t, func(t *testing.T) {
+		work := nstest.Dir(t)
+		if err := syscall.Mount("tmpfs", work, "tmpfs", 0, "mode=755"); err != nil {
+			t.Fatalf("mount tmpfs: %v", err)
+		}
+		layout := work + "/layout"
+		first := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, "file", 40)}}
+		other := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, "other", 40)}}
+		images := map[string]ocitest.Image{"1": first, "4": other}
+		for _, tag := range []string{"2", "3"} {
+			img := first
+			img.Layers = append(slices.Clone(img.Layers), archive(t, "", tar.Header{Name: "usr/" + tag, Typeflag: tar.TypeReg, Mode: 0o644}))
+			images[tag] = img
+		}
+		for tag, img := range images {
+			if err := ocitest.WriteLayout(layout, tag, img); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ref := "oci:" + layout + ":"
+		empty, one, three, four := work+"/empty", work+"/one", work+"/three", work+"/four"
+		if err := os.Mkdir(empty, 0o755); err != nil {
 			t.Fatal(err)
 		}
-	}
-	t.Run("first", func(t *testing.T) { killAndCompare(t, t.TempDir(), "oci:"+layout+":1") })
-	t.Run("second", func(t *testing.T) {
-		before := t.TempDir()
-		bootOnce(t, before, "oci:"+layout+":1")
-		killAndCompare(t, before, "oci:"+layout+":2")
+		copyDir(t, empty, one)
+		bootOnce(t, one, ref+"1")
+		copyDir(t, one, three)
+		for _, tag := range []string{"2", "3"} {
+			bootOnce(t, three, ref+tag)
+			blessAll(t, three)
+		}
+		copyDir(t, one, four)
+		forget(t, four, bootOnce(t, four, ref+"4"))
+		t.Run("first apply", func(t *testing.T) { kill(t, 20, empty, "apply", ref+"1") })
+		t.Run("apply", func(t *testing.T) { kill(t, 200, one, "apply", ref+"2") })
+		t.Run("prune", func(t *testing.T) { kill(t, 200, three, "prune") })
+		t.Run("gc", func(t *testing.T) { kill(t, 200, four, "gc") })
 	})
 }
 
-// copyOf returns a directory with what is in dir.
-func copyOf(t *testing.T, dir string) string {
+// forget has nothing need a deployment's image and layers any more.
+func forget(t *testing.T, dir, id string) {
 	t.Helper()
-	out := t.TempDir()
-	if text, err := exec.Command("cp", "-a", dir+"/.", out).CombinedOutput(); err != nil {
+	for _, name := range []string{"state/deploy/" + id, "composefs/streams/refs"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// kill kills "what DIRECTORY more…" for directories like before.
+func kill(t *testing.T, times int, before, what string, more ...string) {
+	args := func(dir string) []string { return append([]string{what, dir}, more...) }
+	dir := before + "-" + what
+	durabletest.Killing{
+		Times: times,
+		Prepare: func(t *testing.T) string {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			copyDir(t, before, dir)
+			return dir
+		},
+		Command: func(dir string) *exec.Cmd { return child(args(dir)...) },
+		Again: func(dir string) error {
+			if err := change(t.Context(), args(dir)); err != nil {
+				return err
+			}
+			return checkRepository(t.Context(), dir)
+		},
+		State: listing,
+	}.Run(t)
+}
+
+// checkRepository returns what repo fsck finds.
+func checkRepository(ctx context.Context, dir string) error {
+	repo, err := store.Open(dir + "/composefs")
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	ids, err := deployed(dir)
+	if err != nil {
+		return err
+	}
+	report, err := repocheck.Run(ctx, repo, repocheck.Options{Deployments: ids})
+	if err == nil && report.Left() > 0 {
+		err = fmt.Errorf("repo fsck: %v", report.Findings)
+	}
+	return err
+}
+
+// blessAll makes good what is on trial.
+func blessAll(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(dir + "/boot/loader/entries/*+*.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		base, _, _ := strings.Cut(file, "+")
+		if err := os.Rename(file, base+".conf"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// copyDir makes the directory to with what is in from.
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if text, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	return out
 }
 
 // bootOnce applies an image, and leaves a change to /etc as if it had run.
-func bootOnce(t *testing.T, dir, ref string) {
+func bootOnce(t *testing.T, dir, ref string) (id string) {
 	t.Helper()
 	result, err := apply(t.Context(), dir, ref)
 	if err != nil {
@@ -95,89 +238,5 @@ func bootOnce(t *testing.T, dir, ref string) {
 	if err := os.WriteFile(local, []byte("local\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// killAndCompare kills an apply to a machine like that in before.
-func killAndCompare(t *testing.T, before, ref string) {
-	clean := copyOf(t, before)
-	begin := time.Now()
-	if out, err := child(clean, ref).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	took := time.Since(begin)
-	want := listing(t, clean)
-
-	t.Logf("an apply takes %v", took)
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 20 {
-		after := time.Duration(random.Int64N(int64(took)))
-		dir := copyOf(t, before)
-		cmd := child(dir, ref)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(after)
-		_ = cmd.Process.Kill() // it may have got through
-		_ = cmd.Wait()
-		if _, err := apply(t.Context(), dir, ref); err != nil {
-			t.Fatalf("killed after %v: apply again: %v", after, err)
-		}
-		if got := listing(t, dir); got != want {
-			t.Fatalf("killed after %v: there is\n%swant\n%s", after, got, want)
-		}
-	}
-}
-
-// TestNoRoom shows that a full file system is said, and that the same apply
-// gets through once there is room.
-func TestNoRoom(t *testing.T) {
-	for _, full := range []string{"", "boot"} {
-		t.Run("full /"+full, func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) { testNoRoom(t, full) })
-		})
-	}
-}
-
-func testNoRoom(t *testing.T, full string) {
-	layout := t.TempDir()
-	img := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, 400)}}
-	if err := ocitest.WriteLayout(layout, "1", img); err != nil {
-		t.Fatal(err)
-	}
-	ref := "oci:" + layout + ":1"
-	dir := nstest.Dir(t)
-	small := filepath.Join(dir, full)
-	if err := os.MkdirAll(small, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m,mode=755", "tmpfs", small).CombinedOutput(); err != nil {
-		t.Fatalf("mount: %v\n%s", err, out)
-	}
-	filler := filepath.Join(small, "filler")
-	fill(t, filler)
-	_, err := apply(t.Context(), dir, ref)
-	if err == nil || !strings.Contains(err.Error(), "no space") && !strings.Contains(err.Error(), "room") {
-		t.Errorf("on a full file system: error %v; want one that says so", err)
-	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := apply(t.Context(), dir, ref); err != nil {
-		t.Errorf("with room again: %v", err)
-	}
-}
-
-// fill writes to a file until the file system is full.
-func fill(t *testing.T, name string) {
-	t.Helper()
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for block := make([]byte, 4096); ; {
-		if _, err := f.Write(block); err != nil {
-			return
-		}
-	}
+	return string(result.ID)
 }

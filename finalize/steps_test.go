@@ -1,0 +1,108 @@
+package finalize
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+)
+
+// Finalize takes these steps, apart from those by which etccarry writes /etc
+// before them. The rename of the entry is the commit.
+func TestFinalizeTrace(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		trace := durabletest.Trace(nil)
+		r.wrap = func(fsys durable.FS) durable.FS { return trace.Also("", fsys) }
+		r.must(Finalize(r.Machine, false))
+		const want = `create sysupdate-image/.new/BOOT-NEW
+write sysupdate-image/.new/BOOT-NEW
+sync sysupdate-image/.new/BOOT-NEW
+rename sysupdate-image/.new/BOOT-NEW loader/entries/NEW
+sync loader/entries/NEW
+sync loader/entries
+remove loader/entries/NEW.staged
+sync loader/entries
+sync state/sysupdate-image
+remove state/sysupdate-image/staged.json
+sync state/sysupdate-image
+`
+		got := strings.ReplaceAll(trace.String(), r.entry, "NEW")
+		if got = regexp.MustCompile("/[0-9a-f]{8}-").ReplaceAllString(got, "/BOOT-"); got != want {
+			t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+		}
+	})
+}
+
+// Finalize that is stopped after any step has published the deployment or not,
+// and gets through the next time.
+func TestFinalizeStopped(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		for n := 0; ; n++ {
+			r := makeRig(t, deployment.EtcOverlay, "")
+			r.wrap = durabletest.Crash(n)
+			err := Finalize(r.Machine, false)
+			p, bootErr := boot.OpenDir(r.disk + "/boot")
+			r.must(bootErr)
+			files, bootErr := p.Entries()
+			r.must(bootErr)
+			r.must(p.Close())
+			if next, ok := boot.Next(files); ok && next.Target.ID != r.staged || err == nil && !ok {
+				t.Errorf("after %d steps %+v is next (%v)", n, next, err)
+			}
+			if _, errRecord := os.Lstat(filepath.Join(r.disk, deployment.StagedRecord)); errRecord != nil {
+				if _, ok := boot.Next(files); !ok {
+					t.Errorf("after %d steps the record is gone, and nothing is published", n)
+				}
+			}
+			r.wrap = nil
+			r.must(Finalize(r.Machine, false))
+			r.checkPublished()
+			if err == nil {
+				return
+			}
+		}
+	})
+}
+
+// The record of a failed boot is the one before or the new one, and is written
+// the next time if this was stopped.
+func TestRecordStopped(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		old := deployment.BootFailure{ID: r.booted, Entry: "a+1-2.conf", Time: "2026-01-01T00:00:00Z"}
+		failure := old
+		failure.Entry = "a+0-3.conf"
+		file := filepath.Join(r.disk, r.booted.BootFailureFile())
+		for n := 0; ; n++ {
+			r.must(os.RemoveAll(filepath.Dir(file)))
+			r.wrap = nil
+			_, err := r.Machine.record(old)
+			r.must(err)
+			r.wrap = durabletest.Crash(n)
+			_, stopped := r.Machine.record(failure)
+			data, err := os.ReadFile(file)
+			r.must(err)
+			if got := string(data); got != string(old.Encode()) && got != string(failure.Encode()) || stopped == nil && got != string(failure.Encode()) {
+				t.Errorf("after %d steps the record is %q", n, got)
+			}
+			r.wrap = nil
+			_, err = r.Machine.record(failure)
+			r.must(err)
+			list, err := os.ReadDir(filepath.Dir(file))
+			if err != nil || len(list) != 1 {
+				t.Errorf("after %d steps and again there are %v, %v; want one record", n, list, err)
+			}
+			if stopped == nil {
+				return
+			}
+		}
+	})
+}

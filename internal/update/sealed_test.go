@@ -1,0 +1,211 @@
+package update_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/uki/ukitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// withXattr is a file of which the digest depends on whether user.* attributes
+// count.
+var withXattr = tar.Header{
+	Name: "usr/attributed", Typeflag: tar.TypeReg, Mode: 0o644,
+	PAXRecords: map[string]string{"SCHILY.xattr.user.test": "value"},
+}
+
+// sealedDigest returns what an image of one layer is sealed for.
+func sealedDigest(t *testing.T, archive []byte, v canonical.Variant, alg digest.Algorithm) string {
+	t.Helper()
+	raw, err := layer.Measure(t.Context(), nil, bytes.NewReader(archive), alg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := func(n *composefs.Node) ([]byte, error) { return n.Inline, nil }
+	root, err := canonical.Tree(raw, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := erofs.Digest(t.Context(), root, erofs.Options{Version: v.Version, Algorithm: alg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.String()
+}
+
+// sealed writes an OCI layout with an image whose unified kernel image has a
+// command line, and returns its reference.
+func sealed(t *testing.T, system []byte, cmdline string) string {
+	t.Helper()
+	return sealedWith(t, system, ukitest.UKI(cmdline))
+}
+
+// sealedWith is sealed with a unified kernel image.
+func sealedWith(t *testing.T, system, uki []byte) string {
+	t.Helper()
+	const name = "boot/EFI/Linux/os.efi"
+	seal, err := ocitest.Tar([]tar.Header{
+		{Name: "boot/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "boot/EFI/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "boot/EFI/Linux/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: name, Mode: 0o644},
+	}, map[string]string{name: string(uki)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout := t.TempDir()
+	if err := ocitest.WriteLayout(layout, "1", ocitest.Image{Layers: [][]byte{system, seal}}); err != nil {
+		t.Fatal(err)
+	}
+	return "oci:" + layout + ":1"
+}
+
+// TestSealed applies images that were sealed in every way there is. The kernel
+// in /usr/lib/modules, which is there as well, is not the one that boots.
+func TestSealed(t *testing.T) {
+	system := archive(t, "", withXattr)
+	seen := make(map[string]bool)
+	for _, v := range canonical.Variants {
+		want := sealedDigest(t, system, v, digest.SHA512)
+		if seen[want] {
+			t.Fatalf("%s: digest %s is that of another way", v, want)
+		}
+		seen[want] = true
+		for name, cmdline := range map[string]string{
+			"composefs":        "quiet composefs=?" + want,
+			"composefs.digest": "composefs.digest=?v1-fsverity-sha512-12:" + want,
+			"second of two":    "composefs.digest=?v2-fsverity-sha512-12:" + strings.Repeat("0", 128) + " composefs.digest=?v1-fsverity-sha512-12:" + want,
+			"one of another algorithm first": "composefs.digest=?v1-fsverity-sha256-12:" + strings.Repeat("0", 64) +
+				" composefs.digest=?v1-fsverity-sha512-12:" + want,
+		} {
+			result, err := apply(t.Context(), t.TempDir(), sealed(t, system, cmdline))
+			if err != nil || string(result.ID) != want {
+				t.Errorf("%s, %s: applied %s, %v; want %s", v, name, result.ID, err, want)
+			}
+		}
+	}
+}
+
+func TestSealedIsRefused(t *testing.T) {
+	system := archive(t, "", withXattr)
+	v1 := canonical.Variants[0]
+	other := strings.Repeat("0", 128)
+	tests := map[string]struct {
+		cmdline string
+		want    []string
+	}{
+		"another": {"composefs=?" + other, append([]string{
+			"expected  " + other, "os.efi is sealed for composefs=?000", "image diff --boot THEIRS oci:",
+			"V1 with user.* attributes", "V2 with user.* attributes",
+		}, sealedDigest(t, system, v1, digest.SHA512), sealedDigest(t, system, canonical.Variants[1], digest.SHA512))},
+		"sha256":    {"composefs=?" + sealedDigest(t, system, v1, digest.SHA256), []string{"sha256 digest", "has sha512"}},
+		"nothing":   {"quiet", []string{"is not sealed"}},
+		"no digest": {"composefs=abc", []string{"composefs=abc"}},
+	}
+	for name, tt := range tests {
+		_, err := apply(t.Context(), t.TempDir(), sealed(t, system, tt.cmdline))
+		for _, want := range tt.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v; want one with %q", name, err, want)
+			}
+		}
+	}
+}
+
+// TestSealedDemandsVerity has an image that does not boot where there is no
+// fs-verity.
+func TestSealedDemandsVerity(t *testing.T) {
+	system := archive(t, "")
+	dir := t.TempDir()
+	want := sealedDigest(t, system, canonical.Variants[0], digest.SHA512)
+	result, err := apply(t.Context(), dir, sealed(t, system, "composefs="+want))
+	if err == nil && string(result.ID) == want {
+		t.Skip("the file system of temporary directories has fs-verity")
+	}
+	if err == nil || !strings.Contains(err.Error(), "demands fs-verity") {
+		t.Errorf("error %v; want one that speaks of fs-verity", err)
+	}
+}
+
+// TestInitramfsDecides has images without our program whose initramfs has it, and
+// says how /etc is mounted.
+func TestInitramfsDecides(t *testing.T) {
+	system := archive(t, "")
+	cmdline := "composefs=?" + sealedDigest(t, system, canonical.Variants[0], digest.SHA512)
+	for initramfs, copied := range map[string]bool{
+		string(ukitest.Cpio("usr/bin/other", "")):                                              true,
+		string(ukitest.Cpio(rootconfig.Program, "", "usr/bin/other", "")):                      false,
+		string(ukitest.Cpio(rootconfig.Program, "", rootconfig.File, "[etc]\nmount = 'bind'")): true,
+		string(ukitest.Cpio(rootconfig.BootcFile, "[etc]\nmount = 'overlay'")):                 false,
+		"nobody can read this": true,
+	} {
+		dir := t.TempDir()
+		result, err := apply(t.Context(), dir, sealedWith(t, system, ukitest.UKIWith(cmdline, initramfs)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Stat(filepath.Join(dir, result.ID.EtcDir(), "hostname"))
+		if got := err == nil; got != copied {
+			t.Errorf("with the initramfs %q, /etc was copied: %v; want %v", initramfs, got, copied)
+		}
+	}
+}
+
+// TestOtherKernel gives the booted deployment another kernel, which is no part of
+// its id, and then the one it had.
+func TestOtherKernel(t *testing.T) {
+	system := archive(t, "")
+	dir := t.TempDir()
+	plain := "oci:" + t.TempDir() + ":1"
+	if err := ocitest.WriteLayout(strings.Split(plain, ":")[1], "1", ocitest.Image{Layers: [][]byte{system}}); err != nil {
+		t.Fatal(err)
+	}
+	booted, err := apply(t.Context(), dir, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmdline := "composefs=?" + string(booted.ID)
+	for _, step := range []struct {
+		reference string
+		want      update.Outcome
+		first     string // of the lines that say what boots next
+	}{
+		{sealed(t, system, cmdline), update.Published, "efi /"},
+		{sealed(t, system, cmdline+" quiet"), update.Published, "efi /"},
+		{sealed(t, system, cmdline+" quiet"), update.AlreadyBooted, "efi /"},
+		{plain, update.Published, "linux /"},
+		{sealed(t, system, cmdline), update.Published, "efi /"},
+	} {
+		m, err := update.Open(dir, func(text string) { t.Error(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.RunAs(booted.ID, fstest.MapFS{})
+		result, err := m.Apply(t.Context(), update.Options{Reference: step.reference}, quiet{})
+		if err := errors.Join(err, m.Close()); err != nil || result.Outcome != step.want || result.ID != booted.ID {
+			t.Fatalf("applied as %s: %s, %v; want %s", result.ID, result.Outcome, err, step.want)
+		}
+		names, err := filepath.Glob(filepath.Join(dir, "boot/loader/entries/*.conf"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("there are entries %q, %v", names, err)
+		}
+		text, err := os.ReadFile(names[len(names)-1]) // all have serial numbers
+		if err != nil || !strings.Contains(string(text), "\n"+step.first) {
+			t.Errorf("what boots next is %q, %v; want %q", text, err, step.first)
+		}
+	}
+}

@@ -1,0 +1,447 @@
+package update
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+)
+
+// silent is a Reporter that reports nothing.
+type silent struct{}
+
+func (silent) Step(string)         {}
+func (silent) Fetching(int, int64) {}
+func (silent) Fetched(int64)       {}
+func (silent) FetchDone()          {}
+
+// writeImage puts a small image, with /etc as an overlay, into a layout.
+func writeImage(t *testing.T, layout, tag, version string) {
+	t.Helper()
+	content := map[string]string{
+		"etc/default": version, "usr/lib/modules/6.12/vmlinuz": "kernel " + version, "usr/lib/modules/6.12/initramfs.img": "initramfs",
+		"usr/lib/os-release": "PRETTY_NAME=OS\nIMAGE_VERSION=" + version + "\n", "usr/lib/sysupdate-image/prepare-root": "x",
+	}
+	var headers []tar.Header
+	for _, dir := range []string{"boot", "etc", "sysroot", "var", "usr", "usr/lib", "usr/lib/modules", "usr/lib/modules/6.12", "usr/lib/sysupdate-image"} {
+		headers = append(headers, tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o755})
+	}
+	for _, name := range slices.Sorted(maps.Keys(content)) {
+		headers = append(headers, tar.Header{Name: name, Mode: 0o755})
+	}
+	layer, err := ocitest.Tar(headers, content)
+	if err == nil {
+		err = ocitest.WriteLayout(layout, tag, ocitest.Image{Layers: [][]byte{layer}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A bench is a machine to be copied, and images for it.
+type bench struct {
+	t      *testing.T
+	layout string
+	dir    string
+}
+
+// newBench returns a machine that has the images 1 and 2, both good, of which 2
+// boots next, and where 1 has a change to /etc.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, layout: t.TempDir(), dir: t.TempDir()}
+	for _, tag := range []string{"1", "2", "3"} {
+		writeImage(t, b.layout, tag, tag)
+	}
+	writeImage(t, b.layout, "2-renamed", "2")
+	for _, tag := range []string{"1", "2"} {
+		m := b.open(b.dir, nil)
+		id := b.apply(m, tag, nil).ID
+		b.must(m.Close())
+		upper := filepath.Join(b.dir, id.EtcUpper())
+		b.must(os.MkdirAll(upper, 0o755))
+		b.must(os.WriteFile(upper+"/mine", []byte("mine"), 0o644))
+		blessAllIn(t, b.dir)
+	}
+	return b
+}
+
+func (b *bench) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// copy returns a new copy of the machine.
+func (b *bench) copy() string {
+	b.t.Helper()
+	dir := b.t.TempDir()
+	if out, err := exec.Command("cp", "-a", b.dir+"/.", dir).CombinedOutput(); err != nil {
+		b.t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// open opens a machine, with all its changes outside the repository through wrap.
+func (b *bench) open(dir string, wrap func(durable.FS) durable.FS) *Machine {
+	b.t.Helper()
+	m, err := Open(dir, func(text string) { b.t.Log(text) })
+	b.must(err)
+	if wrap != nil {
+		m.changes = wrap(m.changes)
+		m.boot.Through(wrap)
+	}
+	return m
+}
+
+func (b *bench) options(tag string) Options { return Options{Reference: "oci:" + b.layout + ":" + tag} }
+
+// apply applies an image; with an error it returns the zero Result.
+func (b *bench) apply(m *Machine, tag string, failed *error) Result {
+	b.t.Helper()
+	result, err := m.Apply(context.Background(), b.options(tag), silent{})
+	if failed != nil {
+		*failed = err
+	} else {
+		b.must(err)
+	}
+	return result
+}
+
+func blessAllIn(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(dir + "/boot/loader/entries/*+*.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		base, _, _ := strings.Cut(file, "+")
+		if err := os.Rename(file, base+".conf"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// titles returns the titles of the entries, in the loader's order.
+func (b *bench) titles(dir string) string {
+	b.t.Helper()
+	p, err := boot.OpenDir(dir + "/boot")
+	b.must(err)
+	defer p.Close()
+	files, err := p.Entries()
+	b.must(err)
+	var all []string
+	for _, f := range files {
+		if f.Bootable() {
+			all = append(all, f.Entry.Version+f.Entry.Title)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// files returns the names of what there is outside the repository.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(dir, path)
+		if name == "composefs" {
+			return fs.SkipDir
+		}
+		out.WriteString(name + "\n")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// without returns the lines of a that b does not have.
+func without(a, b string) []string {
+	return slices.DeleteFunc(strings.Fields(a), func(line string) bool { return slices.Contains(strings.Fields(b), line) })
+}
+
+// Each change of a machine, stopped after every step of it on the root file
+// system or the boot partition, leaves what boots next old or new, and gets
+// through the next time. Then there is what is there when nothing stopped it.
+func TestStopped(t *testing.T) {
+	b := newBench(t)
+	tests := []struct {
+		name     string
+		old, new string // title of what boots next
+		do       func(*Machine) error
+	}{
+		{"apply", "OS (2)", "OS (3)", func(m *Machine) error { return b.applyError(m, "3") }},
+		{"apply what is there", "OS (2)", "OS (1)", func(m *Machine) error { return b.applyError(m, "1") }},
+		{"follow another reference", "OS (2)", "OS (2)", func(m *Machine) error { return b.applyError(m, "2-renamed") }},
+		{"rollback", "OS (2)", "OS (1)", func(m *Machine) error {
+			_, err := m.Rollback(context.Background(), "1-is-pinned")
+			return err
+		}},
+		{"pin", "OS (2)", "OS (2)", func(m *Machine) error { _, err := m.Pin("next", "name"); return err }},
+		{"unpin and prune", "OS (2)", "OS (2)", func(m *Machine) error {
+			if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+				return err
+			}
+			_, err := m.Prune(context.Background(), false)
+			return err
+		}},
+		{"rm", "OS (2)", "OS (2)", func(m *Machine) error {
+			if v, err := m.inventory(); err != nil || len(v.known()) == 1 {
+				return err
+			}
+			if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+				return err
+			}
+			_, err := m.Remove(context.Background(), []string{b.idOf("1")[:12]})
+			return err
+		}},
+	}
+	m := b.open(b.dir, nil)
+	_, err := m.Pin("rollback", "1-is-pinned")
+	b.must(errors.Join(err, m.Close()))
+	for _, tt := range tests {
+		want := ""
+		for n := -1; ; n++ {
+			dir := b.copy()
+			var wrap func(durable.FS) durable.FS
+			if n >= 0 {
+				wrap = durabletest.Crash(n)
+			}
+			m := b.open(dir, wrap)
+			err := tt.do(m)
+			b.must(m.Close())
+			if first, _, _ := strings.Cut(b.titles(dir), ","); first != tt.old && first != tt.new || err == nil && first != tt.new {
+				t.Errorf("%s: after %d steps %s boots next (%v)", tt.name, n, first, err)
+			}
+			m = b.open(dir, nil)
+			if err := tt.do(m); err != nil {
+				t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
+			}
+			if _, err := m.Prune(context.Background(), false); err != nil {
+				t.Errorf("%s: after %d steps: prune: %v", tt.name, n, err)
+			}
+			b.must(m.Close())
+			if n < 0 {
+				want = files(t, dir)
+			} else if got := files(t, dir); got != want {
+				t.Errorf("%s: after %d steps and again there is %q too many, and %q is missing", tt.name, n, without(got, want), without(want, got))
+			}
+			b.must(os.RemoveAll(dir))
+			if n >= 0 && err == nil {
+				break
+			}
+		}
+	}
+}
+
+func (b *bench) applyError(m *Machine, tag string) (err error) {
+	b.apply(m, tag, &err)
+	return err
+}
+
+// idOf returns the deployment of an image.
+func (b *bench) idOf(version string) string {
+	b.t.Helper()
+	m := b.open(b.dir, nil)
+	defer m.Close()
+	return b.idIn(m, version)
+}
+
+func (b *bench) idIn(m *Machine, version string) string {
+	b.t.Helper()
+	v, err := m.inventory()
+	b.must(err)
+	for _, f := range v.files {
+		if f.Entry.Title == "OS ("+version+")" {
+			return string(f.Target.ID)
+		}
+	}
+	b.t.Fatalf("no deployment of %s", version)
+	return ""
+}
+
+// The steps on the root file system and the boot partition, apart from the
+// repository's own.
+func TestTraces(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+		b := newBench(t)
+		one, two := b.idOf("1"), b.idOf("2")
+		var three string
+		var trace *durabletest.Recorder
+		tests := []struct {
+			name string
+			do   func(m *Machine) error
+			want string
+		}{
+			{"stage", func(m *Machine) error {
+				m.booted, m.etc, m.running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
+				err := b.applyError(m, "3")
+				if record, _ := m.staged(); record != nil {
+					three = string(record.ID)
+				}
+				if err != nil && strings.Contains(err.Error(), "deployment is staged, but") {
+					return nil // no systemd is asked here
+				}
+				return err
+			}, stageSteps},
+			{"publish", func(m *Machine) error { return b.applyError(m, "3") }, publishSteps},
+			{"rm", func(m *Machine) error {
+				_, err := m.Pin("rollback", "")
+				b.must(err)
+				trace.Reset()
+				_, err = m.Unpin("rollback")
+				b.must(err)
+				_, err = m.Remove(context.Background(), []string{"rollback"})
+				return err
+			}, rmSteps},
+			{"note a failure", func(m *Machine) error {
+				old, err := filepath.Glob(m.root.Name() + "/boot/loader/entries/*" + two[:12] + "*")
+				b.must(err)
+				b.must(os.Rename(old[0], strings.TrimSuffix(old[0], ".conf")+"+0-3.conf"))
+				v, err := m.inventory()
+				b.must(err)
+				_, err = m.noteFailures(v)
+				return err
+			}, failureSteps},
+			{"unstage", func(m *Machine) error {
+				m.booted, m.etc, m.running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
+				_ = b.applyError(m, "3") // it is staged, but no systemd was asked
+				trace.Reset()
+				_, err := m.unstage()
+				return err
+			}, unstageSteps},
+			{"pin", func(m *Machine) error { _, err := m.Pin("next", "name"); return err }, pinSteps},
+		}
+		for _, tt := range tests {
+			m := b.open(b.copy(), nil)
+			trace = durabletest.Trace(m.changes)
+			m.changes = trace
+			m.boot.Through(func(fsys durable.FS) durable.FS { return trace.Also("boot: ", fsys) })
+			if err := tt.do(m); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			b.must(m.Close())
+			got := strings.NewReplacer(one, "ONE", two, "TWO", three, "THREE", one[:12], "ONE", two[:12], "TWO").Replace(trace.String())
+			if three != "" {
+				got = strings.ReplaceAll(got, three[:12], "THREE")
+			}
+			got = regexp.MustCompile("[0-9a-f]{64}").ReplaceAllString(got, "KERNEL")
+			got = regexp.MustCompile("/[0-9a-f]{8}-").ReplaceAllString(got, "/BOOT-")
+			if got != tt.want {
+				t.Errorf("%s: steps:\n%s\nwant:\n%s", tt.name, got, tt.want)
+			}
+		}
+	})
+}
+
+const (
+	deploySteps = `boot: mkdir sysupdate-image/.new/BOOT-KERNEL
+boot: syncfs
+boot: sync .
+boot: rename sysupdate-image/.new/BOOT-KERNEL sysupdate-image/KERNEL
+boot: create sysupdate-image/KERNEL/vmlinuz
+boot: write sysupdate-image/KERNEL/vmlinuz
+boot: create sysupdate-image/KERNEL/initrd
+boot: write sysupdate-image/KERNEL/initrd
+mkdir state/deploy/THREE
+mkdir state/deploy/THREE/etc
+symlink ../../../state/os/default/var state/deploy/THREE/var.tmp
+rename state/deploy/THREE/var.tmp state/deploy/THREE/var
+create state/deploy/THREE/THREE.origin.tmp
+write state/deploy/THREE/THREE.origin.tmp
+rename state/deploy/THREE/THREE.origin.tmp state/deploy/THREE/THREE.origin
+boot: create loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
+boot: write loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
+boot: syncfs
+boot: sync .
+syncfs
+`
+	// Once the record is there, finalize finds the work, whatever happens.
+	stageSteps = deploySteps + `sync .
+mkdir state/sysupdate-image
+sync state
+create state/sysupdate-image/staged.json.tmp
+write state/sysupdate-image/staged.json.tmp
+sync state/sysupdate-image/staged.json.tmp
+rename state/sysupdate-image/staged.json.tmp state/sysupdate-image/staged.json
+sync state/sysupdate-image/staged.json
+sync state/sysupdate-image
+`
+	// The rename is the commit. The copy of /etc, before the last syncfs, is etcmerge's.
+	publishSteps = deploySteps + `boot: create sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
+boot: write sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
+boot: sync sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
+boot: rename sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf loader/entries/sysupdate-image-000003-THREE+3-0.conf
+boot: sync loader/entries/sysupdate-image-000003-THREE+3-0.conf
+boot: sync loader/entries
+boot: remove loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
+boot: sync loader/entries
+`
+	// What is not needed goes: entries, kernels, state.
+	rmSteps = `remove state/sysupdate-image/pins/ONE
+sync state/sysupdate-image/pins
+boot: remove loader/entries/sysupdate-image-000001-ONE.conf
+boot: sync loader/entries
+boot: remove sysupdate-image/KERNEL/initrd
+boot: remove sysupdate-image/KERNEL/vmlinuz
+boot: remove sysupdate-image/KERNEL
+boot: sync sysupdate-image
+remove state/deploy/ONE/ONE.origin
+remove state/deploy/ONE/etc/upper/mine
+remove state/deploy/ONE/etc/upper
+remove state/deploy/ONE/etc
+remove state/deploy/ONE/var
+remove state/deploy/ONE
+`
+	pinSteps = `sync .
+mkdir state/sysupdate-image
+sync state
+mkdir state/sysupdate-image/pins
+sync state/sysupdate-image
+create state/sysupdate-image/pins/TWO.tmp
+write state/sysupdate-image/pins/TWO.tmp
+sync state/sysupdate-image/pins/TWO.tmp
+rename state/sysupdate-image/pins/TWO.tmp state/sysupdate-image/pins/TWO
+sync state/sysupdate-image/pins/TWO
+sync state/sysupdate-image/pins
+`
+	// A record of a failed boot is written before the entry that tells of it may go.
+	failureSteps = `sync .
+mkdir state/sysupdate-image
+sync state
+mkdir state/sysupdate-image/boot-failures
+sync state/sysupdate-image
+create state/sysupdate-image/boot-failures/TWO.json.tmp
+write state/sysupdate-image/boot-failures/TWO.json.tmp
+sync state/sysupdate-image/boot-failures/TWO.json.tmp
+rename state/sysupdate-image/boot-failures/TWO.json.tmp state/sysupdate-image/boot-failures/TWO.json
+sync state/sysupdate-image/boot-failures/TWO.json
+sync state/sysupdate-image/boot-failures
+`
+	// The record that the machine went down without finalizing goes first; there is
+	// none here.
+	unstageSteps = `sync state/sysupdate-image
+remove state/sysupdate-image/staged.json
+sync state/sysupdate-image
+boot: remove loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
+boot: sync loader/entries
+`
+)

@@ -52,8 +52,8 @@ func Image(ctx context.Context, name string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// unpack writes the root file system of an image to dir, which must not exist.
-func unpack(ctx context.Context, layout, tag, dir string) error {
+// Unpack writes the root file system of an image to dir, which must not exist.
+func Unpack(ctx context.Context, layout, tag, dir string) error {
 	bundle := dir + ".bundle"
 	defer os.RemoveAll(bundle)
 	if err := run(ctx, "umoci", "unpack", "--image", layout+":"+tag, bundle); err != nil {

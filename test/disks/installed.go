@@ -40,8 +40,8 @@ cd /mnt && find esp -type f && cat esp/loader/entries/*.conf && ls root && df -h
 cd / && umount /mnt/esp /mnt/root`},
 }
 
-// installTimeout is long enough for two slow processors without KVM.
-const installTimeout = 10 * time.Minute
+// installTimeout is long enough for two slow and busy processors without KVM.
+const installTimeout = 30 * time.Minute
 
 // Installed returns a disk on which image v1 has been installed, a qcow2 file to
 // make overlays of.

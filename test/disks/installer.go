@@ -37,7 +37,7 @@ func NewInstaller(ctx context.Context) (Installer, error) {
 func installerBuild(ctx context.Context, layout, dir string) error {
 	tree := filepath.Join(dir, "tree")
 	defer os.RemoveAll(tree)
-	if err := unpack(ctx, layout, "v1", tree); err != nil {
+	if err := Unpack(ctx, layout, "v1", tree); err != nil {
 		return err
 	}
 	if err := run(ctx, "cp", "-r", layout, filepath.Join(tree, "image")); err != nil {

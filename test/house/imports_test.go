@@ -24,16 +24,16 @@ var layers = []struct {
 	packages []string
 }{
 	{"values", true, []string{
-		"internal/bootentry", "internal/deployment", "internal/digest", "internal/kcmdline",
-		"internal/mountplan", "internal/unitfile", "internal/version",
+		"internal/bootentry", "internal/cancel", "internal/deployment", "internal/digest", "internal/kcmdline",
+		"internal/mountplan", "internal/uki", "internal/unitfile", "internal/version",
 	}},
 	{"edges", true, []string{
-		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/oci", "internal/rootfs",
+		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci", "internal/rootfs",
 		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcmerge",
-		"internal/imagemount", "internal/imagesource", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
+		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
+		"internal/imagemount", "internal/imagesource", "internal/initramfs", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
 		"internal/repocheck", "internal/rootconfig", "internal/selabel", "internal/status", "internal/treediff", "internal/treescan",
 		"internal/update",
 	}},
@@ -44,7 +44,7 @@ var layers = []struct {
 }
 
 // forTests are packages that no program may import.
-var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "test"}
+var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "internal/uki/ukitest", "test"}
 
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{

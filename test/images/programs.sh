@@ -50,3 +50,19 @@ initramfs_make() {
   chmod 644 "$tree/tmp/initramfs.img"
   mv "$tree/tmp/initramfs.img" "$dir/initramfs.img"
 }
+
+# configure TREE - makes standard input the configuration of prepare-root, in the
+# unpacked image TREE and in its initramfs: in an archive of its own before the
+# others, which is what an initramfs is made of.
+configure() {
+  local tree=$1 name=usr/lib/sysupdate-image/prepare-root.toml file
+  cat >"$tree/$name"
+  chmod 644 "$tree/$name"
+  touch --date='2025-08-09 00:00:00 UTC' "$tree/$name"
+  for file in "$tree"/usr/lib/modules/*/initramfs.img; do
+    (cd "$tree" && printf '%s\n' usr usr/lib usr/lib/sysupdate-image "$name" |
+      cpio --quiet --create --format=newc --reproducible --owner=+0:+0) >"$scratch/initramfs.img"
+    cat "$file" >>"$scratch/initramfs.img"
+    mv "$scratch/initramfs.img" "$file"
+  done
+}

@@ -24,6 +24,7 @@ v1_make() {
   initramfs=$(initramfs "$base" "$tree" "$kver")
   cp "$initramfs" "$tree/usr/lib/modules/$kver/initramfs.img"
   in_tree "$tree" systemctl --quiet enable test-agent.service
+  in_tree "$tree" journalctl --update-catalog
   v1_content "$tree"
   tidy "$tree"
 

@@ -1,6 +1,7 @@
 package machines
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,12 @@ flip() {
 `
 
 // TestFlippedBits changes an object and finds that only reading that one fails,
-// then the image itself, and finds that the machine refuses to boot it.
+// and that it can be fetched again while the machine runs; then the image itself,
+// and finds that the machine refuses to boot it.
 func TestFlippedBits(t *testing.T) {
-	ctx := need(t, 8*time.Minute)
-	m := vmtest.Boot(ctx, t, installed(ctx, t))
+	t.Parallel()
+	ctx := need(t, 30*time.Minute)
+	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1"))
 	settled(ctx, t, m)
 
 	const victim = "/usr/bin/zstd" // nothing runs it
@@ -38,6 +41,7 @@ func TestFlippedBits(t *testing.T) {
 	contains(t, "reading the changed file", m.Fails(ctx, t, 1, "cat "+victim+" > /dev/null"), "Input/output error")
 	m.Do(ctx, t, "find /usr/bin /etc -type f ! -name zstd -exec cat {} + > /dev/null")
 	settled(ctx, t, m)
+	repaired(ctx, t, m, victim)
 
 	id := m.Do(ctx, t, "findmnt --noheadings --output SOURCE / | sed 's/.*://'")
 	m.Do(ctx, t, flip+"flip $(readlink -f /sysroot/composefs/images/"+id+")")
@@ -53,4 +57,16 @@ func TestFlippedBits(t *testing.T) {
 			t.Log(strings.TrimSpace(line))
 		}
 	}
+}
+
+// repaired has the machine fetch a damaged file again.
+func repaired(ctx context.Context, t *testing.T, m *vmtest.Machine, victim string) {
+	t.Helper()
+	contains(t, "repair without where the image came from", m.Fails(ctx, t, 1, "sysupdate-image repo fsck --repair --offline"), "not repaired: nothing was fetched")
+	// From now on it follows the registry, which has the same image.
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:v1")
+	contains(t, "fsck", m.Fails(ctx, t, 1, "sysupdate-image repo fsck"), "damaged object", "input/output error",
+		"--repair fetches layers again from docker://127.0.0.1:5000/os@sha256:")
+	contains(t, "repair", m.Do(ctx, t, "sysupdate-image repo fsck --repair"), "damaged object", "(repaired)")
+	m.Do(ctx, t, "echo 3 > /proc/sys/vm/drop_caches && cat "+victim+" > /dev/null && sysupdate-image repo fsck")
 }

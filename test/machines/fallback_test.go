@@ -11,7 +11,8 @@ import (
 // finds the machine back in the old one without anybody touching it; then it
 // updates to sid's kernel.
 func TestFallback(t *testing.T) {
-	ctx := need(t, 15*time.Minute)
+	t.Parallel()
+	ctx := need(t, 30*time.Minute)
 	m := vmtest.Boot(ctx, t, installed(ctx, t))
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken")
 	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
@@ -39,7 +40,7 @@ func TestFallback(t *testing.T) {
 // many boots of others it saw.
 func waitForVersion(t *testing.T, m *vmtest.Machine, want string) int {
 	t.Helper()
-	ctx := need(t, 10*time.Minute)
+	ctx := need(t, 30*time.Minute)
 	for others := 0; ; others++ {
 		if _, err := m.WaitBoot(ctx); err != nil {
 			t.Fatal(err)

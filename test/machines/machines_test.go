@@ -29,15 +29,31 @@ func need(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
+// needLong is need for a test that takes longer than CI has time for.
+func needLong(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
+		t.Skip("a test of half an hour runs only with SYSUPDATE_VM_TESTS=long, as in make machines-long")
+	}
+	return need(t, limit)
+}
+
 // installed describes a machine that image v1 was just installed on, with a
-// registry that has all images. Its disk is its own, for as long as the test runs.
+// registry that has the images of most tests. Its disk is its own, for as long
+// as the test runs.
 func installed(ctx context.Context, t *testing.T) vmtest.Config {
+	t.Helper()
+	return installedWith(ctx, t, "v1", "v2", "broken", "sid")
+}
+
+// installedWith is installed with a registry that has these images.
+func installedWith(ctx context.Context, t *testing.T, images ...string) vmtest.Config {
 	t.Helper()
 	disk, err := disks.Installed(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry, err := disks.Registry(ctx, "v1", "v2", "broken", "sid")
+	registry, err := disks.Registry(ctx, images...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +66,7 @@ func installed(ctx context.Context, t *testing.T) vmtest.Config {
 	if err := vmtest.Overlay(ctx, own, disk); err != nil {
 		t.Fatal(err)
 	}
-	return vmtest.Config{Dir: dir, KVM: installer.KVM(), Disks: []vmtest.Disk{
+	return vmtest.Config{Dir: dir, CPUs: 1, KVM: installer.KVM(), Disks: []vmtest.Disk{
 		{Path: own, Format: "qcow2", Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}}

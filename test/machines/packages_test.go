@@ -1,6 +1,7 @@
 package machines
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path"
@@ -17,33 +18,25 @@ import (
 // the host may not have.
 var packages = []string{"internal/sys", "internal/fsverity", "internal/store", "prepare-root"}
 
-// TestPackages runs the tests of packages in a machine, as root, on an ext4 with
-// fs-verity. The machine is not one that was installed by us, which sysupdate-image
-// has to say too.
+// TestPackages runs the tests of packages in a machine, as root, on an ext4 and on
+// a btrfs with fs-verity. The machine is not one that was installed by us, which
+// sysupdate-image has to say too.
 func TestPackages(t *testing.T) {
-	ctx := need(t, 8*time.Minute)
-	disk := testDisk(t)
+	t.Parallel()
+	ctx := need(t, 30*time.Minute)
 	installer, err := disks.NewInstaller(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := vmtest.Boot(ctx, t, installer.Config(t.TempDir(), vmtest.Disk{Path: disk, Serial: "tests"}))
-	m.Do(ctx, t, "mkdir -p /srv/tests && mount /dev/disk/by-id/virtio-tests /srv/tests && mkdir /srv/tests/tmp")
+	m := vmtest.Boot(ctx, t, installer.Config(t.TempDir(),
+		vmtest.Disk{Path: testDisk(t), Serial: "ext4"}, vmtest.Disk{Path: btrfsDisk(t), Serial: "btrfs"}))
+	m.Do(ctx, t, `for fs in ext4 btrfs; do mkdir -p /srv/$fs && mount -t $fs /dev/disk/by-id/virtio-$fs /srv/$fs && mkdir /srv/$fs/tmp; done`)
+	t.Logf("kernel %s", m.Do(ctx, t, "uname -r"))
 	for _, pkg := range packages {
-		t.Run(pkg, func(t *testing.T) {
-			result, err := m.Run(ctx, "cd /srv/tests/"+pkg+" && TMPDIR=/srv/tests/tmp ./run.test -test.v -test.timeout 3m")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for line := range strings.Lines(result.Stdout) {
-				if strings.Contains(line, "--- SKIP") || strings.Contains(line, "--- FAIL") {
-					t.Log(strings.TrimSpace(line))
-				}
-			}
-			if result.Exit != 0 {
-				t.Errorf("exit status %d\n%s%s", result.Exit, result.Stdout, result.Stderr)
-			}
-		})
+		t.Run(pkg, func(t *testing.T) { testIn(ctx, t, m, pkg, "/srv/ext4/tmp") })
+	}
+	for _, pkg := range []string{"internal/fsverity", "internal/store"} {
+		t.Run("btrfs/"+pkg, func(t *testing.T) { testIn(ctx, t, m, pkg, "/srv/btrfs/tmp") })
 	}
 
 	const asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
@@ -52,6 +45,26 @@ func TestPackages(t *testing.T) {
 	}
 	m.Fails(ctx, t, 1, "sysupdate-image apply oci:/image:v1")
 	m.Fails(ctx, t, 1, "sysupdate-image rollback")
+}
+
+// testIn runs the tests of a package with their temporary files in dir.
+func testIn(ctx context.Context, t *testing.T, m *vmtest.Machine, pkg, dir string) {
+	t.Helper()
+	result, err := m.Run(ctx, "cd /srv/ext4/"+pkg+" && TMPDIR="+dir+" ./run.test -test.v -test.timeout 10m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(result.Stdout) {
+		if strings.Contains(line, "--- SKIP") || strings.Contains(line, "--- FAIL") {
+			t.Log(strings.TrimSpace(line))
+		}
+		if strings.Contains(line, "has no fs-verity") {
+			t.Errorf("a test is skipped where there is fs-verity: %s", strings.TrimSpace(line))
+		}
+	}
+	if result.Exit != 0 {
+		t.Errorf("exit status %d\n%s%s", result.Exit, result.Stdout, result.Stderr)
+	}
 }
 
 // testDisk returns an ext4 with the packages' test programs and test data.
@@ -72,6 +85,15 @@ func testDisk(t *testing.T) string {
 	}
 	disk := filepath.Join(t.TempDir(), "tests.ext4")
 	command(t, "mkfs.ext4", "-q", "-b", "4096", "-O", "verity", "-d", tree, disk, "1G")
+	return disk
+}
+
+// btrfsDisk returns an empty btrfs, all of which have fs-verity.
+func btrfsDisk(t *testing.T) string {
+	t.Helper()
+	disk := filepath.Join(t.TempDir(), "tests.btrfs")
+	command(t, "truncate", "-s", "1G", disk)
+	command(t, "mkfs.btrfs", "-q", disk)
 	return disk
 }
 

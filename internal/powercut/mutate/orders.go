@@ -1,0 +1,145 @@
+package mutate
+
+// An order is a piece of source in which something comes before something else,
+// and the same with the order turned round, or with the detour left out that an
+// order needs.
+type order struct{ name, file, from, to string }
+
+// orders are those that the programs rely on, one each.
+var orders = []order{
+	{
+		name: "internal/durable.syncRenamed: the directory alone, not what was renamed",
+		file: "internal/durable/durable.go",
+		from: `if info.Mode().IsRegular() || info.IsDir() {`,
+		to:   `if false && info.IsDir() {`,
+	},
+	{
+		name: "internal/store.publish: the link before what it leads to",
+		file: "internal/store/link.go",
+		from: `	if err := r.Sync(); err != nil {
+		return err
+	}
+	return r.makeLink(objectLink(d), name)
+`,
+		to: `	if err := r.makeLink(objectLink(d), name); err != nil {
+		return err
+	}
+	return r.Sync()
+`,
+	},
+	{
+		name: "internal/store.GC: objects before what leads to them",
+		file: "internal/store/gc.go",
+		from: `		if err := r.removeLinks(report); err != nil {
+			return Report{}, err
+		}
+`,
+		to: `		if err := r.sweep(ctx, m.objects, &report, dryRun); err != nil {
+			return Report{}, err
+		}
+		if err := r.removeLinks(report); err != nil {
+			return Report{}, err
+		}
+`,
+	},
+	{
+		name: "internal/boot.commit: the entry is gone before its new name is there",
+		file: "internal/boot/stage.go",
+		from: `	if err := p.writeEntry(name, content); err != nil {
+		return err
+	}
+	return p.removeEntry(old)
+`,
+		to: `	if err := p.removeEntry(old); err != nil {
+		return err
+	}
+	return p.writeEntry(name, content)
+`,
+	},
+	{
+		name: "internal/boot.commit: the entry itself is renamed, not a copy",
+		file: "internal/boot/stage.go",
+		from: `	if err := p.writeEntry(name, content); err != nil {
+		return err
+	}
+	return p.removeEntry(old)
+`,
+		to: `	return durable.Rename(p.fs, entriesDir+"/"+old, entriesDir+"/"+name)
+`,
+	},
+	{
+		name: "internal/update.stage: the record before the entry that it names",
+		file: "internal/update/stage.go",
+		from: `	return m.boot.StageEntry(e)
+}
+`,
+		to: `	before := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: string(c.Mounts.Etc)}
+	if m.booted != "" {
+		if err := m.writeRecord(before); err != nil {
+			return "", err
+		}
+	}
+	return m.boot.StageEntry(e)
+}
+`,
+	},
+	{
+		name: "internal/update.stage: the record before the state directory",
+		file: "internal/update/stage.go",
+		from: `	if err := m.writeState(c); err != nil {
+		return "", fmt.Errorf("cannot write state of deployment: %w", err)
+	}
+	if _, err := m.unstage(); err != nil {
+		return "", err
+	}
+	return m.boot.StageEntry(e)
+}
+`,
+		to: `	if _, err := m.unstage(); err != nil {
+		return "", err
+	}
+	entry, err = m.boot.StageEntry(e)
+	if err == nil && m.booted != "" {
+		err = m.writeRecord(deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc)})
+	}
+	if err != nil {
+		return "", err
+	}
+	return entry, m.writeState(c)
+}
+`,
+	},
+	{
+		name: "internal/update.prune: the state before the boot entries",
+		file: "internal/update/prune.go",
+		from: `	if err := m.boot.Prune(removal); err != nil {
+		return report, err
+	}
+	// What a crash brings back of these, the next prune finds again.
+	for _, name := range report.Leftovers {
+		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
+		}
+	}
+`,
+		to: `	for _, name := range report.Leftovers {
+		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
+		}
+	}
+	if err := m.boot.Prune(removal); err != nil {
+		return report, err
+	}
+`,
+	},
+	{
+		name: "finalize.publish: the boot entry before /etc",
+		file: "finalize/finalize.go",
+		from: `	if err := m.carryEtc(plan, s.Root, objects); err != nil {
+		return err
+	}
+`,
+		to: `	defer m.carryEtc(plan, s.Root, objects)
+`,
+	},
+}

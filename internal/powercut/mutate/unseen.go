@@ -1,0 +1,32 @@
+package mutate
+
+import "strings"
+
+// unseen are the mutants that no recording can tell, with the reason.
+var unseen = map[string]string{
+	"internal/store.Repair": "a recording repairs nothing",
+	"finalize.copyUp":       "systemd's generator asks for it, which is not part of a recording",
+	"internal/durable.Sync": "the test's own trace calls it",
+
+	// What POSIX asks for, and these file systems do not need.
+	"internal/durable.MkdirAll": "ext4, btrfs and FAT write a new directory with what is synced in it",
+	"internal/durable.Remove":   "what comes back is found by who removes it, and removed again",
+}
+
+// unseenCalls are calls that no recording can tell, for themselves.
+var unseenCalls = map[string]string{
+	`internal/boot.sync: p.fs.Sync(".")`: "in a recording all partitions are on one disk, whose cache the next sync of the root empties",
+}
+
+// Unseen says why no recording can notice a mutant, "" if one has to.
+func Unseen(m Mutant) string {
+	if why, ok := unseenCalls[m.Name]; ok {
+		return why
+	}
+	for prefix, why := range unseen {
+		if strings.HasPrefix(m.Name, prefix+":") {
+			return why
+		}
+	}
+	return ""
+}

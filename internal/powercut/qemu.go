@@ -1,0 +1,100 @@
+package powercut
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// A guest is a machine that does one job and ends.
+type guest struct {
+	dir            string // for its console and its results
+	kernel, initrd string
+	memoryMiB      int
+	disk, job, log string // files
+	record         bool   // write to disk, and what is written to log
+}
+
+// arguments returns QEMU's command line. One processor, so that what the guest
+// does next is decided by its own priorities.
+func (g guest) arguments() []string {
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-cpu", "max", "-smp", "1",
+		"-accel", "tcg", "-m", fmt.Sprint(g.memoryMiB), "-no-reboot",
+		"-kernel", g.kernel, "-initrd", g.initrd, "-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on",
+		"-serial", "file:" + filepath.Join(g.dir, "console"),
+		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+		"-chardev", "file,id=results,path=" + filepath.Join(g.dir, "results"),
+		"-device", "virtserialport,chardev=results,name=results",
+		"-blockdev", "driver=raw,node-name=job,read-only=on,file.driver=file,file.filename=" + g.job,
+		"-device", "virtio-blk-pci,drive=job,serial=job",
+	}
+	disk := "driver=raw,node-name=disk,file.driver=file,file.filename=" + g.disk
+	if g.record {
+		args = append(args,
+			"-blockdev", "driver=file,node-name=disk-file,filename="+g.disk,
+			"-blockdev", "driver=file,node-name=log-file,filename="+g.log,
+			"-blockdev", "driver=blklogwrites,node-name=disk,file=disk-file,log=log-file,log-sector-size=512,log-super-update-interval=1")
+	} else {
+		args = append(args, "-blockdev", disk+",read-only=on",
+			"-blockdev", "driver=raw,node-name=log,read-only=on,file.driver=file,file.filename="+g.log,
+			"-device", "virtio-blk-pci,drive=log,serial=log")
+	}
+	// What has no data in the log would not be replayed.
+	return append(args, "-device", "virtio-blk-pci,drive=disk,serial=disk,discard=off,write-zeroes=off")
+}
+
+// run runs the machine until it powers itself off and returns its results.
+func (g guest) run(ctx context.Context) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.arguments()...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	console, _ := os.ReadFile(filepath.Join(g.dir, "console"))
+	if err != nil {
+		return nil, fmt.Errorf("qemu: %w\n%s\n%s", err, out, tail(console))
+	}
+	results, err := os.ReadFile(filepath.Join(g.dir, "results"))
+	if err == nil && !bytes.Contains(results, []byte(`"Done":true`)) {
+		err = errors.New("the guest did not come to an end")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; its console ends with:\n%s", err, tail(console))
+	}
+	return results, nil
+}
+
+// tail returns the last lines of a console.
+func tail(console []byte) string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(console), "\r", ""), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+}
+
+func run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	return runEnv(ctx, nil, name, args...)
+}
+
+func runEnv(ctx context.Context, env []string, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return output(cmd)
+}
+
+func runInput(ctx context.Context, input, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(input)
+	return output(cmd)
+}
+
+func output(cmd *exec.Cmd) ([]byte, error) {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return out, nil
+}

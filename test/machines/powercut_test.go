@@ -1,0 +1,49 @@
+package machines
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/powercut"
+	"github.com/sysupdate-image/sysupdate-image/test/disks"
+)
+
+// TestPowercut checks 500 of the power cuts of make powercut, and after some of
+// them boots the machine and goes on.
+func TestPowercut(t *testing.T) {
+	ctx := need(t, 30*time.Minute)
+	repository, err := disks.Repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := disks.Kernel(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab, err := powercut.NewLab(ctx, t.TempDir(), repository, kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fstype, plan := range map[string]powercut.Plan{
+		"ext4":  {Cuts: 400, Seed: 1, Guests: 2, Recover: 6},
+		"btrfs": {Cuts: 100, Seed: 2, Guests: 2, Recover: 2},
+	} {
+		t.Run(fstype, func(t *testing.T) {
+			recording, err := lab.Record(ctx, fstype, plan.Seed, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := lab.Check(ctx, recording, plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%v", report)
+			if report.Cuts < plan.Cuts {
+				t.Errorf("only %d power cuts; want %d", report.Cuts, plan.Cuts)
+			}
+			for _, f := range report.Failures {
+				t.Errorf("%v", f)
+			}
+		})
+	}
+}

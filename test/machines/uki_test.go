@@ -1,0 +1,100 @@
+package machines
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+)
+
+// TestUKI updates from a kernel with an initramfs and arguments of the boot entry
+// to a sealed image, in which all of that is one file, then to the former again,
+// and rolls back. Both kinds find the root by the label on the command line or by
+// the partition's type.
+func TestUKI(t *testing.T) {
+	t.Parallel()
+	ctx := need(t, 45*time.Minute)
+	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	m.Do(ctx, t, `set -e
+echo tower > /etc/hostname
+mount `+esp+` /mnt
+sed -i 's/^options /options administrator=1 /' /mnt/loader/entries/*.conf
+umount /mnt`)
+	to(ctx, t, m, "sysupdate-image apply 127.0.0.1:5000/os:uki", "uki")
+
+	cmdline := m.Do(ctx, t, "cat /proc/cmdline")
+	contains(t, "the command line of the sealed image", cmdline, "root=LABEL=root", "composefs=", "test.addon=1")
+	if strings.Contains(cmdline, "administrator=1") {
+		t.Errorf("a sealed image has an argument that it was not sealed with: %s", cmdline)
+	}
+	m.Do(ctx, t, `test "$(cat /etc/hostname)" = tower && echo castle > /etc/hostname`)
+	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status --json"), `"bootType": "Uki"`)
+	contains(t, "boot entries", m.Do(ctx, t, "mount "+esp+" /mnt && cat /mnt/loader/entries/*; ls /mnt/loader/entries; umount /mnt"),
+		"efi /sysupdate-image/", "linux /sysupdate-image/")
+	contains(t, "what the loader lists", m.Do(ctx, t, "bootctl --no-pager list --json=short"), `"type":"type1"`)
+
+	to(ctx, t, m, "sysupdate-image apply "+v2, "2")
+	contains(t, "the command line of the boot entry", m.Do(ctx, t, "cat /proc/cmdline"), "administrator=1", "console=ttyS0")
+	m.Do(ctx, t, `test "$(cat /etc/hostname)" = castle`)
+
+	to(ctx, t, m, "sysupdate-image rollback", "uki")
+	to(ctx, t, m, "sysupdate-image rollback", "2")
+}
+
+// TestUKIFallback has a sealed image that never gets to boot-complete.target: the
+// loader counts its boots by the entry, though the kernel is one file, and goes
+// back to the image before.
+func TestUKIFallback(t *testing.T) {
+	t.Parallel()
+	ctx := need(t, 45*time.Minute)
+	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	m.Do(ctx, t, `set -e
+cat > /etc/systemd/system/test-broken.service <<EOF
+[Unit]
+Description=Service that fails where the addon to the sealed image is
+ConditionKernelCommandLine=test.addon=1
+Before=boot-complete.target
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/false
+[Install]
+RequiredBy=boot-complete.target
+EOF
+systemctl --quiet enable test-broken.service
+systemctl start test-registry
+sysupdate-image apply 127.0.0.1:5000/os:uki`)
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+		t.Fatal(err)
+	}
+	if tries := waitForVersion(t, m, "1"); tries == 0 {
+		t.Error("the sealed image was never seen to run")
+	}
+	settled(ctx, t, m)
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "(uki)", "failed 3 times", "test-broken.service")
+}
+
+// to runs a command that makes another version boot, boots it, and waits until it
+// has proved itself.
+func to(ctx context.Context, t *testing.T, m *vmtest.Machine, command, want string) {
+	t.Helper()
+	m.Do(ctx, t, "systemctl start test-registry && "+command)
+	reboot(ctx, t, m)
+	settled(ctx, t, m)
+	if got := version(ctx, t, m); got != want {
+		t.Fatalf("version %s runs; want %s\n%s", got, want, m.Do(ctx, t, "sysupdate-image status; journalctl --no-pager -b -1 | tail -n 60"))
+	}
+	proved(ctx, t, m)
+}
+
+// proved waits until the loader does not count the boots of what runs any more.
+func proved(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+	t.Helper()
+	m.Do(ctx, t, `for n in $(seq 100); do
+  sysupdate-image status --json | grep -q '"state": "trying"' || exit 0
+  sleep 0.3
+done
+exit 1`)
+}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,7 +97,14 @@ func (l Lab) Record(ctx context.Context, fstype string, seed uint64, neighbour b
 		return nil, err
 	}
 	job := facts.Job{FSType: fstype, Record: &facts.Recording{Images: references(Versions), Seed: seed, Neighbour: neighbour}}
-	return r, l.record(ctx, r, job)
+	err = l.record(ctx, r, job)
+	if errors.Is(err, errNoEnd) {
+		// Once in some hundred recordings on btrfs the kernel or QEMU gets stuck, in a
+		// program that is asked nothing but to sync.
+		fmt.Fprintf(os.Stderr, "powercut: recording once more: %v\n", err)
+		err = l.record(ctx, r, job)
+	}
+	return r, err
 }
 
 func (l Lab) record(ctx context.Context, r *Recording, job facts.Job) error {

@@ -50,6 +50,9 @@ func (g guest) arguments() []string {
 	return append(args, "-device", "virtio-blk-pci,drive=disk,serial=disk,discard=off,write-zeroes=off")
 }
 
+// errNoEnd is returned for a guest that went down before it had done its job.
+var errNoEnd = errors.New("the guest did not come to an end")
+
 // run runs the machine until it powers itself off and returns its results.
 func (g guest) run(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.arguments()...)
@@ -61,7 +64,7 @@ func (g guest) run(ctx context.Context) ([]byte, error) {
 	}
 	results, err := os.ReadFile(filepath.Join(g.dir, "results"))
 	if err == nil && !bytes.Contains(results, []byte(`"Done":true`)) {
-		err = errors.New("the guest did not come to an end")
+		err = errNoEnd
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; its console ends with:\n%s", err, tail(console))
@@ -72,7 +75,7 @@ func (g guest) run(ctx context.Context) ([]byte, error) {
 // tail returns the last lines of a console.
 func tail(console []byte) string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(console), "\r", ""), "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+	return strings.Join(lines[max(0, len(lines)-100):], "\n")
 }
 
 func run(ctx context.Context, name string, args ...string) ([]byte, error) {

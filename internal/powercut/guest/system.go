@@ -134,7 +134,10 @@ func inside(root string, args ...string) error {
 func execute(args ...string) error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{"PATH=/run/tools", "HOME=/root", "TMPDIR=/tmp"}
+	done := make(chan struct{})
+	go endIfStuck(strings.Join(args, " "), done)
 	out, err := cmd.CombinedOutput()
+	close(done)
 	fmt.Printf("guest: %s\n%s", strings.Join(args, " "), out)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))

@@ -57,7 +57,7 @@ func makeDisk(ctx context.Context, file, fstype string, cluster int) error {
 	esp, root := file+".esp", file+".root"
 	defer os.Remove(esp)
 	defer os.Remove(root)
-	if err := create(esp, areas[facts.ESP].Size); err != nil {
+	if err := createUsed(esp, areas[facts.ESP].Size); err != nil {
 		return err
 	}
 	if err := create(root, areas[facts.Root].Size); err != nil {
@@ -80,6 +80,32 @@ func makeDisk(ctx context.Context, file, fstype string, cluster int) error {
 		}
 	}
 	return nil
+}
+
+// createUsed makes a file for a file system on a medium that had another one before.
+// mkfs.vfat leaves that in the clusters that are free, and so does the kernel until
+// what is written to them arrives: what got its size or its name too early is then no
+// run of zeros, which no loader minds, but a boot entry.
+func createUsed(file string, size int64) error {
+	if err := create(file, size); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	const used = 4 * mib // more than is ever written
+	if _, err := f.WriteString(strings.Repeat(staleEntry(), used/replay.SectorSize)); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// staleEntry returns a boot entry that is as long as a sector, and boots nothing.
+func staleEntry() string {
+	entry := "title Stale\nsort-key sysupdate-image\nlinux /stale/vmlinuz\ninitrd /stale/initrd\noptions rw composefs=" + strings.Repeat("0", 128) + "\n#"
+	return entry + strings.Repeat("-", replay.SectorSize-len(entry)-1) + "\n"
 }
 
 func create(file string, size int64) error {

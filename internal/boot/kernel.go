@@ -123,7 +123,7 @@ func (p *Partition) named(dir string) (bool, error) {
 // entry names them, and whoever finds them there compares them with their digest.
 func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) error {
 	if p.exists(dir) {
-		if err := durable.RemoveAll(p.fs, dir); err != nil {
+		if err := p.removeAll([]string{dir}); err != nil {
 			return err
 		}
 	}
@@ -134,7 +134,7 @@ func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) erro
 		})
 	}
 	if err != nil {
-		return errors.Join(err, durable.RemoveAll(p.fs, dir))
+		return errors.Join(err, p.removeAll([]string{dir}))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
@@ -75,6 +76,10 @@ func (p *Partition) Prune(r Removal) error {
 // removeAll removes files and directories, with one sync of each directory that
 // they were in.
 func (p *Partition) removeAll(paths []string) error {
+	paths, err := p.moveAway(paths)
+	if err != nil {
+		return err
+	}
 	var dirs []string
 	for _, name := range paths {
 		if err := durable.RemoveAll(durable.Unsynced(p.fs), name); err != nil {
@@ -90,6 +95,35 @@ func (p *Partition) removeAll(paths []string) error {
 		}
 	}
 	return nil
+}
+
+// moveAway moves directories of paths to scratchDir, and returns where everything
+// is then. On FAT the clusters of a directory may be free before its name is gone:
+// of that fsck.vfat makes one that begins nowhere, which must not be where it is
+// listed.
+func (p *Partition) moveAway(paths []string) ([]string, error) {
+	if !p.fat {
+		return paths, nil
+	}
+	moved := slices.Clone(paths)
+	for i, name := range paths {
+		info, err := p.fs.Lstat(name)
+		if err != nil || !info.IsDir() || path.Dir(name) == scratchDir {
+			continue // the removal says what is wrong with it
+		}
+		temp, err := p.toScratch(name)
+		if errors.Is(err, syscall.ENOSPC) {
+			continue // removing it where it is makes room
+		}
+		if err != nil {
+			return nil, err
+		}
+		moved[i] = temp
+	}
+	if slices.Equal(moved, paths) {
+		return paths, nil
+	}
+	return moved, p.sync()
 }
 
 // removal returns the boot entries of deployments, those that are redundant or

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 )
 
 // prune prunes all but the deployments with the letters, of which one may have
@@ -110,5 +112,41 @@ func TestPruneStaged(t *testing.T) {
 	}
 	if got := tree(t, dir); !slices.Contains(got, entriesDir+"/debian.conf.staged") {
 		t.Errorf("Prune removed what is not a deployment's: left %q", got)
+	}
+}
+
+// On FAT directories are removed where nobody lists more than names, and not
+// before they are there for good.
+func TestPruneOnFAT(t *testing.T) {
+	seed := func(t *testing.T) string {
+		dir := machineWith(t, "sysupdate-image-000002-b00000000000.conf=b")
+		put(t, dir, map[string]string{kernelsDir + "/old/vmlinuz": "x", kernelsDir + "/old/initrd": "x"})
+		p := openFAT(t, dir, nil)
+		if err := p.makeDirs(); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	dir := seed(t)
+	p, trace := traced(t, dir)
+	p.fat = true
+	if err := prune(p, "", "b"); err != nil {
+		t.Fatal(err)
+	}
+	temp := p.inScratch("old")
+	want := "rename sysupdate-image/old TEMP\nsyncfs\nsync .\nremove TEMP/initrd\nremove TEMP/vmlinuz\nremove TEMP\nsync " + scratchDir + "\n"
+	if got := strings.ReplaceAll(trace.String(), temp, "TEMP"); got != want {
+		t.Errorf("steps:\n%s\nwant:\n%s", got, want)
+	}
+	after := tree(t, dir)
+	for n := 0; ; n++ {
+		dir := seed(t)
+		err := prune(openFAT(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }), "", "b")
+		if again := prune(openFAT(t, dir, nil), "", "b"); again != nil || !slices.Equal(tree(t, dir), after) {
+			t.Errorf("after %d steps and again: %v, files are %q; want %q", n, again, tree(t, dir), after)
+		}
+		if err == nil {
+			return
+		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 //   - It has two names, the new one and the old one: whoever removes the old one
 //     frees the clusters of the new one.
 //
+// Directories are moved here to be removed, too: then the first may come of it.
+//
 // So nothing is touched there that was not made since the last boot. What is older
 // takes a name and a cluster until fsck.vfat takes care of it, which leaves the
 // clusters to the name that it sees first. It goes through a directory before those
@@ -79,6 +81,20 @@ func (p *Partition) scratchLeftovers() ([]string, error) {
 		}
 	}
 	return paths, nil
+}
+
+// toScratch moves a directory to scratchDir, and returns what it is called there.
+func (p *Partition) toScratch(name string) (string, error) {
+	if err := p.openScratch(); err != nil {
+		return "", err
+	}
+	temp := p.inScratch(path.Base(name))
+	if p.exists(temp) {
+		if err := durable.RemoveAll(p.fs, temp); err != nil {
+			return "", err
+		}
+	}
+	return temp, p.fs.Rename(name, temp)
 }
 
 // writeEntry makes content the entry with a name, at one stroke, and for good.

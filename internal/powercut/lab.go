@@ -99,8 +99,8 @@ func (l Lab) Record(ctx context.Context, fstype string, seed uint64, neighbour b
 	job := facts.Job{FSType: fstype, Record: &facts.Recording{Images: references(Versions), Seed: seed, Neighbour: neighbour}}
 	err = l.record(ctx, r, job)
 	if errors.Is(err, errNoEnd) {
-		// Once in some hundred recordings on btrfs the kernel or QEMU gets stuck, in a
-		// program that is asked nothing but to sync.
+		// Seen once in some hundred recordings, on btrfs: the kernel or QEMU gets stuck,
+		// which says nothing about the programs.
 		fmt.Fprintf(os.Stderr, "powercut: recording once more: %v\n", err)
 		err = l.record(ctx, r, job)
 	}

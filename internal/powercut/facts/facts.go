@@ -136,6 +136,7 @@ type ESPFacts struct {
 	State   replay.State
 	Error   string  `json:",omitempty"` // it cannot be mounted or read
 	Loader  string  `json:",omitempty"` // what is wrong with the boot loader
+	Listing string  `json:",omitempty"` // after fsck.vfat -a, why not everything can be listed
 	Entries []Entry // in the order of boot.Partition.Entries
 }
 

@@ -29,6 +29,9 @@ func (j Judge) Judge(at int, esp *ESPFacts, root *RootFacts) (wrong []string) {
 	if v.esp.Loader != "" && !slices.Contains(v.now.Next, None) { // it is installed last
 		v.add("boot loader: %s", v.esp.Loader)
 	}
+	if v.esp.Listing != "" && !slices.Contains(v.now.Next, None) {
+		v.add("boot partition, after fsck: %s", v.esp.Listing)
+	}
 	v.entries()
 	v.next()
 	v.staged()

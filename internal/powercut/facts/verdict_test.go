@@ -78,6 +78,7 @@ func TestJudge(t *testing.T) {
 		{"no file system", applied, func(d *disk) { d.root.Error = "no magic" }, "root file system: no magic"},
 		{"no boot partition", applied, func(d *disk) { d.esp.Error = "no magic" }, "boot partition: no magic"},
 		{"no boot loader", applied, func(d *disk) { d.esp.Loader = "missing" }, "boot loader: missing"},
+		{"what fsck leaves cannot be listed", applied, func(d *disk) { d.esp.Listing = "EIO" }, "boot partition, after fsck: EIO"},
 		{"no boot loader yet", nothingYet, func(d *disk) { *d = disk{esp: ESPFacts{Loader: "missing"}} }, ""},
 		{"nothing boots", applied, func(d *disk) { d.esp.Entries = d.esp.Entries[1:] }, `the next to boot is ""`},
 		{"the new one too early", applied, (*disk).published, `the next to boot is "bbbbbbbbbbbb"`},

@@ -160,6 +160,8 @@ func (c *checker) lookESP(state replay.State) facts.Result {
 	f := &facts.ESPFacts{State: state}
 	if err := c.with(c.esp.device, espDir, "vfat", "", func() error { return readESP(f) }); err != nil {
 		f.Error = err.Error()
+	} else if err := c.listESP(); err != nil {
+		f.Listing = err.Error()
 	}
 	return facts.Result{ESP: f}
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"slices"
 
@@ -14,9 +12,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
 )
-
-// fsckVFAT is where the lab puts the host's.
-const fsckVFAT = "/fsck/fsck.vfat"
 
 // recover takes on from a power cut: the deployment that the loader would choose
 // is booted, finalize runs as at a shutdown, and what boots next then is updated
@@ -74,16 +69,6 @@ func (c *checker) takeOn(images []string) error {
 		}
 	}
 	return c.boot(m, ids[0])
-}
-
-// fsck does what systemd-fsck@.service does before a boot partition is mounted, if
-// it was not unmounted.
-func fsck(device string) error {
-	err := execute(fsckVFAT, "-a", device)
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return nil // there were errors, and they are corrected
-	}
-	return err
 }
 
 // bootable returns the deployments in the order of the loader, which changes

@@ -79,6 +79,8 @@ func TestImageReference(t *testing.T) {
 func FuzzParseOrigin(f *testing.F) {
 	f.Add(bootcOrigin)
 	f.Add("[a]\nb=c\n[]]\nx=1\n")
+	f.Add("[boot]\nboot_type=\x00")
+	f.Add("[a]\n[x=y]\x00\nz=1")
 	f.Fuzz(func(t *testing.T, in string) {
 		o, err := ParseOrigin([]byte(in))
 		if err != nil {

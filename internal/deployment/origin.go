@@ -56,7 +56,7 @@ func ParseOrigin(data []byte) (Origin, error) {
 	var o Origin
 	section := ""
 	for n, line := range strings.Split(string(data), "\n") {
-		line = strings.TrimSpace(line)
+		line = oneLine(line)
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
@@ -96,7 +96,7 @@ func (o Origin) Encode() []byte {
 		lines[section] = append(lines[section], key+"="+oneLine(value)+"\n")
 	}
 	for _, f := range o.fields() {
-		if *f.value != "" {
+		if oneLine(*f.value) != "" {
 			add(f.section, f.key, *f.value)
 		}
 	}
@@ -113,6 +113,7 @@ func (o Origin) Encode() []byte {
 	return []byte(b.String())
 }
 
+// oneLine returns a value as an origin file can have it.
 func oneLine(s string) string {
 	return strings.TrimSpace(strings.NewReplacer("\n", " ", "\r", " ", "\x00", " ").Replace(s))
 }

@@ -145,7 +145,7 @@ func copyInto(file, from string, offset int64) error {
 	return f.Close()
 }
 
-// pad512 makes a file one that QEMU takes for a disk.
+// writeDisk writes a file that QEMU takes for a disk: of whole blocks.
 func writeDisk(file string, data []byte) error {
 	for len(data)%4096 != 0 {
 		data = append(data, ' ')

@@ -140,7 +140,7 @@ func TestKilled(t *testing.T) {
 		copyDir(t, one, three)
 		for _, tag := range []string{"2", "3"} {
 			bootOnce(t, three, ref+tag)
-			blessAll(t, three)
+			update.BlessAll(t, three)
 		}
 		copyDir(t, one, four)
 		forget(t, four, bootOnce(t, four, ref+"4"))
@@ -201,21 +201,6 @@ func checkRepository(ctx context.Context, dir string) error {
 		err = fmt.Errorf("repo fsck: %v", report.Findings)
 	}
 	return err
-}
-
-// blessAll makes good what is on trial.
-func blessAll(t *testing.T, dir string) {
-	t.Helper()
-	files, err := filepath.Glob(dir + "/boot/loader/entries/*+*.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		base, _, _ := strings.Cut(file, "+")
-		if err := os.Rename(file, base+".conf"); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // copyDir makes the directory to with what is in from.

@@ -76,7 +76,7 @@ func newBench(t *testing.T) *bench {
 		upper := filepath.Join(b.dir, id.EtcUpper())
 		b.must(os.MkdirAll(upper, 0o755))
 		b.must(os.WriteFile(upper+"/mine", []byte("mine"), 0o644))
-		blessAllIn(t, b.dir)
+		BlessAll(t, b.dir)
 	}
 	return b
 }
@@ -124,7 +124,8 @@ func (b *bench) apply(m *Machine, tag string, failed *error) Result {
 	return result
 }
 
-func blessAllIn(t *testing.T, dir string) {
+// BlessAll makes good what is on trial.
+func BlessAll(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(dir + "/boot/loader/entries/*+*.conf")
 	if err != nil {

@@ -54,7 +54,8 @@ func (w *objectWalk) walk(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		raw, err := w.readHeader(w.dirs[i])
+		// Through the window of what follows it: the inodes are far ahead.
+		raw, err := w.readHeader(windowTails, w.dirs[i])
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (w *objectWalk) entry(name string, number uint64, _ uint8) error {
 }
 
 func (w *objectWalk) inode(number uint64) error {
-	raw, err := w.readHeader(number)
+	raw, err := w.readHeader(windowInodes, number)
 	if err != nil || !w.inodes.add(number) {
 		return err
 	}

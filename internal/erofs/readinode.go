@@ -32,7 +32,7 @@ func (rd *reader) readInode(number uint64) (*known, error) {
 		}
 		return k, nil
 	}
-	raw, err := rd.readHeader(number)
+	raw, err := rd.readHeader(windowInodes, number)
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +58,15 @@ func (rd *reader) readInode(number uint64) (*known, error) {
 	return k, nil
 }
 
-// readHeader reads struct erofs_inode_compact or erofs_inode_extended.
-func (rd *reader) readHeader(number uint64) (rawInode, error) {
+// readHeader reads struct erofs_inode_compact or erofs_inode_extended, through a
+// window of the source.
+func (rd *reader) readHeader(window int, number uint64) (rawInode, error) {
 	raw := rawInode{number: number}
 	offset, err := rd.slotOffset(number)
 	if err != nil {
 		return raw, err
 	}
-	b, err := rd.src.at(windowInodes, offset, compactSize)
+	b, err := rd.src.at(window, offset, compactSize)
 	if err != nil {
 		return raw, err
 	}
@@ -85,7 +86,7 @@ func (rd *reader) readHeader(number uint64) (rawInode, error) {
 		raw.mtime = rd.buildTime
 		raw.attrs = offset + compactSize
 	} else {
-		if b, err = rd.src.at(windowInodes, offset, extendedSize); err != nil {
+		if b, err = rd.src.at(window, offset, extendedSize); err != nil {
 			return raw, err
 		}
 		raw.size = le.Uint64(b[8:])

@@ -136,6 +136,7 @@ type marker struct {
 	eachObject func(context.Context, *os.File, func(digest.Digest)) error // see Roots
 	objects    digest.Set                                                 // live
 	walked     map[digest.Digest]bool                                     // live streams
+	read       map[string]bool                                            // live images, by id
 }
 
 func newMarker(r *Repository, eachObject func(context.Context, *os.File, func(digest.Digest)) error) (*marker, error) {
@@ -145,6 +146,7 @@ func newMarker(r *Repository, eachObject func(context.Context, *os.File, func(di
 		eachObject: eachObject,
 		objects:    make(digest.Set),
 		walked:     make(map[digest.Digest]bool),
+		read:       make(map[string]bool),
 	}
 	var err error
 	if m.streams, err = r.links(streamsDir); err != nil {
@@ -283,11 +285,15 @@ func (m *marker) walk(d digest.Digest) ([]digest.Digest, error) {
 }
 
 func (m *marker) markImage(ctx context.Context, id string) error {
+	if m.read[id] {
+		return nil
+	}
 	f, err := m.repo.OpenImage(id)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	m.read[id] = true
 	m.objects.Add(m.images[id])
 	return m.eachObject(ctx, f, m.objects.Add)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 )
@@ -32,7 +33,8 @@ type Hasher struct {
 	size      uint64
 	pending   []byte // less than a unit of data
 	levels    []level
-	wide      bool // hash so many blocks at once
+	wide      bool   // hash so many blocks at once
+	last      []byte // a block that had to be filled up
 }
 
 // A level of the Merkle tree: hashes of the blocks below it.
@@ -79,7 +81,7 @@ func (h *Hasher) Write(p []byte) (int, error) {
 // addData enters the hashes of a unit of data, or of less if it is the last.
 func (h *Hasher) addData(data []byte) {
 	if !h.wide || len(data) <= blockSize {
-		h.add(0, padded(data))
+		h.add(0, h.padded(data))
 		return
 	}
 	var sums [wide][sha512.Size]byte
@@ -97,13 +99,9 @@ func (h *Hasher) addData(data []byte) {
 
 // add enters the hash of a whole block into a level.
 func (h *Hasher) add(n int, block []byte) {
-	if h.algorithm == digest.SHA256 {
-		sum := sha256.Sum256(block)
-		h.enter(n, sum[:])
-	} else {
-		sum := sha512.Sum512(block)
-		h.enter(n, sum[:])
-	}
+	var sum [sha512.Size]byte
+	h.sumOf(&sum, block)
+	h.enter(n, sum[:h.algorithm.Size()])
 }
 
 // enter enters a hash into a level.
@@ -135,18 +133,27 @@ func (h *Hasher) finish() digest.Digest {
 	binary.LittleEndian.PutUint64(descriptor[8:], h.size)
 	copy(descriptor[16:80], h.root())
 
-	sum := h.algorithm.New()
-	sum.Write(descriptor[:])
-	d, err := digest.FromBytes(h.algorithm, sum.Sum(nil))
+	var sum [sha512.Size]byte
+	h.sumOf(&sum, descriptor[:])
+	d, err := digest.FromBytes(h.algorithm, sum[:h.algorithm.Size()])
 	if err != nil {
 		panic(err) // the hash has the size of its own algorithm
 	}
 	return d
 }
 
+// sumOf sets sum to the hash of data.
+func (h *Hasher) sumOf(sum *[sha512.Size]byte, data []byte) {
+	if h.algorithm == digest.SHA256 {
+		*(*[sha256.Size]byte)(sum[:]) = sha256.Sum256(data)
+	} else {
+		*sum = sha512.Sum512(data)
+	}
+}
+
 func (h *Hasher) clone() *Hasher {
 	c := *h
-	c.pending = bytes.Clone(h.pending)
+	c.pending, c.last = bytes.Clone(h.pending), nil
 	c.levels = append([]level(nil), h.levels...)
 	for i := range c.levels {
 		c.levels[i].block = append(make([]byte, 0, blockSize), h.levels[i].block...)
@@ -169,23 +176,46 @@ func (h *Hasher) root() []byte {
 			return l.last[:h.algorithm.Size()]
 		}
 		if len(l.block) > 0 {
-			h.add(n+1, padded(l.block))
+			h.add(n+1, h.padded(l.block))
 		}
 	}
 }
 
-func padded(b []byte) []byte {
+// padded returns a whole block, which is valid until the next call: b, with zeros.
+func (h *Hasher) padded(b []byte) []byte {
 	if len(b) == blockSize {
 		return b
 	}
-	return append(b[:len(b):len(b)], make([]byte, blockSize-len(b))...)
+	if h.last == nil {
+		h.last = make([]byte, blockSize)
+	}
+	clear(h.last[copy(h.last, b):])
+	return h.last
 }
+
+// hashers are those that Sum has used: there are many small files.
+var hashers sync.Pool
 
 // Sum returns the fs-verity digest of a file with the given content.
 func Sum(alg digest.Algorithm, content []byte) digest.Digest {
-	h := New(alg)
+	h, ok := hashers.Get().(*Hasher)
+	if !ok || h.algorithm != alg {
+		h = New(alg)
+	}
 	h.Write(content)
-	return h.finish()
+	d := h.finish()
+	h.reset()
+	hashers.Put(h)
+	return d
+}
+
+// reset forgets what was written, and keeps the memory.
+func (h *Hasher) reset() {
+	h.size, h.pending = 0, h.pending[:0]
+	for i := range h.levels {
+		l := &h.levels[i]
+		l.block, l.hashes = l.block[:0], 0
+	}
 }
 
 // SumReader reads r to its end and returns the fs-verity digest and the number

@@ -146,3 +146,20 @@ func BenchmarkHasher(b *testing.B) {
 		})
 	}
 }
+
+// TestSumAfterSum gives Sum contents of all sizes one after the other, since it
+// uses again what it has used before.
+func TestSumAfterSum(t *testing.T) {
+	for _, alg := range []digest.Algorithm{digest.SHA512, digest.SHA256, digest.SHA512} {
+		for i := range sizes {
+			for _, size := range []int{sizes[i], sizes[len(sizes)-1-i], 0} {
+				b := content(size)
+				h := New(alg)
+				h.Write(b)
+				if got, want := Sum(alg, b), h.Sum(); got != want {
+					t.Errorf("Sum(%v, %d bytes) = %s; want %s", alg, size, got, want)
+				}
+			}
+		}
+	}
+}

@@ -13,18 +13,39 @@ import (
 type Verdict struct {
 	Mutant mutate.Mutant
 	// Killed says that a power cut broke something, How what.
-	Killed    bool
-	How       string
-	FSType    string
+	Killed     bool
+	How        string
+	FSType     string
+	Conditions Conditions
+	Cuts       int // that were checked
+}
+
+// Conditions are those of a recording of a mutant.
+type Conditions struct {
 	Neighbour bool
-	Cuts      int // that were checked
+	Cluster   int // as in Lab
+}
+
+func (c Conditions) String() string {
+	who := "quiet"
+	if c.Neighbour {
+		who = "beside a neighbour"
+	}
+	if c.Cluster != DefaultCluster {
+		who += fmt.Sprintf(", clusters of %d bytes", 512*c.Cluster)
+	}
+	return who
+}
+
+// conditions are those that a mutant is tried in, with each type of root.
+var conditions = []Conditions{
+	{false, DefaultCluster}, // nothing is on the disk but what somebody synced
+	{true, DefaultCluster},  // all is that nobody held back
+	{true, 1},               // and directories of the boot partition are in pieces
 }
 
 // TryMutant records the life of a machine with the programs' mutant, with each
 // type of root in turn, and checks power cuts until one of them breaks something.
-// The first recording of each is quiet, so that nothing is on the disk but what
-// somebody synced, and the second has a neighbour, so that all is that nobody
-// held back.
 func (l Lab) TryMutant(ctx context.Context, m mutate.Mutant, fstypes []string, cuts int) (Verdict, error) {
 	v := Verdict{Mutant: m}
 	dir, err := os.MkdirTemp(l.Dir, "mutant-")
@@ -38,8 +59,8 @@ func (l Lab) TryMutant(ctx context.Context, m mutate.Mutant, fstypes []string, c
 		return v, err
 	}
 	for _, fstype := range fstypes {
-		for _, neighbour := range []bool{false, true} {
-			v.FSType, v.Neighbour = fstype, neighbour
+		for _, c := range conditions {
+			v.FSType, v.Conditions, own.Cluster = fstype, c, c.Cluster
 			if err := own.try(ctx, &v, cuts); err != nil || v.Killed {
 				return v, err
 			}
@@ -52,7 +73,7 @@ func (l Lab) TryMutant(ctx context.Context, m mutate.Mutant, fstypes []string, c
 // neighbour at last has machines go on from some of them, to notice a mutant that
 // shows in nothing that can be looked at.
 func (l Lab) try(ctx context.Context, v *Verdict, cuts int) error {
-	r, err := l.Record(ctx, v.FSType, 100, v.Neighbour)
+	r, err := l.Record(ctx, v.FSType, 100, v.Conditions.Neighbour)
 	if err != nil {
 		// What does not even work is no proof that a power cut is noticed.
 		return fmt.Errorf("%s: %w", v.Mutant.Name, err)
@@ -62,7 +83,7 @@ func (l Lab) try(ctx context.Context, v *Verdict, cuts int) error {
 	if cuts > 80 {
 		plans = append(plans, Plan{Cuts: cuts})
 	}
-	if v.Neighbour {
+	if v.Conditions.Neighbour {
 		plans = append(plans, Plan{Cuts: cuts, Recover: cuts / 8})
 	}
 	for _, plan := range plans {

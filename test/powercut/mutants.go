@@ -40,7 +40,7 @@ func tryMutants(ctx context.Context, lab powercut.Lab, s settings) error {
 		}
 		result := fmt.Sprintf("**not noticed** at %d power cuts", v.Cuts)
 		if v.Killed {
-			result = fmt.Sprintf("noticed on %s%s: %.240s", v.FSType, map[bool]string{true: " with a neighbour"}[v.Neighbour], strings.ReplaceAll(v.How, "\n", " "))
+			result = fmt.Sprintf("noticed on %s, %v: %.240s", v.FSType, v.Conditions, strings.ReplaceAll(v.How, "\n", " "))
 		} else {
 			unnoticed++
 		}

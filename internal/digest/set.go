@@ -1,15 +1,21 @@
 package digest
 
-// A Set is a set of digests. It has few bytes for each, since repositories have
-// hundreds of thousands: the first 128 bits stand for all of them, which no two
-// files have in common.
-type Set map[[16]byte]struct{}
+// A Key stands for a digest in a map, of which it has few bytes, since
+// repositories have hundreds of thousands: the first 128 bits, which no two files
+// have in common.
+type Key [16]byte
+
+// Key returns what stands for d.
+func (d Digest) Key() Key { return Key(d.sum[:]) }
+
+// A Set is a set of digests.
+type Set map[Key]struct{}
 
 // Add puts d into the set.
-func (s Set) Add(d Digest) { s[[16]byte(d.sum[:])] = struct{}{} }
+func (s Set) Add(d Digest) { s[d.Key()] = struct{}{} }
 
 // Has says whether d is in the set.
 func (s Set) Has(d Digest) bool {
-	_, ok := s[[16]byte(d.sum[:])]
+	_, ok := s[d.Key()]
 	return ok
 }

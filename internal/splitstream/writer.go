@@ -166,19 +166,19 @@ func (w *Writer) index(t *refTable, d digest.Digest) int {
 
 // A refTable numbers digests in the order of their first use.
 type refTable struct {
-	numbers map[digest.Digest]int
+	numbers map[digest.Key]uint32
 	data    []byte // all digests, as in the file
 }
 
 func (t *refTable) index(d digest.Digest) int {
-	if n, ok := t.numbers[d]; ok {
-		return n
+	if n, ok := t.numbers[d.Key()]; ok {
+		return int(n)
 	}
 	if t.numbers == nil {
-		t.numbers = make(map[digest.Digest]int)
+		t.numbers = make(map[digest.Key]uint32)
 	}
 	n := len(t.numbers)
-	t.numbers[d] = n
+	t.numbers[d.Key()] = uint32(n)
 	t.data = append(t.data, d.Bytes()...)
 	return n
 }

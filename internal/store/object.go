@@ -25,6 +25,7 @@ type ObjectWriter struct {
 	repo *Repository
 	buf  []byte           // what is neither in file nor hashed
 	file *tempFile        // nil as long as everything is in buf
+	near string           // the directory that file is made in
 	hash *fsverity.Hasher // in insecure mode, of what is in file
 	size int64
 	err  error
@@ -36,7 +37,7 @@ func (r *Repository) NewObject() (*ObjectWriter, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	w := &ObjectWriter{repo: r}
+	w := &ObjectWriter{repo: r, near: "."}
 	if b, ok := r.buffers.Get().(*[]byte); ok {
 		w.buf = (*b)[:0]
 	}
@@ -63,7 +64,7 @@ func (w *ObjectWriter) Write(p []byte) (int, error) {
 // spill writes what is in the buffer, and p, to the file.
 func (w *ObjectWriter) spill(p []byte) error {
 	if w.file == nil {
-		f, err := w.repo.temps.create()
+		f, err := w.repo.temps.createFor(w.near)
 		if err != nil {
 			return err
 		}
@@ -114,6 +115,7 @@ func (w *ObjectWriter) commit() (digest.Digest, error) {
 		if r.trusted(want, w.size) {
 			return want, nil
 		}
+		w.near = objectsDir + "/" + path.Dir(want.ObjectPath())
 	}
 	if err := w.spill(nil); err != nil {
 		return digest.Digest{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
@@ -58,14 +59,20 @@ type tempFile struct {
 }
 
 // create makes a file to write to.
-func (d tempDir) create() (*tempFile, error) {
+func (d tempDir) create() (*tempFile, error) { return d.createFor(".") }
+
+// createFor is create for a file whose place will be in the directory near, below
+// d, if that is there. A file without a name is made there: ext4 takes an inode
+// near those of the directory, and when many have been removed a short time ago,
+// passes over all of these, which is slow where all files are made in one.
+func (d tempDir) createFor(near string) (*tempFile, error) {
 	t := &tempFile{dir: d}
 	var err error
 	if d.named {
 		t.name = tempName()
 		t.File, err = sys.Openat(d.File, t.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, objectPerm)
-	} else {
-		t.File, err = sys.Tmpfile(d.File, objectPerm)
+	} else if t.File, err = sys.Tmpfile(d.File, near, objectPerm); errors.Is(err, fs.ErrNotExist) {
+		t.File, err = sys.Tmpfile(d.File, ".", objectPerm)
 	}
 	if err != nil {
 		return nil, err

@@ -65,11 +65,11 @@ func nameOf(dir *os.File, name string) string {
 	return dir.Name() + "/" + name
 }
 
-// Tmpfile creates a file without a name in the file system of dir, open for
-// writing, with O_TMPFILE. It vanishes when it is closed without LinkFile.
-// The process's umask applies to perm.
-func Tmpfile(dir *os.File, perm uint32) (*os.File, error) {
-	return openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY, perm)
+// Tmpfile creates a file without a name in the file system of the directory name
+// in dir, open for writing, with O_TMPFILE. It vanishes when it is closed without
+// LinkFile. The process's umask applies to perm.
+func Tmpfile(dir *os.File, name string, perm uint32) (*os.File, error) {
+	return openat(dir, name, unix.O_TMPFILE|unix.O_WRONLY, perm)
 }
 
 // Openat opens name in dir with the flags of open(2); O_CLOEXEC is implied.

@@ -37,7 +37,7 @@ func TestUnlinkat(t *testing.T) {
 
 func TestTmpfile(t *testing.T) {
 	dir := openDir(t, t.TempDir())
-	f, err := Tmpfile(dir, 0o644)
+	f, err := Tmpfile(dir, ".", 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ DRACUTMODULESDIR            ?= $(PREFIX)/lib/dracut/modules.d
 INITCPIODIR                 ?= $(PREFIX)/lib/initcpio
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
 BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
+MANDIR                      ?= $(PREFIX)/share/man
 
 # The same commit gives the same bytes wherever it is built: no paths, no
 # version control stamp, no build id, no C.
@@ -48,6 +49,8 @@ install: all  ## install below DESTDIR
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR)
+	install -Dm644 docs/man/*.8 -t $(DESTDIR)$(MANDIR)/man8
+	$(OUT)/sysupdate-image manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
 	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
 
 setup:  ## install what building and testing need (Debian, as root)

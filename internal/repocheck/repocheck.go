@@ -63,24 +63,11 @@ type Options struct {
 
 // Run checks a repository, and repairs what it can if that is wanted: what is lost
 // is fetched again by the digests that it has to have, and then everything is
-// checked once more. What a killed program has left goes. The caller holds a lock,
-// to repair the exclusive one.
+// checked once more. The caller holds a lock, to repair the exclusive one.
 func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error) {
 	if o.Tell == nil {
 		o.Tell = func(string) {}
 	}
-	report, err := checkAndRepair(ctx, repo, o)
-	if err != nil || !o.Repair {
-		return report, err
-	}
-	// What keeps it from this has kept it from other repairs, and they say so.
-	if err := repo.CleanUp(); err != nil && report.Left() == 0 {
-		return report, err
-	}
-	return report, nil
-}
-
-func checkAndRepair(ctx context.Context, repo *store.Repository, o Options) (Report, error) {
 	found, lost, check, err := look(ctx, repo, o)
 	if err != nil || !o.Repair || len(found.Findings) == 0 {
 		return found, err

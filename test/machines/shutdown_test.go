@@ -64,8 +64,8 @@ func TestTenUpdates(t *testing.T) {
 	}
 	// Directories do not shrink when files are removed.
 	if grown := last.root - second.root; grown < -1024 || grown > 1024 || last.esp != second.esp {
-		t.Errorf("%d KiB of root file system and %d KiB of boot partition used; after two updates %d and %d",
-			last.root, last.esp, second.root, second.esp)
+		t.Errorf("%d KiB of root file system and %d KiB of boot partition used; after two updates %d and %d\n%s",
+			last.root, last.esp, second.root, second.esp, m.Do(ctx, t, "fsck.vfat -nv "+esp+" || true"))
 	}
 	t.Logf("used after two updates: %d KiB on the root file system besides /var, %d KiB on the boot partition; after ten: %d, %d",
 		second.root, second.esp, last.root, last.esp)
@@ -131,6 +131,7 @@ cd /sysroot
 echo $(( ($(stat --file-system --format '(%b-%f)*%S' .) - $(du --summarize --block-size=1 state/os | cut -f1)) / 1024 )) $(df --output=used /run/esp | tail -n 1)
 find composefs state/deploy state/sysupdate-image -type f ! -path '*/etc/upper/*' ! -path '*/etc/work/*' ! -name etc-report.json -printf '%s %p\n' | sort
 find /run/esp -type f -printf '%s on the boot partition\n' | sort
+find /run/esp -mindepth 1 -type d -printf '%s %P/ on the boot partition\n' | sort
 umount /run/esp`
 
 func byReboot(ctx context.Context, t *testing.T, m *vmtest.Machine, _ vmtest.Config) *vmtest.Machine {

@@ -61,8 +61,8 @@ func parseCount(s string) (uint, error) {
 }
 
 // String returns the file name. Both counts are written, since the loader
-// writes both: so the name keeps its length from one boot to the next, and its
-// change stays within the same slots of a FAT directory.
+// writes both: so the name keeps its length from one boot to the next, and takes as
+// many slots of a FAT directory.
 func (n Name) String() string {
 	if !n.Counted {
 		return n.Base + Suffix

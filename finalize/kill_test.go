@@ -15,17 +15,14 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 
-// childEnv makes TestChild finalize what is staged on the machine with this root.
-const childEnv = "SYSUPDATE_IMAGE_TEST_CHILD"
-
-// TestChild is the process that TestKilled kills.
+// TestChild is the process that TestKilled kills. It finalizes what is staged on the
+// machine with the root that it is given.
 func TestChild(t *testing.T) {
-	root := os.Getenv(childEnv)
-	if root == "" {
+	args := durabletest.ChildArgs()
+	if len(args) == 0 {
 		return
 	}
-	durabletest.Begun()
-	if err := Run(root, nil, os.Stderr); err != nil {
+	if err := Run(args[0], nil, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -59,11 +56,7 @@ func TestKilled(t *testing.T) {
 				r.record(staged)
 				return root
 			},
-			Command: func(root string) *exec.Cmd {
-				cmd := exec.Command("/proc/self/exe", "-test.run=^TestChild$")
-				cmd.Env = append(os.Environ(), childEnv+"="+root)
-				return cmd
-			},
+			Command: func(root string) *exec.Cmd { return durabletest.Child(root) },
 			Again: func(root string) error {
 				if err := Run(root, nil, io.Discard); err != nil {
 					return err

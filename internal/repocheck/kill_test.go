@@ -12,17 +12,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
 )
 
-// childEnv makes TestChild repair a repository: "DIRECTORY DEPLOYMENT REFERENCE
-// MANIFEST-DIGEST".
-const childEnv = "SYSUPDATE_IMAGE_TEST_CHILD"
-
-// TestChild is the process that TestKilledRepair kills.
+// TestChild is the process that TestKilledRepair kills. It repairs a repository:
+// "DIRECTORY DEPLOYMENT REFERENCE MANIFEST-DIGEST".
 func TestChild(t *testing.T) {
-	args := strings.Fields(os.Getenv(childEnv))
+	args := durabletest.ChildArgs()
 	if len(args) == 0 {
 		return
 	}
-	durabletest.Begun()
 	m := machine{t: t, dir: args[0], origin: repocheck.Origin{Deployment: args[1], Reference: args[2], ManifestDigest: args[3]}}
 	if err := m.repair(); err != nil {
 		t.Fatal(err)
@@ -55,9 +51,7 @@ func TestKilledRepair(t *testing.T) {
 			return dir
 		},
 		Command: func(dir string) *exec.Cmd {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-			cmd.Env = append(os.Environ(), childEnv+"="+strings.Join([]string{dir, m.origin.Deployment, m.origin.Reference, m.origin.ManifestDigest}, " "))
-			return cmd
+			return durabletest.Child(dir, m.origin.Deployment, m.origin.Reference, m.origin.ManifestDigest)
 		},
 		Again: func(dir string) error {
 			again := *m

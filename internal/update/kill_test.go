@@ -22,17 +22,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// childEnv makes TestChild change a machine: "apply DIRECTORY REFERENCE",
-// "prune DIRECTORY" or "gc DIRECTORY".
-const childEnv = "SYSUPDATE_IMAGE_TEST_CHILD"
-
-// TestChild is the process that TestKilled kills.
+// TestChild is the process that TestKilled kills. It changes a machine: "apply
+// DIRECTORY REFERENCE", "prune DIRECTORY" or "gc DIRECTORY".
 func TestChild(t *testing.T) {
-	args := strings.Fields(os.Getenv(childEnv))
+	args := durabletest.ChildArgs()
 	if len(args) == 0 {
 		return
 	}
-	durabletest.Begun()
 	if err := change(t.Context(), args); err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +77,6 @@ func deployed(dir string) (ids []string, err error) {
 		ids = append(ids, d.Name())
 	}
 	return ids, err
-}
-
-func child(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childEnv+"="+strings.Join(args, " "))
-	return cmd
 }
 
 // manyFiles returns a layer with files that are objects, and have word in them.
@@ -174,7 +164,7 @@ func kill(t *testing.T, times int, before, what string, more ...string) {
 			copyDir(t, before, dir)
 			return dir
 		},
-		Command: func(dir string) *exec.Cmd { return child(args(dir)...) },
+		Command: func(dir string) *exec.Cmd { return durabletest.Child(args(dir)...) },
 		Again: func(dir string) error {
 			if err := change(t.Context(), args(dir)); err != nil {
 				return err

@@ -362,23 +362,23 @@ func (r *recording) checkKept(ctx context.Context, t *testing.T, m *vmtest.Machi
 			}
 		}
 	}
-	checkWhole(ctx, t, m)
+	checkWhole(ctx, t, m, c.At < r.Applied)
 }
 
 // checkWhole finds nothing wrong with the repository, but for files that are nothing
-// yet: an apply that did not get through leaves them to the next.
-func checkWhole(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+// yet, where an apply was cut off: it leaves them to the next.
+func checkWhole(ctx context.Context, t *testing.T, m *vmtest.Machine, cutOff bool) {
 	t.Helper()
 	result, err := m.Run(ctx, "sysupdate-image repo fsck --json")
 	var report repocheck.Report
 	if err == nil {
 		err = json.Unmarshal([]byte(result.Stdout), &report)
 	}
-	if err != nil {
-		t.Errorf("repo fsck: %v\n%s%s", err, result.Stdout, result.Stderr)
+	if err != nil || (result.Exit != 0) != (report.Left() > 0) {
+		t.Errorf("repo fsck: %v, exit status %d\n%s%s", err, result.Exit, result.Stdout, result.Stderr)
 	}
 	for _, f := range report.Findings {
-		if f.Flaw != store.LeftOver {
+		if !cutOff || f.Flaw != store.LeftOver {
 			t.Errorf("repo fsck: %s", f.Problem)
 		}
 	}

@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.fstype, "root", "ext4", "type of the root file system: ext4 or btrfs")
 	flag.Uint64Var(&s.seed, "seed", 1, "seed of the images, the edits and the cuts")
 	flag.BoolVar(&s.neighbour, "neighbour", true, "run another program that syncs at the worst moments")
-	flag.IntVar(&s.cluster, "cluster", powercut.DefaultCluster, "size of the boot partition's clusters, in sectors: 1 breaks directories into pieces")
+	flag.IntVar(&s.cluster, "cluster", powercut.DefaultCluster, "size of the boot partition's clusters, in sectors: 1 breaks directories into pieces (mutants are tried with both)")
 	flag.BoolVar(&s.keep, "keep", false, "check the recording that is in the directory")
 	flag.IntVar(&s.plan.Cuts, "cuts", 500, "how many power cuts to check")
 	flag.IntVar(&s.plan.Guests, "guests", 2, "machines that check side by side")

@@ -7,13 +7,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
 
-// A Killing kills a program at random moments. The program is the test binary,
-// run again for one test, which calls Begun when it begins with what is to be
-// killed.
+// A Killing kills a program at random moments: the test binary, as Child has it.
 type Killing struct {
 	Times int
 	// Prepare returns a directory with the same in it each time. What it has
@@ -27,10 +26,28 @@ type Killing struct {
 	State func(t *testing.T, dir string) string
 }
 
+// childEnv has the arguments of a program that is to be killed.
+const childEnv = "SYSUPDATE_IMAGE_TEST_CHILD"
+
 const begun = "begun"
 
-// Begun tells Killing that the moments to be killed at begin now.
-func Begun() { fmt.Println(begun) }
+// Child returns the test binary as a program with these arguments, none of which
+// has a space: its TestChild is to call ChildArgs.
+func Child(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childEnv+"="+strings.Join(args, " "))
+	return cmd
+}
+
+// ChildArgs returns the arguments that Child was given, and none in a test that runs
+// for itself. The moments to be killed at begin when it returns some.
+func ChildArgs() []string {
+	args := strings.Fields(os.Getenv(childEnv))
+	if len(args) > 0 {
+		fmt.Println(begun)
+	}
+	return args
+}
 
 // Run kills the program so many times, each in a directory of its own, within
 // the time that it takes undisturbed. Doing the same again must get through, and

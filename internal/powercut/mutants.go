@@ -41,7 +41,8 @@ func (c Conditions) String() string {
 var conditions = []Conditions{
 	{false, DefaultCluster}, // nothing is on the disk but what somebody synced
 	{true, DefaultCluster},  // all is that nobody held back
-	{true, 1},               // and directories of the boot partition are in pieces
+	{false, 1},              // directories of the boot partition are in pieces
+	{true, 1},               // both
 }
 
 // TryMutant records the life of a machine with the programs' mutant, with each

@@ -23,6 +23,7 @@ type Options struct {
 const (
 	roundMoments = iota
 	roundFlushes
+	roundSubsets
 	roundPrefixes
 )
 
@@ -32,9 +33,10 @@ const patience = 60
 
 // Enumerate returns cuts, each of another content of the disk's areas or at
 // another moment as moment tells them apart; in the order of the log. It
-// changes content. First come all exact prefixes of the log, then for each time
-// between two flushes, in turn, random sets of what was in flight until there are
-// as many as wanted. If a log has not as many, there are fewer.
+// changes content. For each time between two flushes there are first its beginning,
+// all subsets of the writes to the first area, if they are few, and exact prefixes;
+// then, in turn, random sets of what was in flight until there are as many cuts as
+// wanted. If a log has not as many, there are fewer.
 func Enumerate(entries []writelog.Entry, content []byte, areas []Area, moment func(at int) int, o Options) []Cut {
 	e := enumerator{
 		entries: entries, areas: areas, moment: moment, want: o.Want, notTorn: o.Together,
@@ -98,18 +100,7 @@ func (e *enumerator) epochs(from int) []epoch {
 
 // pass goes over the log once.
 func (e *enumerator) pass(disk *Disk, epochs []epoch, round int) {
-	// When not all epochs get one more cut, chance says which do.
-	chosen := make([]bool, len(epochs))
-	missing := e.want - len(e.cuts)
-	switch round {
-	case roundMoments:
-		missing = len(epochs)
-	case roundFlushes, roundPrefixes: // leave some for the others
-		missing = min(missing, e.want/4)
-	}
-	for n, i := range e.order(epochs, round) {
-		chosen[i] = n < missing
-	}
+	chosen := e.choice(epochs, round)
 	done := 0
 	for i, ep := range epochs {
 		for ; done < ep.from; done++ {
@@ -123,6 +114,8 @@ func (e *enumerator) pass(disk *Disk, epochs []epoch, round int) {
 			e.moments(disk, ep)
 		case roundFlushes:
 			e.add(disk, ep.from, ep.from, nil)
+		case roundSubsets:
+			e.subsets(disk, ep)
 		case roundPrefixes:
 			e.prefixes(disk, ep)
 		default:
@@ -137,11 +130,35 @@ func (e *enumerator) pass(disk *Disk, epochs []epoch, round int) {
 	}
 }
 
+// choice says which epochs get cuts in a round, when not all can.
+func (e *enumerator) choice(epochs []epoch, round int) []bool {
+	chosen := make([]bool, len(epochs))
+	missing := e.want - len(e.cuts)
+	switch round {
+	case roundMoments:
+		missing = len(epochs)
+	case roundFlushes, roundPrefixes: // leave some for the others
+		missing = min(missing, e.want/4)
+	case roundSubsets:
+		missing /= 2
+	}
+	for _, i := range e.order(epochs, round) {
+		if missing -= e.cost(epochs[i], round); missing < 0 {
+			break
+		}
+		chosen[i] = true
+	}
+	return chosen
+}
+
 // order returns the indices of the epochs in the order in which they get their
 // cuts: a random one, but in every other round those come first in which the first
 // area is written to. It is the one that decides what boots, and is seldom written.
 func (e *enumerator) order(epochs []epoch, round int) []int {
 	order := e.rand.Perm(len(epochs))
+	if round == roundSubsets {
+		return e.bySubsets(epochs, order)
+	}
 	if round%2 != 0 {
 		return order
 	}
@@ -215,10 +232,7 @@ func (e *enumerator) inFlight(from, to int) []int {
 func (e *enumerator) random(disk *Disk, ep epoch, round int) {
 	// Most often the cut is as late as can be: that is when most is in flight and
 	// most has been promised.
-	at := ep.to
-	if e.entries[at-1].Flags&writelog.Flush != 0 {
-		at--
-	}
+	at := e.latest(ep)
 	if round%4 == 3 && at > ep.from+1 {
 		at = ep.from + 1 + e.rand.IntN(at-ep.from)
 	}
@@ -227,6 +241,14 @@ func (e *enumerator) random(disk *Disk, ep epoch, round int) {
 		return
 	}
 	e.add(disk, ep.from, at, e.choose(flying, round))
+}
+
+// latest returns the latest moment at which an epoch has not ended.
+func (e *enumerator) latest(ep epoch) int {
+	if e.entries[ep.to-1].Flags&writelog.Flush != 0 {
+		return ep.to - 1
+	}
+	return ep.to
 }
 
 // choose returns some of what is in flight: in turn all but one, one alone, or a

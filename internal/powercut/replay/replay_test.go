@@ -170,6 +170,27 @@ func TestEnumerate(t *testing.T) {
 	}
 }
 
+// TestSubsets finds every subset of the few writes to the first area, among many
+// to another.
+func TestSubsets(t *testing.T) {
+	var entries []writelog.Entry
+	for i := range 12 {
+		entries = append(entries, write(8+i, 1, 'x'), write(8+i, 1, 'y'), flush)
+	}
+	for i := range 6 {
+		entries = append(entries, write(i, 1, byte('a'+i)), write(20, 4, byte('A'+i)))
+	}
+	areas := []Area{{0, 8 * SectorSize}, {8 * SectorSize, 16 * SectorSize}}
+	found := map[string]bool{}
+	cuts := Enumerate(entries, blank(24), areas, always, Options{Seed: 9, Want: 180})
+	for _, content := range disksOf(entries, 24, cuts) {
+		found[content[:8]] = true
+	}
+	if len(found) != 64 {
+		t.Errorf("%d contents of the first area in %d cuts; want all 64", len(found), len(cuts))
+	}
+}
+
 // A superblock is never torn, though what is around it is.
 func TestTogether(t *testing.T) {
 	entries := []writelog.Entry{write(0, 8, 'a'), write(2, 1, 'b'), write(3, 4, 'c')}

@@ -24,8 +24,8 @@ const (
 var ErrNoPartition = errors.New("cannot find the boot partition")
 
 // Find opens the running machine's boot partition: the extended boot loader
-// partition if there is one next to the EFI system partition, else that. It is
-// the EFI system partition from which the loader came, or the one on the disk
+// partition if there is one next to the EFI system partition and the boot entries of
+// deployments are not all on that, else that. It is the EFI system partition from which the loader came, or the one on the disk
 // of sysroot, where the physical root is mounted. The partition is mounted where
 // no other process sees it; where that is not possible, a FAT file system that
 // is mounted at /boot, /efi or /boot/efi will do.
@@ -51,11 +51,28 @@ func (m machine) findBoot(sysroot string) (*Partition, error) {
 		wanted = []string{typeESP}
 	}
 	p, err := m.find(sysroot, wanted...)
+	if err == nil && len(wanted) > 1 && !p.hasDeployment() {
+		p, err = m.insteadOf(p, sysroot)
+	}
 	if err != nil {
 		return nil, err
 	}
 	p.uncounted = features&featureBootCounting == 0
 	return p, nil
+}
+
+// insteadOf returns the EFI system partition if it has boot entries of deployments,
+// else p, which has none: bootc writes there only.
+func (m machine) insteadOf(p *Partition, sysroot string) (*Partition, error) {
+	esp, err := m.find(sysroot, typeESP)
+	if err != nil {
+		return p, nil // p is the one that was found
+	}
+	other := esp
+	if esp.hasDeployment() {
+		p, other = esp, p
+	}
+	return p, other.Close()
 }
 
 // A machine is a running system, seen from its root directory.

@@ -168,6 +168,78 @@ func TestLoaderFeatures(t *testing.T) {
 	}
 }
 
+// Where the entries are on the EFI system partition, as bootc has them, an extended
+// boot loader partition is not taken for the boot partition.
+func TestFindEntries(t *testing.T) {
+	entry := map[string]string{"loader/entries/a.conf": "title A\nlinux /l\ninitrd /i\noptions composefs=" + string(id("a")) + "\n"}
+	for _, tt := range []struct {
+		name        string
+		on          map[string]map[string]string
+		want        string
+		deployments int
+	}{
+		{"nowhere", nil, "/dev/vda3", 0},
+		{"on the ESP", map[string]map[string]string{"vda1": entry}, "/dev/vda1", 1},
+		{"on both", map[string]map[string]string{"vda1": entry, "vda3": entry}, "/dev/vda3", 1},
+	} {
+		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
+			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
+		m.mount = func(device, _ string) (*os.File, error) {
+			dir := t.TempDir()
+			put(t, dir, tt.on[filepath.Base(device)])
+			return os.Open(dir)
+		}
+		p, err := m.findBoot("/sysroot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := p.Entries()
+		if p.String() != tt.want || len(files) != tt.deployments || err != nil {
+			t.Errorf("%s: %s with %d entries, %v; want %s with %d", tt.name, p, len(files), err, tt.want, tt.deployments)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// FindIn finds the boot partition of a machine that does not run.
+func TestFindIn(t *testing.T) {
+	const entry = "title A\nlinux /l\ninitrd /i\noptions composefs="
+	for _, tt := range []struct {
+		files map[string]string
+		want  string // "" if there is none
+	}{
+		{map[string]string{"etc/x": ""}, ""},
+		{map[string]string{"efi/EFI/x": ""}, ""},
+		{map[string]string{"boot/x": "", "efi/EFI/x": ""}, "boot"},
+		{map[string]string{"boot/x": "", "efi/loader/entries/a.conf": entry + string(id("a"))}, "efi"},
+		{map[string]string{"boot/efi/loader/entries/a.conf": entry + string(id("a"))}, "boot/efi"},
+		{map[string]string{"boot/loader/entries/a.conf": entry + string(id("a")), "efi/loader/entries/a.conf": entry + string(id("b"))}, "boot"},
+	} {
+		dir := t.TempDir()
+		put(t, dir, tt.files)
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := FindIn(root)
+		if tt.want == "" {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v: %v, %v; want fs.ErrNotExist", tt.files, p, err)
+			}
+		} else if err != nil || p.String() != filepath.Join(dir, tt.want) {
+			t.Errorf("%v: %v, %v; want %s", tt.files, p, err, tt.want)
+		}
+		if p != nil {
+			err = p.Close()
+		}
+		if err := errors.Join(err, root.Close()); err != nil && tt.want != "" {
+			t.Error(err)
+		}
+	}
+}
+
 // An XBOOTLDR partition with ext4, a real one: what is written survives that it
 // is unmounted, and one that fills up is left as it was.
 func TestRealPartition(t *testing.T) {

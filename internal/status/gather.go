@@ -40,6 +40,7 @@ func Gather(src Sources) Status {
 	g.readPins()
 	g.findDeployments()
 	g.readStates()
+	g.noteNoEntries()
 	g.mark()
 	g.noteLoaderSettings()
 	g.noteEtc()
@@ -177,6 +178,21 @@ func (g *gatherer) readStates() {
 			g.status.Problems = append(g.status.Problems, fmt.Sprintf("deployment %s has no image in the repository", id.Short()))
 		}
 	}
+}
+
+// noteNoEntries notes a boot partition that is hardly the machine's own, as another
+// machine's or none is mounted where it should be.
+func (g *gatherer) noteNoEntries() {
+	where := "boot"
+	switch {
+	case g.status.Running || len(g.ordered) == 0 || slices.ContainsFunc(g.files, boot.EntryFile.IsDeployment):
+		return
+	case g.Boot != nil:
+		where = g.Boot.String()
+	case !errors.Is(g.BootErr, fs.ErrNotExist):
+		return
+	}
+	g.status.Problems = append(g.status.Problems, "no deployment has an entry in "+where+": is the machine's boot partition mounted there?")
 }
 
 func (g *gatherer) readOrigin(d *Deployment) {

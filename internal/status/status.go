@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -83,12 +82,21 @@ func Of(sysroot string) (Status, error) {
 			return Status{}, err
 		}
 		src.Sysroot = os.DirFS(sysroot)
-		src.Boot, src.BootErr = boot.OpenDir(filepath.Join(sysroot, "boot"))
+		src.Boot, src.BootErr = findBootIn(sysroot)
 	}
 	if src.Boot != nil {
 		defer src.Boot.Close()
 	}
 	return Gather(src), nil
+}
+
+func findBootIn(sysroot string) (*boot.Partition, error) {
+	root, err := os.OpenRoot(sysroot)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return boot.FindIn(root)
 }
 
 // find returns the first deployment that is, nil if there is none.

@@ -14,7 +14,7 @@ import (
 // Options say what to apply.
 type Options struct {
 	Reference string      // of the image; empty means the one the machine follows
-	Force     bool        // also an image whose deployment has failed here
+	Force     bool        // also an image whose deployment has failed here, also without any boot entry
 	Track     string      // reference to follow from then on; empty means Reference
 	Kargs     []string    // kernel arguments for a machine's first deployment
 	Source    oci.Options // how to read the image
@@ -49,6 +49,7 @@ type Result struct {
 	ManifestDigest string                   `json:"manifestDigest"`
 	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
 	Why            string                   `json:"why,omitempty"`          // it was passed over
+	Removed        []deployment.ID          `json:"removed,omitempty"`      // deployments that do not stay
 	Timings        []Timing                 `json:"timings,omitempty"`
 }
 
@@ -65,8 +66,11 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	}
 	// What boots next is settled. Garbage is for the next run to collect, if
 	// this one cannot.
-	if _, err := m.Prune(ctx, false); err != nil {
+	pruned, err := m.Prune(ctx, false)
+	if err != nil {
 		m.warn(err.Error())
+	} else {
+		result.Removed = pruned.Deployments
 	}
 	clock.split("prune")
 	result.Timings = clock.timings
@@ -79,7 +83,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	defer img.Close()
-	if err := m.prepare(); err != nil {
+	if err := m.prepare(o.Force); err != nil {
 		return Result{}, err
 	}
 	clock.split("resolve")

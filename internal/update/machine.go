@@ -28,6 +28,7 @@ type Machine struct {
 	booted  deployment.ID     // "" unless it is the running machine
 	running fs.FS             // root of the running machine
 	etc     string            // how the booted deployment has its /etc
+	isNew   bool              // it is being installed
 	warn    func(string)
 	warned  bool // of a staged record that makes no sense
 	close   []func() error
@@ -69,7 +70,7 @@ func OpenToPlan(dir string, warn func(text string)) (*Machine, error) {
 // OpenNew opens a machine that is being installed: its root file system is
 // mounted at root and its EFI system partition at esp.
 func OpenNew(root, esp string, warn func(text string)) (*Machine, error) {
-	m := &Machine{warn: warn}
+	m := &Machine{warn: warn, isNew: true}
 	err := m.openRoot(root)
 	if err == nil {
 		err = m.openBoot(boot.OpenDir(esp))
@@ -154,21 +155,17 @@ func (m *Machine) openBoot(p *boot.Partition, err error) error {
 	return nil
 }
 
-// bootDir is the boot partition of a machine that does not run, or where it is
-// mounted.
+// bootDir is where a machine that does not run gets its boot partition, if nothing
+// is mounted elsewhere.
 const bootDir = "boot"
 
 // openBootDir opens the boot directory, if there is one.
 func (m *Machine) openBootDir() error {
-	// A link that leads out of the machine is an error.
-	_, err := m.root.Stat(bootDir)
+	p, err := boot.FindIn(m.root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("cannot open boot partition: %w", err)
-	}
-	return m.openBoot(boot.OpenDir(filepath.Join(m.root.Name(), bootDir)))
+	return m.openBoot(p, err)
 }
 
 // openRepository opens the repository, if there is one, and locks it.
@@ -203,8 +200,9 @@ func (m *Machine) lock() error {
 }
 
 // prepare makes the boot directory and the repository, where there are none.
-func (m *Machine) prepare() error {
-	if err := m.checkBoot(); err != nil {
+// A running machine that has lost all its boot entries gets new ones by force.
+func (m *Machine) prepare(force bool) error {
+	if err := m.checkBoot(); err != nil && (m.booted == "" || !force) {
 		return err
 	}
 	if m.boot == nil {
@@ -227,16 +225,16 @@ func (m *Machine) prepare() error {
 	return m.lock()
 }
 
-// checkBoot refuses a boot partition that is not the machine's: its deployments
-// have been booted, and none of them has an entry there. They would be taken
-// for superseded.
+// checkBoot refuses a boot partition that is not the machine's: it has deployments,
+// and none of them has an entry there. They would be taken for superseded.
 func (m *Machine) checkBoot() error {
 	files, err := m.entries()
-	if err != nil || m.booted != "" {
+	if err != nil || slices.ContainsFunc(files, boot.EntryFile.IsDeployment) {
 		return err
 	}
-	if slices.ContainsFunc(files, boot.EntryFile.IsDeployment) {
-		return nil
+	if m.booted != "" {
+		return fmt.Errorf("deployment %s is booted and has no entry %s: is it the machine's boot partition? 'apply --force REF' writes to it all the same",
+			m.booted.Short(), m.whereEntries())
 	}
 	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -247,16 +245,35 @@ func (m *Machine) checkBoot() error {
 		if parseErr != nil {
 			continue
 		}
-		// Without an entry, a deployment gets this far only by another.
-		local, readErr := fs.ReadDir(m.root.FS(), id.EtcDir())
-		if len(local) > 0 {
-			return fmt.Errorf("deployment %s has no entry on the boot partition: is the machine's own mounted there?", id.Short())
+		listed, listedErr := m.wasListed(id)
+		if listed {
+			return fmt.Errorf("deployment %s has no entry %s: is the machine's boot partition mounted there?", id.Short(), m.whereEntries())
 		}
-		if !errors.Is(readErr, fs.ErrNotExist) {
-			err = errors.Join(err, readErr)
-		}
+		err = errors.Join(err, listedErr)
 	}
 	return err
+}
+
+// wasListed says whether a deployment must have had a boot entry: not so if its
+// first apply was cut off.
+func (m *Machine) wasListed(id deployment.ID) (bool, error) {
+	local, err := fs.ReadDir(m.root.FS(), id.EtcDir())
+	if len(local) > 0 {
+		return true, nil // it is filled when the machine boots, or by another
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	_, err = m.root.Lstat(id.OriginFile())
+	return err == nil && !m.isNew && (m.boot == nil || !m.boot.WasWritten()), nil
+}
+
+// whereEntries says where boot entries were looked for.
+func (m *Machine) whereEntries() string {
+	if m.boot != nil {
+		return "on " + m.boot.String()
+	}
+	return "in " + filepath.Join(m.root.Name(), bootDir)
 }
 
 // entries returns the files in the directory of boot entries, as

@@ -2,6 +2,7 @@ package update
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
@@ -31,6 +33,11 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 	before, err := m.optionsOf(current)
 	if err != nil {
 		return "", err
+	}
+	if before == "" && m.booted != "" {
+		if before, err = m.runningOptions(); err != nil {
+			return "", err
+		}
 	}
 	if before == "" {
 		// The state of the machine is on the physical root: it is mounted
@@ -71,6 +78,16 @@ func (m *Machine) optionsOf(id deployment.ID) (string, error) {
 		return "", nil
 	}
 	return m.ukiOptions(files[i])
+}
+
+// runningOptions returns the kernel command line of the running machine, whose entry
+// is lost, without what boot loaders add.
+func (m *Machine) runningOptions() (string, error) {
+	text, err := fs.ReadFile(m.running, "proc/cmdline")
+	if err != nil {
+		return "", fmt.Errorf("cannot tell the kernel arguments: deployment %s has no boot entry: %w", m.booted.Short(), err)
+	}
+	return kcmdline.Parse(string(text)).Without("BOOT_IMAGE").Without("initrd").String(), nil
 }
 
 // ukiOptions returns the command line in the unified kernel image of an entry

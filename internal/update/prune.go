@@ -41,10 +41,13 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 
 // checkPrunable says what keeps anything from being removed here.
 func (m *Machine) checkPrunable() error {
+	if err := m.checkBoot(); err != nil {
+		return err
+	}
 	if m.boot == nil || m.repo == nil {
 		return errors.New("there is nothing to remove: no image was applied here yet")
 	}
-	return m.checkBoot()
+	return nil
 }
 
 // configuredInventory returns the inventory with how many spare deployments the

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 )
 
@@ -141,21 +140,6 @@ func TestPruneOdd(t *testing.T) {
 			t.Errorf("%s: something that was being written is left", tt.name)
 		}
 		b.must(os.RemoveAll(dir))
-	}
-}
-
-// A boot partition that is another machine's is no reason to remove anything.
-func TestPruneOtherBoot(t *testing.T) {
-	b := newBench(t)
-	b.must(os.RemoveAll(b.dir + "/boot/loader"))
-	before := files(t, b.dir)
-	m := b.open(b.dir, func(fsys durable.FS) durable.FS { return fsys })
-	defer m.Close()
-	if _, err := m.Prune(context.Background(), false); err == nil || !strings.Contains(err.Error(), "is the machine's own mounted there?") {
-		t.Errorf("Prune: %v; want an error about the boot partition", err)
-	}
-	if got := files(t, b.dir); got != before {
-		t.Errorf("Prune removed %q", without(before, got))
 	}
 }
 

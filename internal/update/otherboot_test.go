@@ -1,0 +1,105 @@
+package update
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+)
+
+// A boot partition that is another machine's, or is not mounted, is no reason to
+// remove anything, nor to write there.
+func TestOtherBoot(t *testing.T) {
+	b := newBench(t)
+	two := deployment.ID(b.idOf("2"))
+	for _, tt := range []struct {
+		name    string
+		lose    []string // below the root
+		running bool
+		want    string
+	}{
+		{"another's", []string{"boot/loader"}, false, "/boot: is the machine's boot partition mounted there?"},
+		{"another's, of a machine that never ran", []string{"boot/loader", "boot/sysupdate-image", "state/deploy/*/etc"}, false, "mounted there?"},
+		{"not mounted, of a machine that never ran", []string{"boot", "state/deploy/*/etc"}, false, "/boot: is the machine's boot partition mounted there?"},
+		{"another's, of a running machine", []string{"boot/loader"}, true, "deployment " + two.Short() + " is booted and has no entry on "},
+	} {
+		dir := b.copy()
+		for _, name := range tt.lose {
+			paths, err := filepath.Glob(filepath.Join(dir, name))
+			b.must(err)
+			for _, path := range paths {
+				b.must(os.RemoveAll(path))
+			}
+		}
+		before := files(t, dir)
+		m := b.open(dir, nil)
+		if tt.running {
+			m.RunAs(two, fstest.MapFS{})
+		}
+		_, err := m.Prune(context.Background(), false)
+		var applyErr error
+		b.apply(m, "3", &applyErr)
+		for _, err := range []error{err, applyErr} {
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v; want %q", tt.name, err, tt.want)
+			}
+		}
+		if got := files(t, dir); got != before {
+			t.Errorf("%s: removed %q", tt.name, without(before, got))
+		}
+		b.must(m.Close())
+	}
+}
+
+// A first apply that was cut off may be tried again: it leaves a deployment that
+// never had an entry.
+func TestCutOffFirst(t *testing.T) {
+	b := newBench(t)
+	dir := b.copy()
+	b.must(os.RemoveAll(dir + "/boot/loader"))
+	paths, err := filepath.Glob(dir + "/state/deploy/*/etc")
+	b.must(err)
+	for _, path := range paths {
+		b.must(os.RemoveAll(path))
+	}
+	m := b.open(dir, nil)
+	if got := b.apply(m, "3", nil); got.Outcome != Published {
+		t.Errorf("apply: %s; want %s", got.Outcome, Published)
+	}
+	b.must(m.Close())
+}
+
+// Whose boot entries are lost gets new ones by force, with the kernel arguments that
+// the machine runs with.
+func TestLostEntries(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+		b := newBench(t)
+		two := b.idOf("2")
+		b.must(os.RemoveAll(b.dir + "/boot/loader"))
+		m := b.open(b.dir, nil)
+		defer m.Close()
+		m.RunAs(deployment.ID(two), fstest.MapFS{
+			"proc/cmdline": {Data: []byte("BOOT_IMAGE=/vmlinuz initrd=/initrd root=UUID=1 composefs=" + two + " quiet\n")},
+		})
+		o := b.options("3")
+		o.Force = true
+		_, err := m.Apply(context.Background(), o, silent{})
+		if err != nil && !strings.Contains(err.Error(), "deployment is staged, but") { // no systemd is asked here
+			t.Fatal(err)
+		}
+		entries, err := m.entries()
+		b.must(err)
+		if len(entries) != 1 || !entries[0].Staged {
+			t.Fatalf("entries %v; want one that is staged", entries)
+		}
+		id := string(entries[0].Target.ID)
+		if got, want := strings.ReplaceAll(entries[0].Entry.Options, id, "ID"), "root=UUID=1 composefs=?ID quiet"; got != want {
+			t.Errorf("options %q; want %q", got, want)
+		}
+	})
+}

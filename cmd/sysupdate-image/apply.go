@@ -34,7 +34,10 @@ that it no longer has), nothing is staged. --etc-conflicts=keep keeps what is lo
 
 An image whose deployment has failed to boot here is not applied again, so that a
 timer does not boot it over and over, until REF leads to another image: without REF
-that is said and is no error. --force applies it nevertheless.
+that is said and is no error. --force applies it nevertheless. A running machine that
+has lost all its boot entries gets new ones by --force, too.
+
+Deployments that are not needed any more are removed, as prune does, and named.
 
 The last word on standard output is the deployment id.`
 
@@ -58,11 +61,10 @@ func (s *session) applyCommand() *cobra.Command {
   sysupdate-image --sysroot /mnt apply oci:./os:stable`,
 		Args: needArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref := ""
-			if len(args) == 1 {
-				ref = args[0]
+			if len(args) == 1 && args[0] == "" {
+				return usageError{errors.New("apply: REF is empty; leave it out to apply what this machine follows")}
 			}
-			return s.apply(cmd, ref, f)
+			return s.apply(cmd, first(args), f)
 		},
 	}
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "say what would be fetched, and change nothing")
@@ -70,7 +72,7 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the result")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, with the time each step took, as JSON")
 	addEtcConflicts(cmd, &f.etcConflicts)
-	cmd.Flags().BoolVar(&f.force, "force", false, "apply the image even if its deployment has failed to boot here")
+	cmd.Flags().BoolVar(&f.force, "force", false, "apply the image even if its deployment has failed to boot here, or all boot entries are lost")
 	addReuseFlag(cmd, &f.reuse)
 	f.source.add(cmd)
 	return cmd
@@ -96,7 +98,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
 	}
-	m, err := update.Open(s.sysroot, s.warn)
+	m, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result, f.asJSON); err != nil || !f.reboot || !result.Outcome.Boots() {
+	if err := s.printResult(result, f.asJSON, f.quiet); err != nil || !f.reboot || !result.Outcome.Boots() {
 		return err
 	}
 	return update.Reboot(ctx)
@@ -129,9 +131,14 @@ func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter,
 }
 
 // printResult ends with the deployment id, for scripts.
-func (s *session) printResult(r update.Result, asJSON bool) error {
+func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	if asJSON {
 		return s.printJSON(r)
+	}
+	for _, id := range r.Removed {
+		if !quiet {
+			fmt.Fprintf(s.err, "Removed deployment %s\n", id.Short())
+		}
 	}
 	system := r.Name
 	if r.Version != "" {

@@ -48,11 +48,12 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 				return usageError{fmt.Errorf("install to-filesystem: ROOT says where, --sysroot is for the other commands")}
 			}
 			o.Root, o.Source = args[0], source.options()
+			s.changing = true
 			result, err := install.ToFilesystem(cmd.Context(), o, newReporter(s.err, quiet), s.warn)
 			if err != nil {
 				return err
 			}
-			return s.printResult(result, false)
+			return s.printResult(result, false, quiet)
 		},
 	}
 	cmd.Flags().StringVar(&o.ESP, "esp", "", "the EFI system partition is mounted at `DIR`")

@@ -64,7 +64,7 @@ func (s *session) printRollback(r update.RollbackResult) error {
 
 // change opens the machine to change it and has f do so.
 func (s *session) change(f func(*update.Machine) error) error {
-	m, err := update.Open(s.sysroot, s.warn)
+	m, err := s.open()
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
 	"github.com/sysupdate-image/sysupdate-image/internal/version"
 )
 
@@ -35,9 +36,10 @@ Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage
 
 // A session is what all commands share.
 type session struct {
-	sysroot string // --sysroot
-	out     io.Writer
-	err     io.Writer
+	sysroot  string // --sysroot
+	out      io.Writer
+	err      io.Writer
+	changing bool // the machine is being changed
 }
 
 // warn tells the administrator of something to look at.
@@ -45,10 +47,14 @@ func (s *session) warn(text string) { fmt.Fprintln(s.err, "Warning:", text) }
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, args []string, out, stderr io.Writer) int {
-	s := &session{out: out, err: stderr}
+	results := &output{to: out}
+	s := &session{out: results, err: stderr}
 	root := s.command()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil && results.err != nil {
+		err = fmt.Errorf("it is done, but cannot be said: %w", results.err)
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -57,10 +63,28 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
-		err = fmt.Errorf("interrupted, the machine boots what it would have booted; run it again to go on from here: %w", err)
+		err = s.interrupted(ctx, err)
 	}
 	fmt.Fprintln(stderr, "sysupdate-image:", err)
 	return exitFailed
+}
+
+// interrupted returns what an administrator is to know of err after an interrupt.
+func (s *session) interrupted(ctx context.Context, err error) error {
+	text := "interrupted"
+	if s.changing {
+		text += ", the machine boots what it would have booted; run it again to go on from here"
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
+		return errors.New(text)
+	}
+	return fmt.Errorf("%s: %w", text, err)
+}
+
+// open opens the machine to change it.
+func (s *session) open() (*update.Machine, error) {
+	s.changing = true
+	return update.Open(s.sysroot, s.warn)
 }
 
 func (s *session) command() *cobra.Command {
@@ -79,7 +103,13 @@ func (s *session) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + exits)
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
-		"work on the system in `DIR` instead of the running machine's")
+		"work on the system in `DIR` instead of the running machine's; its boot partition is mounted below DIR: at boot, efi or boot/efi")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if s.sysroot == "" && cmd.Flags().Changed("sysroot") {
+			return usageError{errors.New("--sysroot: the name of the directory is empty")}
+		}
+		return nil
+	}
 	must(root.MarkPersistentFlagDirname("sysroot"))
 	root.AddCommand(s.imageCommand(), s.repoCommand())
 	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())

@@ -151,3 +151,23 @@ func TestFinalizeAfterFallback(t *testing.T) {
 		r.checkRecord(false)
 	})
 }
+
+// The image had failed before, and was applied again all the same: its entry of
+// that time says nothing of the new one.
+func TestFinalizeAgainAfterFailure(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		r.must(Finalize(r.Machine, true))
+		entries := r.disk + "/boot/loader/entries/"
+		data, err := os.ReadFile(entries + r.entry)
+		r.must(err)
+		old := entries + "sysupdate-image-0-old+0-3.conf"
+		r.must(os.WriteFile(old, data, 0o644))
+		r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcUpper(), "later"), []byte("x"), 0o644))
+		r.must(Finalize(r.Machine, false))
+		r.must(os.Remove(old))
+		r.checkPublished()
+		want := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout", "later": "x"}
+		r.checkTree(r.staged.EtcUpper(), want)
+	})
+}

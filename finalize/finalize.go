@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
@@ -110,7 +112,7 @@ func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
 	}
 	defer partition.Close()
 	if plan.Published {
-		if err := checkTries(partition, plan.Staged); err != nil {
+		if err := checkTries(partition, plan.Entry); err != nil {
 			return err
 		}
 	}
@@ -128,14 +130,20 @@ func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
 	return partition.Publish(plan.Entry)
 }
 
-// checkTries returns errGaveUp if the loader has none left for a deployment.
-func checkTries(p *boot.Partition, id deployment.ID) error {
+// checkTries returns errGaveUp if the loader has none left for what was published.
+// Another entry of the same deployment may have none since an earlier time: an image
+// that has failed can be applied again.
+func checkTries(p *boot.Partition, entry string) error {
 	files, err := p.Entries()
 	if err != nil {
 		return err
 	}
+	published, err := bootentry.ParseName(strings.TrimSuffix(entry, ".staged"))
+	if err != nil {
+		return err
+	}
 	for _, f := range files {
-		if f.Target.ID == id && f.Name.Exhausted() {
+		if f.Name.Base == published.Base && f.Name.Exhausted() {
 			return errGaveUp
 		}
 	}

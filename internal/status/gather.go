@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
@@ -209,7 +210,7 @@ func (g *gatherer) readOrigin(d *Deployment) {
 // readEntryOf fills in what the deployment's boot entry tells: the first one in
 // the loader's order.
 func (g *gatherer) readEntryOf(d *Deployment) {
-	i := slices.IndexFunc(g.files, func(f boot.EntryFile) bool { return f.Target.ID == d.ID })
+	i := slices.IndexFunc(g.files, func(f boot.EntryFile) bool { return f.Target.ID == d.ID && !g.isPast(f) })
 	if i < 0 {
 		d.State = NoEntry
 		if g.Boot == nil {
@@ -236,6 +237,16 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 	default:
 		d.State = Good
 	}
+}
+
+// isPast says whether an entry is of an earlier time, when a deployment that is
+// staged now had used up its boots: an image that has failed can be applied again.
+func (g *gatherer) isPast(f boot.EntryFile) bool {
+	if g.record == nil || g.record.ID != f.Target.ID || g.record.Entry == "" || !f.Name.Exhausted() {
+		return false
+	}
+	now, err := bootentry.ParseName(strings.TrimSuffix(g.record.Entry, ".staged"))
+	return err == nil && now.Base != f.Name.Base
 }
 
 // whyFailed tells why a boot on trial did not reach boot-complete.target.

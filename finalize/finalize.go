@@ -154,6 +154,7 @@ func checkTries(p *boot.Partition, entry string) error {
 func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
 	c := etccarry.Carrier{
 		Sysroot:    root,
+		Booted:     plan.Booted,
 		OpenObject: o.open,
 		Policy:     plan.Conflicts,
 		Warn:       func(text string) { m.logf(journal.Warning, "%s", text) },

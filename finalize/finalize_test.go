@@ -246,6 +246,55 @@ func TestFinalize(t *testing.T) {
 	})
 }
 
+// Extensions may lie over what prepare-root has mounted: see systemd-confext(8).
+func TestFinalizeConfext(t *testing.T) {
+	upper := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout"}
+	nstest.Run(t, func(t *testing.T) {
+		for _, from := range []string{deployment.EtcBind, deployment.EtcOverlay} {
+			r := makeRig(t, from, deployment.EtcOverlay)
+			r.mount("99 23 0:77 / /etc ro - overlay confext ro")
+			r.must(Finalize(r.Machine, false))
+			r.checkPublished()
+			r.checkTree(r.staged.EtcUpper(), upper)
+		}
+		r := makeRig(t, deployment.EtcNone, deployment.EtcOverlay)
+		r.mount("99 22 0:77 / /etc ro - overlay confext ro")
+		r.must(Finalize(r.Machine, false))
+		r.checkPublished()
+		r.checkNoEtc()
+	})
+}
+
+// mount adds a line to the mount table.
+func (r *rig) mount(line string) {
+	r.t.Helper()
+	f, err := os.OpenFile(filepath.Join(r.root.Name(), "proc/self/mountinfo"), os.O_WRONLY|os.O_APPEND, 0)
+	r.must(err)
+	defer f.Close()
+	_, err = f.WriteString(line + "\n")
+	r.must(err)
+}
+
+// What runs has its /etc somewhere: if it is not where it should be, nothing tells
+// what an administrator has changed.
+func TestFinalizeLostEtc(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		for from, dir := range map[string]func(deployment.ID) string{
+			deployment.EtcOverlay: deployment.ID.EtcUpper, deployment.EtcBind: deployment.ID.EtcDir,
+		} {
+			r := makeRig(t, from, "")
+			r.must(os.RemoveAll(filepath.Join(r.disk, dir(r.booted))))
+			err := Finalize(r.Machine, false)
+			if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs: cannot read local changes to /etc: ") {
+				t.Errorf("%s: error %v", from, err)
+			}
+			if _, err := os.Lstat(r.disk + "/boot/loader/entries/" + r.entry); !os.IsNotExist(err) {
+				t.Errorf("%s: the entry was published all the same (%v)", from, err)
+			}
+		}
+	})
+}
+
 // checkNoEtc says that the staged deployment has nothing of its own in /etc.
 func (r *rig) checkNoEtc() {
 	r.t.Helper()

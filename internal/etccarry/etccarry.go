@@ -34,6 +34,9 @@ func (s Side) HasLocal() bool {
 // A Carrier has what is needed to carry /etc from one deployment to another.
 type Carrier struct {
 	Sysroot *os.Root
+	// Booted is the deployment that runs, "" if none does. If it keeps local
+	// changes, they are there.
+	Booted deployment.ID
 	// OpenObject opens an object of the repository, whose content is what its
 	// name promises.
 	OpenObject func(digest.Digest) (*os.File, error)
@@ -181,13 +184,19 @@ func merge(base, local, new *composefs.Node, o etcmerge.Options) (*etcmerge.Resu
 // fs.ErrNotExist if there are none: the deployment keeps none, or has never been
 // booted.
 func (c Carrier) LocalDir(from Side) (*os.File, error) {
-	switch from.Etc {
-	case deployment.EtcBind:
-		return c.Sysroot.Open(from.ID.EtcDir())
-	case deployment.EtcOverlay:
-		return c.Sysroot.Open(from.ID.EtcUpper())
+	if !from.HasLocal() {
+		return nil, fs.ErrNotExist
 	}
-	return nil, fs.ErrNotExist
+	name := from.ID.EtcUpper()
+	if from.Etc == deployment.EtcBind {
+		name = from.ID.EtcDir()
+	}
+	dir, err := c.Sysroot.Open(name)
+	if from.ID == c.Booted && errors.Is(err, fs.ErrNotExist) {
+		// Not the error itself: to go on would leave behind what was changed.
+		err = fmt.Errorf("the running system has its /etc there (%s): %v", from.Etc, err)
+	}
+	return dir, err
 }
 
 // Local returns the /etc of a deployment as its image has it and as it is, with

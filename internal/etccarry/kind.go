@@ -10,11 +10,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
 
-// Mounted returns how the running system has its /etc, by its mount table.
+// Mounted returns how the running system has its /etc, by its mount table. What
+// counts is the lowest mount there, which prepare-root has made: what lies over it,
+// such as extensions, comes and goes, and local changes are not kept there.
 func Mounted(mounts []mountplan.Mounted) string {
-	m, ok := mountplan.At(mounts, "/etc")
+	m, ok := mountplan.Lowest(mounts, "/etc")
 	switch {
-	case !ok:
+	case !ok || m.What == confext: // over the image's own /etc
 		return deployment.EtcNone
 	case m.What == "transient" || m.Type == "tmpfs":
 		return deployment.EtcTransient
@@ -23,6 +25,9 @@ func Mounted(mounts []mountplan.Mounted) string {
 	}
 	return deployment.EtcBind
 }
+
+// confext is the source of the overlay that systemd-confext(8) mounts.
+const confext = "confext"
 
 // OnDisk returns how a deployment that does not run has its /etc, by what its
 // state directory holds: overlay if it has an upper directory or nothing at

@@ -93,7 +93,9 @@ func (e *Etc) openRunning() error {
 		return err
 	}
 	e.close = append(e.close, e.live.Close)
-	return e.openSysroot(deployment.SysrootDir)
+	err = e.openSysroot(deployment.SysrootDir)
+	e.carrier.Booted = e.ID
+	return err
 }
 
 // openSysroot opens the physical root and its repository.

@@ -90,6 +90,16 @@ func At(all []Mounted, where string) (Mounted, bool) {
 	return Mounted{}, false
 }
 
+// Lowest returns the mount that was made first at the path where: others may hide it.
+func Lowest(all []Mounted, where string) (Mounted, bool) {
+	for _, m := range all {
+		if m.Where == where {
+			return m, true
+		}
+	}
+	return Mounted{}, false
+}
+
 // Option returns the value of a file system's option such as "upperdir", and
 // whether it is there. Only What, Root and Where are free of escapes; values of
 // options are as the kernel prints them, less the escapes of mountinfo.

@@ -44,6 +44,9 @@ func TestParseMountinfo(t *testing.T) {
 	if !ok || !reflect.DeepEqual(m, want) {
 		t.Errorf("At(/mnt) = %+v; want %+v", m, want)
 	}
+	if m, ok := Lowest(all, "/mnt"); !ok || m.ID != 25 {
+		t.Errorf("Lowest(/mnt) = %+v, %v; want that of ID 25", m, ok)
+	}
 	m, _ = At(all, "/etc")
 	if got, ok := m.Option("upperdir"); got != "/s/etc/a b" || !ok {
 		t.Errorf("Option(upperdir) = %q, %v", got, ok)
@@ -53,6 +56,9 @@ func TestParseMountinfo(t *testing.T) {
 	}
 	if _, ok := At(all, "/var"); ok {
 		t.Error("At(/var) finds a mount")
+	}
+	if _, ok := Lowest(all, "/var"); ok {
+		t.Error("Lowest(/var) finds a mount")
 	}
 }
 

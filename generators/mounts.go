@@ -11,16 +11,27 @@ import (
 // root, and there is nobody to mount them again. Another shutdown unmounts them
 // with the root. With /etc systemd does the same by itself.
 //
-// What is mounted at /var because of the administrator's fstab(5) is none of ours.
+// What the administrator mounts at these places is none of ours, also where it is on
+// the same device: btrfs has subvolumes.
 func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	sysroot, ok := mountplan.At(in.Mounts, deployment.SysrootDir)
 	if !ok {
 		return nil, nil
 	}
-	units := []unitfile.Unit{stayMounted(sysroot)}
+	mounts := []mountplan.Mounted{sysroot}
 	v, ok := mountplan.At(in.Mounts, "/var")
 	if ok && (v.Type == "overlay" || v.What == "transient" || v.Device == sysroot.Device) {
-		units = append(units, stayMounted(v))
+		mounts = append(mounts, v)
+	}
+	configured, err := in.configured()
+	if err != nil {
+		return nil, err
+	}
+	var units []unitfile.Unit
+	for _, m := range mounts {
+		if !configured(m.Where) {
+			units = append(units, stayMounted(m))
+		}
 	}
 	return units, nil
 }

@@ -62,21 +62,47 @@ func readInput(root fs.FS) (Input, error) {
 // write writes a unit file and its links below out. Nobody reads it before the
 // generator has ended, and it is in memory only: it is written in place.
 func write(out *os.Root, u unitfile.Unit) error {
-	target := u.Target
 	if len(u.Options) > 0 {
-		data, err := u.Encode()
-		if err != nil {
+		if err := writeFile(out, u); err != nil {
 			return err
 		}
-		if err := out.MkdirAll(path.Dir(u.Name), 0o755); err != nil {
-			return fmt.Errorf("cannot write unit %s: %w", u.Name, err)
-		}
-		if err := out.WriteFile(u.Name, data, 0o644); err != nil {
-			return fmt.Errorf("cannot write unit %s: %w", u.Name, err)
-		}
 	}
+	return enable(out, u)
+}
+
+// writeFile writes a unit file. One that is there already stays: another generator
+// has made it of what the administrator has said.
+func writeFile(out *os.Root, u unitfile.Unit) error {
+	data, err := u.Encode()
+	if err != nil {
+		return err
+	}
+	if err = out.MkdirAll(path.Dir(u.Name), 0o755); err == nil {
+		err = create(out, u.Name, data)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("unit %s stays as another generator has made it", u.Name)
+	case err != nil:
+		return fmt.Errorf("cannot write unit %s: %w", u.Name, err)
+	}
+	return nil
+}
+
+// create writes a file that does not exist.
+func create(out *os.Root, name string, data []byte) error {
+	f, err := out.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// enable makes the links of a unit.
+func enable(out *os.Root, u unitfile.Unit) error {
 	for _, link := range u.Links {
-		to := target
+		to := u.Target
 		if to == "" {
 			to = strings.Repeat("../", strings.Count(link, "/")) + u.Name
 		}

@@ -36,10 +36,13 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	if _, hasUpper := v.Option("upperdir"); !ok || v.Type != "overlay" || !hasUpper || v.What == "transient" {
 		return nil, nil
 	}
+	configured, err := in.configured()
+	if err != nil {
+		return nil, err
+	}
 	var dirs []string
 	for _, p := range passthrough {
-		_, mounted := mountplan.At(in.Mounts, p.dir) // such as a partition
-		if !mounted && (in.exists(p.dir) || in.existsAny(p.users)) {
+		if (in.exists(p.dir) || in.existsAny(p.users)) && !in.isElsewhere(p.dir, configured) {
 			dirs = append(dirs, p.dir)
 		}
 	}
@@ -51,6 +54,17 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 		units = append(units, passthroughUnit(dir))
 	}
 	return units, nil
+}
+
+// isElsewhere says whether a directory is not on the overlay at /var: it, or one that
+// it is in, has a file system of its own, such as a partition, or will have.
+func (in Input) isElsewhere(dir string, configured func(where string) bool) bool {
+	for ; dir != "/var"; dir = path.Dir(dir) {
+		if _, mounted := mountplan.At(in.Mounts, dir); mounted || configured(dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // copyUpUnit returns the service that sees to it that the upper directory has

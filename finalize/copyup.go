@@ -1,6 +1,7 @@
 package finalize
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -21,7 +22,8 @@ const completeAttr = "trusted.sysupdate-image.passthrough"
 // directory: it makes them, and has the overlay copy into the upper directory
 // what the image has in them. That is done once for each directory; what later
 // images have in it does not show, as with a /var that is no overlay. After a
-// crash the copying goes on where it was.
+// crash the copying goes on where it was. What goes wrong with one directory does not
+// keep the others from being ready.
 func CopyUp(m Machine, dirs []string) error {
 	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
@@ -29,18 +31,24 @@ func CopyUp(m Machine, dirs []string) error {
 	}
 	defer s.Close()
 	for _, dir := range dirs {
-		below, ok := strings.CutPrefix(path.Clean(dir), "/var/")
-		if !ok {
-			return fmt.Errorf("cannot ready %s: it is not below /var", dir)
-		}
-		if isComplete(s.Root, path.Join(deployment.SharedVar, below)) {
-			continue
-		}
-		if err := m.copyUp("var/" + below); err != nil {
-			return fmt.Errorf("cannot ready %s: %w", dir, err)
-		}
-		m.logf(journal.Info, "%s is ready to be passed through", dir)
+		err = errors.Join(err, m.ready(s.Root, dir))
 	}
+	return err
+}
+
+// ready readies one directory.
+func (m Machine) ready(root *os.Root, dir string) error {
+	below, ok := strings.CutPrefix(path.Clean(dir), "/var/")
+	if !ok {
+		return fmt.Errorf("cannot ready %s: it is not below /var", dir)
+	}
+	if isComplete(root, path.Join(deployment.SharedVar, below)) {
+		return nil
+	}
+	if err := m.copyUp("var/" + below); err != nil {
+		return fmt.Errorf("cannot ready %s: %w", dir, err)
+	}
+	m.logf(journal.Info, "%s is ready to be passed through", dir)
 	return nil
 }
 

@@ -78,6 +78,30 @@ func TestCopyUp(t *testing.T) {
 	})
 }
 
+// A directory that the administrator has put elsewhere does not keep the others from
+// being ready.
+func TestCopyUpOthers(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		nstest.NeedRealRoot(t)
+		dir := nstest.Dir(t)
+		m := Machine{root: running(t, dir), log: journal.Log{Else: new(bytes.Buffer)}}
+		if err := os.Symlink("/srv/docker", dir+"/root/var/lib/docker"); err != nil {
+			t.Fatal(err)
+		}
+		err := CopyUp(m, []string{"/var/lib/docker", "/var/lib/containers", "/etc", "/var/lib/kubelet"})
+		for _, want := range []string{"cannot ready /var/lib/docker: ", "cannot ready /etc: "} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v; want one with %q", err, want)
+			}
+		}
+		for _, name := range []string{"containers", "kubelet"} {
+			if info, err := os.Stat(dir + "/disk/state/os/default/var/lib/" + name); err != nil || !info.IsDir() {
+				t.Errorf("/var/lib/%s was not made: %v", name, err)
+			}
+		}
+	})
+}
+
 // seed makes a directory with what is easily lost when it is copied.
 func seed(t *testing.T, dir string) {
 	t.Helper()

@@ -10,7 +10,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
 )
 
-const copyUpService = "sysupdate-image-var.service"
+// copyUpService is a template, with the directory as its instance.
+const copyUpService = "sysupdate-image-var@"
 
 // passthrough are the directories that cannot be on an overlay, mostly because
 // they hold lower and upper directories of other overlays, and the programs that
@@ -28,7 +29,7 @@ var passthrough = []struct {
 }
 
 // varUnits returns a mount unit for each directory of passthrough that is there
-// or will be used, and the service that readies them, if /var is an overlay
+// or will be used, and the service that readies one, if /var is an overlay
 // whose upper directory is the shared /var. With another kind of /var the
 // directories are on a real file system, or nobody wants them to last.
 func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
@@ -49,7 +50,7 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	if len(dirs) == 0 {
 		return nil, nil
 	}
-	units := []unitfile.Unit{copyUpUnit(dirs)}
+	units := []unitfile.Unit{copyUpUnit()}
 	for _, dir := range dirs {
 		units = append(units, passthroughUnit(dir))
 	}
@@ -57,21 +58,25 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 }
 
 // isElsewhere says whether a directory is not on the overlay at /var: it, or one that
-// it is in, has a file system of its own, such as a partition, or will have.
+// it is in, has a file system of its own, such as a partition, or will have, or is a
+// link by which the administrator has moved it.
 func (in Input) isElsewhere(dir string, configured func(where string) bool) bool {
 	for ; dir != "/var"; dir = path.Dir(dir) {
-		if _, mounted := mountplan.At(in.Mounts, dir); mounted || configured(dir) {
+		_, mounted := mountplan.At(in.Mounts, dir)
+		info, err := fs.Lstat(in.Root, strings.TrimPrefix(dir, "/"))
+		if mounted || configured(dir) || err == nil && info.Mode().Type() == fs.ModeSymlink {
 			return true
 		}
 	}
 	return false
 }
 
-// copyUpUnit returns the service that sees to it that the upper directory has
-// the directories, with what the image has in them.
-func copyUpUnit(dirs []string) unitfile.Unit {
-	return unitfile.Unit{Name: copyUpService, Options: []unitfile.Option{
-		unitfile.Set("Unit", "Description", "Ready Directories of /var That Are Passed Through"),
+// copyUpUnit returns the service that sees to it that the upper directory has a
+// directory, with what the image has in it. It is one for each: a mount requires its
+// own, and what goes wrong with one directory does not keep others from being mounted.
+func copyUpUnit() unitfile.Unit {
+	return unitfile.Unit{Name: copyUpService + ".service", Options: []unitfile.Option{
+		unitfile.Set("Unit", "Description", "Ready %f to Be Passed Through"),
 		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
 		unitfile.Set("Unit", "DefaultDependencies", "no"), // mounts wait for it
 		unitfile.Set("Unit", "RequiresMountsFor", "/var "+deployment.SysrootDir),
@@ -79,7 +84,7 @@ func copyUpUnit(dirs []string) unitfile.Unit {
 		unitfile.Set("Unit", "Before", "shutdown.target"),
 		unitfile.Set("Service", "Type", "oneshot"),
 		unitfile.Set("Service", "RemainAfterExit", "yes"),
-		unitfile.Set("Service", "ExecStart", "/usr/lib/sysupdate-image/finalize copy-up "+strings.Join(dirs, " ")),
+		unitfile.Set("Service", "ExecStart", "/usr/lib/sysupdate-image/finalize copy-up %f"),
 	}}
 }
 
@@ -87,14 +92,15 @@ func copyUpUnit(dirs []string) unitfile.Unit {
 // the overlay's.
 func passthroughUnit(dir string) unitfile.Unit {
 	what := path.Join(deployment.SysrootDir, deployment.SharedVar, strings.TrimPrefix(dir, "/var/"))
-	name := unitfile.PathEscape(dir) + ".mount"
+	escaped := unitfile.PathEscape(dir)
+	name, service := escaped+".mount", copyUpService+escaped+".service"
 	return unitfile.Unit{
 		Name: name,
 		Options: []unitfile.Option{
 			unitfile.Set("Unit", "Description", "Passed Through "+dir),
 			unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
-			unitfile.Set("Unit", "Requires", copyUpService),
-			unitfile.Set("Unit", "After", copyUpService),
+			unitfile.Set("Unit", "Requires", service),
+			unitfile.Set("Unit", "After", service),
 			// What is on a local file system is there for all services.
 			unitfile.Set("Unit", "Before", "local-fs.target"),
 			unitfile.Set("Mount", "What", unitfile.Literal(what)),

@@ -2,8 +2,10 @@ package composefs
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"time"
 )
@@ -11,7 +13,7 @@ import (
 // FS returns the tree below root as a file system to read from. open returns
 // the content of a regular file that is not kept in the image; for those that
 // are it is not called. Symbolic links are not followed: they cannot be opened
-// as anything but themselves.
+// as anything but themselves. ReadFile takes no size on trust.
 func FS(root *Node, open func(*Node) (io.ReadCloser, error)) fs.FS {
 	return treeFS{root, open}
 }
@@ -21,25 +23,34 @@ type treeFS struct {
 	open func(*Node) (io.ReadCloser, error)
 }
 
-// Open implements fs.FS.
-func (t treeFS) Open(name string) (fs.File, error) {
+// find returns what a path names.
+func (t treeFS) find(op, name string) (nodeInfo, error) {
 	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+		return nodeInfo{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	n := t.root
 	if name != "." {
 		n = t.root.Lookup(name)
 	}
 	if n == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return nodeInfo{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 	}
-	info := nodeInfo{path.Base(name), n}
+	return nodeInfo{path.Base(name), n}, nil
+}
+
+// Open implements fs.FS.
+func (t treeFS) Open(name string) (fs.File, error) {
+	info, err := t.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	n := info.node
 	switch {
 	case n.IsDir():
 		return &openDir{info: info}, nil
 	case !n.IsRegular():
 		return &openFile{info, io.NopCloser(bytes.NewReader([]byte(n.Target)))}, nil
-	case n.Digest.IsZero() && n.Payload() == "":
+	case n.Digest.IsZero() && n.Payload() == "" && n.Size == uint64(len(n.Inline)):
 		return &openFile{info, io.NopCloser(bytes.NewReader(n.Inline))}, nil
 	}
 	content, err := t.open(n)
@@ -47,6 +58,44 @@ func (t treeFS) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return &openFile{info, content}, nil
+}
+
+// maxRead is the size of the largest file that is read as a whole, in bytes.
+const maxRead = 256 << 20
+
+// ReadFile implements fs.ReadFileFS. The size of a file is what somebody has
+// written into an image: memory is taken as content comes.
+func (t treeFS) ReadFile(name string) ([]byte, error) {
+	f, err := t.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data, err := readSized(f, info.Size())
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return data, nil
+}
+
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	if size > maxRead {
+		return nil, fmt.Errorf("it has %d bytes: want at most %d", size, maxRead)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, size+1))
+	switch got := int64(len(data)); {
+	case err != nil:
+		return nil, err
+	case got < size:
+		return nil, fmt.Errorf("it has %d bytes: want %d", got, size)
+	case got > size:
+		return nil, fmt.Errorf("it has more than %d bytes", size)
+	}
+	return data, nil
 }
 
 // nodeInfo is what fs.FileInfo and fs.DirEntry say of a node.
@@ -69,7 +118,7 @@ func (i nodeInfo) Sys() any { return i.node }
 func (i nodeInfo) Size() int64 {
 	switch {
 	case i.node.IsRegular():
-		return int64(i.node.Size)
+		return int64(min(i.node.Size, math.MaxInt64))
 	case i.node.IsSymlink():
 		return int64(len(i.node.Target))
 	}

@@ -3,6 +3,7 @@ package composefs
 import (
 	"io"
 	"io/fs"
+	"math"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -35,5 +36,38 @@ func TestFS(t *testing.T) {
 	}
 	if _, err := fsys.Open("etc/none"); err == nil {
 		t.Error("Open(etc/none) gives no error")
+	}
+}
+
+// TestFSSizes: what a tree says of the size of a file is no reason to take memory.
+func TestFSSizes(t *testing.T) {
+	object, err := digest.FromBytes(digest.SHA256, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		node Node
+		want string
+	}{
+		{"2⁶³ - 1 bytes", Node{Size: math.MaxInt64, Digest: object}, "9223372036854775807 bytes: want at most"},
+		{"2⁶⁴ - 1 bytes", Node{Size: math.MaxUint64, Digest: object}, "9223372036854775807 bytes: want at most"},
+		{"8 PiB", Node{Size: 1 << 53, Digest: object}, "9007199254740992 bytes: want at most"},
+		{"8 PiB and no content", Node{Size: 1 << 53}, "9007199254740992 bytes: want at most"},
+		{"too short", Node{Size: 12, Digest: object}, "it has 11 bytes: want 12"},
+		{"too long", Node{Size: 10, Digest: object}, "it has more than 10 bytes"},
+		{"not empty", Node{Size: 0, Digest: object}, "it has more than 0 bytes"},
+	}
+	for _, tt := range tests {
+		root := &Node{Mode: TypeDir | 0o755}
+		tt.node.Mode = TypeRegular | 0o644
+		root.Set("f", &tt.node)
+		fsys := FS(root, func(*Node) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("from object")), nil })
+		if data, err := fs.ReadFile(fsys, "f"); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: ReadFile = %.20q, %v; want an error with %q", tt.name, data, err, tt.want)
+		}
+		if info, err := fs.Stat(fsys, "f"); err != nil || info.Size() < 0 {
+			t.Errorf("%s: Stat = %v, %v", tt.name, info, err)
+		}
 	}
 }

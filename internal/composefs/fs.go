@@ -13,7 +13,8 @@ import (
 // FS returns the tree below root as a file system to read from. open returns
 // the content of a regular file that is not kept in the image; for those that
 // are it is not called. Symbolic links are not followed: they cannot be opened
-// as anything but themselves. ReadFile takes no size on trust.
+// as anything but themselves. What a file is can be asked without its content, and
+// ReadFile takes no size on trust.
 func FS(root *Node, open func(*Node) (io.ReadCloser, error)) fs.FS {
 	return treeFS{root, open}
 }
@@ -58,6 +59,15 @@ func (t treeFS) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return &openFile{info, content}, nil
+}
+
+// Stat implements fs.StatFS.
+func (t treeFS) Stat(name string) (fs.FileInfo, error) {
+	info, err := t.find("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
 }
 
 // maxRead is the size of the largest file that is read as a whole, in bytes.

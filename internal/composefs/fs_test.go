@@ -1,6 +1,7 @@
 package composefs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"math"
@@ -36,6 +37,23 @@ func TestFS(t *testing.T) {
 	}
 	if _, err := fsys.Open("etc/none"); err == nil {
 		t.Error("Open(etc/none) gives no error")
+	}
+}
+
+// TestFSStat: files are there also when their content is not.
+func TestFSStat(t *testing.T) {
+	root := &Node{Mode: TypeDir | 0o755}
+	root.Set("f", &Node{Mode: TypeRegular | 0o644, Size: 100})
+	none := errors.New("no content")
+	fsys := FS(root, func(*Node) (io.ReadCloser, error) { return nil, none })
+	if info, err := fs.Stat(fsys, "f"); err != nil || info.Size() != 100 {
+		t.Errorf("Stat(f) = %v, %v; want 100 bytes", info, err)
+	}
+	if _, err := fs.ReadFile(fsys, "f"); !errors.Is(err, none) {
+		t.Errorf("ReadFile(f) error = %v; want %v", err, none)
+	}
+	if _, err := fs.Stat(fsys, "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Stat(none) error = %v; want %v", err, fs.ErrNotExist)
 	}
 }
 

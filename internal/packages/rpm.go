@@ -15,11 +15,14 @@ var errJournal = errors.New("what is in its write-ahead log has to be written ba
 // readRPM reads the database of rpm: a table Packages of headers, see "Header
 // Structure" in rpm's documentation of its package format.
 func readRPM(fsys fs.FS, name string) ([]Package, error) {
-	if info, err := fs.Stat(fsys, name+"-wal"); err == nil && info.Size() > 0 {
-		return nil, fmt.Errorf("%s: %w", name, errJournal)
-	}
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
+		return nil, err
+	}
+	switch info, err := fs.Stat(fsys, name+"-wal"); {
+	case err == nil && info.Size() > 0:
+		return nil, fmt.Errorf("%s: %w", name, errJournal)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
 	all, err := parseRPM(data)

@@ -3,12 +3,16 @@ package packages
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 )
 
 // rpmDatabase has rpm itself make a database of n packages, and returns it with
@@ -118,6 +122,34 @@ func TestArchitectures(t *testing.T) {
 		t.Errorf("Of = %v, %v; want %s", list, err, want)
 	}
 }
+
+// TestJournal: a list is complete, or an error, also where contents are not at hand
+// or nothing can be said of the log.
+func TestJournal(t *testing.T) {
+	database := sqliteWith(t, rpmHeader("bash", "5.3", "1", "noarch"))
+	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	root.Set("rpmdb.sqlite", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(database)), Inline: database})
+	tree := composefs.FS(root, func(*composefs.Node) (io.ReadCloser, error) { return nil, errors.New("no content") })
+	if list, err := readRPM(tree, "rpmdb.sqlite"); err != nil || len(list) != 1 {
+		t.Errorf("readRPM without a log = %v, %v; want bash", list, err)
+	}
+	root.Set("rpmdb.sqlite-wal", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: 100})
+	if list, err := readRPM(tree, "rpmdb.sqlite"); !errors.Is(err, errJournal) {
+		t.Errorf("readRPM(a log that is not at hand) = %v, %v; want %v", list, err, errJournal)
+	}
+	broken := errors.New("input/output error")
+	if list, err := readRPM(noLog{tree, broken}, "rpmdb.sqlite"); !errors.Is(err, broken) {
+		t.Errorf("readRPM(a log that cannot be asked for) = %v, %v; want %v", list, err, broken)
+	}
+}
+
+// noLog is a file system of which Stat fails.
+type noLog struct {
+	fs.FS
+	err error
+}
+
+func (n noLog) Stat(string) (fs.FileInfo, error) { return nil, n.err }
 
 func FuzzRPM(f *testing.F) {
 	f.Add(sqliteWith(f, rpmHeader("bash", "5.3", "1", "noarch")))

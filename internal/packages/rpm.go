@@ -38,7 +38,8 @@ func parseRPM(data []byte) ([]Package, error) {
 		return nil, err
 	}
 	var all []rpmPackage
-	architectures := make(map[string]map[string]bool)
+	architecture := make(map[string]string) // of a name's first package
+	several := make(map[string]bool)        // names with more than one
 	err = db.rows("Packages", func(columns [][]byte) error {
 		if len(columns) != 2 {
 			return fmt.Errorf("a package of %d columns", len(columns))
@@ -47,10 +48,11 @@ func parseRPM(data []byte) ([]Package, error) {
 		if err != nil || p.name == "gpg-pubkey" { // a key, not a package
 			return err
 		}
-		if architectures[p.name] == nil {
-			architectures[p.name] = make(map[string]bool)
+		if first, ok := architecture[p.name]; !ok {
+			architecture[p.name] = p.arch
+		} else if first != p.arch {
+			several[p.name] = true
 		}
-		architectures[p.name][p.arch] = true
 		all = append(all, p)
 		return nil
 	})
@@ -60,7 +62,7 @@ func parseRPM(data []byte) ([]Package, error) {
 	var list []Package
 	for _, p := range all {
 		name := p.name
-		if len(architectures[name]) > 1 {
+		if several[name] {
 			name += "." + p.arch
 		}
 		list = append(list, Package{name, p.fullVersion()})
@@ -95,6 +97,8 @@ const (
 	rpmString = 6
 
 	rpmEntrySize = 16
+
+	maxText = 1 << 10 // bytes of a name, and of each part of a version
 )
 
 var errRPM = errors.New("malformed header of a package")
@@ -150,7 +154,7 @@ func (p *rpmPackage) set(tag, kind uint32, value []byte) error {
 		return nil
 	}
 	s, _, ok := bytes.Cut(value, []byte{0})
-	if kind != rpmString || !ok {
+	if kind != rpmString || !ok || len(s) > maxText {
 		return errRPM
 	}
 	*text = string(s)

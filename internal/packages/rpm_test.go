@@ -1,6 +1,8 @@
 package packages
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -140,6 +142,30 @@ func TestJournal(t *testing.T) {
 	broken := errors.New("input/output error")
 	if list, err := readRPM(noLog{tree, broken}, "rpmdb.sqlite"); !errors.Is(err, broken) {
 		t.Errorf("readRPM(a log that cannot be asked for) = %v, %v; want %v", list, err, broken)
+	}
+}
+
+// TestHostileRPM: a small database is no long list, nor one of long names.
+func TestHostileRPM(t *testing.T) {
+	const rows = 200
+	again := sqliteWith(t, rpmHeader("bash", "5.3", "1", "noarch"))
+	binary.BigEndian.PutUint16(again[testPage+3:], rows)
+	cells := again[testPage+8:]
+	for i := range rows {
+		copy(cells[2*i:], cells[:2])
+	}
+	if list, err := parseRPM(again); !errors.Is(err, errSQLite) {
+		t.Errorf("parseRPM(one row %d times) = %d packages, %v; want %v", rows, len(list), err, errSQLite)
+	}
+	long := strings.Repeat("x", maxText+1)
+	for _, p := range [][2]string{{long, "1"}, {"x", long}} {
+		if got, err := parseRPMHeader(rpmHeader(p[0], p[1], "1", "noarch")); !errors.Is(err, errRPM) {
+			t.Errorf("parseRPMHeader(a name or version of %d bytes) = %.20s, %v; want %v", len(long), got.name, err, errRPM)
+		}
+	}
+	many := record(bytes.Repeat([]byte{8}, 100), nil, nil, nil)
+	if columns, _, err := parseRow(many); !errors.Is(err, errSQLite) {
+		t.Errorf("parseRow = %d columns, %v; want %v", len(columns), err, errSQLite)
 	}
 }
 

@@ -8,12 +8,13 @@ import (
 
 // A sqlite is a database file of SQLite 3, of which tables can be read. The format
 // is described in "Database File Format" of its documentation. The file may be
-// hostile: each of its pages is used once.
+// hostile: each of its pages is used once, and all rows are no larger than it is.
 type sqlite struct {
 	data     []byte
 	pageSize int
 	usable   int // bytes of a page, without what is reserved at its end
 	used     map[uint32]bool
+	left     int // bytes that further rows can have
 }
 
 const (
@@ -24,6 +25,7 @@ const (
 	pageInterior = 5 // of a table: its cells are other pages
 	pageLeaf     = 13
 	maxTreeDepth = 20
+	maxColumns   = 32 // the tables that are read have five at most
 )
 
 var errSQLite = errors.New("malformed SQLite database")
@@ -40,7 +42,7 @@ func openSQLite(data []byte) (*sqlite, error) {
 	if size < 512 || size&(size-1) != 0 || usable < 480 {
 		return nil, fmt.Errorf("%w: pages of %d bytes", errSQLite, size)
 	}
-	return &sqlite{data: data, pageSize: size, usable: usable, used: make(map[uint32]bool)}, nil
+	return &sqlite{data: data, pageSize: size, usable: usable, used: make(map[uint32]bool), left: len(data)}, nil
 }
 
 // rows calls f with the columns of each row of a table: texts and blobs; others
@@ -118,9 +120,10 @@ func (db *sqlite) tree(number uint32, depth int, f func([][]byte, []int64) error
 func (db *sqlite) row(cell []byte, f func([][]byte, []int64) error) error {
 	size, n := varint(cell)
 	_, k := varint(cell[n:]) // the row's number
-	if n == 0 || k == 0 || size > uint64(len(db.data)) {
+	if n == 0 || k == 0 || size > uint64(db.left) {
 		return fmt.Errorf("%w: row", errSQLite)
 	}
+	db.left -= int(size)
 	payload, err := db.payload(cell[n+k:], int(size))
 	if err != nil {
 		return err
@@ -171,7 +174,7 @@ func parseRow(record []byte) (columns [][]byte, numbers []int64, err error) {
 	types, content := record[n:size], record[size:]
 	for len(types) > 0 {
 		kind, n := varint(types)
-		if n == 0 {
+		if n == 0 || len(columns) == maxColumns {
 			return nil, nil, fmt.Errorf("%w: record", errSQLite)
 		}
 		types = types[n:]

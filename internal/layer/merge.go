@@ -47,6 +47,7 @@ func apply(ctx context.Context, root *composefs.Node, src contents) (*composefs.
 		root = &composefs.Node{Mode: composefs.TypeDir | 0o755}
 	}
 	p := parser{src: src}
+	var attrs attrCounter
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -58,10 +59,14 @@ func apply(ctx context.Context, root *composefs.Node, src contents) (*composefs.
 		if err != nil {
 			return nil, err
 		}
-		if err := src.content(e); err != nil {
-			return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
+		err = src.content(e)
+		if err == nil && e.node != nil {
+			err = attrs.add(root, e.node)
 		}
-		if err := e.merge(root); err != nil {
+		if err == nil {
+			err = e.merge(root)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
-	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
@@ -35,6 +33,7 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 	img.Name, img.Kind = ref.String(), Container
 	k := keeper{files: make(map[string]*kept)}
 	for _, l := range img.OCI.Layers {
+		k.large = append(k.large, nil)
 		if img.Root, err = k.merge(ctx, img.OCI, l, img.Root, opts); err != nil {
 			return fmt.Errorf("cannot read layer %s: %w", l.Digest, err)
 		}
@@ -43,7 +42,11 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 		return errors.New("image has no layers")
 	}
 	img.Root.CountLinks()
-	img.open = k.opener(opts.Repository)
+	contents, err := k.contents(ctx, img, opts)
+	if err != nil {
+		return err
+	}
+	img.open = opener(contents, opts.Repository)
 	return nil
 }
 
@@ -63,56 +66,8 @@ func (k *keeper) merge(ctx context.Context, image *oci.Image, l oci.Layer, root 
 	return layer.Measure(ctx, root, tar, opts.Algorithm, k.keep)
 }
 
-// maxKept bounds the contents of an image that are kept in memory, in bytes.
-const maxKept = 64 << 20
-
-// A keeper keeps the few contents of an image by which a system is described.
-type keeper struct {
-	files map[string]*kept // by path: a file in a higher layer replaces one in a lower
-	size  int64
-}
-
-type kept struct {
-	node *composefs.Node
-	data bytes.Buffer
-}
-
-// keepPatterns are the files that are kept, in the terms of path.Match.
-var keepPatterns = []string{
-	"/etc/os-release", "/usr/lib/os-release", "/usr/lib/bootc/kargs.d/*",
-	"/etc/selinux/config", "/etc/selinux/*/contexts/files/file_contexts*",
-	// Lists of packages; pacman has them in the names of directories.
-	"/var/lib/dpkg/status", "/var/lib/dpkg/status.d/*", "/usr/lib/sysimage/dpkg/status",
-	"/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/share/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite",
-}
-
-// keep implements the last argument of layer.Measure.
-func (k *keeper) keep(name string, n *composefs.Node) io.Writer {
-	for _, pattern := range keepPatterns {
-		if ok, err := path.Match(pattern, name); err != nil || !ok {
-			continue
-		}
-		if old := k.files[name]; old != nil {
-			k.size -= int64(old.node.Size)
-		}
-		if k.size += int64(n.Size); k.size > maxKept || strings.HasSuffix(name, ".bin") {
-			k.size -= int64(n.Size)
-			delete(k.files, name)
-			return nil
-		}
-		k.files[name] = &kept{node: n}
-		return &k.files[name].data
-	}
-	return nil
-}
-
-// opener returns a function that opens what was kept, and what the repository
-// has.
-func (k *keeper) opener(repo *store.Repository) func(*composefs.Node) (io.ReadCloser, error) {
-	contents := make(map[*composefs.Node][]byte)
-	for _, f := range k.files {
-		contents[f.node] = f.data.Bytes()
-	}
+// opener returns a function that opens contents, and what the repository has.
+func opener(contents map[*composefs.Node][]byte, repo *store.Repository) func(*composefs.Node) (io.ReadCloser, error) {
 	fromRepository := objectOpener(repo)
 	return func(n *composefs.Node) (io.ReadCloser, error) {
 		if data, ok := contents[n]; ok {

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -50,5 +51,51 @@ func (m *meter) content(e *entry) error {
 	}
 	e.node.Digest = hash.Sum()
 	_, err := m.next(padding(e.size))
+	return endsEarly(err)
+}
+
+// Contents reads the archive of a layer once more and writes the contents of some
+// large files to where want says for their numbers: from 0, in the order in which
+// keep of Measure is called. It stops after the last of them, so what it has read
+// was not verified: its caller knows the digests.
+func Contents(ctx context.Context, tar io.Reader, want map[int]io.Writer) error {
+	s := &selector{ctx: ctx, input: newInput(tar), want: want}
+	p := parser{src: s}
+	for s.found < len(want) {
+		e, err := p.next()
+		if err != nil {
+			return endsEarly(err)
+		}
+		if err := s.content(e); err != nil {
+			return fmt.Errorf("entry %s: %w", quote(e.name), err)
+		}
+	}
+	return nil
+}
+
+// A selector is the source of a layer of which some contents are wanted.
+type selector struct {
+	input
+	ctx    context.Context
+	want   map[int]io.Writer
+	number int // of the next large file
+	found  int // of those that are wanted
+}
+
+func (s *selector) content(e *entry) error {
+	if !e.external() {
+		return e.readInline(s)
+	}
+	to, ok := s.want[s.number]
+	if ok {
+		s.found++
+	} else {
+		to = io.Discard
+	}
+	s.number++
+	if err := s.copy(s.ctx, to, e.size); err != nil {
+		return err
+	}
+	_, err := s.next(padding(e.size))
 	return endsEarly(err)
 }

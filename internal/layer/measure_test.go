@@ -80,3 +80,28 @@ func TestMeasureMemory(t *testing.T) {
 		t.Errorf("%d bytes allocated; want less than 4 MB", got)
 	}
 }
+
+func TestContents(t *testing.T) {
+	large := func(c string) string { return strings.Repeat(c, 1000) }
+	archive := newBuilder(t).dir("d").file("d/a", large("a")).link("b", "d/a").file("small", "s").file(".wh.x", large("w")).file("c", large("c")).file("e", large("e")).end()
+	var numbers []string
+	if _, err := Measure(t.Context(), nil, bytes.NewReader(archive), digest.SHA256, func(path string, _ *composefs.Node) io.Writer {
+		numbers = append(numbers, path)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(numbers); got != "[/d/a /.wh.x /c /e]" {
+		t.Fatalf("Measure numbers %s", got)
+	}
+	var a, c bytes.Buffer
+	if err := Contents(t.Context(), bytes.NewReader(archive), map[int]io.Writer{0: &a, 2: &c}); err != nil || a.String() != large("a") || c.String() != large("c") {
+		t.Errorf("Contents: %v, %.10q and %.10q; want a and c", err, a.String(), c.String())
+	}
+	if err := Contents(t.Context(), bytes.NewReader(archive), map[int]io.Writer{9: &a}); !errors.Is(err, errTruncated) {
+		t.Errorf("Contents of what is not there: %v; want %v", err, errTruncated)
+	}
+	if err := Contents(t.Context(), bytes.NewReader(archive[:5000]), map[int]io.Writer{2: &a}); !errors.Is(err, errTruncated) {
+		t.Errorf("Contents of an archive that was cut: %v; want %v", err, errTruncated)
+	}
+}

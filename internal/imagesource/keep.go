@@ -1,0 +1,156 @@
+package imagesource
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+)
+
+// maxKept bounds the contents of an image that are kept in memory, of each row of
+// keepPatterns, in bytes.
+const maxKept = 64 << 20
+
+// keepPatterns are the files that are kept, in the terms of path.Match: first those
+// without which it cannot be said what a system is.
+var keepPatterns = [...][]string{
+	{
+		"etc/os-release", "usr/lib/os-release", "usr/lib/bootc/kargs.d/*",
+		"etc/selinux/config", "etc/selinux/*/contexts/files/file_contexts*",
+	},
+	{ // Lists of packages; pacman has them in the names of directories.
+		"var/lib/dpkg/status", "var/lib/dpkg/status.d/*", "usr/lib/sysimage/dpkg/status",
+		"usr/lib/sysimage/rpm/rpmdb.sqlite", "usr/share/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite",
+	},
+}
+
+// rowOf returns the row of keepPatterns that has a name, -1 if none has.
+func rowOf(name string) int {
+	for row, patterns := range keepPatterns {
+		for _, pattern := range patterns {
+			if ok, err := path.Match(pattern, name); err == nil && ok && !strings.HasSuffix(name, ".bin") {
+				return row
+			}
+		}
+	}
+	return -1
+}
+
+// A keeper keeps the few contents of an image by which a system is described.
+// While layers are read those are kept that have the right name in their archive.
+// What is missing then is read from its layer once more: a file is often a hard
+// link to one with another name, in ostree's images nearly each.
+type keeper struct {
+	files map[string]*kept          // by path: a file in a higher layer replaces one in a lower
+	sizes [len(keepPatterns)]uint64 // of files
+	large [][]*composefs.Node       // of each layer that is read, in the order of its archive
+}
+
+type kept struct {
+	node *composefs.Node
+	data bytes.Buffer
+}
+
+// keep implements the last argument of layer.Measure.
+func (k *keeper) keep(name string, n *composefs.Node) io.Writer {
+	last := len(k.large) - 1
+	k.large[last] = append(k.large[last], n)
+	name = strings.TrimPrefix(name, "/")
+	row := rowOf(name)
+	if row < 0 {
+		return nil
+	}
+	if old := k.files[name]; old != nil {
+		k.sizes[row] -= old.node.Size
+		delete(k.files, name)
+	}
+	if k.sizes[row]+n.Size > maxKept {
+		return nil
+	}
+	k.sizes[row] += n.Size
+	k.files[name] = &kept{node: n}
+	return &k.files[name].data
+}
+
+// contents returns the contents that are wanted of the image, which is merged. Those
+// that the repository has need not be there.
+func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*composefs.Node][]byte, error) {
+	contents := make(map[*composefs.Node][]byte)
+	wanted := wantedOf(img.Root)
+	for _, f := range k.files {
+		if wanted[f.node] {
+			contents[f.node] = f.data.Bytes()
+			delete(wanted, f.node)
+		}
+	}
+	k.files = nil
+	for i, l := range img.OCI.Layers {
+		missing := make(map[int]*composefs.Node)
+		for number, n := range k.large[i] {
+			if wanted[n] && (opts.Repository == nil || !opts.Repository.HasObject(n.Digest)) {
+				missing[number] = n
+			}
+		}
+		if err := readAgain(ctx, img.OCI, l, missing, contents); err != nil {
+			return nil, fmt.Errorf("cannot read layer %s again: %w", l.Digest, err)
+		}
+	}
+	return contents, nil
+}
+
+// wantedOf returns the large files of a tree that are to be kept.
+func wantedOf(root *composefs.Node) map[*composefs.Node]bool {
+	wanted := make(map[*composefs.Node]bool)
+	tree := composefs.FS(root, func(*composefs.Node) (io.ReadCloser, error) { return nil, ErrNoContent })
+	for _, patterns := range keepPatterns {
+		size := uint64(0)
+		for _, pattern := range patterns {
+			names, _ := fs.Glob(tree, pattern) // the patterns are well-formed
+			for _, name := range names {
+				n := root.Lookup(name)
+				if n.Digest.IsZero() || wanted[n] || rowOf(name) < 0 || size+n.Size > maxKept {
+					continue
+				}
+				wanted[n] = true
+				size += n.Size
+			}
+		}
+	}
+	return wanted
+}
+
+// readAgain reads the missing contents of a layer, by the numbers of their files.
+func readAgain(ctx context.Context, image *oci.Image, l oci.Layer, missing map[int]*composefs.Node, contents map[*composefs.Node][]byte) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	tar, err := image.OpenLayer(ctx, l, nil)
+	if err != nil {
+		return err
+	}
+	defer tar.Close()
+	data := make(map[int]*bytes.Buffer)
+	want := make(map[int]io.Writer)
+	for number := range missing {
+		data[number] = new(bytes.Buffer)
+		want[number] = data[number]
+	}
+	if err := layer.Contents(ctx, tar, want); err != nil {
+		return err
+	}
+	for number, n := range missing {
+		if got := fsverity.Sum(n.Digest.Algorithm(), data[number].Bytes()); got != n.Digest {
+			return fmt.Errorf("it has changed: a file with the digest %s now has %s", n.Digest, got)
+		}
+		contents[n] = data[number].Bytes()
+	}
+	return nil
+}

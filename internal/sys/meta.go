@@ -20,7 +20,6 @@ type Stat struct {
 	MountID            uint64 // differs where something is mounted; see statx(2), stx_mnt_id
 	DevMajor, DevMinor uint32 // of the file system
 	Rdev               uint64 // of a device, as makedev(3) packs it
-	Verity             bool   // fs-verity protects the file
 	MountRoot          bool   // the file is the root of a mount
 	Protection         Protection
 }
@@ -45,7 +44,6 @@ func Statx(dir *os.File, name string) (Stat, error) {
 		Inode: s.Ino, MountID: s.Mnt_id,
 		DevMajor: s.Dev_major, DevMinor: s.Dev_minor,
 		Rdev:      unix.Mkdev(s.Rdev_major, s.Rdev_minor),
-		Verity:    s.Attributes&unix.STATX_ATTR_VERITY != 0,
 		MountRoot: s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
 		Protection: Protection{
 			Immutable: s.Attributes&unix.STATX_ATTR_IMMUTABLE != 0,

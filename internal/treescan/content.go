@@ -20,9 +20,8 @@ const inlineSize = 64
 
 // A job is a file that is to be hashed, and the node that gets the digest.
 type job struct {
-	file   *os.File
-	node   *composefs.Node
-	verity bool // fs-verity knows the digest
+	file *os.File
+	node *composefs.Node
 }
 
 // content reads a small file, and hands a large one to those who hash.
@@ -42,7 +41,7 @@ func (s *scanner) content(ctx context.Context, jobs chan<- job, d directory, nam
 	}
 	s.tree.paths[n] = d.path + name
 	select {
-	case jobs <- job{f, n, stat.Verity}:
+	case jobs <- job{f, n}:
 		return nil
 	case <-ctx.Done():
 		f.Close()
@@ -96,16 +95,11 @@ func (s *scanner) work(ctx context.Context, jobs <-chan job) error {
 const copySize = 256 << 10
 
 // hash returns the digest of a file's content, which is then in the repository
-// if there is one.
+// if there is one. What the kernel says of a file that fs-verity protects is not
+// asked for: with a salt, or blocks of another size, that is another digest.
 func (s *scanner) hash(ctx context.Context, j job, buf []byte) (digest.Digest, error) {
 	if s.opts.Repository != nil {
 		return s.store(ctx, j, buf)
-	}
-	if j.verity {
-		// The kernel computed it when the file was protected.
-		if d, err := fsverity.Measure(j.file); err == nil && d.Algorithm() == s.opts.Algorithm {
-			return d, nil
-		}
 	}
 	h := fsverity.New(s.opts.Algorithm)
 	err := copyContent(ctx, h, j, buf)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
@@ -143,6 +144,48 @@ func TestStore(t *testing.T) {
 	if !repo.HasObject(d) || d != fsverity.Sum(digest.SHA512, []byte(large)) {
 		t.Errorf("object %s is not in the repository", d)
 	}
+}
+
+// TestSalt: a file that fs-verity protects with a salt has the digest of its content,
+// which is not what the kernel has for it.
+func TestSalt(t *testing.T) {
+	dir := t.TempDir()
+	large := strings.Repeat("large ", 100)
+	check(t, os.WriteFile(filepath.Join(dir, "large"), []byte(large), 0o644))
+	f, err := os.Open(filepath.Join(dir, "large"))
+	check(t, err)
+	defer f.Close()
+	switch err := enableSalted(f, []byte("salt")); err {
+	case nil:
+	case syscall.ENOTTY, syscall.EOPNOTSUPP:
+		t.Skipf("the file system of %s has no fs-verity", dir)
+	default:
+		t.Fatal(err)
+	}
+	want := fsverity.Sum(digest.SHA256, []byte(large))
+	if salted, err := fsverity.Measure(f); err != nil || salted == want {
+		t.Fatalf("the kernel has digest %v, %v; want another than %v", salted, err, want)
+	}
+	tree, err := scan(t, dir, Options{})
+	check(t, err)
+	if n := tree.Root.Lookup("large"); n.Digest != want {
+		t.Errorf("Scan: large has digest %s; want %s", n.Digest, want)
+	}
+}
+
+// enableSalted protects a file with sha256, blocks of 4 KiB and a salt.
+func enableSalted(f *os.File, salt []byte) error {
+	const enableVerity = 0x40806685 // FS_IOC_ENABLE_VERITY
+	arg := struct {                 // fsverity_enable_arg
+		version, algorithm, blockSize uint32
+		saltSize                      uint32
+		salt                          *byte
+		_                             [13]uint64
+	}{version: 1, algorithm: 1, blockSize: 4096, saltSize: uint32(len(salt)), salt: &salt[0]}
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), enableVerity, uintptr(unsafe.Pointer(&arg))); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func TestErrors(t *testing.T) {

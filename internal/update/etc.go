@@ -84,7 +84,7 @@ func (m *Machine) etcSide() (etccarry.Side, error) {
 }
 
 func (m *Machine) carrier(policy etcmerge.Policy) etccarry.Carrier {
-	return etccarry.Carrier{Sysroot: m.root, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
+	return etccarry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
 }
 
 // carryEtc gives a deployment the local changes to /etc of the one before it.

@@ -86,7 +86,7 @@ func (i *Image) open(ctx context.Context, opts Options) error {
 	if err := i.readConfig(ctx, m.ConfigInfo()); err != nil {
 		return fmt.Errorf("configuration of %s: %w", i.Reference, err)
 	}
-	if err := checkPlatform(i.Reference, i.Config.Platform, opts.architecture()); err != nil {
+	if err := checkPlatform(i.Reference, i.Config.Platform, opts); err != nil {
 		return err
 	}
 	i.Layers, err = pairLayers(m.LayerInfos(), i.Config.RootFS.DiffIDs)

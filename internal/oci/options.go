@@ -20,6 +20,10 @@ type Options struct {
 	// "amd64", "arm64". Empty means the running machine's.
 	Architecture string
 
+	// Variant is that of an Architecture that has some, "v7" of "arm". Empty
+	// means any.
+	Variant string
+
 	// InsecureTLS allows plain HTTP and unverified certificates. Registries on
 	// the loopback interface, and those that registries.conf(5) calls insecure,
 	// are read so without it.
@@ -57,6 +61,7 @@ func (opts Options) systemContext(ref Reference, tempDir string) (*types.SystemC
 		SignaturePolicyPath:          opts.PolicyFile,
 		AuthFilePath:                 auth,
 		ArchitectureChoice:           opts.Architecture,
+		VariantChoice:                opts.Variant,
 		OSChoice:                     "linux",
 		BigFilesTemporaryDir:         tempDir,
 		DockerRegistryUserAgent:      "sysupdate-image/" + version.Version,

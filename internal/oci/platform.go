@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -16,11 +17,72 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-func (opts Options) architecture() string {
-	if opts.Architecture != "" {
-		return opts.Architecture
+// architectures are those of Linux, as images name them.
+var architectures = []string{
+	"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x",
+}
+
+// otherNames are what uname(1) and distributions call architectures.
+var otherNames = map[string]string{
+	"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386", "x86": "386",
+	"armhf": "arm/v7", "armv7l": "arm/v7", "armv6l": "arm/v6", "loongarch64": "loong64", "ppc64el": "ppc64le",
+}
+
+// ParseArchitecture reads the name of an architecture as images have it, with a
+// variant or without: "amd64", "arm/v7". As in messages, "linux/" may be before
+// it.
+func ParseArchitecture(name string) (architecture, variant string, err error) {
+	architecture, variant, cut := strings.Cut(strings.TrimPrefix(name, "linux/"), "/")
+	if other := otherNames[architecture]; other != "" {
+		return "", "", fmt.Errorf("images call %s %s", architecture, other)
 	}
-	return runtime.GOARCH
+	if !slices.Contains(architectures, architecture) {
+		return "", "", fmt.Errorf("there is no architecture %q: want one of %s, or with a variant, such as arm/v7",
+			architecture, strings.Join(architectures, ", "))
+	}
+	if cut && (len(variant) < 2 || variant[0] != 'v' || strings.Trim(variant[1:], "0123456789.") != "") {
+		return "", "", fmt.Errorf("%q is no variant of %s: want v and a number, such as v7", variant, architecture)
+	}
+	return architecture, variant, nil
+}
+
+// An OtherPlatformError says that an image is for other machines than the one
+// that is wanted.
+type OtherPlatformError struct {
+	Image   string
+	Offered []string // platforms that it is for, such as "linux/arm64"
+	Wanted  string
+	Chosen  bool // Wanted is not just that of the running machine
+	list    bool
+}
+
+func newOtherPlatform(ref Reference, offered []string, wanted Options, list bool) *OtherPlatformError {
+	chosen := wanted.Architecture != ""
+	if !chosen {
+		wanted.Architecture = runtime.GOARCH
+	}
+	p := imgspec.Platform{OS: "linux", Architecture: wanted.Architecture, Variant: wanted.Variant}
+	return &OtherPlatformError{ref.String(), offered, platformName(p), chosen, list}
+}
+
+func (e *OtherPlatformError) Error() string {
+	is := "is for"
+	if e.list {
+		is = "offers"
+	}
+	offered := strings.Join(e.Offered, ", ")
+	if e.Chosen {
+		return fmt.Sprintf("%s is not for %s: it %s %s", e.Image, e.Wanted, is, offered)
+	}
+	return fmt.Sprintf("%s is not for this machine: it %s %s, want %s", e.Image, is, offered, e.Wanted)
+}
+
+func platformName(p imgspec.Platform) string {
+	name := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		name += "/" + p.Variant
+	}
+	return name
 }
 
 // choose returns the digest of the manifest for the platform in sys from a list
@@ -35,8 +97,8 @@ func choose(ref Reference, raw []byte, mediaType string, sys *types.SystemContex
 		return instance, nil
 	}
 	if offered := platforms(raw); len(offered) > 0 {
-		wanted := Options{Architecture: sys.ArchitectureChoice}.architecture()
-		return "", fmt.Errorf("%s is not for this machine: it offers %s, want linux/%s", ref, strings.Join(offered, ", "), wanted)
+		wanted := Options{Architecture: sys.ArchitectureChoice, Variant: sys.VariantChoice}
+		return "", newOtherPlatform(ref, offered, wanted, true)
 	}
 	return "", fmt.Errorf("list of manifests of %s: %w", ref, err)
 }
@@ -54,10 +116,7 @@ func platforms(raw []byte) []string {
 		if m.Platform == nil || m.Platform.Architecture == "unknown" {
 			continue
 		}
-		name := m.Platform.OS + "/" + m.Platform.Architecture
-		if m.Platform.Variant != "" {
-			name += "/" + m.Platform.Variant
-		}
+		name := platformName(*m.Platform)
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -67,12 +126,17 @@ func platforms(raw []byte) []string {
 
 // checkPlatform refuses an image whose configuration says that it is for
 // another machine. A list of manifests may say otherwise, and an image without
-// a list says it nowhere else. An empty field says nothing.
-func checkPlatform(ref Reference, p imgspec.Platform, wanted string) error {
-	if p.OS != "" && p.OS != "linux" || p.Architecture != "" && p.Architecture != wanted {
-		return fmt.Errorf("%s is not for this machine: it is for %s/%s, want linux/%s", ref, p.OS, p.Architecture, wanted)
+// a list says it nowhere else. An empty field says nothing. A machine of one
+// variant runs what is for lower ones.
+func checkPlatform(ref Reference, p imgspec.Platform, wanted Options) error {
+	fits := (p.OS == "" || p.OS == "linux") &&
+		(p.Architecture == "" || p.Architecture == cmp.Or(wanted.Architecture, runtime.GOARCH)) &&
+		(wanted.Variant == "" || p.Variant <= wanted.Variant)
+	if fits {
+		return nil
 	}
-	return nil
+	p.OS = cmp.Or(p.OS, "linux")
+	return newOtherPlatform(ref, []string{platformName(p)}, wanted, false)
 }
 
 // checkPinned checks the digest of the manifest that the reference itself, or

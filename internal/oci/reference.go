@@ -6,6 +6,7 @@ package oci
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	godigest "github.com/opencontainers/go-digest"
@@ -25,6 +26,9 @@ type Reference struct {
 	image  types.ImageReference
 	signed bool
 }
+
+// pathTransports are those that are followed by a path.
+var pathTransports = []string{"oci", "oci-archive", "docker-archive", "dir"}
 
 // otherTransports are those of containers-transports(5) that cannot be a
 // machine's source of updates. Their names are no registry images.
@@ -46,6 +50,19 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, fmt.Errorf("reference %q: %w", s, err)
 	}
 	return Reference{image, signed}, nil
+}
+
+// HasTransport says whether a reference names its transport, as "oci:os:stable"
+// does, so that it can be nothing else.
+func HasTransport(s string) bool {
+	transport, rest, ok := strings.Cut(s, ":")
+	switch {
+	case !ok:
+		return false
+	case transport == "docker":
+		return strings.HasPrefix(rest, "//")
+	}
+	return strings.HasPrefix(transport, "ostree-") || slices.Contains(pathTransports, transport) || slices.Contains(otherTransports, transport)
 }
 
 // trimOSTree takes the prefix off by which ostree-ext, and bootc after it, says
@@ -96,10 +113,8 @@ func parseImage(s string) (types.ImageReference, error) {
 		}
 		return directory.NewReference(path)
 	}
-	for _, other := range otherTransports {
-		if transport == other {
-			return nil, fmt.Errorf("cannot update from %s: want docker://, oci:, oci-archive:, docker-archive: or dir: instead", other)
-		}
+	if slices.Contains(otherTransports, transport) {
+		return nil, fmt.Errorf("cannot update from %s: want docker://, oci:, oci-archive:, docker-archive: or dir: instead", transport)
 	}
 	return parseRegistry(s)
 }

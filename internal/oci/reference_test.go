@@ -47,6 +47,19 @@ func TestParseReference(t *testing.T) {
 	}
 }
 
+func TestHasTransport(t *testing.T) {
+	for _, s := range []string{"oci:os:1", "docker://debian", "dir:os", "docker-archive:x", "containers-storage:x", "ostree-unverified-registry:x/y"} {
+		if !HasTransport(s) {
+			t.Errorf("HasTransport(%q) is false", s)
+		}
+	}
+	for _, s := range []string{"debian", "debian:13", "docker:27", "oci", "localhost:5000/os", "registry.example.org/oci:1"} {
+		if HasTransport(s) {
+			t.Errorf("HasTransport(%q) is true", s)
+		}
+	}
+}
+
 func TestPinned(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
 	for in, want := range map[string]string{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,21 +15,28 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 const aboutImage = `Build composefs images, compute their digests, and look into images of every kind.
 
-Where a command takes an IMAGE, that is one of
-  a file       a composefs image (EROFS), or a dump, see composefs-dump(5)
-  a directory  with the root of a system in it
-  a deployment booted, staged, next or rollback, as status has them
-  an id        of an image in the repository, or how it begins (6 characters or more)
-  a reference  registry/name:tag, docker://, oci:, oci-archive:, docker-archive:, dir:
-               with what follows in containers-transports(5)
-A deployment goes before a file, a file before the others (./booted is a file). Nothing
-of a container image is stored: its layers are read once, and of those that the
-repository has, nothing is fetched.
+Where a command takes an IMAGE, that is the first of these that there is:
+
+  a file        a composefs image (EROFS), or a dump, see composefs-dump(5)
+  a directory   with the root of a system in it
+  a deployment  booted, staged, next or rollback, as status has them, or the name of its pin
+  an id         of a deployment or another image in the repository, or how it begins
+                (4 characters or more)
+  a reference   registry/name:tag, docker://, oci:, oci-archive:, docker-archive:, dir:
+                with what follows in containers-transports(5)
+
+A reference has a / or a : in it. So no registry is asked for a word alone, such as a pin
+that is mistyped: debian is docker.io/library/debian, or debian:latest.
+
+Nothing of a container image is stored: its layers are read once, and of those that the
+repository has, nothing is fetched. Where there are several, the one for this machine is
+read, or with --arch that for another.
 
 A directory or container image is taken in its canonical form, which is that of its
 digest: see --boot. The repository is that of this machine, of --sysroot, or --repo.`
@@ -62,13 +70,27 @@ func (f *formFlags) form() canonical.Form {
 
 // imageFlags say where images are, and how to read them.
 type imageFlags struct {
-	repository string
-	source     sourceFlags
+	repository, architecture string
+	source                   sourceFlags
 }
 
 func (f *imageFlags) add(cmd *cobra.Command) {
 	addRepositoryFlag(cmd, &f.repository)
+	cmd.Flags().StringVar(&f.architecture, "arch", "", "read container images for `ARCH`, such as amd64, arm64 or arm/v7, instead of this machine's")
 	f.source.add(cmd)
+}
+
+// options returns how to read container images.
+func (f *imageFlags) options() (oci.Options, error) {
+	opts := f.source.options()
+	if f.architecture == "" {
+		return opts, nil
+	}
+	var err error
+	if opts.Architecture, opts.Variant, err = oci.ParseArchitecture(f.architecture); err != nil {
+		return opts, usageError{fmt.Errorf("--arch %s: %w", f.architecture, err)}
+	}
+	return opts, nil
 }
 
 func addRepositoryFlag(cmd *cobra.Command, path *string) {
@@ -104,36 +126,56 @@ func (s *session) noRepository(flag string, err error) error {
 // images opens images for one command.
 type images struct {
 	session *session
-	flags   *imageFlags
+	source  oci.Options
 	repo    *store.Repository // nil if there is none
+	repoErr error             // why
 	open    []*imagesource.Image
 }
 
 // openImages opens the repository, if it is there or was asked for.
 func (s *session) openImages(f *imageFlags) (*images, error) {
+	source, err := f.options()
+	if err != nil {
+		return nil, err
+	}
 	repo, err := s.openStore(f.repository)
 	asked := f.repository != "" || s.sysroot != ""
 	if err != nil && (asked || !errors.Is(err, store.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
 		return nil, err
 	}
-	return &images{session: s, flags: f, repo: repo}, nil
+	return &images{session: s, source: source, repo: repo, repoErr: err}, nil
 }
 
 // get opens an image; digests of contents are computed by alg, or if that is 0,
 // as the repository has them.
 func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*imagesource.Image, error) {
-	name, err := i.session.deploymentNamed(name)
+	found, err := i.session.imageNamed(name)
 	if err != nil {
 		return nil, err
 	}
-	img, err := imagesource.Open(ctx, name, imagesource.Options{
-		Repository: i.repo, Algorithm: alg, Source: i.flags.source.options(),
-	})
+	if found != name && i.repo == nil {
+		return nil, fmt.Errorf("cannot read the image of deployment %s: %w", name, i.repoErr)
+	}
+	img, err := imagesource.Open(ctx, found, imagesource.Options{Repository: i.repo, Algorithm: alg, Source: i.source})
 	if err != nil {
-		return nil, err
+		return nil, nameArch(err)
 	}
 	i.open = append(i.open, img)
 	return img, nil
+}
+
+// nameArch names the option by which an image for another machine is read.
+func nameArch(err error) error {
+	other := (*oci.OtherPlatformError)(nil)
+	if !errors.As(err, &other) || other.Chosen {
+		return err
+	}
+	for _, platform := range other.Offered {
+		if arch, ok := strings.CutPrefix(platform, "linux/"); ok {
+			return fmt.Errorf("%w; --arch %s reads that", err, arch)
+		}
+	}
+	return err
 }
 
 // Close lets go of all images, and of the repository.

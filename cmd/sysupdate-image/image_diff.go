@@ -18,12 +18,15 @@ const aboutImageDiff = `Say how image A becomes image B: which packages and file
 or changed (~), and what of each changed: type, content, target, device, mode, owner,
 xattr, mtime, links.
 
-Files are compared in the canonical form, see image --help; with --boot, or where one
-of the two is a composefs image or a dump and the other can boot, in that which boots.
---ignore leaves aspects out: two builds of one source often differ in mtime alone.
+Files are compared in the canonical form; with --boot, or where one of the two is a
+composefs image or a dump and the other can boot, in that which boots. --ignore leaves
+aspects out: two builds of one source often differ in mtime alone.
 
 Packages are compared where an image has the database of dpkg, pacman or rpm in it, and
-its contents are at hand.`
+its contents are at hand.
+
+A and B are each a file, directory, deployment, pin, id or reference: see sysupdate-image
+image, also for what the canonical form is.`
 
 type diffFlags struct {
 	imageFlags
@@ -52,6 +55,7 @@ func (s *session) imageDiffCommand() *cobra.Command {
 		Short: "Say how one image becomes another",
 		Long:  aboutImageDiff,
 		Example: `  sysupdate-image image diff registry.example.org/os:1 registry.example.org/os:2
+  sysupdate-image image diff rollback booted
   sysupdate-image image diff --ignore mtime,links 3f60ad1c22b9 /mnt`,
 		Args: needArgs(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -20,7 +20,7 @@ image it is the digest of the file itself.
 --expect HEX checks it, and where it is another, tries the other ways in which images
 have been sealed: format versions 1 and 2, with and without user.* attributes. The one
 that fits is printed behind the digest. If none does, the exit code is 1, and the error
-says what was computed and how to see the difference.`
+says what was computed and how to see the difference.` + aboutIMAGE
 
 func (s *session) imageDigestCommand() *cobra.Command {
 	var f struct {
@@ -33,6 +33,7 @@ func (s *session) imageDigestCommand() *cobra.Command {
 		Short: "Print the digest by which an image is booted",
 		Long:  aboutImageDigest,
 		Example: `  sysupdate-image image digest --boot registry.example.org/os:stable
+  sysupdate-image image digest --boot --arch arm64 registry.example.org/os:stable
   sysupdate-image image digest --boot /mnt
   sysupdate-image image digest --boot --expect 4f2d... oci:./os:stable`,
 		Args: needArgs(cobra.ExactArgs(1)),

@@ -17,7 +17,7 @@ import (
 )
 
 const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has
-it. image build --from-dump makes the same image of that again.`
+it. image build --from-dump makes the same image of that again.` + aboutIMAGE
 
 func (s *session) imageDumpCommand() *cobra.Command {
 	var f struct {
@@ -54,7 +54,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 
 const aboutImageLs = `List the files in the directory PATH of IMAGE, or the file PATH, as ls -l does: type
 and permissions, user and group by number, size, modification time (UTC) and name.
-PATH is / if it is not given; links are not followed.`
+PATH is / if it is not given; links are not followed.` + aboutIMAGE
 
 func (s *session) imageLsCommand() *cobra.Command {
 	var f struct {
@@ -67,7 +67,8 @@ func (s *session) imageLsCommand() *cobra.Command {
 		Short: "List files of an image",
 		Long:  aboutImageLs,
 		Example: `  sysupdate-image image ls registry.example.org/os:stable /usr/lib/modules
-  sysupdate-image image ls -R old.cfs /etc`,
+  sysupdate-image image ls -R old.cfs /etc
+  sysupdate-image image ls before-migration /etc`,
 		Args: needArgs(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "/"

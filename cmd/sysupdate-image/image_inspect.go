@@ -21,7 +21,7 @@ import (
 )
 
 const aboutImageInspect = `Say what IMAGE is: where it comes from, which system it is, whether and as which
-deployment it boots, and what it weighs.`
+deployment it boots, and what it weighs.` + aboutIMAGE
 
 // inspection is what image inspect says. What is not known is left out.
 type inspection struct {

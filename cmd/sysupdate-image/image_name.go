@@ -2,30 +2,53 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
-// deploymentNamed returns the id of the deployment that name stands for: booted,
-// staged, next or rollback. Any other name stays.
-func (s *session) deploymentNamed(name string) (string, error) {
-	is := map[string]func(status.Deployment) bool{
-		"booted":   func(d status.Deployment) bool { return d.Booted },
-		"staged":   func(d status.Deployment) bool { return d.Staged },
-		"next":     func(d status.Deployment) bool { return d.Next },
-		"rollback": func(d status.Deployment) bool { return d.Rollback },
-	}[name]
-	if is == nil {
+// aboutIMAGE is the line of help about the argument of that name.
+const aboutIMAGE = `
+
+IMAGE is a file, directory, deployment, pin, id or reference: see sysupdate-image image.`
+
+// imageNamed returns what imagesource.Open calls the image that name stands for:
+// of a deployment the id, if there is no file of that name; all else stays.
+func (s *session) imageNamed(name string) (string, error) {
+	if _, err := os.Stat(name); err == nil || !mayBeWord(name) {
 		return name, nil
 	}
+	id, err := s.deploymentNamed(name)
+	if err != nil {
+		return "", fmt.Errorf("there is no file or directory %s, and %w (a container image would be docker.io/library/%s)", name, err, name)
+	}
+	return string(id), nil
+}
+
+// mayBeWord says whether name can be that of a pin, or a role: it is no path, no
+// reference and no beginning of an id.
+func mayBeWord(name string) bool { return !strings.ContainsAny(name, "/:") && !mayBeID(name) }
+
+func mayBeID(name string) bool { return strings.Trim(name, "0123456789abcdef") == "" }
+
+// storedNamed returns the id of the image of repo that name stands for: it is how
+// the id begins, or names a deployment.
+func (s *session) storedNamed(repo *store.Repository, name string) (string, error) {
+	if mayBeID(name) {
+		return repo.FindImage(name)
+	}
+	id, err := s.deploymentNamed(name)
+	return string(id), err
+}
+
+// deploymentNamed returns the deployment that name stands for.
+func (s *session) deploymentNamed(name string) (deployment.ID, error) {
 	st, err := status.Of(s.sysroot)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range st.Deployments {
-		if is(d) {
-			return string(d.ID), nil
-		}
-	}
-	return "", fmt.Errorf("there is no %s deployment (a reference of that name is docker.io/library/%s)", name, name)
+	return findDeployment(st, name)
 }

@@ -79,9 +79,11 @@ type Image struct {
 var ErrNoContent = errors.New("its content is not at hand")
 
 // Open opens the image called name. That is a file or directory if it exists;
-// else the id of an image of the repository, or how one begins in six
+// else the id of an image of the repository, or how one begins in four
 // characters or more; else a reference to a container image, see
-// oci.ParseReference. The caller closes the image.
+// oci.ParseReference. A word without "/" and ":" is no reference: most likely it
+// is mistyped, and no registry should be asked for it. The caller closes the
+// image.
 func Open(ctx context.Context, name string, opts Options) (*Image, error) {
 	img := &Image{Name: name}
 	if err := img.find(ctx, name, opts); err != nil {
@@ -109,11 +111,23 @@ func (img *Image) find(ctx context.Context, name string, opts Options) error {
 			return img.openStored(id, opts)
 		}
 	}
+	if !strings.ContainsAny(name, "/:") {
+		return notHere(name, opts)
+	}
 	err = img.openContainer(ctx, name, opts)
-	if err != nil && !strings.Contains(name, "/") {
+	if err != nil && !strings.Contains(name, "/") && !oci.HasTransport(name) {
 		return fmt.Errorf("there is no file or directory %s, and as a container image: %w", name, err)
 	}
 	return err
+}
+
+// notHere says that a word names no image, and what it would be in a registry.
+func notHere(word string, opts Options) error {
+	what := "no image of the repository has an id that begins so"
+	if opts.Repository == nil {
+		what = "there is no repository that could have an image of that id"
+	}
+	return fmt.Errorf("there is no file or directory %s, and %s (a container image would be docker.io/library/%s)", word, what, word)
 }
 
 // isPath says whether name is meant to be one in the file system.
@@ -122,7 +136,7 @@ func isPath(name string) bool {
 }
 
 // minID is how many characters of an id have to be given.
-const minID = 6
+const minID = 4
 
 // findID returns the id of the only image that begins so, "" if there is none
 // and name may be something else.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +41,9 @@ func (s *session) etcResetCommand() *cobra.Command {
 			paths, err := cleanEtcPaths("etc reset", args)
 			if err != nil {
 				return err
+			}
+			if slices.Contains(paths, "/etc") {
+				return usageError{errors.New("etc reset: all of /etc would take users, host keys and the machine's name with it: name the files")}
 			}
 			return s.etcReset(paths, dryRun, force, asJSON)
 		},

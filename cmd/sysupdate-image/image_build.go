@@ -72,10 +72,8 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	f.form.add(cmd)
 	must(cmd.MarkFlagDirname("rootfs"))
 	must(cmd.MarkFlagDirname("repo"))
-	cmd.MarkFlagsMutuallyExclusive("from-dump", "rootfs")
-	cmd.MarkFlagsMutuallyExclusive("digest-only", "output")
-	cmd.MarkFlagsMutuallyExclusive("digest-only", "repo")
-	cmd.MarkFlagsMutuallyExclusive("as-is", "boot")
+	exclude(cmd, [2]string{"from-dump", "rootfs"}, [2]string{"digest-only", "output"},
+		[2]string{"digest-only", "repo"}, [2]string{"as-is", "boot"})
 	return cmd
 }
 

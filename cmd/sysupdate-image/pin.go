@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -26,7 +27,12 @@ func (s *session) pinCommand() *cobra.Command {
   sysupdate-image rollback before-migration`,
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("name") {
+				if err := deployment.CheckPinName(name); err != nil {
+					return usageError{fmt.Errorf("pin --name: %w", err)}
+				}
+			}
 			return s.change(func(m *update.Machine) error {
 				id, err := m.Pin(first(args), name)
 				if err != nil {

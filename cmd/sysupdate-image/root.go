@@ -114,7 +114,8 @@ func (s *session) command() *cobra.Command {
 	root.AddCommand(s.imageCommand(), s.repoCommand())
 	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
-	root.AddCommand(s.manualCommand())
+	root.AddCommand(s.manualCommand(), s.completionCommand())
+	root.SetHelpCommand(s.helpCommand())
 	return root
 }
 
@@ -127,9 +128,29 @@ func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if cmd.HasAvailableSubCommands() {
 			return usageError{unknownCommand(cmd, args[0])}
 		}
-		name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
-		return usageError{fmt.Errorf("%s: wrong number of arguments, %d; usage: %s", name, len(args), cmd.UseLine())}
+		return usageError{fmt.Errorf("%s: wrong number of arguments, %d; usage: %s", nameOf(cmd), len(args), cmd.UseLine())}
 	}
+}
+
+// exclude makes it wrong usage to give both flags of a pair. The mark is for
+// completion: cobra's own error for it is none of usage.
+func exclude(cmd *cobra.Command, pairs ...[2]string) {
+	for _, p := range pairs {
+		cmd.MarkFlagsMutuallyExclusive(p[0], p[1])
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, p := range pairs {
+			if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
+				return usageError{fmt.Errorf("%s: --%s and --%s exclude each other", nameOf(cmd), p[0], p[1])}
+			}
+		}
+		return nil
+	}
+}
+
+// nameOf returns what a command is called behind the name of the program.
+func nameOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const aboutCompletion = `Print the script with which a shell completes commands, options, deployments and files.
+It goes into the first of these files for all users, into the second for one; a package
+of sysupdate-image may have put it there.
+
+  bash  /usr/share/bash-completion/completions/sysupdate-image
+        ~/.local/share/bash-completion/completions/sysupdate-image
+  zsh   /usr/share/zsh/site-functions/_sysupdate-image
+        _sysupdate-image in a directory that $fpath names
+  fish  /usr/share/fish/vendor_completions.d/sysupdate-image.fish
+        ~/.config/fish/completions/sysupdate-image.fish
+
+Shells read it when they start. That of bash needs the package bash-completion.`
+
+// shells are those that there is a script for.
+var shells = []string{"bash", "zsh", "fish"}
+
+func (s *session) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print the script with which a shell completes arguments",
+		Long:  aboutCompletion,
+		Example: `  sysupdate-image completion bash > ~/.local/share/bash-completion/completions/sysupdate-image
+  sysupdate-image completion fish > ~/.config/fish/completions/sysupdate-image.fish`,
+		Args:                  needArgs(cobra.ExactArgs(1)),
+		ValidArgs:             shells,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(s.out, true)
+			case "zsh":
+				return root.GenZshCompletion(s.out)
+			case "fish":
+				return root.GenFishCompletion(s.out, true)
+			}
+			return usageError{fmt.Errorf("completion: there is no script for %q, only for %s", args[0], strings.Join(shells, ", "))}
+		},
+	}
+}

@@ -1,42 +1,162 @@
 package main
 
 import (
+	"os"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
+	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 // completeDeployments completes the names of deployments, as many as a command
 // takes, or any number if most is negative. A shell shows with each what it is.
 func (s *session) completeDeployments(most int) cobra.CompletionFunc {
+	return s.completeThose(most, func(status.Deployment) bool { return true })
+}
+
+// completePinned completes the names of one pinned deployment.
+func (s *session) completePinned() cobra.CompletionFunc {
+	return s.completeThose(1, func(d status.Deployment) bool { return d.Pinned })
+}
+
+func (s *session) completeThose(most int, are func(status.Deployment) bool) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		if most >= 0 && len(args) >= most {
+		st, err := status.Of(s.sysroot)
+		if err != nil || most >= 0 && len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		st.Deployments = slices.DeleteFunc(st.Deployments, func(d status.Deployment) bool { return !are(d) })
+		return deploymentNames(st, args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// deploymentNames returns all names of the deployments that args do not name.
+func deploymentNames(st status.Status, args []string) []cobra.Completion {
+	named := make(map[deployment.ID]bool)
+	for _, arg := range args {
+		if id, err := findDeployment(st, arg); err == nil {
+			named[id] = true
+		}
+	}
+	var names []cobra.Completion
+	for _, d := range st.Deployments {
+		if named[d.ID] {
+			continue
+		}
+		about := shown(d.Describe())
+		if d.PinName != "" {
+			names = append(names, cobra.CompletionWithDesc(d.PinName, about))
+		}
+		for _, role := range []struct {
+			word string
+			has  bool
+		}{
+			{deployment.WordBooted, d.Booted}, {deployment.WordStaged, d.Staged},
+			{deployment.WordNext, d.Next}, {deployment.WordRollback, d.Rollback},
+		} {
+			if role.has {
+				names = append(names, cobra.CompletionWithDesc(role.word, about))
+			}
+		}
+		names = append(names, cobra.CompletionWithDesc(d.ID.Short(), about))
+	}
+	return names
+}
+
+// completeImages completes the names of images, as many as a command takes:
+// deployments and files.
+func (s *session) completeImages(most int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		st, err := status.Of(s.sysroot)
 		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return nil, cobra.ShellCompDirectiveDefault
 		}
-		var names []cobra.Completion
-		for _, d := range st.Deployments {
-			about := d.Describe()
-			if d.PinName != "" {
-				names = append(names, cobra.CompletionWithDesc(d.PinName, about))
-			}
-			for _, role := range []struct {
-				word string
-				has  bool
-			}{
-				{deployment.WordBooted, d.Booted}, {deployment.WordStaged, d.Staged},
-				{deployment.WordNext, d.Next}, {deployment.WordRollback, d.Rollback},
-			} {
-				if role.has {
-					names = append(names, cobra.CompletionWithDesc(role.word, about))
-				}
-			}
-			names = append(names, cobra.CompletionWithDesc(d.ID.Short(), about))
+		names := slices.DeleteFunc(deploymentNames(st, args), func(name cobra.Completion) bool { return !strings.HasPrefix(name, toComplete) })
+		if len(names) == 0 {
+			return nil, cobra.ShellCompDirectiveDefault // the shell knows files best
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		return append(names, filesHere(toComplete)...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
+}
+
+// filesHere returns the names of files in the current directory that begin so. A
+// shell looks for files only where it is told of nothing else.
+func filesHere(start string) (names []cobra.Completion) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case !strings.HasPrefix(name, start) || start == "" && name[0] == '.' || shown(name) != name:
+		case e.IsDir():
+			names = append(names, name+"/")
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// thenDirectory completes what first does, and then a directory.
+func thenDirectory(first cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
+		return first(cmd, args, toComplete)
+	}
+}
+
+// completeDirectory completes one directory.
+func completeDirectory(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// completeEtc completes paths below /etc. Those of another system than the
+// running one are not where their names say.
+func (s *session) completeEtc(_ *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const etc = "/etc/"
+	switch {
+	case toComplete != etc && strings.HasPrefix(etc, toComplete):
+		return []cobra.Completion{etc}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	case s.sysroot == "" && strings.HasPrefix(toComplete, etc):
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFiles has the values of flags be files.
+func completeFiles(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)))
+	}
+}
+
+// completeValues has a flag have one of the values.
+func completeValues(cmd *cobra.Command, flag string, values ...string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder)))
+}
+
+// completeAspects completes a list with commas.
+func completeAspects(_ *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	before := toComplete[:strings.LastIndex(toComplete, ",")+1]
+	var lists []cobra.Completion
+	for _, a := range treediff.Aspects {
+		if !slices.Contains(strings.Split(before, ","), string(a)) {
+			lists = append(lists, before+string(a))
+		}
+	}
+	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveKeepOrder
 }

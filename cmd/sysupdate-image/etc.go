@@ -51,6 +51,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 		Example: `  sysupdate-image etc diff
   sysupdate-image etc diff --names /etc/systemd
   sysupdate-image --sysroot /mnt etc diff --json`,
+		ValidArgsFunction: s.completeEtc,
 		RunE: func(_ *cobra.Command, args []string) error {
 			paths, err := cleanEtcPaths("etc diff", args)
 			if err != nil {

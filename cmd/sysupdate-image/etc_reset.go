@@ -36,7 +36,8 @@ func (s *session) etcResetCommand() *cobra.Command {
 		Long:  aboutEtcReset,
 		Example: `  sysupdate-image etc reset --dry-run /etc/ssh
   sysupdate-image etc reset /etc/ssh/sshd_config /etc/motd`,
-		Args: needArgs(cobra.MinimumNArgs(1)),
+		Args:              needArgs(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: s.completeEtc,
 		RunE: func(_ *cobra.Command, args []string) error {
 			paths, err := cleanEtcPaths("etc reset", args)
 			if err != nil {

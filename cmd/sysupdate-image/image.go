@@ -77,6 +77,7 @@ type imageFlags struct {
 func (f *imageFlags) add(cmd *cobra.Command) {
 	addRepositoryFlag(cmd, &f.repository)
 	cmd.Flags().StringVar(&f.architecture, "arch", "", "read container images for `ARCH`, such as amd64, arm64 or arm/v7, instead of this machine's")
+	completeValues(cmd, "arch", oci.Architectures...)
 	f.source.add(cmd)
 }
 
@@ -212,6 +213,9 @@ func treeOf(img *imagesource.Image, form canonical.Form) (*composefs.Node, error
 	}
 	return img.Canonical(form)
 }
+
+// algorithmNames are the values of --algorithm.
+var algorithmNames = []string{"sha256", "sha512"}
 
 // parseAlgorithm reads --algorithm.
 func parseAlgorithm(name string) (digest.Algorithm, error) {

@@ -72,10 +72,16 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	f.form.add(cmd)
 	must(cmd.MarkFlagDirname("rootfs"))
 	must(cmd.MarkFlagDirname("repo"))
+	completeFiles(cmd, "from-dump", "output")
+	completeValues(cmd, "format-version", versionNames...)
+	completeValues(cmd, "algorithm", algorithmNames...)
 	exclude(cmd, [2]string{"from-dump", "rootfs"}, [2]string{"digest-only", "output"},
 		[2]string{"digest-only", "repo"}, [2]string{"as-is", "boot"})
 	return cmd
 }
+
+// versionNames are the values of --format-version.
+var versionNames = []string{"0", "1", "2", "auto"}
 
 // parseVersion reads --format-version.
 func parseVersion(s string) (int, error) {

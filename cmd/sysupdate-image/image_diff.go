@@ -57,7 +57,8 @@ func (s *session) imageDiffCommand() *cobra.Command {
 		Example: `  sysupdate-image image diff registry.example.org/os:1 registry.example.org/os:2
   sysupdate-image image diff rollback booted
   sysupdate-image image diff --ignore mtime,links 3f60ad1c22b9 /mnt`,
-		Args: needArgs(cobra.ExactArgs(2)),
+		Args:              needArgs(cobra.ExactArgs(2)),
+		ValidArgsFunction: s.completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ignore, err := parseAspects(f.ignore)
 			if err != nil {
@@ -75,6 +76,7 @@ func (s *session) imageDiffCommand() *cobra.Command {
 	}
 	cmd.Flags().StringSliceVar(&f.ignore, "ignore", nil, "leave out the `ASPECTS`, a list with commas")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "as JSON")
+	must(cmd.RegisterFlagCompletionFunc("ignore", completeAspects))
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd

@@ -36,7 +36,8 @@ func (s *session) imageDigestCommand() *cobra.Command {
   sysupdate-image image digest --boot --arch arm64 registry.example.org/os:stable
   sysupdate-image image digest --boot /mnt
   sysupdate-image image digest --boot --expect 4f2d... oci:./os:stable`,
-		Args: needArgs(cobra.ExactArgs(1)),
+		Args:              needArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			version, err := parseVersion(f.version)
 			if err != nil {
@@ -66,6 +67,8 @@ func (s *session) imageDigestCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.version, "format-version", "1", "of the image: `0|1|2|auto`")
 	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "of the digests: `sha256|sha512` (default that of the repository, or sha512)")
 	cmd.Flags().StringVar(&f.expect, "expect", "", "check that the digest is `HEX`, in one way or another")
+	completeValues(cmd, "format-version", versionNames...)
+	completeValues(cmd, "algorithm", algorithmNames...)
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd

@@ -31,7 +31,8 @@ func (s *session) imageDumpCommand() *cobra.Command {
 		Long:  aboutImageDump,
 		Example: `  sysupdate-image image dump old.cfs
   sysupdate-image image dump --boot registry.example.org/os:stable > os.dump`,
-		Args: needArgs(cobra.ExactArgs(1)),
+		Args:              needArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			alg, err := parseAlgorithm(f.algorithm)
 			if err != nil {
@@ -47,6 +48,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "of the digests that have to be computed: `sha256|sha512`")
+	completeValues(cmd, "algorithm", algorithmNames...)
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd
@@ -69,7 +71,8 @@ func (s *session) imageLsCommand() *cobra.Command {
 		Example: `  sysupdate-image image ls registry.example.org/os:stable /usr/lib/modules
   sysupdate-image image ls -R old.cfs /etc
   sysupdate-image image ls before-migration /etc`,
-		Args: needArgs(cobra.RangeArgs(1, 2)),
+		Args:              needArgs(cobra.RangeArgs(1, 2)),
+		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "/"
 			if len(args) == 2 {

@@ -81,7 +81,8 @@ func (s *session) imageInspectCommand() *cobra.Command {
 		Long:  aboutImageInspect,
 		Example: `  sysupdate-image image inspect registry.example.org/os:stable
   sysupdate-image image inspect --json oci:./os:stable`,
-		Args: needArgs(cobra.ExactArgs(1)),
+		Args:              needArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withImage(cmd.Context(), args[0], &f, 0, func(img *imagesource.Image) error {
 				i, err := inspect(cmd.Context(), img)

@@ -29,7 +29,8 @@ func (s *session) imageMountCommand() *cobra.Command {
 		Example: `  sysupdate-image image mount 3f60ad1c22b9 /mnt
   sysupdate-image image mount before-migration /mnt
   sysupdate-image image mount --repo repo 3f60ad1c22b9 /mnt`,
-		Args: needArgs(cobra.ExactArgs(2)),
+		Args:              needArgs(cobra.ExactArgs(2)),
+		ValidArgsFunction: thenDirectory(s.completeDeployments(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
 				return errors.New("cannot mount image: only root may; image ls and image dump look into it without a mount")

@@ -35,11 +35,12 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	var source sourceFlags
 	var quiet bool
 	cmd := &cobra.Command{
-		Use:     "to-filesystem ROOT --esp DIR --image REF",
-		Short:   "Install on file systems that are mounted",
-		Long:    aboutInstall,
-		Example: "  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable",
-		Args:    needArgs(cobra.ExactArgs(1)),
+		Use:               "to-filesystem ROOT --esp DIR --image REF",
+		Short:             "Install on file systems that are mounted",
+		Long:              aboutInstall,
+		Example:           "  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable",
+		Args:              needArgs(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.ESP == "" || o.Image == "" {
 				return usageError{fmt.Errorf("install to-filesystem: --esp and --image are needed")}

@@ -59,7 +59,7 @@ func (s *session) unpinCommand() *cobra.Command {
 		Long:              aboutUnpin,
 		Example:           `  sysupdate-image unpin before-migration`,
 		Args:              needArgs(cobra.ExactArgs(1)),
-		ValidArgsFunction: s.completeDeployments(1),
+		ValidArgsFunction: s.completePinned(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return s.change(func(m *update.Machine) error {
 				id, err := m.Unpin(args[0])

@@ -116,6 +116,7 @@ func (s *session) command() *cobra.Command {
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
 	root.AddCommand(s.manualCommand(), s.completionCommand())
 	root.SetHelpCommand(s.helpCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
 }
 

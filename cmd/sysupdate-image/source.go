@@ -16,6 +16,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.authFile, "authfile", "", "read credentials from `FILE`, see containers-auth.json(5)")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "check signatures by `FILE`, see containers-policy.json(5)")
 	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unknown certificates")
+	completeFiles(cmd, "authfile", "policy")
 }
 
 func (f *sourceFlags) options() oci.Options {

@@ -17,8 +17,8 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-// architectures are those of Linux, as images name them.
-var architectures = []string{
+// Architectures are those of Linux, as images name them.
+var Architectures = []string{
 	"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x",
 }
 
@@ -36,9 +36,9 @@ func ParseArchitecture(name string) (architecture, variant string, err error) {
 	if other := otherNames[architecture]; other != "" {
 		return "", "", fmt.Errorf("images call %s %s", architecture, other)
 	}
-	if !slices.Contains(architectures, architecture) {
+	if !slices.Contains(Architectures, architecture) {
 		return "", "", fmt.Errorf("there is no architecture %q: want one of %s, or with a variant, such as arm/v7",
-			architecture, strings.Join(architectures, ", "))
+			architecture, strings.Join(Architectures, ", "))
 	}
 	if cut && (len(variant) < 2 || variant[0] != 'v' || strings.Trim(variant[1:], "0123456789.") != "") {
 		return "", "", fmt.Errorf("%q is no variant of %s: want v and a number, such as v7", variant, architecture)

@@ -35,8 +35,8 @@ A reference has a / or a : in it. So no registry is asked for a word alone, such
 that is mistyped: debian is docker.io/library/debian, or debian:latest.
 
 Nothing of a container image is stored: its layers are read once, and of those that the
-repository has, nothing is fetched. Where there are several, the one for this machine is
-read, or with --arch that for another.
+repository has, nothing is fetched. What is there for several architectures is read for
+that of this machine, or with --arch for another.
 
 A directory or container image is taken in its canonical form, which is that of its
 digest: see --boot. The repository is that of this machine, of --sysroot, or --repo.`

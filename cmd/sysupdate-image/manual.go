@@ -39,10 +39,12 @@ func manual(root *cobra.Command) *bytes.Buffer {
 	page := new(bytes.Buffer)
 	fmt.Fprintf(page, ".TH SYSUPDATE\\-IMAGE 8 \"\" \"sysupdate\\-image %s\"\n", roff(version.Version))
 	fmt.Fprintf(page, ".SH NAME\n%s \\- %s\n", roff(root.Name()), roff(strings.ToLower(root.Short[:1])+root.Short[1:]))
-	commands := leaves(root)
+	commands := commandsBelow(root)
 	page.WriteString(".SH SYNOPSIS\n.nf\n")
 	for _, c := range commands {
-		fmt.Fprintln(page, bold(c.UseLine()))
+		if !c.HasSubCommands() {
+			fmt.Fprintln(page, bold(c.UseLine()))
+		}
 	}
 	page.WriteString(".fi\n.SH DESCRIPTION\n")
 	writeText(page, root.Long)
@@ -56,22 +58,27 @@ func manual(root *cobra.Command) *bytes.Buffer {
 	return page
 }
 
-// leaves returns the commands that do something, in the order of the help.
-func leaves(c *cobra.Command) (found []*cobra.Command) {
+// commandsBelow returns the commands that do something, in the order of the help,
+// and before those of a group the group, if it has something to say of them all.
+func commandsBelow(c *cobra.Command) (found []*cobra.Command) {
 	for _, sub := range c.Commands() {
-		switch {
-		case sub.Hidden || sub.Name() == "help" || sub.Name() == "completion":
-		case sub.HasSubCommands():
-			found = append(found, leaves(sub)...)
-		default:
+		if sub.Hidden || sub.Name() == "help" {
+			continue
+		}
+		if !sub.HasSubCommands() || sub.Long != "" {
 			found = append(found, sub)
 		}
+		found = append(found, commandsBelow(sub)...)
 	}
 	return found
 }
 
 func writeCommand(page *bytes.Buffer, c *cobra.Command) {
-	fmt.Fprintf(page, ".SS %s\n", roff(c.UseLine()))
+	title := c.UseLine()
+	if c.HasSubCommands() {
+		title = c.CommandPath()
+	}
+	fmt.Fprintf(page, ".SS %s\n", roff(title))
 	text := c.Long
 	if text == "" {
 		text = c.Short + "."

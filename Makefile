@@ -16,6 +16,8 @@ DRACUTMODULESDIR            ?= $(PREFIX)/lib/dracut/modules.d
 INITCPIODIR                 ?= $(PREFIX)/lib/initcpio
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
 BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPLETIONDIR            ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPLETIONDIR           ?= $(PREFIX)/share/fish/vendor_completions.d
 MANDIR                      ?= $(PREFIX)/share/man
 
 # The same commit gives the same bytes wherever it is built: no paths, no
@@ -48,10 +50,12 @@ install: all  ## install below DESTDIR
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
-	install -d $(DESTDIR)$(BASHCOMPLETIONDIR)
+	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.8 -t $(DESTDIR)$(MANDIR)/man8
 	$(OUT)/sysupdate-image manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
 	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
+	$(OUT)/sysupdate-image completion zsh > $(DESTDIR)$(ZSHCOMPLETIONDIR)/_sysupdate-image
+	$(OUT)/sysupdate-image completion fish > $(DESTDIR)$(FISHCOMPLETIONDIR)/sysupdate-image.fish
 
 setup:  ## install what building and testing need (Debian, as root)
 	hack/setup

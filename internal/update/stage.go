@@ -172,7 +172,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	return nil
 }
 
-// writeRecord writes the staged record in both places.
+// writeRecord writes the staged record, on the running machine in both places.
 func (m *Machine) writeRecord(record deployment.Staged) error {
 	changes := m.changes
 	if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {
@@ -180,6 +180,9 @@ func (m *Machine) writeRecord(record deployment.Staged) error {
 	}
 	if err := durable.WriteFile(changes, deployment.StagedRecord, record.Encode()); err != nil {
 		return fmt.Errorf("cannot record the staged deployment: %w", err)
+	}
+	if m.booted == "" { // /run is that of another machine
+		return nil
 	}
 	return writeRunRecord(record)
 }

@@ -61,6 +61,9 @@ func (p *Partition) stageEntry(e bootentry.Entry) (string, error) {
 	if err := p.writeStaged(name, e); err != nil {
 		return "", err
 	}
+	if err := p.checkStaged(name); err != nil {
+		return "", err
+	}
 	if err := p.removeStaged(durable.Unsynced(p.fs), files, name+stagedSuffix); err != nil {
 		return "", err
 	}
@@ -119,6 +122,16 @@ func (p *Partition) writeStaged(name string, e bootentry.Entry) error {
 	if err != nil {
 		// Give the space back: a full file system is the likeliest reason.
 		return errors.Join(err, durable.Remove(p.fs, path))
+	}
+	return nil
+}
+
+// checkStaged reads a staged entry as Publish will. One that no loader could boot
+// goes at once: otherwise each shutdown would find it out anew.
+func (p *Partition) checkStaged(name string) error {
+	staged := p.readEntry(name + stagedSuffix)
+	if staged.Err != nil {
+		return errors.Join(staged.Err, p.removeEntry(staged.File))
 	}
 	return nil
 }

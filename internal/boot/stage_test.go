@@ -79,7 +79,9 @@ func TestStageErrors(t *testing.T) {
 	p := open(t, machineWith(t), nil)
 	noKernel := entryFor("b")
 	noKernel.Initrds = []string{"/none"}
-	for _, e := range []bootentry.Entry{noKernel, {Linux: "/sysupdate-image/k/vmlinuz", Options: "quiet"}} {
+	large := entryFor("b")
+	large.Title = strings.Repeat("x", maxEntrySize)
+	for _, e := range []bootentry.Entry{noKernel, large, {Linux: "/sysupdate-image/k/vmlinuz", Options: "quiet"}} {
 		if name, err := p.StageEntry(e); err == nil {
 			t.Errorf("StageEntry(%+v) = %q; want an error", e, name)
 		}
@@ -91,6 +93,20 @@ func TestStageErrors(t *testing.T) {
 	}
 	if got := tree(t, p.String()); len(got) != 2 {
 		t.Errorf("left behind: %q", got)
+	}
+}
+
+// What an image calls itself is no reason why it could not be published.
+func TestStageAnyTitle(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a")
+	p := open(t, dir, nil)
+	e := NewEntry("OS \xff\x00", "4\n\x00", "k", "quiet composefs="+string(id("b")))
+	name, err := p.StageEntry(e)
+	if err == nil {
+		err = p.Publish(name)
+	}
+	if got := next(t, dir); err != nil || got != "b" {
+		t.Errorf("%s boots next, %v; want b", got, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -125,8 +126,9 @@ func (e *Entry) check() error {
 	return fmt.Errorf("boot entry has both %s and %s", keys[0], keys[1])
 }
 
-// Encode returns the entry as a file. A line break in a value becomes a space,
-// since the format has no way to write one.
+// Encode returns the entry as a file, which is text whatever the values are. A line
+// break or another control character in one becomes a space, since the format has no
+// way to write it, and what is not UTF-8 a replacement character.
 func (e Entry) Encode() []byte {
 	var b bytes.Buffer
 	for _, f := range e.fields() {
@@ -143,7 +145,7 @@ func (e Entry) Encode() []byte {
 }
 
 func encodeLine(b *bytes.Buffer, key, value string) {
-	value = strings.Trim(strings.NewReplacer("\n", " ", "\r", " ").Replace(value), " \t")
+	value = strings.Trim(strings.Map(printable, strings.ToValidUTF8(value, "\uFFFD")), " \t")
 	if value == "" {
 		return
 	}
@@ -151,6 +153,13 @@ func encodeLine(b *bytes.Buffer, key, value string) {
 		value = `"` + value + `"` // the loader takes off one pair
 	}
 	fmt.Fprintf(b, "%s %s\n", key, value)
+}
+
+func printable(r rune) rune {
+	if unicode.IsControl(r) && r != '\t' {
+		return ' '
+	}
+	return r
 }
 
 // Unified kernel images have their command line inside, so that the entry's

@@ -104,6 +104,32 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+func TestEncodeText(t *testing.T) {
+	e := Entry{Title: "\x00OS\xff\xfe\n\x1b[1m(\u00854)\x00", Linux: "/a", Options: "a\tb\x00c\x7f"}
+	want := "title OS\uFFFD  [1m( 4)\nlinux /a\noptions a\tb c\n"
+	if got := string(e.Encode()); got != want {
+		t.Errorf("Encode = %q; want %q", got, want)
+	}
+}
+
+// Whatever an image calls itself, a loader can read the entry that it gets.
+func FuzzEncode(f *testing.F) {
+	f.Add("OS (2)", "2", "quiet", "/dtb")
+	f.Add("OS\xff", "\x00", "a\nlinux /b", "\x00\"")
+	f.Add("\"\r\"", "\" \"", "\t\u0085", "\"\"")
+	f.Fuzz(func(t *testing.T, title, version, options, other string) {
+		e := Entry{Title: title, Version: version, Linux: "/a", Options: options, Other: []KeyValue{{"devicetree", other}}}
+		text := e.Encode()
+		read, err := Parse(text)
+		if err != nil || read.Linux != e.Linux {
+			t.Fatalf("cannot read what was written: %v\n%q", err, text)
+		}
+		if string(read.Encode()) != string(text) {
+			t.Errorf("written again: %q; want %q", read.Encode(), text)
+		}
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte("linux \"\"\"\noptions \"a\" \"b\"\n"))

@@ -27,7 +27,11 @@ const (
 type kernel struct {
 	digest string // SHA-256 of its parts, one after the other, in hexadecimal
 	parts  []part
+	whole  bool // all of it is there already, and stays
 }
+
+// dir returns the kernel's directory.
+func (k kernel) dir() string { return kernelsDir + "/" + k.digest }
 
 type part struct {
 	name    string // below the kernel's directory
@@ -43,9 +47,9 @@ type part struct {
 // nil, both survive a crash once StageEntry has staged the entry that names
 // them; with an error, nothing is left behind.
 //
-// If there is not enough room, boot files of the superseded deployments are
-// pruned first, one deployment after the other; the error is a *NoRoomError if
-// that does not suffice or there are none.
+// If there is not enough room, also for the entry, boot files of the superseded
+// deployments are pruned first, one deployment after the other; the error is a
+// *NoRoomError if that does not suffice or there are none.
 func (p *Partition) WriteKernel(ctx context.Context, linux, initrd io.ReadSeeker, superseded ...deployment.ID) (digest string, created bool, err error) {
 	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
 	return p.writeParts(ctx, parts, superseded)
@@ -94,14 +98,13 @@ func (p part) hashName(h hash.Hash) {
 }
 
 func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []deployment.ID) (created bool, err error) {
-	whole, err := p.verifyKernel(ctx, k.digest, k.parts)
-	if err != nil || whole {
+	if k.whole, err = p.verifyKernel(ctx, k.digest, k.parts); err != nil {
 		return false, err
 	}
-	if err := p.makeRoom(k, superseded); err != nil {
+	if err := p.makeRoom(k, superseded); err != nil || k.whole {
 		return false, err
 	}
-	dir := kernelsDir + "/" + k.digest
+	dir := k.dir()
 	named, err := p.named(dir)
 	if err != nil {
 		return false, err

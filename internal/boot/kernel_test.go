@@ -272,6 +272,49 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// Where the kernel is there already, its entry and the copy that publishes it still
+// need room. The kernel itself is not what makes it, though no other entry names it.
+func TestRoomForEntry(t *testing.T) {
+	for name, tt := range map[string]struct {
+		besides    string // what is on the partition, one block of it in the way
+		superseded []deployment.ID
+		enough     bool
+	}{
+		"there is room":                  {"", nil, true},
+		"a kernel that nothing names":    {kernelsDir + "/old/vmlinuz", nil, true},
+		"what is superseded is in it":    {"sysupdate-image-000001-a00000000000.conf", []deployment.ID{id("a")}, true},
+		"there is none":                  {"full", nil, false},
+		"none, with one that superseded": {"full", []deployment.ID{id("a")}, false},
+	} {
+		dir := machineWith(t, "sysupdate-image-000002-b00000000000.conf=b")
+		p := open(t, dir, nil)
+		digest, _, err := writeKernel(p, "kernel", "initrd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(tt.besides, ".conf") {
+			tt.besides = entriesDir + "/" + tt.besides
+		}
+		if tt.besides != "" {
+			e := NewEntry("OS", "1", digest, "composefs="+string(id("a")))
+			put(t, dir, map[string]string{tt.besides: string(e.Encode())})
+		}
+		p.space = func() (free, block int64, err error) {
+			if tt.besides != "" && p.exists(tt.besides) {
+				return 5 * 4096, 4096, nil
+			}
+			return 6 * 4096, 4096, nil
+		}
+		again, created, err := writeKernel(p, "kernel", "initrd", tt.superseded...)
+		if noRoom := (*NoRoomError)(nil); errors.As(err, &noRoom) == tt.enough || tt.enough && (err != nil || created || again != digest) {
+			t.Errorf("%s: WriteKernel = %q, %v, %v; want %q, or an error: %v", name, again, created, err, digest, !tt.enough)
+		}
+		if whole, err := p.verifyKernel(context.Background(), digest, blsParts); !whole || err != nil {
+			t.Errorf("%s: the kernel is whole: %v, %v", name, whole, err)
+		}
+	}
+}
+
 func TestFreeBytes(t *testing.T) {
 	if free, err := open(t, t.TempDir(), nil).FreeBytes(); free <= 0 || err != nil {
 		t.Errorf("FreeBytes = %d, %v; want some", free, err)

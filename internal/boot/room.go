@@ -3,10 +3,13 @@ package boot
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // A NoRoomError says that a kernel does not fit on the boot partition.
@@ -54,22 +57,30 @@ func (p *Partition) Room(sizes ...int64) (need, free int64, err error) {
 	return need, free, nil
 }
 
+// SharesRoom says whether the partition is no file system of its own but a directory
+// of the one that dir is in.
+func (p *Partition) SharesRoom(dir *os.File) bool {
+	ours, err := sys.Statx(p.dir, "")
+	theirs, dirErr := sys.Statx(dir, "")
+	return err == nil && dirErr == nil && ours.DevMajor == theirs.DevMajor && ours.DevMinor == theirs.DevMinor
+}
+
 // makeRoom removes kernels that no entry names, and then prunes the boot files
-// of superseded deployments until the kernel fits, one deployment after the other.
-// If it would not fit without all of these, none is pruned.
+// of superseded deployments until the kernel and an entry for it fit, one deployment
+// after the other. If they would not fit without all of these, none is pruned.
 func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 	sizes := k.sizes()
 	need, free, err := p.Room(sizes...)
 	if err != nil || need <= free {
 		return err
 	}
-	if err := p.pruneFor(nil); err != nil { // what belongs to nobody
+	if err := p.pruneFor(k, nil); err != nil { // what belongs to nobody
 		return err
 	}
 	if need, free, err = p.Room(sizes...); err != nil {
 		return err
 	}
-	gain, err := p.gain(superseded)
+	gain, err := p.gain(k, superseded)
 	if err != nil {
 		return fmt.Errorf("make room: %w", err)
 	}
@@ -77,7 +88,7 @@ func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 		if i == len(superseded) || need > free+gain && i == 0 {
 			return &NoRoomError{Partition: p.String(), Need: need, Free: free, Salvaged: p.salvaged()}
 		}
-		if err := p.pruneFor(superseded[i : i+1]); err != nil {
+		if err := p.pruneFor(k, superseded[i:i+1]); err != nil {
 			return err
 		}
 		if need, free, err = p.Room(sizes...); err != nil {
@@ -87,9 +98,17 @@ func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 	return nil
 }
 
-// pruneFor prunes the boot files of deployments, and of what belongs to none.
-func (p *Partition) pruneFor(gone []deployment.ID) error {
+// removalFor returns what makes room for a kernel: the boot files of deployments,
+// and what belongs to none, but not the kernel itself where it is there already.
+func (p *Partition) removalFor(k kernel, gone []deployment.ID) (Removal, error) {
 	r, err := p.removal(gone, func(EntryFile) bool { return false })
+	r.Kernels = slices.DeleteFunc(r.Kernels, func(name string) bool { return k.whole && name == k.dir() })
+	return r, err
+}
+
+// pruneFor prunes the boot files of deployments, and of what belongs to none.
+func (p *Partition) pruneFor(k kernel, gone []deployment.ID) error {
+	r, err := p.removalFor(k, gone)
 	if err == nil {
 		err = p.Prune(r)
 	}
@@ -101,8 +120,8 @@ func (p *Partition) pruneFor(gone []deployment.ID) error {
 
 // gain returns how many bytes there are at most to be had from deployments: the
 // kernels that no other boots, and a block of each entry.
-func (p *Partition) gain(gone []deployment.ID) (size int64, err error) {
-	r, err := p.removal(gone, func(EntryFile) bool { return false })
+func (p *Partition) gain(k kernel, gone []deployment.ID) (size int64, err error) {
+	r, err := p.removalFor(k, gone)
 	if err != nil {
 		return 0, err
 	}
@@ -154,9 +173,12 @@ func (p *Partition) salvaged() (size int64) {
 	return size
 }
 
-// sizes returns those of the kernel's files. The directory of those that have
+// sizes returns those of the kernel's files that are to be written. The directory of those that have
 // one for themselves counts as a file, of as many blocks as there can be.
 func (k kernel) sizes() []int64 {
+	if k.whole {
+		return nil
+	}
 	var sizes []int64
 	below := int64(0)
 	for _, part := range k.parts {

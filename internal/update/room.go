@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -46,9 +47,9 @@ func (m *Machine) freeBytes() (int64, error) {
 
 // afterFull gives back what a failed apply has taken of a full file system, in
 // the repository and elsewhere. What has been fetched does not fit, so it is no
-// use to the next.
+// use to the next, unless only the boot partition has no room for its kernel.
 func (m *Machine) afterFull(err error) error {
-	if m.repo == nil || m.boot == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if m.repo == nil || m.boot == nil || !m.ranFull(err) {
 		return err
 	}
 	v, pruneErr := m.configuredInventory()
@@ -59,9 +60,31 @@ func (m *Machine) afterFull(err error) error {
 	if pruneErr != nil {
 		return errors.Join(err, pruneErr)
 	}
+	if noRoom := (*boot.NoRoomError)(nil); errors.As(err, &noRoom) {
+		return err // which says where
+	}
 	free, freeErr := m.freeBytes()
 	if freeErr != nil {
 		return errors.Join(err, freeErr)
 	}
 	return fmt.Errorf("no room, the image needs more than the %d MiB that are free on the root file system: %w", free>>20, err)
+}
+
+// ranFull says whether err is that a file system was full. That the boot partition
+// has no room for a kernel is no such error, unless its room is the root's.
+func (m *Machine) ranFull(err error) bool {
+	if noRoom := (*boot.NoRoomError)(nil); errors.As(err, &noRoom) {
+		return m.bootInRoot()
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// bootInRoot says whether the boot partition is a directory of the root file system.
+func (m *Machine) bootInRoot() bool {
+	dir, err := m.root.Open(".")
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return m.boot.SharesRoom(dir)
 }

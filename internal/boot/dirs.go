@@ -120,9 +120,12 @@ func (p *Partition) roomForDirs(block int64) (need int64) {
 	return need
 }
 
-// explain says what to do about an error of the disk, or of a file system that a
-// power cut has damaged.
+// explain says which file system is full, and what to do about an error of the disk,
+// or of a file system that a power cut has damaged.
 func (p *Partition) explain(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &FullError{Partition: p.String(), Err: err}
+	}
 	if !p.fat || !errors.Is(err, syscall.EIO) {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -159,7 +160,7 @@ type fullFile struct {
 	left *int
 }
 
-var errFull = errors.New("no space left on device")
+var errFull = syscall.ENOSPC
 
 func (f fullFS) Create(name string, perm fs.FileMode) (durable.File, error) {
 	file, err := f.FS.Create(name, perm)
@@ -177,8 +178,9 @@ func TestWriteKernelFull(t *testing.T) {
 	for left := range 2 {
 		dir := t.TempDir()
 		p := open(t, dir, func(fsys durable.FS) durable.FS { return fullFS{fsys, &left} })
-		if _, _, err := writeKernel(p, "kernel", "initrd"); !errors.Is(err, errFull) {
-			t.Errorf("WriteKernel: %v; want the error of the write", err)
+		var full *FullError
+		if _, _, err := writeKernel(p, "kernel", "initrd"); !errors.Is(err, errFull) || !errors.As(err, &full) || full.Partition != dir {
+			t.Errorf("WriteKernel: %v; want the error of the write, and where it was", err)
 		}
 		if got := tree(t, dir); len(got) != 0 {
 			t.Errorf("left behind: %q", got)

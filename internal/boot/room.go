@@ -27,6 +27,17 @@ func (e *NoRoomError) Error() string {
 	return text
 }
 
+// A FullError says that the boot partition, and no other file system, was full when
+// something was written.
+type FullError struct {
+	Partition string
+	Err       error
+}
+
+func (e *FullError) Error() string { return fmt.Sprintf("no room on %s: %v", e.Partition, e.Err) }
+
+func (e *FullError) Unwrap() error { return e.Err }
+
 // mebibytes returns a size for people, rounded so that what is needed is never
 // said to be there when it is not.
 func mebibytes(n int64, up bool) string {

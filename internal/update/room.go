@@ -46,7 +46,7 @@ func (m *Machine) freeBytes() (int64, error) {
 }
 
 // afterFull gives back what a failed apply has taken of a full file system, in
-// the repository and elsewhere. What has been fetched does not fit, so it is no
+// the repository and elsewhere, and says which it is. What has been fetched does not fit, so it is no
 // use to the next, unless only the boot partition has no room for its kernel.
 func (m *Machine) afterFull(err error) error {
 	if m.repo == nil || m.boot == nil || !m.ranFull(err) {
@@ -60,7 +60,8 @@ func (m *Machine) afterFull(err error) error {
 	if pruneErr != nil {
 		return errors.Join(err, pruneErr)
 	}
-	if noRoom := (*boot.NoRoomError)(nil); errors.As(err, &noRoom) {
+	noRoom, full := (*boot.NoRoomError)(nil), (*boot.FullError)(nil)
+	if errors.As(err, &noRoom) || errors.As(err, &full) {
 		return err // which says where
 	}
 	free, freeErr := m.freeBytes()

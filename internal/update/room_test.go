@@ -1,0 +1,34 @@
+package update
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+)
+
+// An entryFullFS is a file system with no room for a staged entry.
+type entryFullFS struct{ durable.FS }
+
+func (f entryFullFS) Create(name string, perm fs.FileMode) (durable.File, error) {
+	if strings.HasSuffix(name, ".staged") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOSPC}
+	}
+	return f.FS.Create(name, perm)
+}
+
+// Whether it is the root file system that is full or the boot partition is said.
+func TestWhichIsFull(t *testing.T) {
+	b := newBench(t)
+	m := b.open(b.copy(), nil)
+	m.boot.Through(func(fsys durable.FS) durable.FS { return entryFullFS{fsys} })
+	err := b.applyError(m, "3")
+	want := "no room on " + filepath.Join(m.root.Name(), bootDir)
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "root file system") {
+		t.Errorf("with a full boot partition: %v; want %q in it", err, want)
+	}
+	b.must(m.Close())
+}

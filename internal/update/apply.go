@@ -88,7 +88,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	}
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
-	if done, err := m.nothingToDo(img, o, &result); done || err != nil {
+	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
 		return result, err
 	}
 	if done, err := m.passOver(img, "", o, &result); done || err != nil {

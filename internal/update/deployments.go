@@ -1,6 +1,7 @@
 package update
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -98,8 +99,9 @@ func (m *Machine) followed() ([]deployment.ID, error) {
 	return ids, err
 }
 
-// nothingToDo says whether the image is what boots next already.
-func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, error) {
+// nothingToDo says whether the image is what boots next already. What is staged is
+// armed once more: an apply may have been killed before it had done so.
+func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, result *Result) (bool, error) {
 	id, old, err := m.isNext(img)
 	if err != nil || id == "" {
 		return false, err
@@ -117,7 +119,10 @@ func (m *Machine) nothingToDo(img *oci.Image, o Options, result *Result) (bool, 
 	if err := m.setEtcPolicy(o.EtcConflicts); err != nil {
 		return true, err
 	}
-	return true, m.follow(id, origin(img, o.Track, nil))
+	if err := m.follow(id, origin(img, o.Track, nil)); err != nil {
+		return true, err
+	}
+	return true, m.armStaged(ctx)
 }
 
 // isNext returns the deployment that boots next and its origin if img made it,
@@ -135,17 +140,37 @@ func (m *Machine) isNext(img *oci.Image) (deployment.ID, deployment.Origin, erro
 }
 
 // nextDeployment returns the deployment that boots next: the staged one, or
-// the first that has a boot entry.
+// the first that has a boot entry. It is "" if one is staged that no shutdown could
+// make the next, since its entry is lost: it has to be staged anew.
 func (m *Machine) nextDeployment() (deployment.ID, error) {
 	record, err := m.staged()
 	if err != nil {
 		return "", err
 	}
-	if record != nil {
-		return record.ID, nil
+	files, err := m.entries()
+	if err != nil {
+		return "", err
 	}
-	next, err := m.next()
-	return next.Target.ID, err
+	if record == nil {
+		next, _ := firstDeployment(files)
+		return next.Target.ID, nil
+	}
+	if !slices.ContainsFunc(files, func(f boot.EntryFile) bool { return serves(f, *record) }) {
+		return "", nil
+	}
+	return record.ID, nil
+}
+
+// serves says whether an entry is the one that a staged record is about: the staged
+// one, or the published one where that was done before, as long as the loader tries it.
+func serves(f boot.EntryFile, record deployment.Staged) bool {
+	if f.Err != nil || f.Target.ID != record.ID {
+		return false
+	}
+	if f.Staged {
+		return f.Name.String() == record.Entry
+	}
+	return record.Published && !f.Name.Exhausted()
 }
 
 // titleOf returns the title of a deployment's boot entry.

@@ -164,6 +164,21 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	if !m.boot.Counts() {
 		m.warn("the boot loader does not count boots: if the new deployment does not boot, choose another one in its menu")
 	}
+	return arm(ctx)
+}
+
+// armStaged has systemd finalize what is staged on the running machine, if
+// something is. Where that is settled already, it changes nothing.
+func (m *Machine) armStaged(ctx context.Context) error {
+	record, err := m.staged()
+	if err != nil || record == nil || m.booted == "" {
+		return err
+	}
+	return arm(ctx)
+}
+
+// arm has systemd call finalize when the machine goes down.
+func arm(ctx context.Context) error {
 	// It is staged: an interrupt comes too late to leave this undone.
 	ctx = context.WithoutCancel(ctx)
 	if err := systemd.StartUnit(ctx, "sysupdate-image-finalize.service"); err != nil {

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
@@ -33,6 +36,68 @@ func (b *bench) stage(dir, tag string) {
 // notArmed says whether err is that systemd could not be asked to start finalize.
 func notArmed(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "deployment is staged, but")
+}
+
+// Apply of what is staged sees to it that a shutdown makes it the next, whatever has
+// become of it since.
+func TestStagedAgain(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+		b := newBench(t)
+		for name, tt := range map[string]struct {
+			change func(staged string, record *deployment.Staged) // staged is the path of the entry
+			arms   bool                                           // what is staged is left as it is
+		}{
+			"as it was":                   {func(string, *deployment.Staged) {}, true},
+			"the entry is lost":           {func(staged string, _ *deployment.Staged) { b.must(os.Remove(staged)) }, false},
+			"the entry is half":           {func(staged string, _ *deployment.Staged) { b.must(os.Truncate(staged, 20)) }, false},
+			"the entry boots another":     {func(staged string, _ *deployment.Staged) { b.replaceID(staged, "2") }, false},
+			"the record has another name": {func(_ string, r *deployment.Staged) { r.Entry = "other.conf" }, false},
+			"published": {func(staged string, r *deployment.Staged) {
+				r.Published = true
+				b.must(os.Rename(staged, strings.TrimSuffix(staged, ".staged")))
+			}, true},
+			"published, and used up": {func(staged string, r *deployment.Staged) {
+				r.Published = true
+				b.must(os.Rename(staged, strings.Replace(staged, "+3-0.conf.staged", "+0-3.conf", 1)))
+			}, false},
+			"published, and lost": {func(staged string, r *deployment.Staged) {
+				r.Published = true
+				b.must(os.Remove(staged))
+			}, false},
+		} {
+			dir := b.copy()
+			b.stage(dir, "3")
+			m := b.open(dir, nil)
+			b.runAsTwo(m)
+			record, err := m.staged()
+			b.must(err)
+			tt.change(filepath.Join(dir, "boot/loader/entries", record.Entry+".staged"), record)
+			b.must(m.writeRecord(*record))
+			trace := durabletest.Trace(m.changes)
+			m.changes = trace
+			o := b.options("3")
+			o.Force = true // it has failed, if it is used up
+			if _, err := m.Apply(t.Context(), o, silent{}); !notArmed(err) {
+				t.Errorf("%s: apply again: %v; want systemd to be asked", name, err)
+			}
+			if arms := trace.String() == ""; arms != tt.arms {
+				t.Errorf("%s: left as it is: %v; want %v:\n%s", name, arms, tt.arms, trace)
+			}
+			if id, err := m.nextDeployment(); err != nil || id != record.ID {
+				t.Errorf("%s: %q is next then, %v; want %s", name, id, err, record.ID)
+			}
+			b.must(m.Close())
+		}
+	})
+}
+
+// replaceID has an entry boot the deployment of another image.
+func (b *bench) replaceID(file, version string) {
+	b.t.Helper()
+	text, err := os.ReadFile(file)
+	b.must(err)
+	id := regexp.MustCompile("[0-9a-f]{128}")
+	b.must(os.WriteFile(file, id.ReplaceAll(text, []byte(b.idOf(version))), 0o644))
 }
 
 // What is staged on a machine that does not run is nothing to the one that does.

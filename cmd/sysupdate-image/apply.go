@@ -37,6 +37,10 @@ timer does not boot it over and over, until REF leads to another image: without 
 that is said and is no error. --force applies it nevertheless. A running machine that
 has lost all its boot entries gets new ones by --force, too.
 
+A rollback that waits for the reboot is left alone by apply without REF as long as there
+is no other image than the one that runs; a newer one takes over in its place. Where REF
+is the image that runs, apply REF takes the rollback back, or drops a staged update.
+
 Deployments that are not needed any more are removed, as prune does, and named.
 
 The last word on standard output is the deployment id.`
@@ -144,22 +148,43 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	if r.Version != "" {
 		system += " (" + r.Version + ")"
 	}
+	s.printDropped(r)
 	switch r.Outcome {
+	case update.RollbackQueued:
+		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
 	case update.PassedOver:
 		fmt.Fprintf(s.out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", r.Why, r.ID)
 	case update.AlreadyBooted:
-		fmt.Fprintf(s.out, "Nothing to do: %s is what runs, deployment %s\n", system, r.ID)
+		format := "Nothing to do: %s is what runs, deployment %s\n"
+		if r.DroppedStaged != "" || r.DroppedRollback != "" {
+			format = "%s is what runs, and boots next, deployment %s\n"
+		}
+		fmt.Fprintf(s.out, format, system, r.ID)
 	case update.AlreadyNext:
 		fmt.Fprintf(s.out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
 			s.warn("at the next reboot, " + c.String())
 		}
-		fmt.Fprintf(s.out, "Staged %s: it takes over at the next reboot, deployment %s\n", system, r.ID)
+		instead := ""
+		if r.QueuedRollback != "" {
+			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
+		}
+		fmt.Fprintf(s.out, "Staged %s: it takes over at the next reboot%s, deployment %s\n", system, instead, r.ID)
 	case update.Published:
 		fmt.Fprintf(s.out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
 	}
 	return nil
+}
+
+// printDropped says what was to boot next until the image that runs was applied.
+func (s *session) printDropped(r update.Result) {
+	if r.DroppedStaged != "" {
+		fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
+	}
+	if r.DroppedRollback != "" {
+		fmt.Fprintf(s.out, "Took back the rollback to deployment %s\n", r.DroppedRollback.Short())
+	}
 }
 
 func (s *session) printPlan(p update.Plan, asJSON bool) error {

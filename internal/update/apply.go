@@ -29,14 +29,15 @@ type Outcome string
 
 // What apply comes to.
 const (
-	AlreadyBooted Outcome = "already-booted" // it runs, and boots next
-	AlreadyNext   Outcome = "already-next"   // it boots next, or is staged to
-	Staged        Outcome = "staged"         // finalize makes it the next at shutdown
-	Published     Outcome = "published"      // it is the next: the machine does not run
-	PassedOver    Outcome = "passed-over"    // its deployment has failed to boot here, and nobody insisted
+	AlreadyBooted  Outcome = "already-booted"  // it runs, and boots next
+	AlreadyNext    Outcome = "already-next"    // it boots next, or is staged to
+	Staged         Outcome = "staged"          // finalize makes it the next at shutdown
+	Published      Outcome = "published"       // it is the next: the machine does not run
+	PassedOver     Outcome = "passed-over"     // its deployment has failed to boot here, and nobody insisted
+	RollbackQueued Outcome = "rollback-queued" // it runs, and what boots next is left to a rollback: nobody named it
 )
 
-// Boots says whether a reboot would boot another deployment than the booted one.
+// Boots says whether a reboot would boot the image, which does not run yet.
 func (o Outcome) Boots() bool { return o == AlreadyNext || o == Staged }
 
 // A Result says what apply came to, and with which system.
@@ -49,8 +50,14 @@ type Result struct {
 	ManifestDigest string                   `json:"manifestDigest"`
 	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
 	Why            string                   `json:"why,omitempty"`          // it was passed over
-	Removed        []deployment.ID          `json:"removed,omitempty"`      // deployments that do not stay
-	Timings        []Timing                 `json:"timings,omitempty"`
+	// QueuedRollback is what a rollback has made the next to boot, which it is unless
+	// the staged deployment takes over.
+	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
+	// What was to boot next, and is not any more since the image is what runs.
+	DroppedStaged   deployment.ID   `json:"droppedStaged,omitempty"`
+	DroppedRollback deployment.ID   `json:"droppedRollback,omitempty"`
+	Removed         []deployment.ID `json:"removed,omitempty"` // deployments that do not stay
+	Timings         []Timing        `json:"timings,omitempty"`
 }
 
 // Apply makes an image the system that boots next. On the running machine the
@@ -121,7 +128,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, fmt.Errorf("cannot record the image: %w", err)
 	}
 	clock.split("record")
-	if err := m.deploy(ctx, c, &result, r); err != nil {
+	if err := m.deploy(ctx, c, o, &result, r); err != nil {
 		return Result{}, err
 	}
 	clock.split("stage")
@@ -168,11 +175,13 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 }
 
 // deploy makes the candidate the next to boot, now or at shutdown.
-func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Reporter) error {
-	if c.id == m.booted {
-		var err error
-		result.Outcome, err = m.stayBooted(ctx, c)
+func (m *Machine) deploy(ctx context.Context, c candidate, o Options, result *Result, r Reporter) error {
+	before, err := m.pending()
+	if err != nil {
 		return err
+	}
+	if c.id == m.booted {
+		return m.stayBooted(ctx, c, o, before, result)
 	}
 	r.Step("Staging " + c.Title())
 	entry, err := m.writeDeployment(ctx, c)
@@ -180,6 +189,9 @@ func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Rep
 		return err
 	}
 	if m.booted != "" {
+		if c.id != before.rollback {
+			result.QueuedRollback = before.rollback
+		}
 		result.Outcome = Staged
 		return m.stage(ctx, c, entry)
 	}
@@ -189,30 +201,48 @@ func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Rep
 
 // stayBooted makes the booted deployment the next to boot: the candidate is
 // another manifest of the same content, or what a queued rollback would leave.
+// That one stays queued if nobody has named the image.
 // Its kernel may be another one all the same, where that is in /boot, which is
 // no part of what a deployment's id is the digest of: then the deployment gets
 // another boot entry at once. There is no /etc to carry over.
-func (m *Machine) stayBooted(ctx context.Context, c candidate) (Outcome, error) {
+func (m *Machine) stayBooted(ctx context.Context, c candidate, o Options, before pending, result *Result) error {
+	result.DroppedStaged = before.staged
+	if before.rollback != "" && o.Reference == "" {
+		result.Outcome, result.QueuedRollback = RollbackQueued, before.rollback
+		if _, err := m.unstage(); err != nil {
+			return err
+		}
+		return m.follow(c.id, c.origin)
+	}
+	result.DroppedRollback = before.rollback
 	entry, err := m.otherKernel(ctx, c)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if entry != "" {
-		return Published, m.boot.Publish(entry)
+		result.Outcome = Published
+		return m.boot.Publish(entry)
 	}
+	result.Outcome = AlreadyBooted
+	return m.bootedNext(c)
+}
+
+// bootedNext drops what is staged and makes the booted deployment the next, if
+// another one is.
+func (m *Machine) bootedNext(c candidate) error {
 	if _, err := m.unstage(); err != nil {
-		return "", err
+		return err
 	}
 	next, err := m.next()
 	if err != nil {
-		return "", err
+		return err
 	}
 	if next.Target.ID != m.booted {
 		if _, err := m.boot.Rollback(m.booted); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return AlreadyBooted, m.follow(c.id, c.origin)
+	return m.follow(c.id, c.origin)
 }
 
 // otherKernel stages a boot entry if the candidate, which is the booted

@@ -103,6 +103,9 @@ func (m *Machine) followed() ([]deployment.ID, error) {
 // armed once more: an apply may have been killed before it had done so.
 func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, result *Result) (bool, error) {
 	id, old, err := m.isNext(img)
+	if err == nil && id == "" && o.Reference == "" {
+		id, old, err = m.isLeft(img, result)
+	}
 	if err != nil || id == "" {
 		return false, err
 	}
@@ -112,9 +115,13 @@ func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, re
 	}
 	result.ID, result.Version = id, old.Version
 	result.Name = strings.TrimSuffix(title, " ("+old.Version+")") // see boot.NewEntry
-	result.Outcome = AlreadyNext
-	if id == m.booted {
+	switch {
+	case result.QueuedRollback != "":
+		result.Outcome = RollbackQueued
+	case id == m.booted:
 		result.Outcome = AlreadyBooted
+	default:
+		result.Outcome = AlreadyNext
 	}
 	if err := m.setEtcPolicy(o.EtcConflicts); err != nil {
 		return true, err
@@ -129,8 +136,16 @@ func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, re
 // else "".
 func (m *Machine) isNext(img *oci.Image) (deployment.ID, deployment.Origin, error) {
 	id, err := m.nextDeployment()
-	if err != nil || id == "" || m.repo == nil {
+	if err != nil {
 		return "", deployment.Origin{}, err
+	}
+	return m.madeOf(id, img)
+}
+
+// madeOf returns a deployment and its origin if img made it, else "".
+func (m *Machine) madeOf(id deployment.ID, img *oci.Image) (deployment.ID, deployment.Origin, error) {
+	if id == "" || m.repo == nil {
+		return "", deployment.Origin{}, nil
 	}
 	o, err := m.readOrigin(id)
 	if err != nil || o.ManifestDigest != img.ManifestDigest || !m.repo.HasImage(string(id)) {

@@ -30,8 +30,17 @@ func (silent) Fetching(int, int64) {}
 func (silent) Fetched(int64)       {}
 func (silent) FetchDone()          {}
 
-// writeImage puts a small image, with /etc as an overlay, into a layout.
+// writeImage puts a small image into a layout.
 func writeImage(t *testing.T, layout, tag, version string) {
+	t.Helper()
+	img := ocitest.Image{Layers: [][]byte{smallLayer(t, version)}}
+	if err := ocitest.WriteLayout(layout, tag, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// smallLayer returns the layer of a small image, with /etc as an overlay.
+func smallLayer(t *testing.T, version string) []byte {
 	t.Helper()
 	content := map[string]string{
 		"etc/default": version, "usr/lib/modules/6.12/vmlinuz": "kernel " + version, "usr/lib/modules/6.12/initramfs.img": "initramfs",
@@ -45,12 +54,10 @@ func writeImage(t *testing.T, layout, tag, version string) {
 		headers = append(headers, tar.Header{Name: name, Mode: 0o755})
 	}
 	layer, err := ocitest.Tar(headers, content)
-	if err == nil {
-		err = ocitest.WriteLayout(layout, tag, ocitest.Image{Layers: [][]byte{layer}})
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return layer
 }
 
 // A bench is a machine to be copied, and images for it.

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// What becomes of a rollback or of what is staged is said, and the last word is the
+// deployment id.
+func TestPrintResult(t *testing.T) {
+	a, z := deployment.ID(strings.Repeat("a", 128)), deployment.ID(strings.Repeat("f", 128))
+	for _, tt := range []struct {
+		result update.Result
+		want   string
+	}{
+		{update.Result{Outcome: update.AlreadyBooted}, "Nothing to do: OS (2) is what runs, deployment A\n"},
+		{update.Result{Outcome: update.RollbackQueued, QueuedRollback: z},
+			"Nothing to do: OS (2) is what runs; a rollback to deployment ffffffffffff is queued, deployment A\n"},
+		{update.Result{Outcome: update.RollbackQueued, QueuedRollback: z, DroppedStaged: z},
+			"Dropped the staged update, deployment ffffffffffff\n" +
+				"Nothing to do: OS (2) is what runs; a rollback to deployment ffffffffffff is queued, deployment A\n"},
+		{update.Result{Outcome: update.AlreadyBooted, DroppedRollback: z},
+			"Took back the rollback to deployment ffffffffffff\nOS (2) is what runs, and boots next, deployment A\n"},
+		{update.Result{Outcome: update.AlreadyBooted, DroppedStaged: z},
+			"Dropped the staged update, deployment ffffffffffff\nOS (2) is what runs, and boots next, deployment A\n"},
+		{update.Result{Outcome: update.Staged, QueuedRollback: z},
+			"Staged OS (2): it takes over at the next reboot instead of the rollback to deployment ffffffffffff, deployment A\n"},
+		{update.Result{Outcome: update.Staged}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
+	} {
+		var out bytes.Buffer
+		s := session{out: &out, err: &out}
+		tt.result.ID, tt.result.Name, tt.result.Version = a, "OS", "2"
+		if err := s.printResult(tt.result, false, true); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.ReplaceAll(out.String(), string(a), "A"); got != tt.want {
+			t.Errorf("%s: %q; want %q", tt.result.Outcome, got, tt.want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -153,7 +154,7 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	case update.RollbackQueued:
 		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
 	case update.PassedOver:
-		fmt.Fprintf(s.out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", r.Why, r.ID)
+		fmt.Fprintf(s.out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", printable.Text(r.Why), r.ID)
 	case update.AlreadyBooted:
 		format := "Nothing to do: %s is what runs, deployment %s\n"
 		if r.DroppedStaged != "" || r.DroppedRollback != "" {
@@ -196,7 +197,7 @@ func (s *session) printPlan(p update.Plan, asJSON bool) error {
 		return nil
 	}
 	if p.PassedOver != "" {
-		fmt.Fprintf(s.out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", p.PassedOver, p.ManifestDigest)
+		fmt.Fprintf(s.out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.PassedOver), p.ManifestDigest)
 		return nil
 	}
 	fmt.Fprintf(s.out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
 
@@ -129,10 +130,10 @@ func printMerge(w *bufio.Writer, r deployment.EtcReport) {
 		if len(c.What) > 0 {
 			what = " (" + strings.Join(c.What, ", ") + ")"
 		}
-		fmt.Fprintf(w, "  %-8s  %s%s\n", c.Kind, c.Path, what)
+		fmt.Fprintf(w, "  %-8s  %s%s\n", c.Kind, shown(c.Path), what)
 	}
 	for _, m := range r.Records {
-		fmt.Fprintf(w, "Merged record by record: %s\n", m.Path)
+		fmt.Fprintf(w, "Merged record by record: %s\n", shown(m.Path))
 		for _, list := range []struct {
 			what  string
 			names []string
@@ -147,12 +148,12 @@ func printMerge(w *bufio.Writer, r deployment.EtcReport) {
 		}
 	}
 	for _, path := range r.Defaults {
-		fmt.Fprintf(w, "New default not used, since it was changed here: %s\n", path)
+		fmt.Fprintf(w, "New default not used, since it was changed here: %s\n", shown(path))
 	}
 	for _, c := range r.Conflicts {
 		fmt.Fprintf(w, "Conflict: %s\n", c)
 	}
 	for _, text := range r.Warnings {
-		fmt.Fprintf(w, "Warning: %s\n", text)
+		fmt.Fprintf(w, "Warning: %s\n", printable.Text(text))
 	}
 }

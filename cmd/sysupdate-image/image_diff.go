@@ -200,13 +200,13 @@ func (s *session) printComparison(c comparison) error {
 			switch {
 			case p.Old == "":
 				added++
-				fmt.Fprintf(&lines, "+ %s %s\n", p.Name, p.New)
+				fmt.Fprintf(&lines, "+ %s %s\n", shown(p.Name), shown(p.New))
 			case p.New == "":
 				removed++
-				fmt.Fprintf(&lines, "- %s %s\n", p.Name, p.Old)
+				fmt.Fprintf(&lines, "- %s %s\n", shown(p.Name), shown(p.Old))
 			default:
 				changed++
-				fmt.Fprintf(&lines, "~ %s %s -> %s\n", p.Name, p.Old, p.New)
+				fmt.Fprintf(&lines, "~ %s %s -> %s\n", shown(p.Name), shown(p.Old), shown(p.New))
 			}
 		}
 		fmt.Fprintf(w, "Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())

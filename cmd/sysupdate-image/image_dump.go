@@ -7,13 +7,12 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 )
 
 const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has
@@ -165,11 +164,4 @@ func modeText(n *composefs.Node) string {
 }
 
 // shown returns a name that does no more to a terminal than be seen.
-func shown(name string) string {
-	for _, r := range name {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return fmt.Sprintf("%q", name)
-		}
-	}
-	return name
-}
+func shown(name string) string { return printable.Name(name) }

@@ -204,7 +204,7 @@ func (s *session) printInspection(i inspection) error {
 	w := bufio.NewWriter(s.out)
 	row := func(name string, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%-18s%s\n", name+":", value)
+			fmt.Fprintf(w, "%-18s%s\n", name+":", shown(value))
 		}
 	}
 	row("Image", i.Name)

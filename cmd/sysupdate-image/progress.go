@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -27,7 +28,7 @@ func newReporter(w io.Writer, quiet bool) update.Reporter {
 // A lineReporter writes a line for each step.
 type lineReporter struct{ w io.Writer }
 
-func (r lineReporter) Step(text string) { fmt.Fprintln(r.w, text) }
+func (r lineReporter) Step(text string) { fmt.Fprintln(r.w, printable.Text(text)) }
 
 func (r lineReporter) Fetching(layers int, bytes int64) {
 	fmt.Fprintf(r.w, "Fetching %s, %s\n", count(layers, "layer"), size(bytes))

@@ -265,7 +265,7 @@ func (s *session) printImages(images []imageInfo) error {
 	fmt.Fprintln(w, "ID\tFORMAT\tSIZE\tKEPT BY")
 	for _, i := range images {
 		if i.Error != "" {
-			fmt.Fprintf(w, "%s\t\t\t%s\n", deployment.ID(i.ID).Short(), i.Error)
+			fmt.Fprintf(w, "%s\t\t\t%s\n", deployment.ID(i.ID).Short(), shown(i.Error))
 			continue
 		}
 		var kept []string

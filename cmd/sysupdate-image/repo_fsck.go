@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
 )
 
@@ -74,7 +75,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	report, err := repocheck.Run(cmd.Context(), repo.Repository, repocheck.Options{
 		Deployments: repo.deployments, Origins: origins,
 		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
-		Tell: func(text string) { fmt.Fprintln(s.err, text) },
+		Tell: func(text string) { fmt.Fprintln(s.err, printable.Text(text)) },
 	})
 	if err != nil {
 		return err
@@ -122,7 +123,7 @@ func (s *session) printFsck(r repocheck.Report, repair bool) error {
 		case f.Remedy != "":
 			line += " (--repair " + f.Remedy + ")"
 		}
-		fmt.Fprintln(s.out, line)
+		fmt.Fprintln(s.out, printable.Text(line))
 	}
 	_, err := fmt.Fprintf(s.out, "%s, %s; %s, %s, %s\n", count(r.Objects, "object"), size(r.Bytes),
 		count(r.Images, "image"), count(r.Streams, "stream"), count(r.Refs, "ref"))

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -50,7 +51,7 @@ func (s *session) printRollback(r update.RollbackResult) error {
 	if r.DroppedStaged != "" {
 		fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged)
 	}
-	title := r.Title
+	title := printable.Title(r.Title)
 	if title == "" {
 		title = r.ID.Short()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 	"github.com/sysupdate-image/sysupdate-image/internal/version"
 )
@@ -43,7 +44,7 @@ type session struct {
 }
 
 // warn tells the administrator of something to look at.
-func (s *session) warn(text string) { fmt.Fprintln(s.err, "Warning:", text) }
+func (s *session) warn(text string) { fmt.Fprintln(s.err, "Warning:", printable.Text(text)) }
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, args []string, out, stderr io.Writer) int {
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	fmt.Fprintln(stderr, "sysupdate-image:", err)
+	fmt.Fprintln(stderr, "sysupdate-image:", printable.Text(err.Error()))
 	return exitFailed
 }
 

@@ -3,6 +3,8 @@ package deployment
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 )
 
 // EtcReportFile returns where it is told how the deployment came to its /etc.
@@ -59,17 +61,22 @@ type EtcRecords struct {
 
 // String returns the conflict as one line.
 func (c EtcConflict) String() string {
-	text := c.Path + ": " + c.Reason
+	text := printable.Name(c.Path) + ": " + c.Reason
 	if len(c.Local) > 1 || len(c.Local) == 1 && c.Local[0] != c.Path {
-		text += ": " + strings.Join(c.Local, ", ")
+		var local []string
+		for _, path := range c.Local {
+			local = append(local, printable.Name(path))
+		}
+		text += ": " + strings.Join(local, ", ")
 	}
+	aside := printable.Name(c.Aside)
 	switch {
 	case c.Wins == ConflictsKeep && c.Aside != "":
-		text += "; what is local stays, what the image has is " + c.Aside
+		text += "; what is local stays, what the image has is " + aside
 	case c.Wins == ConflictsKeep:
 		text += "; what is local stays"
 	case c.Wins == ConflictsNew && c.Aside != "":
-		text += "; what the image has came, what was local is " + c.Aside
+		text += "; what the image has came, what was local is " + aside
 	case c.Wins == ConflictsNew:
 		text += "; what the image has comes"
 	}

@@ -62,3 +62,19 @@ func FuzzParseEtcReport(f *testing.F) {
 		}
 	})
 }
+
+func TestEtcConflictString(t *testing.T) {
+	for _, tt := range []struct {
+		c    EtcConflict
+		want string
+	}{
+		{EtcConflict{Path: "/etc/a", Reason: "r", Local: []string{"/etc/a"}}, "/etc/a: r"},
+		{EtcConflict{Path: "/etc/a", Reason: "r", Local: []string{"/etc/a/b", "/etc/a/\x1b"}, Wins: ConflictsKeep},
+			`/etc/a: r: /etc/a/b, "/etc/a/\x1b"; what is local stays`},
+		{EtcConflict{"/etc/\n", "r", nil, ConflictsNew, "/etc/x/\n"}, `"/etc/\n": r; what the image has came, what was local is "/etc/x/\n"`},
+	} {
+		if got := tt.c.String(); got != tt.want {
+			t.Errorf("%#v.String() = %s; want %s", tt.c, got, tt.want)
+		}
+	}
+}

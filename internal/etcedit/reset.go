@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
@@ -33,7 +34,7 @@ type Step struct {
 
 // String returns the step as a sentence.
 func (s Step) String() string {
-	what := "file"
+	what, at := "file", printable.Name(s.Path)
 	if n := s.image; n != nil {
 		what = treediff.TypeName(n)
 	} else if s.local != nil {
@@ -41,16 +42,16 @@ func (s Step) String() string {
 	}
 	switch s.Do {
 	case Remove:
-		return fmt.Sprintf("remove %s, a %s that the image does not have", s.Path, what)
+		return fmt.Sprintf("remove %s, a %s that the image does not have", at, what)
 	case Make:
-		return fmt.Sprintf("make the directory %s, without what was in it", s.Path)
+		return fmt.Sprintf("make the directory %s, without what was in it", at)
 	case Metadata:
-		return fmt.Sprintf("give %s the owner, mode and attributes that it has in the image", s.Path)
+		return fmt.Sprintf("give %s the owner, mode and attributes that it has in the image", at)
 	}
 	if s.local == nil {
-		return fmt.Sprintf("bring back %s, a %s that was deleted here", s.Path, what)
+		return fmt.Sprintf("bring back %s, a %s that was deleted here", at, what)
 	}
-	return fmt.Sprintf("replace %s by the %s of the image", s.Path, what)
+	return fmt.Sprintf("replace %s by the %s of the image", at, what)
 }
 
 // accounts are files without which nobody may be able to log in.

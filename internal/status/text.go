@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 )
 
 // Text returns the status for people: a paragraph for each deployment, marked
 // with ● if it is booted and with → if it boots next, then what to know and
-// what is wrong.
+// what is wrong. What files and images are called does nothing to a terminal.
 func (s Status) Text() string {
 	var b strings.Builder
 	if s.Running && s.Booted() == nil {
@@ -28,7 +29,7 @@ func (s Status) Text() string {
 	}
 	writeList(&b, "Note", s.Notes)
 	writeList(&b, "Problem", s.Problems)
-	return b.String()
+	return printable.Text(b.String())
 }
 
 func (s Status) roleWidth() int {
@@ -85,10 +86,10 @@ func (d Deployment) role() string {
 // name returns the title that the loader shows, or what else there is.
 func (d Deployment) name() string {
 	switch {
-	case d.Title != "":
-		return d.Title
+	case printable.Title(d.Title) != "":
+		return printable.Title(d.Title)
 	case d.Origin.Version != "":
-		return d.Origin.Version
+		return printable.Title(d.Origin.Version)
 	}
 	return d.ID.Short()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 )
 
 // A Kernel is the kernel of an image with its initramfs: two files, or one.
@@ -92,8 +93,9 @@ func checkBootable(tree *composefs.Node) error {
 	return nil
 }
 
-// osRelease returns the variables of an os-release(5) file. Lines that are not
-// assignments are passed over.
+// osRelease returns the variables of an os-release(5) file, as they can be shown
+// and be a line of a boot entry: nobody vouches for what an image says there.
+// Lines that are not assignments are passed over.
 func osRelease(text []byte) map[string]string {
 	vars := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -103,7 +105,7 @@ func osRelease(text []byte) map[string]string {
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
-		vars[name] = unquote(value)
+		vars[name] = printable.Title(unquote(value))
 	}
 	return vars
 }

@@ -89,3 +89,16 @@ func TestOSRelease(t *testing.T) {
 		t.Errorf("titles() = %q, %q; want the pretty name and the version", name, version)
 	}
 }
+
+// Whatever an image says, its title fits on a line of a boot entry, and does
+// nothing to a terminal.
+func TestTitlesAreClean(t *testing.T) {
+	name, version := titles(osRelease([]byte("PRETTY_NAME=\"\x1b\"\nNAME=\"\x1b[31mL\xe9on\tOS\"\nVERSION_ID=1\x00\x9b\n")))
+	if name != "[31mL\ufffdon OS" || version != "1 \ufffd" {
+		t.Errorf("titles() = %q, %q; want them without what cannot be seen", name, version)
+	}
+	name, _ = titles(osRelease([]byte("NAME=" + strings.Repeat("long ", 10000))))
+	if len(name) > 200 {
+		t.Errorf("titles() has a name of %d bytes; want one that a person reads", len(name))
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
@@ -91,7 +92,7 @@ func (s *System) describe(img *oci.Image) error {
 		return err
 	}
 	s.Name, s.Version = titles(osRelease(text))
-	if label := img.Config.Config.Labels["org.opencontainers.image.version"]; label != "" {
+	if label := printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"]); label != "" {
 		s.Version = label
 	}
 	if s.Mounts, err = s.mounts(); err != nil {

@@ -17,7 +17,10 @@ exist yet, or is empty. It is what an update would make of them, without a machi
 
 Owners, modes, extended attributes, ACLs, hard links, devices and FIFOs are merged and
 written too: for those of others and for devices that takes root. What loses a conflict
-goes to .conflicts/merge in --out. With --json, the form of etc report --json.`
+goes to .conflicts/merge in --out.
+
+Paths are relative to the directories. With --json, the form of etc report --json, without
+from, to and time; policy may be fail, and then there is no wins.`
 
 func (s *session) etcMergeCommand() *cobra.Command {
 	var t etcedit.Trees
@@ -70,6 +73,10 @@ func (s *session) etcMerge(t etcedit.Trees, policy etcmerge.Policy, asJSON bool)
 		return errors.Join(s.printJSON(report), err)
 	}
 	w := bufio.NewWriter(s.out)
-	printMerge(w, report)
+	done := "carried over"
+	if err != nil {
+		done = "would be carried over"
+	}
+	printMerge(w, report, done)
 	return errors.Join(w.Flush(), err)
 }

@@ -21,9 +21,11 @@ took over from the one before: what was carried over, where a new default
 is hidden by a local change, which records were merged, and what was in conflict.
 
 With --json, the report as it is kept: {"from": {"deployment", "etc"}, "to": {…}, "time",
-"policy", "changes": [{"path", "kind", "what"}], "conflicts": [{"path", "reason", "local",
-"wins", "aside"}], "defaults": [PATH], "records": [{"path", "local", "new", "both",
-"merged"}], "warnings": [TEXT]}; lists that are empty are left out.
+"policy": "keep|new", "changes": [{"path", "kind": "added|removed|changed|metadata",
+"what": [ASPECT]}], "conflicts": [{"path", "reason", "local": [PATH], "wins": "keep|new",
+"aside"}], "defaults": [PATH], "records": [{"path", "local", "new", "both", "merged"}],
+"warnings": [TEXT]}; lists that are empty are left out. The kind is metadata where no
+more than owner, mode or attributes were changed.
 ` + namingDeployments
 
 func (s *session) etcReportCommand() *cobra.Command {
@@ -118,13 +120,14 @@ func (s *session) printEtcReport(r deployment.EtcReport) error {
 		fmt.Fprintf(w, " at %s", r.Time)
 	}
 	fmt.Fprintln(w)
-	printMerge(w, r)
+	printMerge(w, r, "carried over")
 	return w.Flush()
 }
 
-// printMerge writes what came of a merge, what needs a look last.
-func printMerge(w *bufio.Writer, r deployment.EtcReport) {
-	fmt.Fprintf(w, "%s carried over\n", count(len(r.Changes), "local change"))
+// printMerge writes what came of a merge, what needs a look last. done is what
+// happened to local changes.
+func printMerge(w *bufio.Writer, r deployment.EtcReport, done string) {
+	fmt.Fprintf(w, "%s %s\n", count(len(r.Changes), "local change"), done)
 	for _, c := range r.Changes {
 		what := ""
 		if len(c.What) > 0 {

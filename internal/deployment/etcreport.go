@@ -11,11 +11,12 @@ import (
 func (id ID) EtcReportFile() string { return id.Dir() + "/etc-report.json" }
 
 // An EtcReport tells what became of local changes to /etc when they were
-// carried from one deployment to another. Paths are absolute, with /etc.
+// carried from one deployment to another. Paths are absolute, with /etc. That of a
+// merge of directories has no sides, no time, and paths relative to them.
 type EtcReport struct {
-	From      EtcSide       `json:"from"`
-	To        EtcSide       `json:"to"`
-	Time      string        `json:"time"`              // RFC 3339
+	From      EtcSide       `json:"from,omitzero"`
+	To        EtcSide       `json:"to,omitzero"`
+	Time      string        `json:"time,omitempty"`    // RFC 3339
 	Policy    string        `json:"policy"`            // one of the Conflicts constants
 	Changes   []EtcChange   `json:"changes,omitempty"` // local ones that were carried over
 	Conflicts []EtcConflict `json:"conflicts,omitempty"`
@@ -35,8 +36,8 @@ type EtcSide struct {
 // An EtcChange is a file that is not as its image has it.
 type EtcChange struct {
 	Path string   `json:"path"`
-	Kind string   `json:"kind"`           // added, removed, modified or metadata
-	What []string `json:"what,omitempty"` // of modified and metadata: content, mode, …
+	Kind string   `json:"kind"`           // added, removed, changed or metadata
+	What []string `json:"what,omitempty"` // of changed and metadata: content, mode, …
 }
 
 // An EtcConflict is a place where a local change and the new image exclude each
@@ -97,7 +98,7 @@ func ParseEtcReport(data []byte) (EtcReport, error) {
 	}
 	r.each("changes", func(m *jsonRecord) {
 		report.Changes = append(report.Changes, EtcChange{
-			Path: jsonMember[string](m, "path"), Kind: jsonMember[string](m, "kind"), What: m.texts("what"),
+			Path: jsonMember[string](m, "path"), Kind: m.changeKind(), What: m.texts("what"),
 		})
 	})
 	r.each("conflicts", func(m *jsonRecord) {
@@ -116,6 +117,16 @@ func ParseEtcReport(data []byte) (EtcReport, error) {
 		return EtcReport{}, fmt.Errorf("cannot read report on /etc: %w", r.err)
 	}
 	return report, nil
+}
+
+// changeKind returns the kind of a change, which has had another word for
+// changed.
+func (r *jsonRecord) changeKind() string {
+	kind := jsonMember[string](r, "kind")
+	if kind == "modified" {
+		return "changed"
+	}
+	return kind
 }
 
 func (r *jsonRecord) etcSide(name string) EtcSide {

@@ -10,7 +10,7 @@ import (
 func TestEtcReport(t *testing.T) {
 	full := EtcReport{
 		From: EtcSide{ID(short), EtcOverlay}, To: EtcSide{ID(long), EtcBind}, Time: "2026-11-24T12:00:00Z", Policy: ConflictsKeep,
-		Changes:   []EtcChange{{"/etc/a \"b\"", "modified", []string{"content", "mode"}}, {Path: "/etc/c", Kind: "added"}},
+		Changes:   []EtcChange{{"/etc/a \"b\"", "changed", []string{"content", "mode"}}, {Path: "/etc/c", Kind: "added"}},
 		Conflicts: []EtcConflict{{"/etc/d", "both", []string{"/etc/d/x"}, ConflictsKeep, "/etc/.conflicts/x/d"}, {Path: "/etc/e", Reason: "r"}},
 		Defaults:  []string{"/etc/f"},
 		Records:   []EtcRecords{{"/etc/group", []string{"a"}, []string{"b"}, []string{"c"}, []string{"d", "# e\n"}}},
@@ -35,6 +35,14 @@ func TestEtcReport(t *testing.T) {
 		if got, err := ParseEtcReport(text); err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("ParseEtcReport(%s) = %+v, %v; want %+v", text, got, err, r)
 		}
+	}
+}
+
+// Reports that were kept by an earlier version have another word.
+func TestParseOldEtcReport(t *testing.T) {
+	r, err := ParseEtcReport([]byte(`{"changes":[{"path":"/etc/a","kind":"modified"},{"path":"/etc/b","kind":"metadata"}]}`))
+	if err != nil || len(r.Changes) != 2 || r.Changes[0].Kind != "changed" || r.Changes[1].Kind != "metadata" {
+		t.Errorf("ParseEtcReport() = %+v, %v; want /etc/a changed", r, err)
 	}
 }
 

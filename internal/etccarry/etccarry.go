@@ -127,7 +127,7 @@ func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
 	if err != nil {
 		return err
 	}
-	Describe(report, result, c.Policy.OrKeep())
+	Places{inEtc, inEtc}.Describe(report, result, c.Policy.OrKeep())
 	return c.Write(to, result.Tree, new, open)
 }
 
@@ -167,7 +167,7 @@ func (c Carrier) Conflicts(from Side, new *composefs.Node) ([]deployment.EtcConf
 		return nil, err
 	}
 	var report deployment.EtcReport
-	Describe(&report, result, "")
+	Places{inEtc, inEtc}.Describe(&report, result, "")
 	return report.Conflicts, nil
 }
 

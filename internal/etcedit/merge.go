@@ -22,7 +22,8 @@ type Trees struct {
 }
 
 // Merge merges what was changed from Base to Local into New, and writes Out. The
-// report is complete even if the error is ErrConflicts, when nothing is written.
+// report is complete even if the error is ErrConflicts, when nothing is written. Its
+// paths are relative to the trees, but for what was set aside, which is in Out.
 func Merge(t Trees, policy etcmerge.Policy) (deployment.EtcReport, error) {
 	report := deployment.EtcReport{Policy: string(policy)}
 	if err := checkOut(t.Out); err != nil {
@@ -50,7 +51,7 @@ func Merge(t Trees, policy etcmerge.Policy) (deployment.EtcReport, error) {
 	if refused {
 		policy, result.Aside = "", ""
 	}
-	etccarry.Describe(&report, result, policy)
+	etccarry.Places{Aside: t.Out}.Describe(&report, result, policy)
 	if refused {
 		return report, ErrConflicts
 	}

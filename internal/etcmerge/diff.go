@@ -13,7 +13,7 @@ type Kind string
 const (
 	Added    Kind = "added"
 	Removed  Kind = "removed"
-	Modified Kind = "modified" // type, content, target or device number
+	Changed  Kind = "changed"  // type, content, target or device number
 	Metadata Kind = "metadata" // only mode, owner or attributes
 )
 
@@ -22,7 +22,7 @@ const (
 type Change struct {
 	Path string
 	Kind Kind
-	What Aspects         `json:",omitempty"` // of Modified and Metadata
+	What Aspects         `json:",omitempty"` // of Changed and Metadata
 	Old  *composefs.Node `json:"-"`          // nil if it was added
 	New  *composefs.Node `json:"-"`          // nil if it was removed
 }
@@ -74,7 +74,7 @@ func (d *differ) node(path string, old, new *composefs.Node) error {
 
 func kindOf(what Aspects) Kind {
 	if what&(Type|Content|Target|Device) != 0 {
-		return Modified
+		return Changed
 	}
 	return Metadata
 }

@@ -33,7 +33,8 @@ added (+), removed (-) or changed (~), and what of it: type, content, target, de
 mode, owner, xattr. The change of a text is shown in the unified format, for patch -p1.
 
 With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes": [{"path",
-"kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new"}], "diff"}]}.`
+"kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new", "oldSize",
+"newSize"}], "diff"}]}. Contents have their fs-verity digests as old and new.`
 
 // etcChanges is what etc diff says.
 type etcChanges struct {

@@ -26,7 +26,12 @@ Packages are compared where an image has the database of dpkg, pacman or rpm in 
 its contents are at hand.
 
 A and B are each a file, directory, deployment, pin, id or reference: see sysupdate-image
-image, also for what the canonical form is.`
+image, also for what the canonical form is.
+
+With --json: {"packages": [{"manager", "changes": [{"name", "old", "new"}]}], "files":
+[{"path", "kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new",
+"oldSize", "newSize"}]}], "unknown": [PATH], "notes": [TEXT]}. Contents have their
+fs-verity digests as old and new, where these are known; name is that of an xattr.`
 
 type diffFlags struct {
 	imageFlags

@@ -73,10 +73,10 @@ func (d Detail) String() string {
 	from, to := d.Old, d.New
 	switch d.Aspect {
 	case Content:
-		if from == to {
+		if *d.OldSize == *d.NewSize {
 			return "content"
 		}
-		from, to = from+" bytes", to+" bytes"
+		from, to = fmt.Sprint(*d.OldSize, " bytes"), fmt.Sprint(*d.NewSize, " bytes")
 	case Target:
 		from, to = quote(from), quote(to)
 	case Xattr:

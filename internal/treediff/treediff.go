@@ -3,10 +3,12 @@
 package treediff
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
@@ -47,12 +49,14 @@ type Change struct {
 }
 
 // A Detail is an aspect with what it was and what it is, where that can be said
-// in a word.
+// in a word. Of a content that is its fs-verity digest, and its size besides.
 type Detail struct {
-	Aspect Aspect `json:"aspect"`
-	Name   string `json:"name,omitempty"` // of the extended attribute
-	Old    string `json:"old,omitempty"`
-	New    string `json:"new,omitempty"`
+	Aspect  Aspect  `json:"aspect"`
+	Name    string  `json:"name,omitempty"` // of the extended attribute
+	Old     string  `json:"old,omitempty"`
+	New     string  `json:"new,omitempty"`
+	OldSize *uint64 `json:"oldSize,omitempty"` // of Content, in bytes
+	NewSize *uint64 `json:"newSize,omitempty"`
 }
 
 // A Diff is how one tree becomes another.
@@ -123,7 +127,7 @@ func (d *differ) entries(dir string, old, new []composefs.Entry) {
 func (d *differ) details(path string, old, new *composefs.Node) (out []Detail) {
 	add := func(a Aspect, name, from, to string) {
 		if !d.ignore[a] {
-			out = append(out, Detail{a, name, from, to})
+			out = append(out, Detail{Aspect: a, Name: name, Old: from, New: to})
 		}
 	}
 	if old.Type() != new.Type() {
@@ -134,8 +138,8 @@ func (d *differ) details(path string, old, new *composefs.Node) (out []Detail) {
 			same, known := sameContent(old, new)
 			if !known {
 				d.Unknown = append(d.Unknown, path)
-			} else if !same {
-				add(Content, "", fmt.Sprint(old.Size), fmt.Sprint(new.Size))
+			} else if !same && !d.ignore[Content] {
+				out = append(out, contentDetail(old, new))
 			}
 		case old.IsSymlink() && old.Target != new.Target:
 			add(Target, "", old.Target, new.Target)
@@ -185,6 +189,26 @@ func sameContent(a, b *composefs.Node) (same, known bool) {
 		return a.PayloadPath() == b.PayloadPath(), a.Digest.IsZero() && b.Digest.IsZero()
 	}
 	return a.Digest == b.Digest, true
+}
+
+// contentDetail returns what two contents are that are not the same.
+func contentDetail(old, new *composefs.Node) Detail {
+	alg := cmp.Or(old.Digest.Algorithm(), new.Digest.Algorithm(), digest.SHA512)
+	return Detail{
+		Aspect: Content, Old: contentDigest(old, alg), New: contentDigest(new, alg), OldSize: &old.Size, NewSize: &new.Size,
+	}
+}
+
+// contentDigest returns the digest of a content, "" where it cannot be had. alg
+// is for one that is inline.
+func contentDigest(n *composefs.Node, alg digest.Algorithm) string {
+	switch {
+	case !n.Digest.IsZero():
+		return n.Digest.String()
+	case uint64(len(n.Inline)) == n.Size:
+		return fsverity.Sum(alg, n.Inline).String()
+	}
+	return ""
 }
 
 // eachXattr calls f for each attribute that two sorted lists have otherwise.

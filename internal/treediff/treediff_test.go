@@ -77,3 +77,23 @@ func TestIgnore(t *testing.T) {
 		t.Errorf("Trees without times = %v; want the mode of /g", d.Changes)
 	}
 }
+
+// Contents have a digest each: that of the image, and of the algorithm that it
+// has if they are inline. One that is not known is left out.
+func TestContentDetail(t *testing.T) {
+	content := strings.Repeat("c", 70)
+	sum := func(alg digest.Algorithm, content string) string { return fsverity.Sum(alg, []byte(content)).String() }
+	d := fsverity.Sum(digest.SHA256, []byte(content))
+	object := fmt.Sprintf("/f 70 100644 1 0 0 0 1.0 %s - %s", d.ObjectPath(), d)
+	for _, tt := range []struct{ name, old, new, wantOld, wantNew string }{
+		{"inline", "/f 1 100644 1 0 0 0 1.0 - a -", "/f 1 100644 1 0 0 0 1.0 - b -", sum(digest.SHA512, "a"), sum(digest.SHA512, "b")},
+		{"object", "/f 1 100644 1 0 0 0 1.0 - a -", object, sum(digest.SHA256, "a"), d.String()},
+		{"empty", object, "/f 0 100644 1 0 0 0 1.0 - - -", d.String(), sum(digest.SHA256, "")},
+		{"not known", "/f 7 100644 1 0 0 0 1.0 some/where - -", "/f 0 100644 1 0 0 0 1.0 - - -", "", sum(digest.SHA512, "")},
+	} {
+		what := Trees(parse(t, tt.old), parse(t, tt.new), nil).Changes[0].What
+		if len(what) != 1 || what[0].Old != tt.wantOld || what[0].New != tt.wantNew {
+			t.Errorf("%s: the detail is %+v; want %s -> %s", tt.name, what, tt.wantOld, tt.wantNew)
+		}
+	}
+}

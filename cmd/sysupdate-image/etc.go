@@ -58,7 +58,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := etcedit.Open(s.sysroot, false)
+			e, err := etcedit.Open(s.sysroot, len(paths) > 0)
 			if err != nil {
 				return err
 			}

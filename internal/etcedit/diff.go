@@ -26,8 +26,14 @@ type Change struct {
 const maxText = 1 << 20
 
 // Changes returns the local changes below the given paths, all if there are
-// none. Times do not count.
+// none. Times do not count. Where paths are given, everything has to be read: see
+// Open.
 func (e *Etc) Changes(paths ...string) ([]Change, error) {
+	for _, p := range paths {
+		if err := e.checkExists(p); err != nil {
+			return nil, err
+		}
+	}
 	ignore := map[treediff.Aspect]bool{treediff.Mtime: true, treediff.Links: true}
 	found := treediff.Trees(rooted(e.Base), rooted(e.Local), ignore)
 	changes := []Change{}

@@ -88,8 +88,8 @@ func (e *Etc) PlanReset(paths []string, force bool) ([]Step, error) {
 
 // stepsFor returns the steps for one path.
 func (e *Etc) stepsFor(p string, changes []etcmerge.Change) ([]Step, error) {
-	if e.Base.Lookup(below(p)) == nil && e.Local.Lookup(below(p)) == nil {
-		return nil, fmt.Errorf("neither this machine nor its image has %s", p)
+	if err := e.checkExists(p); err != nil {
+		return nil, err
 	}
 	var steps []Step
 	for _, c := range changes {
@@ -112,6 +112,15 @@ func (e *Etc) stepsFor(p string, changes []etcmerge.Change) ([]Step, error) {
 		}
 	}
 	return steps, nil
+}
+
+// checkExists refuses a path, as Clean returns it, where there is nothing and was
+// nothing.
+func (e *Etc) checkExists(p string) error {
+	if e.Base.Lookup(below(p)) == nil && e.Local.Lookup(below(p)) == nil {
+		return fmt.Errorf("neither this machine nor its image has %s", p)
+	}
+	return nil
 }
 
 func stepFor(at string, c etcmerge.Change) Step {

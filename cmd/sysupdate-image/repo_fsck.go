@@ -125,7 +125,11 @@ func (s *session) printFsck(r repocheck.Report, repair bool) error {
 		}
 		fmt.Fprintln(s.out, printable.Text(line))
 	}
-	_, err := fmt.Fprintf(s.out, "%s, %s; %s, %s, %s\n", count(r.Objects, "object"), size(r.Bytes),
+	verdict := ""
+	if len(r.Findings) == 0 {
+		verdict = "No problems: "
+	}
+	_, err := fmt.Fprintf(s.out, "%s%s, %s; %s, %s, %s\n", verdict, count(r.Objects, "object"), size(r.Bytes),
 		count(r.Images, "image"), count(r.Streams, "stream"), count(r.Refs, "ref"))
 	if repair && err == nil && len(r.Findings) > 0 {
 		_, err = fmt.Fprintf(s.out, "%d of %s repaired\n", len(r.Findings)-r.Left(), count(len(r.Findings), "problem"))

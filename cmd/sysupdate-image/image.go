@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -118,6 +119,11 @@ func (s *session) openStore(flag string) (*store.Repository, error) {
 
 // noRepository says what to do where a repository was expected and is not.
 func (s *session) noRepository(flag string, err error) error {
+	if flag == "" && s.sysroot != "" && errors.Is(err, store.ErrNotARepository) {
+		if _, statErr := os.ReadDir(s.sysroot); errors.Is(statErr, fs.ErrNotExist) {
+			return fmt.Errorf("%s: no such directory", s.sysroot)
+		}
+	}
 	if flag == "" && s.sysroot == "" && errors.Is(err, store.ErrNotARepository) {
 		return fmt.Errorf("%w: this machine was not installed from an image (--repo DIR and --sysroot DIR name another)", err)
 	}

@@ -100,13 +100,21 @@ func Open(dir string) (*Repository, error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNotARepository)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open repository: %w", err)
+		return nil, fmt.Errorf("cannot open repository: %w", whoMay(err))
 	}
 	r := &Repository{root: root}
 	if err := r.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open repository %s: %w", dir, err), r.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open repository %s: %w", dir, whoMay(err)), r.Close())
 	}
 	return r, nil
+}
+
+// whoMay adds who may open a repository, for somebody who may not.
+func whoMay(err error) error {
+	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: only root may, or who owns it", err)
+	}
+	return err
 }
 
 func (r *Repository) open() (err error) {

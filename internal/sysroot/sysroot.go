@@ -5,6 +5,7 @@ package sysroot
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -70,6 +71,9 @@ func OpenWritable(root *os.Root) (*Writable, error) {
 		return &Writable{Root: writable}, err
 	}
 	mount, err := writableCopy(dir)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		err = fmt.Errorf("%w: only root may", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the physical root writable: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -52,21 +53,35 @@ func (s *session) pruneCommand() *cobra.Command {
   sysupdate-image prune`,
 		Args: needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.change(func(m *update.Machine) error {
-				report, err := m.Prune(cmd.Context(), dryRun)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return s.printJSON(newPruneJSON(report, dryRun))
-				}
-				return s.printPruned(report, dryRun)
-			})
+			return s.prune(cmd.Context(), dryRun, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+func (s *session) prune(ctx context.Context, dryRun, asJSON bool) error {
+	tell := func(r update.PruneReport) error {
+		if asJSON {
+			return s.printJSON(newPruneJSON(r, dryRun))
+		}
+		return s.printPruned(r, dryRun)
+	}
+	if dryRun {
+		report, err := update.PlanPrune(ctx, s.sysroot, s.warn)
+		if err != nil {
+			return err
+		}
+		return tell(report)
+	}
+	return s.change(func(m *update.Machine) error {
+		report, err := m.Prune(ctx, false)
+		if err != nil {
+			return err
+		}
+		return tell(report)
+	})
 }
 
 // pruneJSON is what prune --json says.

@@ -50,7 +50,7 @@ func (s *session) repoGCCommand() *cobra.Command {
 			return s.printGC(report, dryRun)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	addRepositoryFlag(cmd, &path)
 	return cmd

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -25,7 +26,7 @@ func (r *Repository) Lock(exclusive bool) (unlock func() error, err error) {
 	}
 	locked, err := sys.TryFlock(f, exclusive)
 	if err == nil && !locked {
-		err = fmt.Errorf("%w%s", ErrBusy, holder(f))
+		err = fmt.Errorf("%w%s: try again when it is done", ErrBusy, holder(f))
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -45,7 +46,7 @@ func (r *Repository) Lock(exclusive bool) (unlock func() error, err error) {
 	}, nil
 }
 
-// holder returns " by NAME (process N)" for the process that has locked f, or
+// holder returns " by NAME, process N" for the process that has locked f, or
 // nothing.
 func holder(f *os.File) string {
 	stat, err := sys.Statx(f, "")
@@ -86,10 +87,15 @@ func lockedBy(line string, inode uint64) int {
 	return pid
 }
 
+// command returns the name of a program that runs, with a comma, or nothing.
 func command(pid int) string {
 	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(name)) + ", "
+	title := printable.Title(string(name)) // which any program gives itself
+	if title == "" {
+		return ""
+	}
+	return title + ", "
 }

@@ -17,8 +17,8 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	second()
-	if _, err := r.Lock(true); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "process") {
-		t.Errorf("exclusive Lock beside a shared one = %v; want ErrBusy with a process", err)
+	if _, err := r.Lock(true); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), " by store.test, process ") || !strings.Contains(err.Error(), ": try again") {
+		t.Errorf("exclusive Lock beside a shared one = %v; want ErrBusy with a process, and what to do", err)
 	}
 	unlock()
 	unlock()

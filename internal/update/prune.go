@@ -22,10 +22,36 @@ type PruneReport struct {
 	Repository  store.Report
 }
 
+// PlanPrune returns what Prune would remove from the machine that Open would
+// open. It changes nothing. While another changes the machine, who is told by
+// warn, the report tells of what that has not finished yet as well.
+func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneReport, error) {
+	m, err := OpenToPlan(dir, warn)
+	if err != nil {
+		return PruneReport{}, err
+	}
+	defer m.Close()
+	if m.repo != nil {
+		unlock, err := m.repo.Lock(false)
+		switch {
+		case errors.Is(err, store.ErrBusy):
+			warn(err.Error() + "; what it has not finished may look as if it were not needed")
+		case err != nil:
+			return PruneReport{}, err
+		default:
+			defer unlock()
+		}
+	}
+	return m.Prune(ctx, true)
+}
+
 // Prune removes the deployments that do not stay, and all that belongs to none
-// of those that do. With dryRun it only reports.
+// of those that do. With dryRun it only reports. Where nothing was ever applied
+// there is nothing to remove.
 func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
-	if err := m.checkPrunable(); err != nil {
+	if err := m.checkPrunable(); errors.Is(err, errNothingApplied) {
+		return PruneReport{}, nil
+	} else if err != nil {
 		return PruneReport{}, err
 	}
 	v, err := m.configuredInventory()
@@ -39,13 +65,21 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 	return m.pruneTo(ctx, v, keep, dryRun)
 }
 
+var errNothingApplied = errors.New("there is nothing to remove: no image was applied here yet")
+
 // checkPrunable says what keeps anything from being removed here.
 func (m *Machine) checkPrunable() error {
 	if err := m.checkBoot(); err != nil {
 		return err
 	}
-	if m.boot == nil || m.repo == nil {
-		return errors.New("there is nothing to remove: no image was applied here yet")
+	states, err := m.states()
+	switch {
+	case err != nil:
+		return err
+	case m.boot == nil, m.repo == nil && len(states) == 0:
+		return errNothingApplied
+	case m.repo == nil:
+		return fmt.Errorf("there are deployments, but no repository /%s with what is in them", deployment.RepositoryDir)
 	}
 	return nil
 }

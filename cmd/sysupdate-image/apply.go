@@ -234,8 +234,10 @@ func parseEtcConflicts(command, value string) (etcmerge.Policy, error) {
 	return policy, nil
 }
 
+// printJSON prints v for programs, and for people: <, > and & as they are.
 func (s *session) printJSON(v any) error {
 	enc := json.NewEncoder(s.out)
+	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

@@ -13,17 +13,21 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// newReporter returns a bar where w is a terminal, plain lines elsewhere, and
-// nothing at all if quiet.
+// newReporter returns a bar where w is a terminal that can show one, plain lines
+// elsewhere, and nothing at all if quiet.
 func newReporter(w io.Writer, quiet bool) update.Reporter {
 	if quiet {
 		return silent{}
 	}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && canMove(os.Getenv("TERM")) {
 		return &barReporter{lineReporter: lineReporter{w}}
 	}
 	return lineReporter{w}
 }
+
+// canMove says whether a terminal of that type can move its cursor, as far as
+// its name tells.
+func canMove(terminal string) bool { return terminal != "" && terminal != "dumb" }
 
 // A lineReporter writes a line for each step.
 type lineReporter struct{ w io.Writer }

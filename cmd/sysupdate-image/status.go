@@ -27,14 +27,10 @@ func (s *session) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !asJSON {
-				_, err = fmt.Fprint(s.out, st.Text())
-				return err
+			if asJSON {
+				return s.printJSON(st.JSON())
 			}
-			text, err := st.JSON()
-			if err == nil {
-				_, err = s.out.Write(text)
-			}
+			_, err = fmt.Fprint(s.out, st.Text())
 			return err
 		},
 	}

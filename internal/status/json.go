@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"runtime"
 	"strings"
 
@@ -89,8 +88,8 @@ type entryExtraJSON struct {
 	TriesDone *uint  `json:"triesDone,omitempty"`
 }
 
-// JSON returns the status as an indented BootcHost.
-func (s Status) JSON() ([]byte, error) {
+// JSON returns the status as a value that encoding/json makes a BootcHost of.
+func (s Status) JSON() any {
 	h := hostJSON{APIVersion: "org.containers.bootc/v1", Kind: "BootcHost", Metadata: metadataJSON{"host"}}
 	h.Spec = specJSON{Image: s.tracked(), BootOrder: "default"}
 	if s.RollbackQueued {
@@ -120,8 +119,7 @@ func (s Status) JSON() ([]byte, error) {
 			h.Status.OtherDeployments = append(h.Status.OtherDeployments, e)
 		}
 	}
-	data, err := json.MarshalIndent(h, "", "  ")
-	return append(data, '\n'), err
+	return h
 }
 
 // tracked returns the image that the machine follows: what is staged may have

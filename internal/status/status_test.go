@@ -98,11 +98,11 @@ func TestGather(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := Gather(sources(t, ar))
-			data, err := s.JSON()
+			data, err := json.MarshalIndent(s.JSON(), "", "  ")
 			if err != nil || !json.Valid(data) {
 				t.Errorf("JSON is not valid: %v\n%s", err, data)
 			}
-			got := map[string]string{"want": s.Text(), "want.json": string(data)}
+			got := map[string]string{"want": s.Text(), "want.json": string(data) + "\n"}
 			for i, f := range ar.Files {
 				text, wanted := got[f.Name]
 				if !wanted {

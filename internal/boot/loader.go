@@ -14,10 +14,12 @@ import (
 const LoaderDir = "usr/lib/systemd/boot/efi"
 
 // loaderNames are the names that UEFI has for architectures, by Go's.
-var loaderNames = map[string]struct{ image, fallback string }{
+var loaderNames = map[string]loaderName{
 	"amd64": {"systemd-bootx64.efi", "BOOTX64.EFI"},
 	"arm64": {"systemd-bootaa64.efi", "BOOTAA64.EFI"},
 }
+
+type loaderName struct{ image, fallback string }
 
 // maxLoaderSize bounds what is read of a boot loader.
 const maxLoaderSize = 32 << 20
@@ -37,11 +39,7 @@ func (p *Partition) InstallLoader(open func(path string) (io.ReadCloser, error))
 }
 
 func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goarch string) error {
-	names, ok := loaderNames[goarch]
-	if !ok {
-		return fmt.Errorf("systemd-boot is not known for %s", goarch)
-	}
-	loader, err := readLoader(open, names.image)
+	names, loader, err := loaderOf(open, goarch)
 	if err != nil {
 		return err
 	}
@@ -57,6 +55,23 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 		return nil
 	}
 	return durable.WriteFile(p.fs, "loader/loader.conf", []byte(loaderConf))
+}
+
+// CheckLoader says what in an image keeps InstallLoader from installing its
+// systemd-boot. open opens a file of the image by its path below the root.
+func CheckLoader(open func(path string) (io.ReadCloser, error)) error {
+	_, _, err := loaderOf(open, runtime.GOARCH)
+	return err
+}
+
+// loaderOf returns the image's loader for an architecture, and its names.
+func loaderOf(open func(string) (io.ReadCloser, error), goarch string) (loaderName, []byte, error) {
+	names, ok := loaderNames[goarch]
+	if !ok {
+		return names, nil, fmt.Errorf("systemd-boot is not known for %s", goarch)
+	}
+	loader, err := readLoader(open, names.image)
+	return names, loader, err
 }
 
 // makeLoaderDirs makes the directories of the loader, for good.

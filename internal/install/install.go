@@ -51,7 +51,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 		return update.Result{}, err
 	}
 	defer m.Close()
-	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source, Reuse: o.Reuse}
+	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source, Reuse: o.Reuse, Loader: true}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {
 		return update.Result{}, err

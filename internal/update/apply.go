@@ -19,6 +19,7 @@ type Options struct {
 	Kargs     []string    // kernel arguments for a machine's first deployment
 	Source    oci.Options // how to read the image
 	Reuse     []string    // repositories from which layers are taken instead of being fetched
+	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is etcmerge.Fail, which changes nothing.
 	EtcConflicts etcmerge.Policy
@@ -157,6 +158,11 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 	system, err := compose(ctx, img, m.repo)
 	if err != nil {
 		return candidate{}, err
+	}
+	if o.Loader {
+		if err := boot.CheckLoader(system.openPath); err != nil {
+			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
+		}
 	}
 	clock.split("merge")
 	r.Step("Building " + system.Title())

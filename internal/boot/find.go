@@ -234,13 +234,13 @@ func (m machine) deviceAt(where string) (string, error) {
 // itself, or what is below a device of the device mapper.
 func (m machine) beneath(name string, depth int) []string {
 	const deepest = 8
-	slaves, err := os.ReadDir(m.path("sys/class/block", name, "slaves"))
+	slaves, err := m.names("sys/class/block", name, "slaves")
 	if err != nil || len(slaves) == 0 || depth == deepest {
 		return []string{name}
 	}
 	var all []string
 	for _, s := range slaves {
-		all = append(all, m.beneath(s.Name(), depth+1)...)
+		all = append(all, m.beneath(s, depth+1)...)
 	}
 	return all
 }
@@ -256,16 +256,16 @@ func (m machine) diskOf(name string) string {
 
 // partitions returns the partitions of a disk with what udev knows of them.
 func (m machine) partitions(disk string) ([]blockDevice, error) {
-	list, err := os.ReadDir(m.path("sys/class/block", disk) + "/")
+	names, err := m.names("sys/class/block", disk)
 	if err != nil {
 		return nil, err
 	}
 	var parts []blockDevice
-	for _, d := range list {
-		if !m.exists("sys/class/block", disk, d.Name(), "partition") {
+	for _, name := range names {
+		if !m.exists("sys/class/block", disk, name, "partition") {
 			continue
 		}
-		number, err := os.ReadFile(m.path("sys/class/block", disk, d.Name(), "dev"))
+		number, err := os.ReadFile(m.path("sys/class/block", disk, name, "dev"))
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +274,7 @@ func (m machine) partitions(disk string) ([]blockDevice, error) {
 			return nil, err
 		}
 		parts = append(parts, blockDevice{
-			name:   d.Name(),
+			name:   name,
 			kind:   strings.ToLower(udevProperty(db, "ID_PART_ENTRY_TYPE")),
 			fstype: udevProperty(db, "ID_FS_TYPE"),
 		})
@@ -294,6 +294,18 @@ func udevProperty(db []byte, key string) string {
 
 func (m machine) path(parts ...string) string {
 	return filepath.Join(append([]string{m.root}, parts...)...)
+}
+
+// names returns the names in a directory, sorted.
+func (m machine) names(parts ...string) ([]string, error) {
+	dir, err := os.Open(m.path(parts...))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }
 
 func (m machine) exists(parts ...string) bool {

@@ -114,7 +114,6 @@ func (r *run) settleMissing(p store.Problem, built sources) {
 		f.Detail += "; " + config + " says of what it is made"
 	}
 	if r.repair {
-		r.repo.Distrust(p.Object)
 		err := r.rebuild(p.Object, built)
 		if err != nil && errors.Is(err, errUnknownSource) && p.Flaw == store.DanglingImage && p.Detail != "it is not there" {
 			err = r.repo.Repair(p)

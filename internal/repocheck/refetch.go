@@ -7,7 +7,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -26,11 +25,6 @@ type refetch struct {
 // something has come, and why other things have not.
 func (r *run) fetchLosses(l *losses, source oci.Options, tell func(string)) (done bool, failed error) {
 	f := refetch{run: r, losses: l, source: source, tell: tell}
-	for _, p := range r.check.Problems {
-		if p.Flaw == store.DamagedObject {
-			r.repo.Distrust(p.Object)
-		}
-	}
 	for _, what := range l.fetches {
 		if r.ctx.Err() != nil {
 			break

@@ -73,6 +73,9 @@ func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error)
 		return found, err
 	}
 	r := &run{ctx: ctx, repo: repo, check: check}
+	if err := r.distrust(); err != nil {
+		return found, err
+	}
 	var done bool
 	var failed error
 	switch {
@@ -94,6 +97,18 @@ func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error)
 	r = &run{ctx: ctx, repo: repo, check: check, repair: true, failed: failed}
 	left, err := r.findings(o)
 	return found.after(left), err
+}
+
+// distrust sees to it that what is damaged and stays is not taken for good by
+// anybody who has the content: neither this repair nor a later apply.
+func (r *run) distrust() error {
+	var damaged []digest.Digest
+	for _, p := range r.check.Problems {
+		if p.Flaw == store.DamagedObject {
+			damaged = append(damaged, p.Object)
+		}
+	}
+	return r.repo.Distrust(damaged...)
 }
 
 // look finds out what is wrong, and what could be done about it.

@@ -181,11 +181,7 @@ func (r *Repository) link(t *tempFile, d digest.Digest, size int64) error {
 	if err := r.syncObject(t.File); err != nil {
 		return err
 	}
-	if err := t.replace(r.objects, name); err != nil {
-		return err
-	}
-	r.suspects.Delete(d)
-	return nil
+	return t.replace(r.objects, name)
 }
 
 // syncObject makes the content of an object survive a crash. After an fsync of a
@@ -197,13 +193,44 @@ func (r *Repository) syncObject(f *os.File) error {
 	return sys.Syncfs(f)
 }
 
+// distrusted is a bit of the mode of an object's file, which for a file means
+// nothing to anybody: its content was found to be damaged. Programs to come see it,
+// and what replaces the file does not have it.
+const distrusted = fs.ModeSticky
+
 // Distrust makes the repository take objects for damaged from now on, whatever
-// their sizes or fs-verity digests say: who writes the content of one replaces
-// its file, by a rename. A program that has the old file open keeps that.
-func (r *Repository) Distrust(objects ...digest.Digest) {
-	for _, d := range objects {
-		r.suspects.Store(d, true)
+// their sizes or fs-verity digests say, also after a crash: who writes the content
+// of one replaces its file, by a rename. A program that has the old file open keeps
+// that. What is not there, or no file, nobody trusts in any case.
+func (r *Repository) Distrust(objects ...digest.Digest) error {
+	if len(objects) == 0 {
+		return nil
 	}
+	if err := r.writable(); err != nil {
+		return err
+	}
+	for _, d := range objects {
+		if err := r.mark(d); err != nil {
+			return fmt.Errorf("cannot mark object %s as damaged: %w", d, err)
+		}
+	}
+	return r.Sync()
+}
+
+func (r *Repository) mark(d digest.Digest) error {
+	f, err := r.openFile(d)
+	if errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return f.Chmod(info.Mode().Perm() | distrusted)
 }
 
 func ignoreExist(err error) error {
@@ -213,23 +240,24 @@ func ignoreExist(err error) error {
 	return err
 }
 
-// trusted says whether the object is there and what its name promises: by its
-// fs-verity digest or, in insecure mode, by its size unless that is negative. A
-// file system never gives a file its size before its data.
+// trusted says whether the object is there and what its name promises, as far as
+// that can be told without reading it: by its fs-verity digest or, in insecure mode,
+// by its size unless that is negative, and if nobody has distrusted it. A file
+// system never gives a file its size before its data.
 func (r *Repository) trusted(d digest.Digest, size int64) bool {
-	if _, suspect := r.suspects.Load(d); suspect {
-		return false
-	}
 	f, err := r.openFile(d)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode()&distrusted != 0 {
+		return false
+	}
 	if !r.insecure {
 		return r.verify(f, d) == nil
 	}
-	info, err := f.Stat()
-	return err == nil && (size < 0 || info.Size() == size)
+	return size < 0 || info.Size() == size
 }
 
 // openFile opens the file of an object, which may be damaged.

@@ -200,7 +200,13 @@ func TestDistrust(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Distrust(d)
+		if err := r.Distrust(d); err != nil || r.HasObject(d) {
+			t.Errorf("Distrust = %v, and HasObject %v; want false", err, r.HasObject(d))
+		}
+		r = reopen(t, r) // another program
+		if _, flaws := check(t, r); flaws != "" {
+			t.Errorf("Check finds %q; want nothing: the content is right", flaws)
+		}
 		for _, replaced := range []bool{true, false} {
 			if put(t, r, content) != d {
 				t.Fatal("the digest has changed")
@@ -218,6 +224,40 @@ func TestDistrust(t *testing.T) {
 			t.Errorf("DropObject again = %v", err)
 		}
 	})
+}
+
+// TestDistrustStream: a layer whose file is damaged is not there, though it can be
+// read. Setting its mode right does not make it good.
+func TestDistrustStream(t *testing.T) {
+	eachKind(t, func(t *testing.T, r *Repository) {
+		whole(t, r)
+		d, err := r.StreamDigest("oci-layer-test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock(t, r)
+		name := objectsDir + "/" + d.ObjectPath()
+		if err := errors.Join(r.Distrust(d), r.root.Chmod(name, 0o666|distrusted), r.Repair(Problem{Flaw: WrongMode, Path: name})); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := r.root.Stat(name); err != nil || info.Mode() != objectPerm|distrusted || r.HasStream("oci-layer-test") {
+			t.Errorf("the file has mode %v, %v, and is there: %v", info.Mode(), err, r.HasStream("oci-layer-test"))
+		}
+		whole(t, r)
+		if info, err := r.root.Stat(name); err != nil || info.Mode() != objectPerm || !r.HasStream("oci-layer-test") {
+			t.Errorf("written again, the file has mode %v, %v, and is there: %v", info.Mode(), err, r.HasStream("oci-layer-test"))
+		}
+	})
+}
+
+// TestDistrustNothing: what is not there, or is no file, nobody trusts.
+func TestDistrustNothing(t *testing.T) {
+	r := newRepository(t, Options{Insecure: true})
+	d := put(t, r, "content")
+	name := objectsDir + "/" + d.ObjectPath()
+	if err := errors.Join(r.root.Remove(name), r.Distrust(d), r.root.Symlink("/dev/null", name), r.Distrust(d)); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestUmask has a umask that leaves nothing to others.

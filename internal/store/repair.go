@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
@@ -49,7 +48,7 @@ func (r *Repository) repairMode(name string) error {
 	if err != nil {
 		return err
 	}
-	mode := fs.FileMode(objectPerm)
+	mode := objectPerm | info.Mode()&distrusted
 	if info.IsDir() {
 		mode = info.Mode().Perm()&dirPerm | 0o700
 	}

@@ -71,7 +71,6 @@ type Repository struct {
 
 	exclusive atomic.Int32 // exclusive locks held
 	buffers   sync.Pool    // *[]byte of objectBuffer
-	suspects  sync.Map     // digest.Digest: of objects not to be trusted
 }
 
 // Init opens the repository in dir, and makes it if there is none. It completes

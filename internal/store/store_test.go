@@ -44,6 +44,17 @@ func newRepository(t *testing.T, opts Options) *Repository {
 	return r
 }
 
+// reopen opens the repository as another program does.
+func reopen(t *testing.T, r *Repository) *Repository {
+	t.Helper()
+	again, err := Open(r.dir.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { again.Close() })
+	return again
+}
+
 func put(t *testing.T, r *Repository, data string) digest.Digest {
 	t.Helper()
 	d, err := r.PutObject([]byte(data))

@@ -85,10 +85,14 @@ func (r *Repository) StreamDigest(name string) (digest.Digest, error) {
 	return d, nil
 }
 
-// HasStream says whether a stream is there, whole. All its objects then are,
-// too.
+// HasStream says whether a stream is there, whole, and nobody has distrusted its
+// file. All its objects then are there, too.
 func (r *Repository) HasStream(name string) bool {
-	s, err := r.OpenStream(name)
+	d, err := r.StreamDigest(name)
+	if err != nil || !r.trusted(d, -1) {
+		return false
+	}
+	s, err := r.openStreamFile(name, d)
 	if err != nil {
 		return false
 	}

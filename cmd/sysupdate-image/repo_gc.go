@@ -44,6 +44,9 @@ func (s *session) repoGCCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, id := range report.Unreadable {
+				s.warn(fmt.Sprintf("image %s is damaged, see repo fsck --repair; all contents stay", deployment.ID(id).Short()))
+			}
 			if asJSON {
 				return s.printJSON(newGCReport(report, dryRun))
 			}

@@ -286,7 +286,7 @@ func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*composefs.Node, e
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot read image of deployment %s: %w", id.Short(), err)
+		return nil, fmt.Errorf("cannot read image of deployment %s, see 'sysupdate-image repo fsck --repair': %w", id.Short(), err)
 	}
 	etc := tree.Lookup("etc")
 	if etc == nil || !etc.IsDir() {

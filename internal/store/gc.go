@@ -32,13 +32,14 @@ type Report struct {
 	Bytes           int64 // of the objects
 
 	KeptObjects int
+	Unreadable  []string // ids of images that stay and are damaged: so all objects stay
 }
 
 // GC removes the images that are neither in keep nor referred to, the streams
 // that no ref leads to, and the objects that nothing refers to any more. With
-// dryRun it only reports; else the caller holds the exclusive lock. If something
-// that is to be kept cannot be read, nothing is removed. A GC that was
-// interrupted is completed by the next.
+// dryRun it only reports; else the caller holds the exclusive lock. If an image that
+// is to be kept cannot be read, all objects stay; if a stream or a ref cannot,
+// nothing is removed. A GC that was interrupted is completed by the next.
 func (r *Repository) GC(ctx context.Context, keep Roots, dryRun bool) (Report, error) {
 	report, err := r.gc(ctx, keep, dryRun)
 	if err != nil {
@@ -97,13 +98,13 @@ func (r *Repository) removeLinks(report Report) error {
 	return nil
 }
 
-// sweep removes the objects that are not live.
+// sweep removes the objects that are not live, if it is known which are.
 func (r *Repository) sweep(ctx context.Context, live digest.Set, report *Report, dryRun bool) error {
 	return eachObject(r.objects, func(d digest.Digest) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if live.Has(d) || d.Algorithm() != r.algorithm {
+		if live.Has(d) || d.Algorithm() != r.algorithm || len(report.Unreadable) > 0 {
 			report.KeptObjects++
 			return nil
 		}
@@ -137,6 +138,7 @@ type marker struct {
 	objects    digest.Set                                                 // live
 	walked     map[digest.Digest]bool                                     // live streams
 	read       map[string]bool                                            // live images, by id
+	unreadable []string                                                   // these of them
 }
 
 func newMarker(r *Repository, eachObject func(context.Context, *os.File, func(digest.Digest)) error) (*marker, error) {
@@ -284,17 +286,29 @@ func (m *marker) walk(d digest.Digest) ([]digest.Digest, error) {
 	return slices.Collect(s.StreamRefs()), nil
 }
 
+// markImage marks an image with its objects. One that is damaged is noted.
 func (m *marker) markImage(ctx context.Context, id string) error {
 	if m.read[id] {
 		return nil
 	}
+	err := m.readImage(ctx, id)
+	if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		m.unreadable = append(m.unreadable, id)
+	}
+	m.read[id] = true
+	m.objects.Add(m.images[id])
+	return nil
+}
+
+func (m *marker) readImage(ctx context.Context, id string) error {
 	f, err := m.repo.OpenImage(id)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	m.read[id] = true
-	m.objects.Add(m.images[id])
 	return m.eachObject(ctx, f, m.objects.Add)
 }
 
@@ -313,8 +327,10 @@ func (m *marker) report() Report {
 		}
 	}
 	report.Refs = m.dangling
+	report.Unreadable = m.unreadable
 	slices.Sort(report.Images)
 	slices.Sort(report.Streams)
 	slices.Sort(report.Refs)
+	slices.Sort(report.Unreadable)
 	return report
 }

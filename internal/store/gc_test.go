@@ -158,15 +158,11 @@ func TestGC(t *testing.T) {
 func TestGCRefuses(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	broken := errors.New("broken")
 	tests := map[string]struct {
 		ctx    context.Context
 		change func(*testing.T, *world)
 	}{
-		"no such image": {t.Context(), func(_ *testing.T, w *world) { w.keep.Images = []string{strings.Repeat("0", 128)} }},
-		"unreadable image": {t.Context(), func(_ *testing.T, w *world) {
-			w.keep.EachObject = func(context.Context, *os.File, func(digest.Digest)) error { return broken }
-		}},
+		"no such image":  {t.Context(), func(_ *testing.T, w *world) { w.keep.Images = []string{strings.Repeat("0", 128)} }},
 		"nobody to read": {t.Context(), func(_ *testing.T, w *world) { w.keep.EachObject = nil }},
 		"no such stream": {t.Context(), func(_ *testing.T, w *world) { w.keep.Streams = []string{"none"} }},
 		"damaged stream": {t.Context(), func(t *testing.T, w *world) {
@@ -192,6 +188,41 @@ func TestGCRefuses(t *testing.T) {
 			}
 			if after := list(t, w.r); !slices.Equal(before, after) {
 				t.Errorf("GC has made %v of %v", after, before)
+			}
+		})
+	}
+}
+
+// TestGCUnreadable shows that all objects stay if an image that stays does not say
+// which ones it needs, and that the rest goes.
+func TestGCUnreadable(t *testing.T) {
+	tests := map[string]func(*testing.T, *world){
+		"cannot be read": func(_ *testing.T, w *world) {
+			w.keep.EachObject = func(context.Context, *os.File, func(digest.Digest)) error { return errors.New("broken") }
+		},
+		"is no file": func(t *testing.T, w *world) {
+			name := "objects/" + w.live[3].ObjectPath()
+			if err := errors.Join(w.r.root.Remove(name), w.r.root.Symlink("x", name)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, newRepository(t, Options{Insecure: true}))
+			change(t, &w)
+			lock(t, w.r)
+			report, err := w.r.GC(t.Context(), w.keep, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(report.Unreadable, w.kept) || report.Objects != 0 || report.KeptObjects != len(w.live)+len(w.dead) || len(report.Images) != 1 {
+				t.Errorf("GC = %+v; want that it cannot read %.8s, and no objects", report, w.kept)
+			}
+			for _, d := range w.dead {
+				if !w.r.exists(d) {
+					t.Errorf("object %.8s is gone", d)
+				}
 			}
 		})
 	}

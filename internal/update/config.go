@@ -96,7 +96,10 @@ func (m *Machine) config() (config, error) {
 	}
 	tree, err := m.readImage(id)
 	if err != nil {
-		return config{}, err
+		// Nothing goes that it may want to keep.
+		m.warn(err.Error() + "; all deployments stay")
+		keep := maxKeep
+		return config{Keep: &keep}, nil
 	}
 	image := System{Tree: tree, repo: m.repo}
 	return loadConfig(func(name string) ([]byte, error) {

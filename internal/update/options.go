@@ -50,7 +50,8 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 	}
 	old, err := m.kargsOf(current, architecture)
 	if err != nil {
-		return "", fmt.Errorf("cannot tell which kernel arguments the current image asks for: %w", err)
+		// Else nothing could take the place of a damaged deployment.
+		m.warn(fmt.Sprintf("kernel arguments that the current image asks for stay, whatever the new one says: %v", err))
 	}
 	return kargs.Next(before, old, system.Kargs, target), nil
 }
@@ -124,6 +125,19 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 
 // readImage returns the tree of a deployment's image.
 func (m *Machine) readImage(id deployment.ID) (*composefs.Node, error) {
+	tree, err := m.readImageFile(id)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", damagedImage(id), err)
+	}
+	return tree, nil
+}
+
+// damagedImage says which image it is, and what to do.
+func damagedImage(id deployment.ID) string {
+	return fmt.Sprintf("image of deployment %s is damaged, see 'sysupdate-image repo fsck --repair'", id.Short())
+}
+
+func (m *Machine) readImageFile(id deployment.ID) (*composefs.Node, error) {
 	file, err := m.repo.OpenImage(string(id))
 	if err != nil {
 		return nil, err

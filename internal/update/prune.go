@@ -136,8 +136,9 @@ func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID
 }
 
 // collect removes the references to container images that no deployment comes
-// from, and what nothing in the repository needs then. That the image or the
-// origin of a deployment cannot be read keeps nothing else from going.
+// from, and what nothing in the repository needs then. Where the image of a
+// deployment cannot be read the contents of all stay, and where the origin cannot,
+// the layers of all.
 func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool) (store.Report, error) {
 	roots := store.Roots{EachObject: erofs.EachObject}
 	wanted := make(map[string]bool)
@@ -167,6 +168,9 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 	report, err := m.repo.GC(ctx, roots, dryRun)
 	if err != nil {
 		return report, fmt.Errorf("cannot prune the repository: %w", err)
+	}
+	for _, id := range report.Unreadable {
+		m.warn(damagedImage(deployment.ID(id)) + "; all contents in the repository stay")
 	}
 	return report, nil
 }

@@ -141,7 +141,7 @@ func (b *body) read(p []byte) (int, error) {
 	stalled := time.AfterFunc(b.retry.stall, b.cancel)
 	n, err := b.conn.Read(p)
 	if !stalled.Stop() && err != nil && err != io.EOF {
-		err = &brokenError{fmt.Errorf("no data for %v", b.retry.stall)}
+		err = &stallError{"no data", b.retry.stall}
 	} else if err != nil && err != io.EOF {
 		err = &brokenError{err}
 	}
@@ -159,15 +159,21 @@ func (b *body) connect() error {
 		return err
 	}
 	b.conn, b.cancel, b.begun = conn, cancel, b.offset
-	for skipped := int64(0); skipped < b.offset; {
-		n, err := io.CopyN(io.Discard, conn, min(b.offset-skipped, progressMin))
-		skipped += n
-		stalled.Reset(b.retry.stall)
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
+	stalled.Stop()
+	return b.skip(b.offset)
+}
+
+// skip reads n bytes that have been read already.
+func (b *body) skip(n int64) error {
+	buf := make([]byte, 64<<10)
+	for n > 0 {
+		k, err := b.read(buf[:min(n, int64(len(buf)))])
+		n -= int64(k)
+		if err == io.EOF && n > 0 {
+			err = &brokenError{io.ErrUnexpectedEOF}
 		}
-		if err != nil {
-			return &brokenError{err}
+		if err != nil && err != io.EOF {
+			return err
 		}
 	}
 	return nil
@@ -177,7 +183,11 @@ func (b *body) connect() error {
 // none.
 func (b *body) failed(err error) error {
 	if b.ctx.Err() != nil {
-		return context.Cause(b.ctx)
+		return b.ended()
+	}
+	if errors.Is(err, context.Canceled) {
+		// Nothing else ends a connection before b.ctx does: see connect.
+		err = &stallError{"no answer", openPatience * b.retry.stall}
 	}
 	var broken *brokenError
 	if !errors.As(err, &broken) && !isTemporary(err) {
@@ -194,8 +204,18 @@ func (b *body) failed(err error) error {
 	case <-time.After(b.retry.delay << (b.failures - 1)):
 		return nil
 	case <-b.ctx.Done():
-		return context.Cause(b.ctx)
+		return b.ended()
 	}
+}
+
+// ended says why nothing more is to be read: who stopped it knows that, but that
+// the time is over is the registry's doing.
+func (b *body) ended() error {
+	err := context.Cause(b.ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return b.explain(err)
+	}
+	return err
 }
 
 func (b *body) drop() {
@@ -216,3 +236,13 @@ type brokenError struct{ err error }
 
 func (e *brokenError) Error() string { return e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
+
+// A stallError says that a registry was given up for the moment. It is a net.Error.
+type stallError struct {
+	what  string
+	after time.Duration
+}
+
+func (e *stallError) Error() string { return fmt.Sprintf("%s for %v", e.what, e.after) }
+func (*stallError) Timeout() bool   { return true }
+func (*stallError) Temporary() bool { return true }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/docker/distribution/registry/api/errcode"
@@ -49,6 +50,8 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		return fmt.Errorf("registry %s does not answer: %w", registry, err)
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("registry %s does not answer in time: %w", registry, err)
+	case isTooMany(err):
+		return fmt.Errorf("registry %s is asked too often, try again later: %w", registry, err)
 	case isUnauthorized(err):
 		return fmt.Errorf("registry %s refuses access to %s, its credentials are missing or wrong: %w", registry, ref, err)
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -98,5 +101,13 @@ func isTemporary(err error) bool {
 		return answer.StatusCode >= 500
 	}
 	var network net.Error
-	return errors.Is(err, docker.ErrTooManyRequests) || errors.As(err, &network)
+	return isTooMany(err) || errors.As(err, &network)
+}
+
+// isTooMany says whether a registry answered that it is asked too often, also after
+// the library has waited as long as it was told to, a few times.
+func isTooMany(err error) bool {
+	return errors.Is(err, docker.ErrTooManyRequests) || hasCode(err, errcode.ErrorCodeTooManyRequests) ||
+		// The library keeps to itself what it makes of an answer without a reason.
+		strings.Contains(err.Error(), "StatusCode: 429,")
 }

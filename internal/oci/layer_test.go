@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/types"
 )
 
 func TestLayersAtOnce(t *testing.T) {
@@ -206,6 +208,79 @@ func TestStalls(t *testing.T) {
 	})
 	if data, err := readLayer(t, got, 0); err != nil || !bytes.Equal(data, im.archives[0]) {
 		t.Errorf("%d bytes, %v; want %d", len(data), err, len(im.archives[0]))
+	}
+}
+
+// TestHangs has a registry that takes a request for a blob and never answers.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	im := newImage(t, "amd64", archives(t)[:1], nil)
+	r := newRegistry(t)
+	got := mustOpen(t, r.push(t, im, "os", "v1"), options(t))
+	got.retry.stall = 50 * time.Millisecond
+	r.answer(func(_ http.ResponseWriter, req *http.Request) bool {
+		if strings.Contains(req.URL.Path, "/blobs/") {
+			<-req.Context().Done()
+			return true
+		}
+		return false
+	})
+	_, err := readLayer(t, got, 0)
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), r.host()+" does not answer in time: no answer for 150ms") {
+		t.Errorf("error %v; want one that says that the registry does not answer", err)
+	}
+	if n := r.got("os", im.lastLayer(t)); n != got.retry.attempts {
+		t.Errorf("%d requests; want %d", n, got.retry.attempts)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	config := types.BlobInfo{Digest: godigest.Digest(got.ConfigDigest), Size: int64(len(got.RawConfig))}
+	if err := got.readConfig(ctx, config); err == nil || !strings.Contains(err.Error(), r.host()+" does not answer in time") {
+		t.Errorf("configuration: error %v; want one that says that the registry does not answer", err)
+	}
+}
+
+// TestTooMany has a registry that is asked too often: for some time, for longer
+// than anybody waits, and with a time to wait that is too long.
+func TestTooMany(t *testing.T) {
+	tests := map[string]struct {
+		body, after string
+		answers     int32
+		want        string // in the error; "" if there is none
+	}{
+		"for some time":              {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 7, ""},
+		"for some time, in no words": {"", "0", 7, ""},
+		"for long":                   {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 1000, "is asked too often, try again later"},
+		"for long, in other words":   {"<html>", "0", 1000, "is asked too often, try again later"},
+		"and that one waits":         {"", "60", 1000, "does not answer in time: no answer for 300ms"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			im := newImage(t, "amd64", archives(t)[:1], nil)
+			r := newRegistry(t)
+			got := mustOpen(t, r.push(t, im, "os", "v1"), options(t))
+			if tt.after == "60" {
+				got.retry.stall = 100 * time.Millisecond
+			}
+			var answers atomic.Int32
+			r.answer(func(w http.ResponseWriter, req *http.Request) bool {
+				if !strings.Contains(req.URL.Path, "/blobs/") || answers.Add(1) > tt.answers {
+					return false
+				}
+				w.Header().Set("Retry-After", tt.after)
+				w.WriteHeader(http.StatusTooManyRequests)
+				io.WriteString(w, tt.body)
+				return true
+			})
+			data, err := readLayer(t, got, 0)
+			if tt.want == "" && (err != nil || !bytes.Equal(data, im.archives[0])) {
+				t.Errorf("%d bytes, %v; want %d", len(data), err, len(im.archives[0]))
+			}
+			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), r.host()+" "+tt.want)) {
+				t.Errorf("error %v; want one with %q", err, tt.want)
+			}
+		})
 	}
 }
 

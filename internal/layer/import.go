@@ -58,18 +58,13 @@ func ApplyStored(ctx context.Context, root *composefs.Node, repo *store.Reposito
 	return root, nil
 }
 
-// CheckStored puts the archive of a stored layer together again and says whether
-// it has the diff_id, as OpenLayer of package oci does for what is fetched: other
-// programs may have given the stream its name.
-func CheckStored(ctx context.Context, repo *store.Repository, diffID godigest.Digest) error {
+// CheckStored puts the archive of a layer that is stored in the repository together
+// again and says whether it has the diff_id, as OpenLayer of package oci does for what
+// is fetched: other programs may have given the stream its name.
+func CheckStored(ctx context.Context, repo *store.Repository, stream *splitstream.Reader, diffID godigest.Digest) error {
 	if err := diffID.Validate(); err != nil {
 		return fmt.Errorf("layer %q: %w", diffID, err)
 	}
-	stream, err := repo.OpenStream(StreamName(diffID))
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
 	archive := stream.Content(func(d digest.Digest) (io.ReadCloser, error) { return repo.OpenObject(d) })
 	defer archive.Close()
 	digester := diffID.Algorithm().Digester()

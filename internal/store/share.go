@@ -7,22 +7,25 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // CopyStream brings a stream, and the objects that it consists of, from another
 // repository, whose objects have digests of the same algorithm. On one file
 // system that can do so (btrfs, XFS) both have the contents together. Whatever
-// the other repository has, only what is what its name promises is taken; the
-// stream is there when CopyStream returns nil, and then survives a crash.
-func (r *Repository) CopyStream(ctx context.Context, from *Repository, name string) error {
-	if err := r.copyStream(ctx, from, name); err != nil {
+// the other repository has, only what is what its name promises is taken. check
+// says whether the stream is what is wanted: it reads it here, where who owns the
+// other repository cannot change it any more. The stream is there when CopyStream
+// returns nil, and then survives a crash.
+func (r *Repository) CopyStream(ctx context.Context, from *Repository, name string, check func(*splitstream.Reader) error) error {
+	if err := r.copyStream(ctx, from, name, check); err != nil {
 		return fmt.Errorf("cannot copy stream %s: %w", name, err)
 	}
 	return nil
 }
 
-func (r *Repository) copyStream(ctx context.Context, from *Repository, name string) error {
+func (r *Repository) copyStream(ctx context.Context, from *Repository, name string, check func(*splitstream.Reader) error) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
@@ -33,7 +36,10 @@ func (r *Repository) copyStream(ctx context.Context, from *Repository, name stri
 	if err != nil {
 		return err
 	}
-	s, err := from.openStreamFile(name, d)
+	if err := r.copyObject(from, d); err != nil {
+		return err
+	}
+	s, err := r.openStreamFile(name, d)
 	if err != nil {
 		return err
 	}
@@ -46,7 +52,7 @@ func (r *Repository) copyStream(ctx context.Context, from *Repository, name stri
 			return err
 		}
 	}
-	if err := r.copyObject(from, d); err != nil {
+	if err := check(s); err != nil {
 		return err
 	}
 	return r.publish(d, streamsDir+"/"+name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
@@ -47,10 +48,9 @@ func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir st
 			continue
 		}
 		r.Step("Reusing layer " + l.Digest.String() + " of " + dir)
-		err := layer.CheckStored(ctx, other, l.DiffID)
-		if err == nil {
-			err = m.repo.CopyStream(ctx, other, name)
-		}
+		err := m.repo.CopyStream(ctx, other, name, func(s *splitstream.Reader) error {
+			return layer.CheckStored(ctx, m.repo, s, l.DiffID)
+		})
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
 				return nil, err

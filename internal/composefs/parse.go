@@ -113,9 +113,7 @@ func (p *dumpParser) parse(line []byte) error {
 	if err != nil {
 		return err
 	}
-	// The names in a dump are in order nearly always: no need to search.
-	entries := dir.Entries()
-	if k := len(entries); k > 0 && entries[k-1].Name >= name && dir.Entry(name) != nil {
+	if dir.Entry(name) != nil {
 		return fmt.Errorf("%q is there already", f[fieldPath])
 	}
 	if f[fieldMode][0] == '@' {

@@ -42,7 +42,8 @@ func (t Time) Compare(u Time) int {
 }
 
 // A Node is one inode of a tree. A file with several names (hard links) is one
-// Node entered under each of them. Nodes are not safe for concurrent change.
+// Node entered under each of them. Nodes are not safe for concurrent change, and
+// Entries may be one, if it is the first since Set or Remove.
 //
 // Trees have hundreds of thousands of nodes: the fields are in the order that
 // wastes nothing, and what few files have is elsewhere.
@@ -72,10 +73,20 @@ type Node struct {
 
 // rare is what few nodes have.
 type rare struct {
-	entries []Entry // of a directory, sorted by name
+	entries []Entry // of a directory, sorted by name but for what is late
 	home    home    // of a file with several names, see Home
 	payload string  // see Payload
+
+	// Of a large directory: the indexes of the names at the end of entries that
+	// came late, and whether there are entries without a node, which were removed.
+	late map[string]int
+	gaps bool
 }
+
+// largeDir is how many names a directory has for which it would take too long to
+// move them for each that comes or goes: whoever makes an image can give it the
+// names in an order that moves them all each time.
+const largeDir = 1024
 
 // A home is an entry of a directory.
 type home struct {
@@ -113,7 +124,34 @@ func (n *Node) Entries() []Entry {
 	if n.rare == nil {
 		return nil
 	}
+	if n.rare.late != nil || n.rare.gaps {
+		n.rare.settle()
+	}
 	return n.rare.entries
+}
+
+// settle brings the entries into order.
+func (r *rare) settle() {
+	early, late := r.split()
+	slices.SortFunc(late, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	all := make([]Entry, 0, len(r.entries))
+	for len(early)+len(late) > 0 {
+		from := &early
+		if len(early) == 0 || len(late) > 0 && late[0].Name < early[0].Name {
+			from = &late
+		}
+		if e := (*from)[0]; e.Node != nil {
+			all = append(all, e)
+		}
+		*from = (*from)[1:]
+	}
+	r.entries, r.late, r.gaps = all, nil, false
+}
+
+// split returns the entries that are in order, and those that came late.
+func (r *rare) split() (early, late []Entry) {
+	k := len(r.entries) - len(r.late)
+	return r.entries[:k], r.entries[k:]
 }
 
 // makeRare returns what n has that few have, to change it.
@@ -126,7 +164,10 @@ func (n *Node) makeRare() *rare {
 
 // Entry returns the node called name in the directory n, nil if there is none.
 func (n *Node) Entry(name string) *Node {
-	if i, ok := n.search(name); ok {
+	if n.rare == nil {
+		return nil
+	}
+	if i, ok := n.rare.search(name); ok {
 		return n.rare.entries[i].Node
 	}
 	return nil
@@ -137,17 +178,19 @@ func (n *Node) Set(name string, child *Node) {
 	child.linked = child.entered
 	child.entered = true
 	r := n.makeRare()
-	// Nearly every source gives names in order.
-	if k := len(r.entries); k == 0 || r.entries[k-1].Name < name {
-		r.entries = append(r.entries, Entry{name, child})
-		return
-	}
-	i, ok := n.search(name)
-	if ok {
+	i, ok := r.search(name)
+	switch k := len(r.entries); {
+	case ok:
 		r.entries[i].Node = child
-		return
+	case r.late == nil && (i == k || k < largeDir):
+		r.entries = slices.Insert(r.entries, i, Entry{name, child})
+	default:
+		if r.late == nil {
+			r.late = make(map[string]int)
+		}
+		r.late[name] = k
+		r.entries = append(r.entries, Entry{name, child})
 	}
-	r.entries = slices.Insert(r.entries, i, Entry{name, child})
 }
 
 // Linked says whether n may have several names. If not, it has one at most in
@@ -156,24 +199,41 @@ func (n *Node) Linked() bool { return n.linked }
 
 // Remove takes name out of the directory n and says whether it was there.
 func (n *Node) Remove(name string) bool {
-	i, ok := n.search(name)
-	if ok {
-		n.rare.entries = slices.Delete(n.rare.entries, i, i+1)
+	if n.Entry(name) == nil {
+		return false
 	}
-	return ok
+	r := n.rare
+	i, _ := r.search(name)
+	if r.late == nil && len(r.entries) < largeDir {
+		r.entries = slices.Delete(r.entries, i, i+1)
+	} else {
+		r.entries[i].Node, r.gaps = nil, true
+	}
+	return true
 }
 
 // Clear takes all names out of the directory n.
 func (n *Node) Clear() {
-	if n.rare != nil {
-		n.rare.entries = nil
+	if r := n.rare; r != nil {
+		r.entries, r.late, r.gaps = nil, nil, false
 	}
 }
 
-func (n *Node) search(name string) (int, bool) {
-	return slices.BinarySearchFunc(n.Entries(), name, func(e Entry, name string) int {
+// search returns the index of the entry with the name, or of its place among those
+// that are in order. An entry that was removed may still be found.
+func (r *rare) search(name string) (int, bool) {
+	early, _ := r.split()
+	// Nearly every source gives names in order.
+	if k := len(early); r.late == nil && (k == 0 || early[k-1].Name < name) {
+		return k, false
+	}
+	i, ok := slices.BinarySearchFunc(early, name, func(e Entry, name string) int {
 		return strings.Compare(e.Name, name)
 	})
+	if k, late := r.late[name]; late {
+		return k, true
+	}
+	return i, ok
 }
 
 // Lookup returns the node at path below the directory n, nil if there is none.
@@ -302,8 +362,9 @@ func (n *Node) Clone() *Node {
 	c := *n
 	c.entered, c.linked = false, false
 	if n.rare != nil {
+		entries := slices.Clone(n.Entries())
 		r := *n.rare
-		r.entries = slices.Clone(r.entries)
+		r.entries = entries
 		c.rare = &r
 	}
 	return &c

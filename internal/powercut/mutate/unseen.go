@@ -5,6 +5,7 @@ import "strings"
 // unseen are the mutants that no recording can tell, with the reason.
 var unseen = map[string]string{
 	"internal/store.Repair":     "a recording repairs nothing",
+	"internal/store.Distrust":   "a recording repairs nothing",
 	"internal/store.protect":    "a recording repairs nothing",
 	"internal/store.syncObject": "a recording has no damaged object that could be replaced",
 	"internal/store.makeLink":   "only who tries again after a crash comes here, and no power is cut twice",

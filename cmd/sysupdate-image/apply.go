@@ -132,7 +132,7 @@ func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter,
 	if err != nil {
 		return err
 	}
-	return s.printPlan(plan, asJSON)
+	return s.printPlan(plan, o.EtcConflicts, asJSON)
 }
 
 // printResult ends with the deployment id, for scripts.
@@ -188,7 +188,8 @@ func (s *session) printDropped(r update.Result) {
 	}
 }
 
-func (s *session) printPlan(p update.Plan, asJSON bool) error {
+// printPlan says last what apply would come to under a policy.
+func (s *session) printPlan(p update.Plan, policy etcmerge.Policy, asJSON bool) error {
 	if asJSON {
 		return s.printJSON(p)
 	}
@@ -215,6 +216,15 @@ func (s *session) printPlan(p update.Plan, asJSON bool) error {
 		fmt.Fprintln(s.out, "Whether local changes to /etc fit is known once all layers are here.")
 	}
 	fmt.Fprintf(s.out, "Would fetch %s, %s. Nothing was changed.\n", count(p.FetchLayers(), "layer"), size(p.FetchBytes()))
+	switch n := len(p.EtcConflicts); {
+	case n == 0:
+	case policy == etcmerge.Keep:
+		fmt.Fprintf(s.out, "Where there is a conflict, what is local would stay (%s).\n", count(n, "conflict"))
+	case policy == etcmerge.New:
+		fmt.Fprintf(s.out, "Where there is a conflict, what the image has would come (%s).\n", count(n, "conflict"))
+	default:
+		fmt.Fprintf(s.out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", count(n, "conflict"))
+	}
 	return nil
 }
 

@@ -31,10 +31,25 @@ func explain(ref Reference, err error) error {
 	if isNotFound(err) {
 		return fmt.Errorf("%w: %s: %w", ErrNotFound, ref, err)
 	}
+	if errors.Is(err, layout.ErrMoreThanOneImage) {
+		return fmt.Errorf("%s has several images, name one of them: %s", ref, strings.Join(imagesIn(ref), ", "))
+	}
 	if registry := ref.registry(); registry != "" {
 		return explainRegistry(registry, ref, err)
 	}
 	return fmt.Errorf("cannot read %s: %w", ref, err)
+}
+
+// imagesIn returns the references of the images in the OCI layout that ref names.
+func imagesIn(ref Reference) (names []string) {
+	list, err := layout.List(strings.TrimSuffix(ref.image.StringWithinTransport(), ":"))
+	if err != nil {
+		return nil
+	}
+	for _, image := range list {
+		names = append(names, Reference{image: image.Reference}.String())
+	}
+	return names
 }
 
 func explainRegistry(registry string, ref Reference, err error) error {

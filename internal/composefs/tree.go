@@ -4,6 +4,7 @@
 package composefs
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -132,27 +133,24 @@ func (n *Node) Entries() []Entry {
 
 // settle brings the entries into order.
 func (r *rare) settle() {
-	early, late := r.split()
-	slices.SortFunc(late, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	early, late := r.early(), slices.Sorted(maps.Keys(r.late))
 	all := make([]Entry, 0, len(r.entries))
 	for len(early)+len(late) > 0 {
-		from := &early
-		if len(early) == 0 || len(late) > 0 && late[0].Name < early[0].Name {
-			from = &late
+		var e Entry
+		if len(early) == 0 || len(late) > 0 && late[0] < early[0].Name {
+			e, late = r.entries[r.late[late[0]]], late[1:]
+		} else {
+			e, early = early[0], early[1:]
 		}
-		if e := (*from)[0]; e.Node != nil {
+		if e.Node != nil {
 			all = append(all, e)
 		}
-		*from = (*from)[1:]
 	}
 	r.entries, r.late, r.gaps = all, nil, false
 }
 
-// split returns the entries that are in order, and those that came late.
-func (r *rare) split() (early, late []Entry) {
-	k := len(r.entries) - len(r.late)
-	return r.entries[:k], r.entries[k:]
-}
+// early returns the entries that are in order: all but those that came late.
+func (r *rare) early() []Entry { return r.entries[:len(r.entries)-len(r.late)] }
 
 // makeRare returns what n has that few have, to change it.
 func (n *Node) makeRare() *rare {
@@ -222,7 +220,7 @@ func (n *Node) Clear() {
 // search returns the index of the entry with the name, or of its place among those
 // that are in order. An entry that was removed may still be found.
 func (r *rare) search(name string) (int, bool) {
-	early, _ := r.split()
+	early := r.early()
 	// Nearly every source gives names in order.
 	if k := len(early); r.late == nil && (k == 0 || early[k-1].Name < name) {
 		return k, false

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -127,8 +126,8 @@ func (e *Entry) check() error {
 }
 
 // Encode returns the entry as a file, which is text whatever the values are. A line
-// break or another control character in one becomes a space, since the format has no
-// way to write it, and what is not UTF-8 a replacement character.
+// break or a NUL in one becomes a space, since the format has no way to write it, and
+// what is not UTF-8 a replacement character.
 func (e Entry) Encode() []byte {
 	var b bytes.Buffer
 	for _, f := range e.fields() {
@@ -145,7 +144,7 @@ func (e Entry) Encode() []byte {
 }
 
 func encodeLine(b *bytes.Buffer, key, value string) {
-	value = strings.Trim(strings.Map(printable, strings.ToValidUTF8(value, "\uFFFD")), " \t")
+	value = strings.Trim(strings.Map(writable, strings.ToValidUTF8(value, "\uFFFD")), " \t")
 	if value == "" {
 		return
 	}
@@ -155,8 +154,8 @@ func encodeLine(b *bytes.Buffer, key, value string) {
 	fmt.Fprintf(b, "%s %s\n", key, value)
 }
 
-func printable(r rune) rune {
-	if unicode.IsControl(r) && r != '\t' {
+func writable(r rune) rune {
+	if r == '\n' || r == '\r' || r == 0 {
 		return ' '
 	}
 	return r

@@ -106,7 +106,7 @@ func TestKernel(t *testing.T) {
 
 func TestEncodeText(t *testing.T) {
 	e := Entry{Title: "\x00OS\xff\xfe\n\x1b[1m(\u00854)\x00", Linux: "/a", Options: "a\tb\x00c\x7f"}
-	want := "title OS\uFFFD  [1m( 4)\nlinux /a\noptions a\tb c\n"
+	want := "title OS\uFFFD \x1b[1m(\u00854)\nlinux /a\noptions a\tb c\x7f\n"
 	if got := string(e.Encode()); got != want {
 		t.Errorf("Encode = %q; want %q", got, want)
 	}
@@ -135,6 +135,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("linux \"\"\"\noptions \"a\" \"b\"\n"))
 	f.Add([]byte("efi x\r\n#\ninitrd\n"))
 	f.Add([]byte("linux \"\r\""))
+	f.Add([]byte("linux \x01\n"))
 	f.Add([]byte("uki-url \"\"\noptions a\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := Parse(data)

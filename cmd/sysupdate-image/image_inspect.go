@@ -47,6 +47,7 @@ type inspection struct {
 
 	KernelArguments []string         `json:"kernelArguments,omitempty"`
 	Packages        []packageManager `json:"packages,omitempty"`
+	Notes           []string         `json:"notes,omitempty"` // what could not be told, and why
 	Tree            treeInfo         `json:"tree"`
 }
 
@@ -143,11 +144,19 @@ func (i *inspection) addSystem(img *imagesource.Image, arch string) (err error) 
 	if i.KernelArguments, err = kargs.Load(img.FS(), arch); err != nil {
 		return err
 	}
+	i.addPackages(img)
+	return nil
+}
+
+// addPackages adds how many packages the image has, or why that is not known.
+func (i *inspection) addPackages(img *imagesource.Image) {
 	lists, err := packages.Of(img.FS())
 	for _, l := range lists {
 		i.Packages = append(i.Packages, packageManager{l.Manager, len(l.Packages), l.Unread})
 	}
-	return err
+	if err != nil && !errors.Is(err, imagesource.ErrNoContent) {
+		i.Notes = append(i.Notes, err.Error())
+	}
 }
 
 // addDeployment adds the id as which an image boots, if it can.
@@ -234,6 +243,9 @@ func (s *session) printInspection(i inspection) error {
 			continue
 		}
 		row("Packages", fmt.Sprintf("%d (%s)", p.Count, p.Manager))
+	}
+	for _, text := range i.Notes {
+		row("Note", text)
 	}
 	t := i.Tree
 	row("Files", fmt.Sprintf("%d, %d directories, %d symbolic links, %d others", t.Files, t.Directories, t.Symlinks, t.Others))

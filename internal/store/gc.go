@@ -292,7 +292,7 @@ func (m *marker) markImage(ctx context.Context, id string) error {
 		return nil
 	}
 	err := m.readImage(ctx, id)
-	if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
 	if err != nil {

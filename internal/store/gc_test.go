@@ -154,6 +154,24 @@ func TestGC(t *testing.T) {
 	})
 }
 
+// An interrupt while the last image is read, or just after, removes nothing.
+func TestGCInterrupted(t *testing.T) {
+	w := newWorld(t, newRepository(t, Options{Insecure: true}))
+	lock(t, w.r)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.keep.EachObject = func(ctx context.Context, image *os.File, visit func(digest.Digest)) error {
+		defer cancel()
+		return eachObjectOf(ctx, image, visit)
+	}
+	before := list(t, w.r)
+	if _, err := w.r.GC(ctx, w.keep, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("GC: %v; want context.Canceled", err)
+	}
+	if after := list(t, w.r); !slices.Equal(before, after) {
+		t.Errorf("GC has made %v of %v", after, before)
+	}
+}
+
 // TestGCRefuses shows that GC removes nothing if it cannot know what is live.
 func TestGCRefuses(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())

@@ -20,8 +20,8 @@ var mountPoints = []string{"boot", "efi", "boot/efi"}
 func FindIn(root *os.Root) (*Partition, error) {
 	for _, dir := range mountPoints {
 		p, err := openBelow(root, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if errors.Is(err, fs.ErrNotExist) || err != nil && dir != mountPoints[0] {
+			continue // the others are often links, to where the running machine has it
 		}
 		if err != nil {
 			return nil, err

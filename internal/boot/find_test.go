@@ -219,6 +219,7 @@ func TestFindIn(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		put(t, dir, tt.files)
+		_ = os.Symlink("/boot", filepath.Join(dir, "efi")) // where there is none
 		root, err := os.OpenRoot(dir)
 		if err != nil {
 			t.Fatal(err)

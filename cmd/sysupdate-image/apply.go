@@ -193,6 +193,10 @@ func (s *session) printPlan(p update.Plan, policy etcmerge.Policy, asJSON bool) 
 	if asJSON {
 		return s.printJSON(p)
 	}
+	if p.QueuedRollback != "" {
+		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
+		return nil
+	}
 	if p.UpToDate {
 		fmt.Fprintf(s.out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
 		return nil

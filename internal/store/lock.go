@@ -46,6 +46,16 @@ func (r *Repository) Lock(exclusive bool) (unlock func() error, err error) {
 	}, nil
 }
 
+// Busy returns the ErrBusy of Lock while another writes, and keeps nobody from
+// anything for longer than it takes to ask.
+func (r *Repository) Busy() error {
+	unlock, err := r.Lock(false)
+	if err != nil {
+		return err
+	}
+	return unlock()
+}
+
 // holder returns " by NAME, process N" for the process that has locked f, or
 // nothing.
 func holder(f *os.File) string {

@@ -260,7 +260,10 @@ func (m *Machine) otherKernel(ctx context.Context, c candidate) (entry string, e
 		return "", err
 	}
 	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == m.booted })
-	if i < 0 || c.Kernel.UKI == nil && files[i].Entry.Linux != "" {
+	if i < 0 { // its entries are lost
+		return m.writeDeployment(ctx, c)
+	}
+	if c.Kernel.UKI == nil && files[i].Entry.Linux != "" {
 		return "", nil
 	}
 	kernel, err := m.makeKernel(ctx, c)

@@ -91,6 +91,9 @@ func (m *Machine) config() (config, error) {
 		return loadConfig(func(name string) ([]byte, error) { return fs.ReadFile(m.running, name) })
 	}
 	id, err := m.nextDeployment()
+	if err == nil && id == "" { // the entry of what is staged is lost
+		id, err = m.current()
+	}
 	if err != nil || id == "" || m.repo == nil || !m.repo.HasImage(string(id)) {
 		return config{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
@@ -185,7 +186,9 @@ func serves(f boot.EntryFile, record deployment.Staged) bool {
 	if f.Staged {
 		return f.Name.String() == record.Entry
 	}
-	return record.Published && !f.Name.Exhausted()
+	// Another entry of the deployment may be left of an earlier time.
+	published, err := bootentry.ParseName(record.Entry)
+	return err == nil && record.Published && f.Name.Base == published.Base && !f.Name.Exhausted()
 }
 
 // titleOf returns the title of a deployment's boot entry.

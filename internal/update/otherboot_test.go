@@ -75,31 +75,36 @@ func TestCutOffFirst(t *testing.T) {
 }
 
 // Whose boot entries are lost gets new ones by force, with the kernel arguments that
-// the machine runs with.
+// the machine runs with: for another image, or for the one that runs.
 func TestLostEntries(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		two := b.idOf("2")
-		b.must(os.RemoveAll(b.dir + "/boot/loader"))
-		m := b.open(b.dir, nil)
-		defer m.Close()
-		m.RunAs(deployment.ID(two), fstest.MapFS{
-			"proc/cmdline": {Data: []byte("BOOT_IMAGE=/vmlinuz initrd=/initrd root=UUID=1 composefs=" + two + " quiet\n")},
-		})
-		o := b.options("3")
-		o.Force = true
-		_, err := m.Apply(context.Background(), o, silent{})
-		if err != nil && !strings.Contains(err.Error(), "deployment is staged, but") { // no systemd is asked here
-			t.Fatal(err)
-		}
-		entries, err := m.entries()
-		b.must(err)
-		if len(entries) != 1 || !entries[0].Staged {
-			t.Fatalf("entries %v; want one that is staged", entries)
-		}
-		id := string(entries[0].Target.ID)
-		if got, want := strings.ReplaceAll(entries[0].Entry.Options, id, "ID"), "root=UUID=1 composefs=?ID quiet"; got != want {
-			t.Errorf("options %q; want %q", got, want)
+		for _, tag := range []string{"2", "3"} {
+			dir := b.copy()
+			b.must(os.RemoveAll(dir + "/boot/loader"))
+			m := b.open(dir, nil)
+			m.RunAs(deployment.ID(two), fstest.MapFS{
+				"proc/cmdline": {Data: []byte("BOOT_IMAGE=/vmlinuz initrd=/initrd root=UUID=1 composefs=" + two + " quiet\n")},
+			})
+			o := b.options(tag)
+			o.Force = true
+			if _, err := m.Apply(context.Background(), o, silent{}); err != nil && !notArmed(err) {
+				t.Fatal(err)
+			}
+			entries, err := m.entries()
+			b.must(err)
+			if len(entries) != 1 || entries[0].Staged != (tag != "2") || entries[0].Err != nil {
+				t.Fatalf("%s: entries %v; want one", tag, entries)
+			}
+			id := string(entries[0].Target.ID)
+			if (id == two) != (tag == "2") {
+				t.Errorf("%s: an entry for %s", tag, id)
+			}
+			if got, want := strings.ReplaceAll(entries[0].Entry.Options, id, "ID"), "root=UUID=1 composefs=?ID quiet"; got != want {
+				t.Errorf("%s: options %q; want %q", tag, got, want)
+			}
+			b.must(m.Close())
 		}
 	})
 }

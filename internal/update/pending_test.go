@@ -109,7 +109,13 @@ func TestQueuedRollback(t *testing.T) {
 			if record, _ := m.staged(); record != nil && tt.want.DroppedStaged != "" {
 				tt.want.DroppedStaged = record.ID
 			}
-			got := b.attempt(m, tt.options(m))
+			o := tt.options(m)
+			plan, err := m.Plan(t.Context(), o, silent{})
+			b.must(err)
+			if queued := plan.QueuedRollback != ""; queued != (tt.want.Outcome == RollbackQueued && !tt.stage && !strings.Contains(tt.name, "manifest")) {
+				t.Errorf("%s: the plan is %+v", tt.name, plan)
+			}
+			got := b.attempt(m, o)
 			got.ID, got.Name, got.Version = "", "", ""
 			if got.Outcome != tt.want.Outcome || got.QueuedRollback != tt.want.QueuedRollback ||
 				got.DroppedStaged != tt.want.DroppedStaged || got.DroppedRollback != tt.want.DroppedRollback {

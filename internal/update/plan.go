@@ -10,11 +10,14 @@ import (
 
 // A Plan says what Apply would fetch.
 type Plan struct {
-	Reference      string      `json:"reference"`
-	ManifestDigest string      `json:"manifestDigest"`
-	UpToDate       bool        `json:"upToDate"`             // it boots next already
-	PassedOver     string      `json:"passedOver,omitempty"` // why Apply would do nothing: it has failed here
-	Layers         []LayerPlan `json:"layers"`
+	Reference      string `json:"reference"`
+	ManifestDigest string `json:"manifestDigest"`
+	UpToDate       bool   `json:"upToDate"`             // Apply would do nothing: it boots next, or see QueuedRollback
+	PassedOver     string `json:"passedOver,omitempty"` // why Apply would do nothing: it has failed here
+	// QueuedRollback is what a rollback has made the next instead of what runs,
+	// which is the image.
+	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
+	Layers         []LayerPlan   `json:"layers"`
 	// EtcChecked says that EtcConflicts is known: that takes all layers.
 	EtcChecked   bool                     `json:"etcChecked"`
 	EtcConflicts []deployment.EtcConflict `json:"etcConflicts,omitempty"`
@@ -36,6 +39,11 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 	defer img.Close()
 	p := Plan{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
 	id, _, err := m.isNext(img)
+	if err == nil && id == "" && o.Reference == "" {
+		var left Result // a queued rollback stays, see nothingToDo
+		id, _, err = m.isLeft(img, &left)
+		p.QueuedRollback = left.QueuedRollback
+	}
 	if err != nil {
 		return Plan{}, err
 	}

@@ -32,14 +32,10 @@ func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneRe
 	}
 	defer m.Close()
 	if m.repo != nil {
-		unlock, err := m.repo.Lock(false)
-		switch {
-		case errors.Is(err, store.ErrBusy):
+		if err := m.repo.Busy(); errors.Is(err, store.ErrBusy) {
 			warn(err.Error() + "; what it has not finished may look as if it were not needed")
-		case err != nil:
+		} else if err != nil {
 			return PruneReport{}, err
-		default:
-			defer unlock()
 		}
 	}
 	return m.Prune(ctx, true)

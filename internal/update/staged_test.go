@@ -91,6 +91,34 @@ func TestStagedAgain(t *testing.T) {
 	})
 }
 
+// An entry of an earlier time does not stand for one that was published and lost. Of
+// such a machine, too, it is known how many deployments are to stay.
+func TestPublishedLost(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+		b := newBench(t)
+		dir := b.copy()
+		b.stage(dir, "1") // which has an entry
+		m := b.open(dir, nil)
+		defer m.Close()
+		record, err := m.staged()
+		b.must(err)
+		b.must(os.Remove(filepath.Join(dir, "boot/loader/entries", record.Entry+".staged")))
+		record.Published = true
+		b.must(m.writeRecord(*record))
+		if id, err := m.nextDeployment(); err != nil || id != "" {
+			t.Errorf("%q is next, %v; want nothing to be", id, err)
+		}
+		for _, tag := range []string{"1", "2"} {
+			upper := filepath.Join(dir, deployment.ID(b.idOf(tag)).EtcUpper(), "sysupdate-image")
+			b.must(os.MkdirAll(upper, 0o755))
+			b.must(os.WriteFile(upper+"/update.toml", []byte("keep = 5\n"), 0o644))
+		}
+		if c, err := m.config(); err != nil || c.keep() != 5 {
+			t.Errorf("keep = %d, %v; want 5", c.keep(), err)
+		}
+	})
+}
+
 // replaceID has an entry boot the deployment of another image.
 func (b *bench) replaceID(file, version string) {
 	b.t.Helper()

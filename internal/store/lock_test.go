@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,7 +19,7 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	second()
-	if _, err := r.Lock(true); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), " by store.test, process ") || !strings.Contains(err.Error(), ": try again") {
+	if _, err := r.Lock(true); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), " by "+filepath.Base(os.Args[0])+", process ") || !strings.Contains(err.Error(), ": try again") {
 		t.Errorf("exclusive Lock beside a shared one = %v; want ErrBusy with a process, and what to do", err)
 	}
 	unlock()

@@ -252,8 +252,9 @@ func (m *Machine) bootedNext(c candidate) error {
 }
 
 // otherKernel stages a boot entry if the candidate, which is the booted
-// deployment, comes with another kernel than the one in its boot entry, and
-// returns the entry's name. Between two kernels in /usr there is no difference.
+// deployment, comes with another kernel than the one in its boot entry, or has lost
+// that entry, and returns the new one's name. Between two kernels in /usr there is
+// no difference.
 func (m *Machine) otherKernel(ctx context.Context, c candidate) (entry string, err error) {
 	files, err := m.entries()
 	if err != nil {

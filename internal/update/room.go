@@ -45,9 +45,10 @@ func (m *Machine) freeBytes() (int64, error) {
 	return free, nil
 }
 
-// afterFull gives back what a failed apply has taken of a full file system, in
-// the repository and elsewhere, and says which it is. What has been fetched does not fit, so it is no
-// use to the next, unless only the boot partition has no room for its kernel.
+// afterFull gives back what a failed apply has taken of a full file system, in the
+// repository and elsewhere, and says which file system that is. What has been
+// fetched does not fit, so it is no use to the next apply, unless it is only the
+// boot partition that has no room.
 func (m *Machine) afterFull(err error) error {
 	if m.repo == nil || m.boot == nil || !m.ranFull(err) {
 		return err

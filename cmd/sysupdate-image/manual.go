@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/version"
 )
 
@@ -54,6 +55,7 @@ func manual(root *cobra.Command) *bytes.Buffer {
 	}
 	page.WriteString(".SH OPTIONS\nEvery command has these:\n")
 	writeFlags(page, root.PersistentFlags())
+	writeLimits(page)
 	page.WriteString(manualEnd)
 	return page
 }
@@ -120,6 +122,17 @@ func writeFlags(page *bytes.Buffer, flags *pflag.FlagSet) {
 		}
 		fmt.Fprintf(page, ".TP\n%s%s\n%s.\n", bold(name), value, roff(strings.ToUpper(usage[:1])+usage[1:]))
 	})
+}
+
+func writeLimits(page *bytes.Buffer) {
+	page.WriteString(".SH LIMITS\nA small input must not take unlimited memory, time or disk space. An error that names a limit is about one of these:\n")
+	for _, l := range limits.All() {
+		word := "at most"
+		if l.Least {
+			word = "at least"
+		}
+		fmt.Fprintf(page, ".TP\n%s, %s %s\n%s.\n", bold(l.Name), word, roff(l.String()), roff(strings.ToUpper(l.Bounds[:1])+l.Bounds[1:]))
+	}
 }
 
 func bold(text string) string   { return `\fB` + roff(text) + `\fR` }

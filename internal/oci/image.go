@@ -15,11 +15,9 @@ import (
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
-)
 
-// configMax is the most bytes of a configuration that are read, as many as
-// registries take for a manifest.
-const configMax = 4 << 20
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+)
 
 // An Image is one image for one architecture, allowed by the signature policy.
 // Its manifest and configuration have been verified; layers are while they are
@@ -177,8 +175,11 @@ func (i *Image) readConfig(ctx context.Context, info types.BlobInfo) error {
 	if err := info.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %q: %w", info.Digest, err)
 	}
-	if info.Size < 0 || info.Size > configMax {
-		return fmt.Errorf("size of %d bytes: want at most %d", info.Size, configMax)
+	if info.Size < 0 {
+		return fmt.Errorf("size of %d bytes", info.Size)
+	}
+	if err := limits.Config.Check(info.Size); err != nil {
+		return err
 	}
 	blob := i.openBlob(ctx, "", info.Digest, info.Size, nil)
 	defer blob.Close()

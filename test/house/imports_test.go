@@ -25,7 +25,7 @@ var layers = []struct {
 }{
 	{"values", true, []string{
 		"internal/bootentry", "internal/cancel", "internal/deployment", "internal/digest", "internal/kcmdline",
-		"internal/mountplan", "internal/printable", "internal/uki", "internal/unitfile", "internal/version",
+		"internal/limits", "internal/mountplan", "internal/printable", "internal/uki", "internal/unitfile", "internal/version",
 	}},
 	{"edges", true, []string{
 		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci", "internal/rootfs",

@@ -59,7 +59,7 @@ func checkImage(f *os.File, id string) error {
 	case errors.Is(err, fsverity.ErrNotEnabled):
 		return fmt.Errorf("image %s is not protected by fs-verity, so it is not to be trusted: %w", id, err)
 	case errors.Is(err, fsverity.ErrNotSupported):
-		return fmt.Errorf("image %s cannot be verified: the physical root or the kernel has no fs-verity (composefs=?%s would do without): %w", id, id, err)
+		return fmt.Errorf("image %s cannot be verified: the physical root or the kernel has no fs-verity (composefs=?%s in place of composefs=%s would do without): %w", id, id, id, err)
 	case err != nil:
 		return fmt.Errorf("image %s cannot be verified: %w", id, err)
 	case got.String() != id:

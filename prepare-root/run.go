@@ -166,6 +166,9 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot find what to boot: %w", err)
 	}
+	for _, arg := range deployment.PassedOver(cmdline) {
+		warn(arg + " on the kernel command line is passed over: an argument before it demands verification")
+	}
 	in.Target = firstPresent(targets, path.Join(s.sysroot, deployment.RepositoryDir, "images"))
 	if in.Config, err = s.loadConfig(warn); err != nil {
 		return Input{}, err

@@ -78,15 +78,7 @@ type Target struct {
 	VerityOptional bool // written as '?': boot even where fs-verity is missing
 }
 
-// FromCmdline returns the deployment that a kernel command line names by
-// composefs=[?]ID or composefs.digest=[?]FORMAT-ALGORITHM:ID, where FORMAT is v1 or
-// v2 and ALGORITHM that of a repository, such as v1-fsverity-sha512-12. The
-// first one counts, as for bootc: what is appended to the signed command line of
-// a unified kernel image cannot replace the image it was signed for. composefs=
-// comes before composefs.digest=, and algorithms that are not known are passed
-// over.
-//
-// The error is ErrNoDeployment if there is neither.
+// FromCmdline returns the first of Candidates.
 func FromCmdline(c kcmdline.Cmdline) (Target, error) {
 	all, err := Candidates(c)
 	if err != nil {
@@ -95,42 +87,91 @@ func FromCmdline(c kcmdline.Cmdline) (Target, error) {
 	return all[0], nil
 }
 
-// Candidates returns, in order, every deployment that FromCmdline looks at. A
-// command line names several when it was made before it was known which format
-// the machine has; then the first whose image exists is meant. There is at least
-// one if the error is nil.
+// Candidates returns the deployments that a kernel command line names by
+// composefs=[?]ID or composefs.digest=[?]FORMAT-ALGORITHM:ID, where FORMAT is v1 or
+// v2 and ALGORITHM that of a repository, such as v1-fsverity-sha512-12. They are in
+// the order of the command line, and the first whose image exists is meant: a command
+// line names several when it was made before it was known which format the machine
+// has.
+//
+// None is weaker than one before it: after an argument that demands verification,
+// those that make it optional do not count (see PassedOver). So what is appended to
+// the signed command line of a unified kernel image never replaces the image that it
+// was signed for by an unverified one. An algorithm that is not known names no
+// deployment, but its demand counts.
+//
+// There is at least one candidate if the error is nil. The error is ErrNoDeployment if
+// neither argument is there.
 func Candidates(c kcmdline.Cmdline) ([]Target, error) {
-	var all []Target
-	for _, value := range c.All("composefs") {
-		t, err := parseTarget(value)
-		if err != nil {
-			return nil, fmt.Errorf("composefs=%s on the kernel command line: %w", value, err)
+	named, err := readCmdline(c)
+	return named.targets, err
+}
+
+// PassedOver returns the arguments that Candidates passes over because they are
+// weaker than one before them.
+func PassedOver(c kcmdline.Cmdline) []string {
+	named, _ := readCmdline(c)
+	return named.weaker
+}
+
+// named is what the arguments of a command line name.
+type named struct {
+	targets []Target
+	weaker  []string // arguments that do not count
+	strict  string   // the first argument that demands verification
+	unknown string   // the last one whose format or algorithm is not known
+}
+
+func readCmdline(c kcmdline.Cmdline) (named, error) {
+	var n named
+	for _, a := range c.Select(kargID, kargDigest) {
+		if err := n.add(a); err != nil {
+			return named{}, fmt.Errorf("%s on the kernel command line: %w", a, err)
 		}
-		all = append(all, t)
-	}
-	var unknown error
-	for _, value := range c.All("composefs.digest") {
-		t, ok, err := parseDigestArg(value)
-		if err != nil {
-			return nil, fmt.Errorf("composefs.digest=%s on the kernel command line: %w", value, err)
-		}
-		if !ok {
-			unknown = fmt.Errorf("composefs.digest=%s on the kernel command line: unknown format or algorithm", value)
-			continue
-		}
-		all = append(all, t)
 	}
 	switch {
-	case len(all) > 0:
-		return all, nil
-	case unknown != nil:
-		return nil, unknown
+	case len(n.targets) > 0:
+		return n, nil
+	case n.unknown != "" && len(n.weaker) == 0:
+		return n, fmt.Errorf("%s on the kernel command line: unknown format or algorithm", n.unknown)
+	case n.strict != "":
+		return n, fmt.Errorf("%s on the kernel command line: unknown format or algorithm, and %s is weaker", n.strict, n.weaker[0])
 	}
-	return nil, ErrNoDeployment
+	return n, ErrNoDeployment
+}
+
+// The arguments that name a deployment.
+const (
+	kargID     = "composefs"
+	kargDigest = "composefs.digest"
+)
+
+func (n *named) add(a kcmdline.Arg) error {
+	t, known, err := Target{}, true, error(nil)
+	if kcmdline.SameKey(a.Key, kargID) {
+		t, err = parseTarget(a.Value)
+	} else {
+		t, known, err = parseDigestArg(a.Value)
+	}
+	switch {
+	case err != nil:
+		return err
+	case t.VerityOptional && n.strict != "":
+		n.weaker = append(n.weaker, a.String())
+		return nil
+	case !t.VerityOptional && n.strict == "":
+		n.strict = a.String()
+	}
+	if known {
+		n.targets = append(n.targets, t)
+	} else {
+		n.unknown = a.String()
+	}
+	return nil
 }
 
 // Karg returns the kernel argument that asks for the target.
-func (t Target) Karg() string { return "composefs=" + t.String() }
+func (t Target) Karg() string { return kargID + "=" + t.String() }
 
 // String returns the target as the value of composefs=.
 func (t Target) String() string {
@@ -150,7 +191,8 @@ func parseTarget(value string) (Target, error) {
 }
 
 // parseDigestArg reads "[?]v1-fsverity-sha512-12:ID". ok is false for a format
-// or algorithm that is not known, whatever follows it.
+// or algorithm that is not known, whatever follows it; then t only tells whether
+// verification is optional.
 func parseDigestArg(value string) (t Target, ok bool, err error) {
 	rest, optional := strings.CutPrefix(value, "?")
 	kind, hex, found := strings.Cut(rest, ":")
@@ -159,7 +201,7 @@ func parseDigestArg(value string) (t Target, ok bool, err error) {
 	}
 	format, algorithm, _ := strings.Cut(kind, "-")
 	if format != "v1" && format != "v2" {
-		return Target{}, false, nil
+		return Target{VerityOptional: optional}, false, nil
 	}
 	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
 		if algorithm != a.Name() {
@@ -174,7 +216,7 @@ func parseDigestArg(value string) (t Target, ok bool, err error) {
 		}
 		return Target{ID: id, VerityOptional: optional}, true, nil
 	}
-	return Target{}, false, nil
+	return Target{VerityOptional: optional}, false, nil
 }
 
 // FromMountSource returns the deployment whose root file system has the given

@@ -3,6 +3,7 @@ package deployment
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,8 @@ func TestFromCmdline(t *testing.T) {
 		{"composefs=" + long + " composefs=" + other, Target{ID: ID(long)}, ""},
 		{v1 + long, Target{ID: ID(long)}, ""},
 		{"composefs.digest=?v2-fsverity-sha256-12:" + short, Target{ID: ID(short), VerityOptional: true}, ""},
-		{v1 + other + " composefs=" + long, Target{ID: ID(long)}, ""},
+		{v1 + other + " composefs=" + long, Target{ID: ID(other)}, ""},
+		{v1 + other + " composefs=?" + long, Target{ID: ID(other)}, ""},
 		{"composefs.digest=v3-blake3:xyz " + v1 + long, Target{ID: ID(long)}, ""},
 		{"", Target{}, ErrNoDeployment.Error()},
 		{"composefs.other=" + long, Target{}, ErrNoDeployment.Error()},
@@ -62,10 +64,43 @@ func TestFromCmdline(t *testing.T) {
 }
 
 func TestCandidates(t *testing.T) {
-	in := "composefs.digest=v2-fsverity-sha512-12:" + other + " composefs.digest=v1-fsverity-sha512-12:" + long
-	got, err := Candidates(kcmdline.Parse(in))
-	if err != nil || len(got) != 2 || got[0].ID != ID(other) || got[1].ID != ID(long) {
-		t.Errorf("Candidates(%q) = %v, %v; want both in their order", in, got, err)
+	a, b, c := "composefs="+long, "composefs=?"+other, "composefs.digest=v1-fsverity-sha256-12:"+short
+	optionalA, optionalC := "composefs=?"+long, "composefs.digest=?v2-fsverity-sha256-12:"+short
+	const newer, optionalNewer = "composefs.digest=v3-blake3:xyz", "composefs.digest=?v3-blake3:xyz"
+	tests := []struct {
+		in         []string
+		want       string // targets in their order
+		passedOver []string
+	}{
+		{[]string{a, c}, long + " " + short, nil},
+		{[]string{c, a}, short + " " + long, nil},
+		{[]string{a, b}, long, []string{b}},
+		{[]string{c, b}, short, []string{b}},
+		{[]string{a, optionalA}, long, []string{optionalA}},
+		{[]string{a, optionalC, c, b}, long + " " + short, []string{optionalC, b}},
+		{[]string{b, a}, "?" + other + " " + long, nil},
+		{[]string{b, a, optionalC}, "?" + other + " " + long, []string{optionalC}},
+		{[]string{b, optionalC}, "?" + other + " ?" + short, nil},
+		{[]string{optionalNewer, b}, "?" + other, nil},
+		{[]string{newer, a}, long, nil},
+		{[]string{a, optionalNewer}, long, []string{optionalNewer}},
+	}
+	for _, tt := range tests {
+		cmdline := kcmdline.Parse(strings.Join(tt.in, " quiet "))
+		all, err := Candidates(cmdline)
+		var names []string
+		for _, target := range all {
+			names = append(names, target.String())
+		}
+		if got := strings.Join(names, " "); err != nil || got != tt.want {
+			t.Errorf("Candidates(%q) = %q, %v; want %q", cmdline, got, err, tt.want)
+		}
+		if got := PassedOver(cmdline); !slices.Equal(got, tt.passedOver) {
+			t.Errorf("PassedOver(%q) = %q; want %q", cmdline, got, tt.passedOver)
+		}
+	}
+	if all, err := Candidates(kcmdline.Parse(newer + " " + b)); err == nil || !strings.Contains(err.Error(), "is weaker") {
+		t.Errorf("unverified after an unknown algorithm: %v, %v; want an error", all, err)
 	}
 }
 
@@ -120,7 +155,12 @@ func FuzzFromCmdline(f *testing.F) {
 		if (err == nil) != (len(all) > 0) {
 			t.Errorf("Candidates(%q) = %v, %v", s, all, err)
 		}
+		strict := false
 		for _, target := range all {
+			if strict && target.VerityOptional {
+				t.Errorf("Candidates(%q) = %v; the last is weaker than one before it", s, all)
+			}
+			strict = strict || !target.VerityOptional
 			if again, err := parseTarget(target.String()); again != target || err != nil {
 				t.Errorf("parseTarget(%q) = %v, %v; want %v", target, again, err, target)
 			}

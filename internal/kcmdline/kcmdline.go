@@ -3,6 +3,7 @@
 package kcmdline
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -120,6 +121,17 @@ func (c Cmdline) All(key string) []string {
 		}
 	}
 	return values
+}
+
+// Select returns the arguments that have one of the keys, in their order.
+func (c Cmdline) Select(keys ...string) Cmdline {
+	var some Cmdline
+	for _, a := range c.args() {
+		if slices.ContainsFunc(keys, func(key string) bool { return SameKey(a.Key, key) }) {
+			some = append(some, a)
+		}
+	}
+	return some
 }
 
 // With returns a copy of c in which key=value takes the place of the first

@@ -70,6 +70,13 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestSelect(t *testing.T) {
+	const in = "b=1 a_b=2 quiet b a-b -- b=3"
+	if got, want := Parse(in).Select("b", "a-b").String(), "b=1 a_b=2 b a-b"; got != want {
+		t.Errorf("Parse(%q).Select = %q; want %q", in, got, want)
+	}
+}
+
 func TestWith(t *testing.T) {
 	tests := []struct{ in, key, value, with, without string }{
 		{"", "a", "1", "a=1", ""},

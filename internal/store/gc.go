@@ -69,7 +69,7 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 	if !dryRun {
 		// First what leads to objects: a link that survives a crash must not lead
 		// to half of what it promises.
-		if err := r.removeLinks(report); err != nil {
+		if err := r.removeLinks(ctx, report); err != nil {
 			return Report{}, err
 		}
 		if err := r.CleanUp(); err != nil {
@@ -81,8 +81,9 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 
 // removeLinks removes refs, images and streams. Nothing is synced: file systems
 // that have fs-verity keep a journal or commit all at once, so that no crash leaves
-// a link that was removed and not an object that was removed after it.
-func (r *Repository) removeLinks(report Report) error {
+// a link that was removed and not an object that was removed after it. When ctx has
+// ended nothing more is removed, nor anything if that was while marking.
+func (r *Repository) removeLinks(ctx context.Context, report Report) error {
 	paths := slices.Clone(report.Refs)
 	for _, id := range report.Images {
 		paths = append(paths, imagesDir+"/"+id)
@@ -91,6 +92,9 @@ func (r *Repository) removeLinks(report Report) error {
 		paths = append(paths, streamsDir+"/"+name)
 	}
 	for _, p := range paths {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := ignoreNotExist(r.changes.Remove(p)); err != nil {
 			return err
 		}
@@ -172,11 +176,11 @@ func (m *marker) mark(ctx context.Context, keep Roots) error {
 		}
 		m.without[ociRefs+"/"+name] = true
 	}
-	streams, err := m.refs(streamsDir, m.streams)
+	streams, err := m.refs(ctx, streamsDir, m.streams)
 	if err != nil {
 		return err
 	}
-	images, err := m.refs(imagesDir, m.images)
+	images, err := m.refs(ctx, imagesDir, m.images)
 	if err != nil {
 		return err
 	}
@@ -199,10 +203,13 @@ func (m *marker) mark(ctx context.Context, keep Roots) error {
 
 // refs returns the entries of dir that refs lead to, at any depth, and notes
 // those that lead nowhere.
-func (m *marker) refs(dir string, entries map[string]digest.Digest) ([]string, error) {
+func (m *marker) refs(ctx context.Context, dir string, entries map[string]digest.Digest) ([]string, error) {
 	var found []string
 	root := m.repo.root.FS()
 	err := fs.WalkDir(root, dir+"/"+refsName, func(p string, e fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

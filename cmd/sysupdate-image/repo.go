@@ -37,6 +37,7 @@ func (s *session) repoCommand() *cobra.Command {
 type repository struct {
 	*store.Repository
 	deployments []string // ids of images that a machine needs
+	physical    *os.Root // root of the machine; nil where the repository is none of a machine's
 	close       []func() error
 }
 
@@ -75,8 +76,14 @@ func (r *repository) open(s *session, flag string, write bool) (err error) {
 		return err
 	}
 	r.close = append(r.close, unlock)
-	r.deployments, err = deploymentsBeside(path)
-	return err
+	if r.deployments, err = deploymentsBeside(path); err != nil || len(r.deployments) == 0 {
+		return err
+	}
+	if r.physical, err = os.OpenRoot(filepath.Dir(filepath.Clean(path))); err != nil {
+		return err
+	}
+	r.close = append(r.close, r.physical.Close)
+	return nil
 }
 
 // Close lets go of the repository.

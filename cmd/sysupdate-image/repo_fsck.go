@@ -73,7 +73,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 		return err
 	}
 	report, err := repocheck.Run(cmd.Context(), repo.Repository, repocheck.Options{
-		Deployments: repo.deployments, Origins: origins,
+		Deployments: repo.deployments, Physical: repo.physical, Origins: origins,
 		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
 		Tell: func(text string) { fmt.Fprintln(s.err, printable.Text(text)) },
 	})

@@ -20,6 +20,10 @@ const (
 	DeployDir     = "state/deploy"
 	SharedVar     = "state/os/default/var"
 
+	// VarTarget is where ID.Var leads, as bootc has it: to SharedVar, and never
+	// above state/, where bootc's initramfs has the new root by then.
+	VarTarget = "../../os/default/var"
+
 	StateDir     = "state/sysupdate-image" // ours alone
 	StagedRecord = StateDir + "/staged.json"
 

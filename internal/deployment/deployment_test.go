@@ -129,14 +129,15 @@ func TestFromMountSource(t *testing.T) {
 func TestPaths(t *testing.T) {
 	id := ID(short)
 	for got, want := range map[string]string{
-		id.Dir():         "state/deploy/" + short,
-		id.EtcUpper():    "state/deploy/" + short + "/etc/upper",
-		id.EtcWork():     "state/deploy/" + short + "/etc/work",
-		id.OriginFile():  "state/deploy/" + short + "/" + short + ".origin",
-		id.Var():         "state/deploy/" + short + "/var",
-		id.Short():       "0c0c0c0c0c0c",
-		ID("ab").Short(): "ab",
-		path.Join(path.Dir(id.Var()), "../../os/default/var"): SharedVar,
+		id.Dir():                                 "state/deploy/" + short,
+		id.EtcUpper():                            "state/deploy/" + short + "/etc/upper",
+		id.EtcWork():                             "state/deploy/" + short + "/etc/work",
+		id.OriginFile():                          "state/deploy/" + short + "/" + short + ".origin",
+		id.Var():                                 "state/deploy/" + short + "/var",
+		id.Short():                               "0c0c0c0c0c0c",
+		ID("ab").Short():                         "ab",
+		VarTarget:                                "../../os/default/var", // docs/formats: what bootc writes
+		path.Join(path.Dir(id.Var()), VarTarget): SharedVar,
 	} {
 		if got != want {
 			t.Errorf("got %q; want %q", got, want)

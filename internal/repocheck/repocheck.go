@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
@@ -54,6 +55,7 @@ func (r Report) Left() (n int) {
 // Options say what Run does.
 type Options struct {
 	Deployments []string // ids of the images that a machine needs
+	Physical    *os.Root // physical root of the machine; nil where the repository stands alone
 	Origins     []Origin // where they came from
 	Repair      bool
 	Offline     bool         // fetch nothing
@@ -189,7 +191,8 @@ func (r *run) findings(o Options) (Report, error) {
 		}
 	}
 	// Images first: building them needs streams that are then let go of.
-	for _, step := range []func() error{func() error { return r.images(o.Deployments) }, r.problems, r.leftRefs} {
+	for _, step := range []func() error{func() error { return r.images(o.Deployments) }, r.problems, r.leftRefs,
+		func() error { return r.varLinks(o.Physical) }} {
 		if err := step(); err != nil {
 			return r.report, err
 		}

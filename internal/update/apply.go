@@ -94,6 +94,9 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err := m.prepare(o.Force); err != nil {
 		return Result{}, err
 	}
+	if err := m.correctVarLinks(); err != nil {
+		return Result{}, err
+	}
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
 	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {

@@ -119,9 +119,7 @@ func (m *Machine) writeState(c candidate) error {
 			return err
 		}
 	}
-	// bootc mounts this link; it is the same for every deployment.
-	shared := strings.Repeat("../", strings.Count(deployment.DeployDir, "/")+1) + deployment.SharedVar
-	if err := durable.Symlink(durable.Unsynced(changes), "../"+shared, id.Var()); err != nil {
+	if err := durable.Symlink(durable.Unsynced(changes), deployment.VarTarget, id.Var()); err != nil {
 		return err
 	}
 	if _, err := m.root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {

@@ -174,7 +174,7 @@ boot: create sysupdate-image/KERNEL/initrd
 boot: write sysupdate-image/KERNEL/initrd
 mkdir state/deploy/THREE
 mkdir state/deploy/THREE/etc
-symlink ../../../state/os/default/var state/deploy/THREE/var.tmp
+symlink ../../os/default/var state/deploy/THREE/var.tmp
 rename state/deploy/THREE/var.tmp state/deploy/THREE/var
 create state/deploy/THREE/THREE.origin.tmp
 write state/deploy/THREE/THREE.origin.tmp

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
@@ -82,6 +83,9 @@ func (e *Etc) textDiff(c treediff.Change) (string, error) {
 		return "", fmt.Errorf("cannot read %s as the image has it: %w", c.Path, err)
 	}
 	new, okNew, err := e.text(c.New)
+	if errors.Is(err, etcmerge.ErrGone) {
+		return "", nil // since the tree was read
+	}
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", c.Path, err)
 	}

@@ -135,10 +135,18 @@ func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
 	}
 	x, err := c.read(a)
 	if err != nil {
-		return false, err
+		return false, butGone(err)
 	}
 	y, err := c.read(b)
-	return bytes.Equal(x, y), err
+	return err == nil && bytes.Equal(x, y), butGone(err)
+}
+
+// butGone returns err, and nil for ErrGone: what has disappeared is like nothing.
+func butGone(err error) error {
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // read returns the content of a regular file.

@@ -149,14 +149,14 @@ func onDisk(t *testing.T, c rebaseCase) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
 		t.Fatal(err)
 	}
-	write := func(name string, tree *composefs.Node, open Opener, upper bool) *os.File {
+	write := func(name string, tree *composefs.Node, open Opener, lower *composefs.Node) *os.File {
 		t.Helper()
 		top, err := os.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer top.Close()
-		if err := writeTree(top, name, tree, open, upper); err != nil {
+		if err := (dirWriter{compare: compare{open}, lower: lower}).writeTree(top, name, tree); err != nil {
 			t.Fatalf("write %s: %v", name, err)
 		}
 		f, err := os.Open(filepath.Join(dir, name))
@@ -170,8 +170,8 @@ func onDisk(t *testing.T, c rebaseCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overlay, bind := write("upper", upper, noObjects, true), write("bind", c.local, noObjects, false)
-	write("new", c.new, noObjects, false)
+	overlay, bind := write("upper", upper, noObjects, c.base), write("bind", c.local, noObjects, nil)
+	write("new", c.new, noObjects, nil)
 	want := mustRebase(t, c.base, c.local, c.new, c.opts).Tree
 	for from, read := range map[string]func() (*composefs.Node, error){
 		"overlay": func() (*composefs.Node, error) { return readUpper(overlay, c.base, digest.SHA512) },
@@ -187,7 +187,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 			opts.Open = LocalOpener(bind, noObjects)
 		}
 		tree := mustRebase(t, c.base, local, c.new, opts).Tree
-		merged := write(from+"-bind", tree, opts.Open, false)
+		merged := write(from+"-bind", tree, opts.Open, nil)
 		got, err := ReadDir(merged, digest.SHA512, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(from+"-upper", least, opts.Open, true)
+		write(from+"-upper", least, opts.Open, c.new)
 		checkSame(t, from+" to overlay", shown(t, dir, "new", from+"-upper"), want)
 	}
 }

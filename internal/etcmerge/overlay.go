@@ -43,7 +43,7 @@ func WriteUpper(root *os.Root, name string, merged, new *composefs.Node, open Op
 	if err != nil {
 		return err
 	}
-	return writeDir(root, name, upper, open, true)
+	return writeDir(root, name, upper, dirWriter{compare: compare{open}, lower: new})
 }
 
 // FromUpper returns the tree that an overlay of the tree upper, as ReadDir finds

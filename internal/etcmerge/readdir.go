@@ -3,7 +3,6 @@ package etcmerge
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,11 +16,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
-
-// localPayload begins the Payload of a file whose content is in a directory on
-// disk; which directory that is follows, if there are several, and after a colon
-// the path in it.
-const localPayload = "local"
 
 // inlineSize is up to what size images keep contents inline, so that comparing
 // with them needs no digest.
@@ -60,41 +54,6 @@ func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path s
 		return nil, err
 	}
 	return root, r.entries(dir, "/", root)
-}
-
-// LocalOpener returns an Opener for the trees that come from what ReadDir has
-// made of dir; other nodes are left to images.
-func LocalOpener(dir *os.File, images Opener) Opener { return localOpener(dir, "", images) }
-
-func localOpener(dir *os.File, tag string, images Opener) Opener {
-	return func(n *composefs.Node) (io.ReadCloser, error) {
-		path, ok := strings.CutPrefix(n.Payload(), localPayload+tag+":")
-		if ok {
-			return openRegular(dir, path)
-		}
-		if images == nil {
-			return nil, fmt.Errorf("object %s is not in %s", n.Digest, dir.Name())
-		}
-		return images(n)
-	}
-}
-
-// openRegular opens a file for reading, and nothing that has taken its place:
-// opening a FIFO would not return.
-func openRegular(dir *os.File, path string) (*os.File, error) {
-	f, err := sys.Openat2(dir, path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0, sys.ResolveBeneath|sys.ResolveNoSymlinks)
-	if err != nil {
-		return nil, err
-	}
-	stat, err := sys.Statx(f, "")
-	if err == nil && stat.Mode&composefs.TypeMask != composefs.TypeRegular {
-		err = fmt.Errorf("%s: no longer a regular file", f.Name())
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 // A dirReader is one run of ReadDir.
@@ -140,9 +99,15 @@ func (r *dirReader) entries(dir *os.File, path string, n *composefs.Node) error 
 	return nil
 }
 
-// entry reads name in dir and all below it.
+// entry reads name in dir and all below it. The name is looked up once: programs
+// may put something else in its place at any time.
 func (r *dirReader) entry(dir *os.File, name, path string) (*composefs.Node, error) {
-	stat, err := sys.Statx(dir, name)
+	f, err := sys.Openat(dir, name, oPath|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	stat, err := sys.Statx(f, "")
 	if err != nil {
 		return nil, err
 	}
@@ -154,24 +119,20 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*composefs.Node, err
 	}
 	file := inode{stat.DevMajor, stat.DevMinor, stat.Inode}
 	if n := r.links[file]; n != nil {
+		addPath(n, path)
 		return n, nil
 	}
-	n, err := r.node(dir, name, stat)
+	n, err := r.node(f, "", stat)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case n.IsDir():
-		sub, err := sys.Openat2(dir, name, os.O_RDONLY|syscall.O_DIRECTORY, 0, sys.ResolveNoSymlinks|sys.ResolveNoXdev)
-		if err != nil {
-			return nil, err
-		}
-		defer sub.Close()
-		return n, r.entries(sub, path, n)
+		return n, r.entries(f, path, n)
 	case n.IsSymlink():
-		n.Target, err = sys.Readlink(dir, name)
+		n.Target, err = sys.Readlink(f, "")
 	case n.IsRegular():
-		err = r.content(dir, name, path, n)
+		err = r.content(f, path, stat, n)
 	}
 	if stat.Nlink > 1 {
 		r.links[file] = n
@@ -208,9 +169,10 @@ func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.N
 	return n, nil
 }
 
-// content reads a regular file: all of it if it is small, else its digest.
-func (r *dirReader) content(dir *os.File, name, path string, n *composefs.Node) error {
-	f, err := openRegular(dir, name)
+// content reads the regular file at path: all of it if it is small, else its
+// digest.
+func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *composefs.Node) error {
+	f, err := sys.Reopen(file, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -231,6 +193,6 @@ func (r *dirReader) content(dir *os.File, name, path string, n *composefs.Node) 
 		return err
 	}
 	n.Size, n.Digest = uint64(size), d
-	n.SetPayload(localPayload + r.tag + ":" + strings.TrimPrefix(path, "/"))
+	n.SetPayload(localPayload + r.tag + ":" + fileID(stat) + ":" + strings.TrimPrefix(path, "/"))
 	return nil
 }

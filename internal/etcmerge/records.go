@@ -2,6 +2,7 @@ package etcmerge
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,6 +37,10 @@ func mergesRecords(path string, b, l, n *composefs.Node) bool {
 func (m *merger) mergeRecordFile(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
 	var base records
 	local, err := m.readRecords(path, l)
+	if errors.Is(err, ErrGone) {
+		m.result.Warnings = append(m.result.Warnings, path+": it disappeared during the merge, so it is as the new image has it")
+		return n, nil
+	}
 	if err != nil {
 		return nil, err
 	}

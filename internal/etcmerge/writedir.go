@@ -21,17 +21,18 @@ import (
 // when WriteDir has returned nil it survives a crash, and until then name is
 // what it was before, or not there. What an earlier try has left is removed.
 func WriteDir(root *os.Root, name string, tree *composefs.Node, open Opener) error {
-	return writeDir(root, name, tree, open, false)
+	return writeDir(root, name, tree, dirWriter{compare: compare{open}})
 }
 
-func writeDir(root *os.Root, name string, tree *composefs.Node, open Opener, upper bool) error {
+// writeDir is WriteDir with a new dirWriter.
+func writeDir(root *os.Root, name string, tree *composefs.Node, w dirWriter) error {
 	top, err := root.Open(".")
 	if err != nil {
 		return err
 	}
 	defer top.Close()
 	err = replace(durable.OS(root), name,
-		func(temp string) error { return writeTree(top, temp, tree, open, upper) },
+		func(temp string) error { return w.writeTree(top, temp, tree) },
 		func(a, b string) error { return sys.Renameat2(top, a, top, b, sys.RenameExchange) })
 	if err != nil {
 		return fmt.Errorf("cannot write directory %s: %w", name, err)
@@ -69,10 +70,9 @@ func replace(fsys durable.FS, name string, write func(temp string) error, exchan
 	return durable.RemoveAll(fsys, temp)
 }
 
-// writeTree writes tree as name below top, which does not exist. It may be for an
-// upper directory.
-func writeTree(top *os.File, name string, tree *composefs.Node, open Opener, upper bool) error {
-	w := dirWriter{compare: compare{open}, upper: upper, links: map[*composefs.Node]string{}}
+// writeTree writes tree as name below top, which does not exist.
+func (w dirWriter) writeTree(top *os.File, name string, tree *composefs.Node) error {
+	w.links = map[*composefs.Node]string{}
 	if err := sys.Mkdirat(top, name, 0o700); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func writeTree(top *os.File, name string, tree *composefs.Node, open Opener, upp
 		return err
 	}
 	defer w.root.Close()
-	if err := w.fill(w.root, "", tree); err != nil || upper {
+	if err := w.fill(w.root, "", tree); err != nil || w.lower != nil {
 		return err
 	}
 	return w.protect()
@@ -115,7 +115,7 @@ func SetMetadata(dir *os.File, name string, local, n *composefs.Node) error {
 type dirWriter struct {
 	compare
 	root  *os.File
-	upper bool                       // overlayfs protects files, by an attribute
+	lower *composefs.Node            // the tree is for an upper directory over it
 	links map[*composefs.Node]string // where a file is already
 
 	protected []protected
@@ -141,9 +141,10 @@ func (w *dirWriter) protect() error {
 }
 
 // metadata gives name in dir, which is at path, the metadata of n. The top
-// directory is not protected: it has to get its name yet.
+// directory is not protected: it has to get its name yet. In an upper directory
+// overlayfs protects files, by an attribute.
 func (w *dirWriter) metadata(dir *os.File, name, path string, n *composefs.Node) error {
-	if value, ok := n.Xattr(protectAttr); ok && !w.upper {
+	if value, ok := n.Xattr(protectAttr); ok && w.lower == nil {
 		n = n.Clone()
 		n.KeepXattrs(func(name string) bool { return name != protectAttr })
 		if path != "" {
@@ -179,7 +180,11 @@ func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) er
 	var err error
 	switch n.Type() {
 	case composefs.TypeRegular:
-		err = w.file(dir, name, n)
+		n, err = w.file(dir, name, n)
+		if errors.Is(err, ErrGone) {
+			delete(w.links, n)
+			return w.instead(dir, name, path, err)
+		}
 	case composefs.TypeSymlink:
 		err = sys.Symlinkat(n.Target, dir, name)
 	default:
@@ -203,19 +208,46 @@ func (w *dirWriter) directory(dir *os.File, name, path string, n *composefs.Node
 	return w.fill(sub, "/"+path, n)
 }
 
-// file writes the content of a regular file.
-func (w *dirWriter) file(dir *os.File, name string, n *composefs.Node) error {
+// instead writes what is there now in place of a file that has disappeared while
+// it was merged. The like of it is a local change that removes the file.
+func (w *dirWriter) instead(dir *os.File, name, path string, err error) error {
+	gone, ok := errors.AsType[*goneError](err)
+	switch {
+	case ok && gone.now != nil:
+		return w.entry(dir, name, path, w.asWritten(gone.now))
+	case w.lower != nil && w.lower.Lookup(path) != nil:
+		return w.entry(dir, name, path, whiteout())
+	}
+	return nil
+}
+
+// asWritten returns how n is kept in the directory that is written.
+func (w *dirWriter) asWritten(n *composefs.Node) *composefs.Node {
+	if w.lower != nil {
+		return escaped(n)
+	}
+	return n
+}
+
+// file writes the content of the regular file n, and returns n or, if the file
+// was replaced since it was read, a node with the new metadata.
+func (w *dirWriter) file(dir *os.File, name string, n *composefs.Node) (*composefs.Node, error) {
 	in, err := w.reader(n)
 	if err != nil {
-		return err
+		return n, err
 	}
 	defer in.Close()
 	out, err := sys.Openat(dir, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return n, err
+	}
+	if f, ok := in.(localFile); ok && f.now != nil {
+		now := w.asWritten(f.now)
+		setLabel(now, label(n))
+		n = now
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return n, errors.Join(err, out.Close())
 }
 
 // setMetadata gives name in dir the metadata of n. The order matters: a change

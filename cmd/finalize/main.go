@@ -5,11 +5,13 @@ package main
 
 import (
 	"os"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/finalize"
 )
 
 func main() {
+	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	root, args := "/", os.Args[1:]
 	if len(args) > 1 && args[0] == "--root" {
 		root, args = args[1], args[2:]

@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"syscall"
 
 	prepareroot "github.com/sysupdate-image/sysupdate-image/prepare-root"
 )
 
 func main() {
+	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	if err := prepareroot.Run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare-root:", err)
 		os.Exit(1)

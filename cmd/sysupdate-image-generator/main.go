@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/generators"
 )
 
 func main() {
+	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	root, dirs := "/", os.Args[1:]
 	if len(dirs) > 1 && dirs[0] == "--root" {
 		root, dirs = dirs[1], dirs[2:]

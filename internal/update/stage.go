@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/systemd"
 )
 
@@ -111,13 +107,11 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 // an origin that replaces another is synced by itself.
 func (m *Machine) writeState(c candidate) error {
 	id, changes := c.id, m.changes
-	if err := m.fillVar(c); err != nil {
+	if err := m.makeVar(c); err != nil {
 		return err
 	}
-	for _, dir := range []string{id.EtcDir(), deployment.SharedVar} {
-		if err := durable.MkdirAll(durable.Unsynced(changes), dir, 0o755); err != nil {
-			return err
-		}
+	if err := durable.MkdirAll(durable.Unsynced(changes), id.EtcDir(), 0o755); err != nil {
+		return err
 	}
 	if err := durable.Symlink(durable.Unsynced(changes), deployment.VarTarget, id.Var()); err != nil {
 		return err
@@ -126,22 +120,6 @@ func (m *Machine) writeState(c candidate) error {
 		changes = durable.Unsynced(changes)
 	}
 	return durable.WriteFile(changes, id.OriginFile(), c.origin.Encode())
-}
-
-// fillVar gives a machine whose image has /var bound, as bootc has it, what the
-// image has there, before its first deployment. An overlay has it anyway.
-func (m *Machine) fillVar(c candidate) error {
-	if c.Mounts.Var != rootconfig.Bind {
-		return nil
-	}
-	if _, err := m.root.Lstat(deployment.SharedVar); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := durable.MkdirAll(m.changes, path.Dir(deployment.SharedVar), 0o755); err != nil {
-		return err
-	}
-	open := func(n *composefs.Node) (io.ReadCloser, error) { return c.open(n) }
-	return etcmerge.WriteDir(m.root, deployment.SharedVar, c.Tree.Entry("var"), open)
 }
 
 // stage records that finalize is to publish the entry when the machine goes

@@ -1,0 +1,64 @@
+package update
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
+)
+
+// makeVar makes the directory of /var that all deployments share, before the
+// machine's first one. It has owner, mode and attributes of the image's /var: they
+// are those of /var on the running machine, also where it is an overlay of both.
+func (m *Machine) makeVar(c candidate) error {
+	switch _, err := m.root.Lstat(deployment.SharedVar); {
+	case err == nil:
+		return m.readyVar(c)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := durable.MkdirAll(m.changes, path.Dir(deployment.SharedVar), 0o755); err != nil {
+		return err
+	}
+	image := c.Tree.Entry("var")
+	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
+		open := func(n *composefs.Node) (io.ReadCloser, error) { return c.open(n) }
+		return etcmerge.WriteDir(m.root, deployment.SharedVar, image, open)
+	}
+	bare := image.Clone()
+	bare.Clear()
+	err := etcmerge.WriteUpper(m.root, deployment.SharedVar, bare, bare, nil)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // prepare-root makes it like the image's when the machine boots
+	}
+	return err
+}
+
+// readyVar gives a directory of /var that was there before the machine's first
+// deployment, as an empty file system of its own is, the metadata of the image's.
+func (m *Machine) readyVar(c candidate) error {
+	states, err := m.states()
+	if err != nil || len(states) > 0 {
+		return err
+	}
+	dir, err := m.root.Open(deployment.SharedVar)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(2)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err != nil || slices.ContainsFunc(names, func(name string) bool { return name != "lost+found" }) {
+		return err
+	}
+	return etcmerge.SetMetadata(dir, "", &composefs.Node{}, c.Tree.Entry("var"))
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -37,6 +38,14 @@ An image whose deployment has failed to boot here is not applied again, so that 
 timer does not boot it over and over, until REF leads to another image: without REF
 that is said and is no error. --force applies it nevertheless. A running machine that
 has lost all its boot entries gets new ones by --force, too.
+
+Signatures are checked by containers-policy.json(5): that of this machine, or FILE of
+--policy, which then also counts for runs without it. How the image was checked is said
+here and by status: "signed", "not required (policy.json)", or "none (no policy)" where
+every image is accepted. An image that is older than the deployed one, or not sealed
+after a sealed one, is warned of. For runs without REF, update.toml may refuse them.
+
+REF names its registry: os:stable is docker.io/library/os:stable if that is meant.
 
 A rollback that waits for the reboot is left alone by apply without REF as long as there
 is no other image than the one that runs; a newer one takes over in its place. Where REF
@@ -140,6 +149,7 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	if asJSON {
 		return s.printJSON(r)
 	}
+	s.printSignature(r.Signature, quiet)
 	for _, id := range r.Removed {
 		if !quiet {
 			fmt.Fprintf(s.err, "Removed deployment %s\n", id.Short())
@@ -178,6 +188,16 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	return nil
 }
 
+// printSignature says how the image was checked. That nothing checks images is a warning.
+func (s *session) printSignature(verdict string, quiet bool) {
+	switch {
+	case verdict == oci.NoSignaturePolicy:
+		s.warn("signature: " + verdict + "; any image is accepted, see containers-policy.json(5)")
+	case verdict != "" && !quiet:
+		fmt.Fprintf(s.err, "The image's signature: %s\n", printable.Text(verdict))
+	}
+}
+
 // printDropped says what was to boot next until the image that runs was applied.
 func (s *session) printDropped(r update.Result) {
 	if r.DroppedStaged != "" {
@@ -193,6 +213,7 @@ func (s *session) printPlan(p update.Plan, policy etcmerge.Policy, asJSON bool) 
 	if asJSON {
 		return s.printJSON(p)
 	}
+	s.printSignature(p.Signature, false)
 	if p.QueuedRollback != "" {
 		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -30,6 +31,10 @@ func TestPrintResult(t *testing.T) {
 		{update.Result{Outcome: update.Staged, QueuedRollback: z},
 			"Staged OS (2): it takes over at the next reboot instead of the rollback to deployment ffffffffffff, deployment A\n"},
 		{update.Result{Outcome: update.Staged}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
+		{update.Result{Outcome: update.Staged, Signature: oci.SignatureNotRequired}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
+		{update.Result{Outcome: update.AlreadyBooted, Signature: oci.NoSignaturePolicy},
+			"Warning: signature: none (no policy); any image is accepted, see containers-policy.json(5)\n" +
+				"Nothing to do: OS (2) is what runs, deployment A\n"},
 	} {
 		var out bytes.Buffer
 		s := session{out: &out, err: &out}

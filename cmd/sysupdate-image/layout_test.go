@@ -11,7 +11,7 @@ import (
 
 // layout makes an image in an OCI layout:
 //
-//	layout [-arch ARCHITECTURE] [-version VERSION] LAYOUT:TAG DIR...
+//	layout [-arch ARCHITECTURE] [-version VERSION] [-created TIME] LAYOUT:TAG DIR...
 //
 // with a layer for each directory.
 func layout(ts *testscript.TestScript, neg bool, args []string) {
@@ -19,9 +19,10 @@ func layout(ts *testscript.TestScript, neg bool, args []string) {
 	flags := flag.NewFlagSet("layout", flag.ContinueOnError)
 	flags.StringVar(&image.Architecture, "arch", "", "")
 	flags.StringVar(&image.Version, "version", "", "")
+	flags.StringVar(&image.Created, "created", "", "")
 	ts.Check(flags.Parse(args))
 	if args = flags.Args(); neg || len(args) < 2 {
-		ts.Fatalf("usage: layout [-arch ARCHITECTURE] [-version VERSION] LAYOUT:TAG DIR...")
+		ts.Fatalf("usage: layout [-arch ARCHITECTURE] [-version VERSION] [-created TIME] LAYOUT:TAG DIR...")
 	}
 	dir, tag, ok := strings.Cut(args[0], ":")
 	if !ok {

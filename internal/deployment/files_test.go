@@ -26,6 +26,14 @@ func TestParseOrigin(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(o, want) {
 		t.Errorf("ParseOrigin = %+v, %v; want %+v", o, err, want)
 	}
+	if got := o.Followed(); got != "docker://quay.io/os:1" {
+		t.Errorf("Followed() = %q; want docker://quay.io/os:1", got)
+	}
+	for _, demand := range []string{"ostree-image-signed:docker://quay.io/os:1", "ostree-remote-image:fedora:docker://quay.io/os:1"} {
+		if got := (Origin{Reference: demand}).Followed(); got != demand {
+			t.Errorf("Followed() = %q; want %q", got, demand)
+		}
+	}
 	if got := string(o.Encode()); got != bootcOrigin {
 		t.Errorf("Encode() = %q; want %q", got, bootcOrigin)
 	}

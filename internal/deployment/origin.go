@@ -19,6 +19,9 @@ type Origin struct {
 	Kernel  string // kernel release, as uname -r
 	Options string // kernel command line for a kernel that has none in it, with UKI
 
+	Signature string // how the image was checked: see oci.Image
+	Policy    string // file of the signature policy that was given by --policy
+
 	Extra []Setting // what else the file says, in its order
 }
 
@@ -47,6 +50,8 @@ func (o *Origin) fields() []originField {
 		{"sysupdate-image", "created", &o.Created},
 		{"sysupdate-image", "kernel", &o.Kernel},
 		{"sysupdate-image", "options", &o.Options},
+		{"sysupdate-image", "signature", &o.Signature},
+		{"sysupdate-image", "policy", &o.Policy},
 	}
 }
 
@@ -150,6 +155,17 @@ func (o Origin) ImageReference() string {
 		return normalTransport("docker://" + ref)
 	}
 	return normalTransport(o.Reference)
+}
+
+// Followed returns the reference to follow, with what it demands of signatures:
+// ImageReference leaves that out.
+func (o Origin) Followed() string {
+	for _, demand := range []string{"ostree-image-signed:", "ostree-remote-image:", "ostree-remote-registry:"} {
+		if strings.HasPrefix(o.Reference, demand) {
+			return o.Reference
+		}
+	}
+	return o.ImageReference()
 }
 
 // normalTransport spells "registry:NAME", which ostree also knows, as others do.

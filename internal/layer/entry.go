@@ -24,11 +24,10 @@ const maxInline = 64
 type entry struct {
 	name, link string // as they are there
 	typeflag   byte
-	mode       int64
-	uid, gid   int64
+	mode       uint64
+	uid, gid   uint64
 	mtime      composefs.Time
-	size       int64   // of the content that follows, without padding
-	sparse     *sparse // nil if that is all of the file
+	size       int64 // of the content that follows, without padding
 	xattrs     []composefs.Xattr
 
 	path   []string        // name, in components; none for the root directory
@@ -39,15 +38,10 @@ type entry struct {
 // padding is the number of bytes that follow size bytes of content.
 func padding(size int64) int { return int(-size & (blockSize - 1)) }
 
-// external reports whether the content is kept as an object. composefs-rs decides
-// by the type alone, whatever becomes of the entry.
-func (e *entry) external() bool { return holdsFile(e.typeflag) && e.size > maxInline }
-
-// large reports whether the content is an object of the tree.
-func (e *entry) large() bool { return e.isFile() && e.node.Size > maxInline }
-
-// isFile reports whether the content is that of a file of the tree.
-func (e *entry) isFile() bool { return e.node != nil && e.node.IsRegular() }
+// external says whether the content is kept as an object.
+func (e *entry) external() bool {
+	return e.node != nil && e.node.IsRegular() && e.size > maxInline
+}
 
 // A source gives the bytes of an archive that are not the content of a large
 // file.
@@ -87,17 +81,7 @@ func (p *parser) next() (*entry, error) {
 		} else if more {
 			continue
 		}
-		e, err := newEntry(h, &ext)
-		if err == nil && e.typeflag == 'S' {
-			err = p.oldSparse(h, e)
-		}
-		if err == nil {
-			err = e.build(h)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
-		}
-		return e, nil
+		return newEntry(h, &ext)
 	}
 }
 
@@ -159,12 +143,10 @@ func (p *parser) extension(h header, ext *extensions) (bool, error) {
 		return true, endsEarly(err)
 	}
 	ext.size += size
-	ext.set(typeflag, string(data[:size]))
-	return true, nil
+	return true, ext.set(typeflag, string(data[:size]))
 }
 
-// newEntry returns the entry that h and the extended headers before it make, so far as
-// to name it in an error.
+// newEntry returns the entry that h and the extended headers before it make.
 func newEntry(h header, ext *extensions) (*entry, error) {
 	e := &entry{name: h.name(), link: h.linkName(), typeflag: h.typeflag()}
 	if prefix := h.prefix(); prefix != "" {
@@ -180,7 +162,13 @@ func newEntry(h header, ext *extensions) (*entry, error) {
 	if err == nil && ext.pax != nil {
 		err = e.applyPAX(*ext.pax)
 	}
-	return e, err
+	if err == nil {
+		err = e.build(h)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
+	}
+	return e, nil
 }
 
 func (e *entry) readNumbers(h header) (err error) {
@@ -193,7 +181,9 @@ func (e *entry) readNumbers(h header) (err error) {
 	if e.gid, err = h.gid(); err != nil {
 		return err
 	}
-	e.mtime.Sec = h.mtime()
+	if e.mtime.Sec, err = h.mtime(); err != nil {
+		return err
+	}
 	e.size, err = h.size()
 	return err
 }

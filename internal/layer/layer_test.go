@@ -57,12 +57,6 @@ func (m *memory) openObject(d digest.Digest) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// inMemory are the objects of a memory for sparse files.
-type inMemory struct{ *memory }
-
-func (m inMemory) open(d digest.Digest) (io.ReadCloser, error) { return m.openObject(d) }
-func (m inMemory) create() (object, error)                     { return m.newObject() }
-
 // splitBytes splits an archive and returns a function that opens its stream.
 func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Reader, error) {
 	t.Helper()
@@ -99,19 +93,19 @@ func applyBytes(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 
 func applyStored(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 	t.Helper()
-	var m Merger
+	var root *composefs.Node
 	for _, archive := range archives {
-		objects, open, err := splitBytes(t, archive)
+		_, open, err := splitBytes(t, archive)
 		if err != nil {
 			return nil, err
 		}
 		r := open()
 		defer r.Close()
-		if err := m.apply(t.Context(), r, inMemory{objects}); err != nil {
+		if root, err = Apply(t.Context(), root, r); err != nil {
 			return nil, err
 		}
 	}
-	return m.Root, nil
+	return root, nil
 }
 
 // A builder writes archives with archive/tar.

@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unique"
@@ -13,7 +14,7 @@ import (
 // Prefixes of keys in PAX records.
 const (
 	xattrPrefix  = "SCHILY.xattr."
-	sparsePrefix = "GNU.sparse." // see sparse.go
+	sparsePrefix = "GNU.sparse."
 )
 
 // extensions are what comes before a header to say more than it can.
@@ -27,42 +28,40 @@ func (x *extensions) empty() bool {
 	return x.longName == nil && x.longLink == nil && x.pax == nil
 }
 
-// set keeps the data of the extended header of type typeflag. Of two of one type the
-// last counts, as for GNU tar.
-func (x *extensions) set(typeflag byte, data string) {
+// set keeps the data of the extended header of type typeflag.
+func (x *extensions) set(typeflag byte, data string) error {
 	field := &x.pax
 	switch typeflag {
 	case 'L':
 		field = &x.longName
-		data, _, _ = strings.Cut(data, "\x00")
+		data = strings.TrimSuffix(data, "\x00")
 	case 'K':
 		field = &x.longLink
-		data, _, _ = strings.Cut(data, "\x00")
+		data = strings.TrimSuffix(data, "\x00")
+	}
+	if *field != nil {
+		return fmt.Errorf("two extended headers of type %q before one entry", typeflag)
 	}
 	*field = &data
+	return nil
 }
 
-// applyPAX changes e as the PAX records say, which come before what GNU's headers say,
-// in whatever order they are there. Records of keys that are not known have no effect,
-// nor have numbers that are empty.
+var errSparse = errors.New("sparse files are not supported")
+
+// applyPAX changes e as the PAX records say. Records of keys that are not known
+// have no effect.
 func (e *entry) applyPAX(records string) error {
-	var sp paxSparse
 	for records != "" {
 		key, value, rest, err := cutRecord(records)
 		if err != nil {
 			return err
 		}
 		records = rest
-		if name, ok := strings.CutPrefix(key, sparsePrefix); ok {
-			err = sp.apply(name, value)
-		} else {
-			err = e.applyRecord(key, value)
-		}
-		if err != nil {
+		if err := e.applyRecord(key, value); err != nil {
 			return err
 		}
 	}
-	return sp.end(e)
+	return nil
 }
 
 func (e *entry) applyRecord(key, value string) error {
@@ -73,21 +72,22 @@ func (e *entry) applyRecord(key, value string) error {
 	case "linkpath":
 		e.link = value
 	case "size":
-		if err = parseDecimal(key, value, &e.size); err == nil {
-			err = checkSize(e.size)
+		var n uint64
+		if n, err = parseDecimal(key, value); err == nil {
+			e.size, err = checkSize(n)
 		}
 	case "uid":
-		err = parseDecimal(key, value, &e.uid)
+		e.uid, err = parseDecimal(key, value)
 	case "gid":
-		err = parseDecimal(key, value, &e.gid)
+		e.gid, err = parseDecimal(key, value)
 	case "mtime":
-		if t, ok := parseTime(value); ok {
-			e.mtime = t
-		}
+		e.mtime, err = parseTime(value)
 	default:
 		if name, ok := strings.CutPrefix(key, xattrPrefix); ok {
 			// Files have their labels in common, and names.
 			e.xattrs = append(e.xattrs, composefs.Xattr{Name: unique.Make(name).Value(), Value: unique.Make(value).Value()})
+		} else if strings.HasPrefix(key, sparsePrefix) {
+			err = errSparse
 		}
 	}
 	return err
@@ -113,38 +113,25 @@ func cutRecord(s string) (key, value, rest string, err error) {
 	return key, value, rest, nil
 }
 
-func parseDecimal(key, value string, n *int64) error {
-	if value == "" {
-		return nil
-	}
-	v, err := strconv.ParseUint(value, 10, 63)
-	if errors.Is(err, strconv.ErrRange) {
-		return fmt.Errorf("PAX record %s=%s is too large", key, quote(value))
-	}
+func parseDecimal(key, value string) (uint64, error) {
+	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
-		return fmt.Errorf("PAX record %s=%s is not a number", key, quote(value))
+		return 0, fmt.Errorf("PAX record %s=%q is not a number", key, value)
 	}
-	*n = int64(v)
-	return nil
+	return n, nil
 }
 
-// parseTime parses seconds with a fraction, of which nine digits count, and reports
-// whether it is one. Before 1970 the fraction goes back in time.
-func parseTime(value string) (composefs.Time, bool) {
-	positive, negative := strings.CutPrefix(value, "-")
-	whole, fraction, _ := strings.Cut(positive, ".")
-	sec, err := strconv.ParseUint(whole, 10, 63)
-	if err != nil || strings.Trim(fraction, "0123456789") != "" {
-		return composefs.Time{}, false
+// parseTime parses seconds with a fraction, of which nine digits count. Times
+// before 1970 are refused: composefs-rs refuses them too, and trees with them
+// have other digests with other writers.
+func parseTime(value string) (composefs.Time, error) {
+	whole, fraction, _ := strings.Cut(value, ".")
+	sec, err := strconv.ParseUint(whole, 10, 64)
+	if err != nil || sec > math.MaxInt64 || strings.Trim(fraction, "0123456789") != "" {
+		return composefs.Time{}, fmt.Errorf("PAX record mtime=%q is not a time since 1970", value)
 	}
 	const digits = 9
 	fraction = (fraction + strings.Repeat("0", digits))[:digits]
 	nsec, err := strconv.ParseUint(fraction, 10, 32)
-	t := composefs.Time{Sec: int64(sec), Nsec: uint32(nsec)}
-	if negative {
-		if t.Sec = -t.Sec; t.Nsec > 0 {
-			t.Sec, t.Nsec = t.Sec-1, 1e9-t.Nsec
-		}
-	}
-	return t, err == nil
+	return composefs.Time{Sec: int64(sec), Nsec: uint32(nsec)}, err
 }

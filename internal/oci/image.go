@@ -30,6 +30,7 @@ type Image struct {
 	RawConfig      []byte
 	Config         imgspec.Image
 	Layers         []Layer // lowest first
+	Signature      string  // how it was checked: Signed, SignatureNotRequired or NoSignaturePolicy
 
 	source  types.ImageSource
 	opening sync.Mutex // held while a blob is opened, if the source wants that
@@ -147,7 +148,8 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 			return nil, "", fmt.Errorf("%s: %w", i.Reference, err)
 		}
 	}
-	return raw, mediaType, checkPolicy(ctx, sys, i.Reference, unparsed)
+	i.Signature, err = checkPolicy(ctx, sys, i.Reference, unparsed)
+	return raw, mediaType, err
 }
 
 func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
 
 	"go.podman.io/image/v5/signature"
@@ -11,42 +14,99 @@ import (
 	"go.podman.io/storage/pkg/configfile"
 )
 
-// checkPolicy refuses an image that containers-policy.json(5) does not allow.
+// What Image.Signature says, if the policy is that of the machine. SignatureNotRequired
+// has the name of another policy's file in place of policy.json.
+const (
+	Signed               = "signed"                     // as the policy demands
+	SignatureNotRequired = "not required (policy.json)" // the policy accepts the image unsigned
+	NoSignaturePolicy    = "none (no policy)"           // there is no policy: every image is accepted
+)
+
+// checkPolicy refuses an image that containers-policy.json(5) does not allow, and
+// returns what Image.Signature is to say of one that is allowed.
 // image is one manifest, whose digest the signatures are on; nothing else of
 // the image has been read yet.
-func checkPolicy(ctx context.Context, sys *types.SystemContext, ref Reference, image types.UnparsedImage) error {
+func checkPolicy(ctx context.Context, sys *types.SystemContext, ref Reference, image types.UnparsedImage) (string, error) {
 	policy, err := loadPolicy(sys)
 	if err != nil {
-		return fmt.Errorf("cannot read the signature policy: %w", err)
+		return "", fmt.Errorf("cannot read the signature policy: %w", err)
 	}
-	if ref.signed && acceptsAnything(policy, ref.image) {
-		return fmt.Errorf("%s must be signed, but the signature policy accepts it unsigned: see containers-policy.json(5)", ref)
+	verdict := verdict(policy, sys.SignaturePolicyPath, ref)
+	if ref.signed && verdict != Signed {
+		return "", fmt.Errorf("%s must be signed, but the signature policy accepts it unsigned: see containers-policy.json(5)", ref)
+	}
+	if policy == nil {
+		return verdict, nil
 	}
 	pc, err := signature.NewPolicyContext(policy)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer pc.Destroy()
 	if ok, err := pc.IsRunningImageAllowed(ctx, image); !ok {
 		if err == nil {
 			err = errors.New("no reason given")
 		}
-		return fmt.Errorf("the signature policy refuses %s: %w", ref, err)
+		return "", fmt.Errorf("the signature policy refuses %s: %w", ref, err)
 	}
-	return nil
+	return verdict, nil
 }
 
-// loadPolicy reads the policy file that sys names or the machine has. A machine
-// without one is a machine whose administrator wants no signatures: bootc's
-// and podman's packages always install one.
+// verdict returns what Image.Signature says of an image that policy, from file,
+// allows.
+func verdict(policy *signature.Policy, file string, ref Reference) string {
+	switch {
+	case policy == nil:
+		return NoSignaturePolicy
+	case !acceptsAnything(policy, ref.image):
+		return Signed
+	case file != "":
+		return "not required (" + file + ")"
+	}
+	return SignatureNotRequired
+}
+
+// loadPolicy reads the policy file that sys names or the machine has. It returns
+// nil for a machine without one: bootc's and podman's packages always install one.
 func loadPolicy(sys *types.SystemContext) (*signature.Policy, error) {
+	if sys.SignaturePolicyPath != "" {
+		return signature.DefaultPolicy(sys)
+	}
+	paths, err := configfile.GetSearchPaths(&configfile.File{
+		Name: "policy", Extension: "json", DoNotLoadDropInFiles: true, RootForImplicitAbsolutePaths: sys.RootForImplicitAbsolutePaths,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths.MainFiles {
+		if err := checkDangling(path); err != nil {
+			return nil, err
+		}
+	}
 	policy, err := signature.DefaultPolicy(sys)
-	if sys.SignaturePolicyPath == "" && errors.Is(err, configfile.ErrConfigFileNotFound) {
-		return &signature.Policy{
-			Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()},
-		}, nil
+	if errors.Is(err, configfile.ErrConfigFileNotFound) {
+		return nil, nil
 	}
 	return policy, err
+}
+
+// checkDangling returns an error if a file is missing because a symbolic link, its
+// own or that of a directory above it, leads nowhere: somebody wanted it there.
+func checkDangling(path string) error {
+	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); info.Mode()&fs.ModeSymlink != 0 && errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is a symbolic link that leads nowhere: %w", path, err)
+		}
+		return nil
+	}
+	return nil
 }
 
 // acceptsAnything says whether policy demands nothing of ref.

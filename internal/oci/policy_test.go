@@ -38,12 +38,12 @@ func TestPolicy(t *testing.T) {
 	tests := []struct {
 		name, policy string
 		ref          string
-		want         string // in the error, "" if there is none
+		want         string // in the error, or the verdict
 	}{
-		{"no file", "", layout, ""},
-		{"accept", acceptAll, layout, ""},
+		{"no file", "", layout, NoSignaturePolicy},
+		{"accept", acceptAll, layout, SignatureNotRequired},
 		{"reject", rejectAll, layout, "the signature policy refuses"},
-		{"only this transport", onlyOCI, layout, ""},
+		{"only this transport", onlyOCI, layout, SignatureNotRequired},
 		{"not signed", signedBy, layout, "the signature policy refuses"},
 		{"nonsense", "{", layout, "cannot read the signature policy"},
 		{"must be signed, accept", acceptAll, "ostree-image-signed:" + layout, "must be signed"},
@@ -56,9 +56,36 @@ func TestPolicy(t *testing.T) {
 		if tt.policy != "" {
 			writeBelow(t, opts.Root, "etc/containers/policy.json", tt.policy)
 		}
-		_, err := open(t, tt.ref, opts)
+		img, err := open(t, tt.ref, opts)
+		if err == nil && img.Signature != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %q, error %v; want %q", tt.name, img.Signature, err, tt.want)
+		}
+	}
+}
+
+// TestDanglingPolicy has links in place of a policy: one that leads nowhere is no
+// lack of a policy.
+func TestDanglingPolicy(t *testing.T) {
+	layout := "oci:" + writeLayout(t, newImage(t, "amd64", archives(t)[1:2], nil), "v1") + ":v1"
+	for _, tt := range []struct{ target, link, want string }{
+		{"gone", "etc/containers/policy.json", "etc/containers/policy.json is a symbolic link that leads nowhere"},
+		{"gone", "usr/share/containers/policy.json", "usr/share/containers/policy.json is a symbolic link that leads nowhere"},
+		{"gone", "etc/containers", "etc/containers is a symbolic link that leads nowhere"},
+		{"policy.json", "etc/containers/policy.json", "too many levels of symbolic links"},
+		{"../../there.json", "etc/containers/policy.json", ""},
+	} {
+		opts := options(t)
+		writeBelow(t, opts.Root, "there.json", acceptAll)
+		link := filepath.Join(opts.Root, tt.link)
+		if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(tt.target, link); err != nil {
+			t.Fatal(err)
+		}
+		_, err := open(t, layout, opts)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: error %v; want %q", tt.name, err, tt.want)
+			t.Errorf("%s to %s: error %v; want %q", tt.link, tt.target, err, tt.want)
 		}
 	}
 }
@@ -69,6 +96,11 @@ func TestPolicyFile(t *testing.T) {
 	layout := "oci:" + writeLayout(t, newImage(t, "amd64", archives(t)[1:2], nil), "v1") + ":v1"
 	if _, err := open(t, layout, opts); err == nil || !strings.Contains(err.Error(), "/nonexistent") {
 		t.Errorf("policy file that is not there: error %v; want one that names it", err)
+	}
+	opts.PolicyFile = filepath.Join(opts.Root, "mine.json")
+	write(t, opts.PolicyFile, []byte(acceptAll))
+	if img, want := mustOpen(t, layout, opts), "not required ("+opts.PolicyFile+")"; img.Signature != want {
+		t.Errorf("Signature is %q; want %q", img.Signature, want)
 	}
 }
 
@@ -201,8 +233,8 @@ func TestSigned(t *testing.T) {
 		write(t, filepath.Join(dir, "signature-1"), tt.signature)
 		opts := options(t)
 		writeBelow(t, opts.Root, "etc/containers/policy.json", policy)
-		_, err := open(t, "ostree-image-signed:dir:"+dir, opts)
-		if (err == nil) != tt.ok {
+		img, err := open(t, "ostree-image-signed:dir:"+dir, opts)
+		if (err == nil) != tt.ok || err == nil && img.Signature != Signed {
 			t.Errorf("%s: error %v; want success %v", tt.name, err, tt.ok)
 		}
 	}

@@ -36,11 +36,28 @@ var otherTransports = []string{"containers-storage", "docker-daemon", "atomic", 
 
 // ParseReference parses a reference with or without its transport:
 // "docker://quay.io/os/base:stable", "oci:/path:tag", "oci-archive:", "docker-archive:"
-// and "dir:". Without a transport it is a name in a registry, which gets the
-// usual defaults: docker.io, library/ and the tag latest. Relative paths become
+// and "dir:". Without a transport it is a name in a registry, by default with the
+// tag latest. The registry has to be named: a name without one belongs to whoever
+// takes it at docker.io, and the error has the full name. Relative paths become
 // absolute. The forms that bootc keeps in .origin files are understood too,
 // such as "ostree-unverified-image:docker://quay.io/os/base".
 func ParseReference(s string) (Reference, error) {
+	ref, err := ParseOrigin(s)
+	if err != nil {
+		return Reference{}, err
+	}
+	name, _, _ := trimOSTree(s)
+	if bare := strings.TrimPrefix(name, "docker://"); ref.Transport() == docker.Transport.Name() && !hasRegistry(bare) {
+		return Reference{}, fmt.Errorf("reference %q names no registry: if that of Docker is meant, use %s",
+			s, strings.TrimSuffix(s, bare)+fullName(ref, bare))
+	}
+	return ref, nil
+}
+
+// ParseOrigin parses a reference that a machine follows already. Like the programs
+// that may have written it, ParseOrigin takes a name without a registry for one at
+// docker.io.
+func ParseOrigin(s string) (Reference, error) {
 	name, signed, err := trimOSTree(s)
 	if err != nil {
 		return Reference{}, fmt.Errorf("reference %q: %w", s, err)
@@ -50,6 +67,20 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{}, fmt.Errorf("reference %q: %w", s, err)
 	}
 	return Reference{image, signed}, nil
+}
+
+// hasRegistry reports whether a name begins with the host of a registry, by the
+// rule of Docker.
+func hasRegistry(name string) bool {
+	host, _, ok := strings.Cut(name, "/")
+	return ok && (host == "localhost" || strings.ContainsAny(host, ".:") || strings.ToLower(host) != host)
+}
+
+// fullName returns what a name without a registry is called at Docker's, with the tag
+// and the digest that it has.
+func fullName(ref Reference, name string) string {
+	end := strings.IndexAny(name+":", ":@")
+	return reference.TrimNamed(ref.image.DockerReference()).String() + name[end:]
 }
 
 // HasTransport says whether a reference names its transport, as "oci:os:stable"
@@ -160,7 +191,12 @@ func (r Reference) String() string {
 		return ""
 	}
 	name := transports.ImageName(r.image)
-	if r.Transport() != "dir" {
+	switch r.Transport() {
+	case docker.Transport.Name():
+		// The library leaves out docker.io, which is then to be guessed.
+		name = "docker://" + r.image.DockerReference().String()
+	case "dir":
+	default:
 		// The library writes a missing tag as a colon with nothing after it.
 		name = strings.TrimSuffix(name, ":")
 	}

@@ -16,8 +16,8 @@ func TestParseReference(t *testing.T) {
 		{"registry.example.org/os:stable", "docker://registry.example.org/os:stable"},
 		{"docker://registry.example.org/os", "docker://registry.example.org/os:latest"},
 		{"localhost:5000/os:stable", "docker://localhost:5000/os:stable"},
-		{"debian", "docker://debian:latest"},
-		{"docker:27", "docker://docker:27"},
+		{"docker.io/library/debian", "docker://docker.io/library/debian:latest"},
+		{"docker.io/debian:13", "docker://docker.io/library/debian:13"},
 		{"quay.io/os/base@" + digest, "docker://quay.io/os/base@" + digest},
 		{"quay.io/os/base:stable@" + digest, "docker://quay.io/os/base@" + digest},
 		{"oci:/srv/os:v1", "oci:/srv/os:v1"},
@@ -43,6 +43,32 @@ func TestParseReference(t *testing.T) {
 		again, err := ParseReference(ref.Origin())
 		if err != nil || again.String() != tt.want {
 			t.Errorf("ParseReference(%q) = %v, %v; want %v", ref.Origin(), again, err, tt.want)
+		}
+	}
+}
+
+// TestNoRegistry refuses names that any registry could mean, and tells the full
+// name. A machine that follows one already goes on with it.
+func TestNoRegistry(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("ab", 32)
+	for in, want := range map[string]string{
+		"debian":                               "docker.io/library/debian",
+		"os:stable":                            "docker.io/library/os:stable",
+		"docker:27":                            "docker.io/library/docker:27",
+		"example/os:stable":                    "docker.io/example/os:stable",
+		"os:stable" + digest:                   "docker.io/library/os:stable" + digest,
+		"docker://os:stable":                   "docker://docker.io/library/os:stable",
+		"ostree-unverified-registry:os:stable": "ostree-unverified-registry:docker.io/library/os:stable",
+		"ostree-image-signed:docker://library/os": "ostree-image-signed:docker://docker.io/library/os",
+	} {
+		ref, err := ParseReference(in)
+		if err == nil || !strings.HasSuffix(err.Error(), "names no registry: if that of Docker is meant, use "+want) {
+			t.Errorf("ParseReference(%q) = %v, %v; want an error that ends in %q", in, ref, err, want)
+		}
+		followed, err := ParseOrigin(in)
+		full, fullErr := ParseReference(want)
+		if err != nil || fullErr != nil || followed.image.DockerReference().String() != full.image.DockerReference().String() {
+			t.Errorf("ParseOrigin(%q) = %v, %v; want %v, %v", in, followed, err, full, fullErr)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type Image struct {
 	Compression  string   // "gzip" (default), "zstd" or "none"
 	Architecture string   // default: amd64
 	Version      string   // label org.opencontainers.image.version
+	Created      string   // RFC 3339; "none" leaves it out
 
 	// Edit changes the blobs before they are written: what they are called
 	// stays. Layers come first, then the configuration.
@@ -124,11 +125,19 @@ func (img Image) config(diffIDs []string) []byte {
 	if img.Version != "" {
 		labels["org.opencontainers.image.version"] = img.Version
 	}
-	return encode(map[string]any{
+	config := map[string]any{
 		"created": "2026-01-02T03:04:05Z", "architecture": architecture, "os": "linux",
 		"config": map[string]any{"Labels": labels},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": diffIDs},
-	})
+	}
+	switch img.Created {
+	case "":
+	case "none":
+		delete(config, "created")
+	default:
+		config["created"] = img.Created
+	}
+	return encode(config)
 }
 
 func addToIndex(dir, tag string, d descriptor) error {

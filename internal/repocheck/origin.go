@@ -15,7 +15,7 @@ import (
 // An Origin says where the image of a deployment came from.
 type Origin struct {
 	Deployment     string // id of its image
-	Reference      string // as oci.ParseReference takes it
+	Reference      string // as oci.ParseOrigin takes it
 	ManifestDigest string
 }
 
@@ -30,7 +30,7 @@ func (o Origin) name() string {
 }
 
 func (o Origin) pinned() (oci.Reference, error) {
-	ref, err := oci.ParseReference(o.Reference)
+	ref, err := oci.ParseOrigin(o.Reference)
 	if err != nil {
 		return oci.Reference{}, err
 	}

@@ -84,7 +84,7 @@ func (f *refetch) open(o Origin) (*oci.Image, error) {
 	if !errors.Is(err, oci.ErrNotFound) {
 		return img, err
 	}
-	if ref, parseErr := oci.ParseReference(o.Reference); parseErr == nil {
+	if ref, parseErr := oci.ParseOrigin(o.Reference); parseErr == nil {
 		if other, otherErr := oci.Open(f.ctx, ref, f.source); otherErr == nil {
 			return other, nil
 		}

@@ -84,6 +84,8 @@ type entryExtraJSON struct {
 	PinName   string `json:"pinName,omitempty"`
 	Entry     string `json:"entry,omitempty"`
 	Kernel    string `json:"kernel,omitempty"`
+	Signature string `json:"signature,omitempty"` // how the image was checked
+	Policy    string `json:"policy,omitempty"`    // file by which it was checked, if not the machine's
 	TriesLeft *uint  `json:"triesLeft,omitempty"`
 	TriesDone *uint  `json:"triesDone,omitempty"`
 }
@@ -148,6 +150,7 @@ func (d Deployment) json(running bool) entryJSON {
 		},
 		Extra: entryExtraJSON{
 			State: d.State, Why: d.Why, Next: d.Next, Title: d.Title, PinName: d.PinName, Entry: d.Entry, Kernel: d.Origin.Kernel,
+			Signature: d.Origin.Signature, Policy: d.Origin.Policy,
 		},
 	}
 	if d.Origin.BootType == deployment.BootUKI {

@@ -119,6 +119,9 @@ func (d Deployment) details() []string {
 	if algorithm, hex, ok := strings.Cut(d.Origin.ManifestDigest, ":"); ok {
 		list = append(list, algorithm+":"+hex[:min(len(hex), 12)])
 	}
+	if d.Origin.Signature != "" {
+		list = append(list, "signature: "+d.Origin.Signature)
+	}
 	if d.VerityOptional {
 		list = append(list, "fs-verity optional")
 	}

@@ -49,6 +49,7 @@ type Result struct {
 	Version        string                   `json:"version,omitempty"`
 	Reference      string                   `json:"reference"`
 	ManifestDigest string                   `json:"manifestDigest"`
+	Signature      string                   `json:"signature"`              // how it was checked: see oci.Image
 	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
 	Why            string                   `json:"why,omitempty"`          // it was passed over
 	// QueuedRollback is what a rollback has made the next to boot, which it is unless
@@ -86,6 +87,10 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 }
 
 func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock) (Result, error) {
+	o, err := m.underPolicy(o)
+	if err != nil {
+		return Result{}, err
+	}
 	img, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Result{}, err
@@ -98,12 +103,15 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	clock.split("resolve")
-	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
+	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
 	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
 		return result, err
 	}
 	if done, err := m.passOver(img, "", o, &result); done || err != nil {
 		return result, err
+	}
+	if err := m.checkImage(img, o); err != nil {
+		return Result{}, err
 	}
 	layers, err := m.reuse(ctx, missing(img, m.repo), o.Reuse, r)
 	if err != nil {
@@ -141,14 +149,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 
 // resolve finds the image to apply.
 func (m *Machine) resolve(ctx context.Context, o Options, r Reporter) (*oci.Image, error) {
-	name := o.Reference
-	if name == "" {
-		var err error
-		if name, err = m.tracked(); err != nil {
-			return nil, err
-		}
-	}
-	ref, err := oci.ParseReference(name)
+	ref, err := m.reference(o.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +157,22 @@ func (m *Machine) resolve(ctx context.Context, o Options, r Reporter) (*oci.Imag
 	return oci.Open(ctx, ref, o.Source)
 }
 
+// reference returns the reference that was given, or else the one that the machine
+// follows.
+func (m *Machine) reference(given string) (oci.Reference, error) {
+	if given != "" {
+		return oci.ParseReference(given)
+	}
+	name, err := m.tracked()
+	if err != nil {
+		return oci.Reference{}, err
+	}
+	return oci.ParseOrigin(name)
+}
+
 // build makes the composefs image of img, whose layers are in the repository.
 func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Reporter, clock *clock) (candidate, error) {
-	system, err := compose(ctx, img, m.repo, true)
+	system, err := compose(ctx, img, m.repo)
 	if err != nil {
 		return candidate{}, err
 	}
@@ -167,20 +181,20 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
 		}
 	}
+	if err := m.checkSealed(img, system, o); err != nil {
+		return candidate{}, err
+	}
 	clock.split("merge")
 	r.Step("Building " + system.Title())
 	c := candidate{System: system}
 	if c.id, err = system.build(ctx); err != nil {
 		return candidate{}, err
 	}
-	for _, w := range system.warnings {
-		m.warn(w)
-	}
 	target := deployment.Target{ID: c.id, VerityOptional: m.repo.Insecure()}
 	if c.options, err = m.options(system, o.Kargs, img.Config.Architecture, target); err != nil {
 		return candidate{}, err
 	}
-	c.origin = origin(img, o.Track, system)
+	c.origin = origin(img, o, system)
 	c.policy = o.EtcConflicts
 	clock.split("image")
 	return c, nil

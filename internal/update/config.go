@@ -22,9 +22,13 @@ const (
 
 // A config is what configuration files say about updates. They are TOML:
 //
-//	keep = 1    # deployments that stay besides those that are needed; default 0
+//	keep = 1                  # deployments that stay besides those that are needed; default 0
+//	require = "signed"        # of images that nobody named; or "sealed"; default neither
+//	allow-downgrade = false   # to such an image that is older than the deployed one; default true
 type config struct {
-	Keep *int `toml:"keep"`
+	Keep           *int    `toml:"keep"`
+	Require        *string `toml:"require"`
+	AllowDowngrade *bool   `toml:"allow-downgrade"`
 }
 
 // maxKeep bounds keep: more is a mistake.
@@ -44,6 +48,9 @@ func parseConfig(text string) (config, error) {
 	if c.Keep != nil && (*c.Keep < 0 || *c.Keep > maxKeep) {
 		return config{}, fmt.Errorf("keep = %d: want 0 to %d", *c.Keep, maxKeep)
 	}
+	if r := c.require(); c.Require != nil && r != requireSigned && r != requireSealed {
+		return config{}, fmt.Errorf("require = %q: want %q or %q", r, requireSigned, requireSealed)
+	}
 	return c, nil
 }
 
@@ -52,8 +59,24 @@ func (c config) under(other config) config {
 	if c.Keep == nil {
 		c.Keep = other.Keep
 	}
+	if c.Require == nil {
+		c.Require = other.Require
+	}
+	if c.AllowDowngrade == nil {
+		c.AllowDowngrade = other.AllowDowngrade
+	}
 	return c
 }
+
+// require returns what an image that nobody named has to be, "" if anything will do.
+func (c config) require() string {
+	if c.Require == nil {
+		return ""
+	}
+	return *c.Require
+}
+
+func (c config) allowDowngrade() bool { return c.AllowDowngrade == nil || *c.AllowDowngrade }
 
 // keep returns how many deployments stay that are not needed.
 func (c config) keep() int {

@@ -75,7 +75,7 @@ func (m *Machine) tracked() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if ref := o.ImageReference(); ref != "" {
+		if ref := o.Followed(); ref != "" {
 			return ref, nil
 		}
 	}
@@ -127,7 +127,7 @@ func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, re
 	if err := m.setEtcPolicy(o.EtcConflicts); err != nil {
 		return true, err
 	}
-	if err := m.follow(id, origin(img, o.Track, nil)); err != nil {
+	if err := m.follow(id, origin(img, o, nil)); err != nil {
 		return true, err
 	}
 	return true, m.armStaged(ctx)
@@ -206,10 +206,13 @@ func (m *Machine) titleOf(id deployment.ID) (string, error) {
 
 // origin returns the origin of the deployment that img makes. system may be
 // nil where the deployment is there already.
-func origin(img *oci.Image, track string, system *System) deployment.Origin {
-	o := deployment.Origin{Reference: img.Reference.Origin(), ManifestDigest: img.ManifestDigest}
-	if track != "" {
-		o.Reference = track
+func origin(img *oci.Image, from Options, system *System) deployment.Origin {
+	o := deployment.Origin{
+		Reference: img.Reference.Origin(), ManifestDigest: img.ManifestDigest,
+		Signature: img.Signature, Policy: from.Source.PolicyFile,
+	}
+	if from.Track != "" {
+		o.Reference = from.Track
 	}
 	if system != nil {
 		o.Version, o.Kernel = system.Version, system.Kernel.Version
@@ -226,9 +229,10 @@ func (m *Machine) follow(id deployment.ID, o deployment.Origin) error {
 	if err != nil {
 		return err
 	}
-	if old.Reference == o.Reference && old.ManifestDigest == o.ManifestDigest {
+	now := old
+	now.Reference, now.ManifestDigest, now.Signature, now.Policy = o.Reference, o.ManifestDigest, o.Signature, o.Policy
+	if string(now.Encode()) == string(old.Encode()) {
 		return nil
 	}
-	old.Reference, old.ManifestDigest = o.Reference, o.ManifestDigest
-	return durable.WriteFile(m.changes, id.OriginFile(), old.Encode())
+	return durable.WriteFile(m.changes, id.OriginFile(), now.Encode())
 }

@@ -191,6 +191,10 @@ func TestConfig(t *testing.T) {
 		{"keep = -1", "", 0, "keep = -1: want 0 to"},
 		{`keep = "1"`, "", 0, "keep"},
 		{"keep", "", 0, "update.toml"},
+		{"require = \"sealed\"", "keep = 2\nallow-downgrade = false", 2, ""},
+		{"require = \"\"", "", 0, `require = "": want "signed" or "sealed"`},
+		{"require = true", "", 0, "require"},
+		{"allow-downgrade = \"no\"", "", 0, "allow-downgrade"},
 	}
 	for _, tt := range tests {
 		files = map[string]string{configEtc: tt.etc, configUsr: tt.usr}

@@ -12,6 +12,7 @@ import (
 type Plan struct {
 	Reference      string `json:"reference"`
 	ManifestDigest string `json:"manifestDigest"`
+	Signature      string `json:"signature"`            // how the image was checked: see oci.Image
 	UpToDate       bool   `json:"upToDate"`             // Apply would do nothing: it boots next, or see QueuedRollback
 	PassedOver     string `json:"passedOver,omitempty"` // why Apply would do nothing: it has failed here
 	// QueuedRollback is what a rollback has made the next instead of what runs,
@@ -32,12 +33,16 @@ type LayerPlan struct {
 
 // Plan returns what Apply would do. It changes nothing.
 func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error) {
+	o, err := m.underPolicy(o)
+	if err != nil {
+		return Plan{}, err
+	}
 	img, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Plan{}, err
 	}
 	defer img.Close()
-	p := Plan{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest}
+	p := Plan{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
 	id, _, err := m.isNext(img)
 	if err == nil && id == "" && o.Reference == "" {
 		var left Result // a queued rollback stays, see nothingToDo
@@ -50,6 +55,11 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 	p.UpToDate = id != ""
 	if p.PassedOver, err = m.wouldPassOver(img, o); err != nil {
 		return Plan{}, err
+	}
+	if !p.UpToDate && p.PassedOver == "" {
+		if err := m.checkImage(img, o); err != nil {
+			return Plan{}, err
+		}
 	}
 	for _, l := range img.Layers {
 		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
@@ -68,7 +78,7 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 
 // planEtc returns the conflicts in /etc of an image whose layers are here.
 func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
-	system, err := compose(ctx, img, m.repo, false)
+	system, err := compose(ctx, img, m.repo)
 	if err != nil {
 		return nil, err
 	}

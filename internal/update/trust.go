@@ -1,0 +1,169 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+)
+
+// underPolicy returns o with the signature policy to apply: the one that is given, or
+// else the one that an earlier run was given. A timer, which gives none, must not
+// accept what that policy refuses.
+func (m *Machine) underPolicy(o Options) (Options, error) {
+	var err error
+	if o.Source.PolicyFile != "" {
+		o.Source.PolicyFile, err = filepath.Abs(o.Source.PolicyFile)
+		return o, err
+	}
+	if o.Source.PolicyFile, err = m.recordedPolicy(); err != nil || o.Source.PolicyFile == "" {
+		return o, err
+	}
+	if _, err := os.Stat(o.Source.PolicyFile); err != nil {
+		return o, fmt.Errorf("cannot read the signature policy that was given to an earlier run by --policy "+
+			"('--policy /etc/containers/policy.json' goes back to that of the machine): %w", err)
+	}
+	return o, nil
+}
+
+// recordedPolicy returns the policy that was given for the deployment whose reference
+// counts, or else for another one: after a rollback, that of the newer deployment
+// still counts. It is "" if none was given.
+func (m *Machine) recordedPolicy() (string, error) {
+	ids, err := m.followed()
+	if err != nil {
+		return "", err
+	}
+	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	for _, d := range list {
+		if id, err := deployment.ParseID(d.Name()); err == nil && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		o, err := m.readOrigin(id)
+		if err != nil || o.Policy != "" {
+			return o.Policy, err
+		}
+	}
+	return "", nil
+}
+
+// What update.toml may require of an image.
+const (
+	requireSigned = "signed"
+	requireSealed = "sealed"
+)
+
+// previous returns the origins of the deployments that an image would replace.
+func (m *Machine) previous() ([]deployment.Origin, error) {
+	ids, err := m.followed()
+	if err != nil {
+		return nil, err
+	}
+	var all []deployment.Origin
+	for _, id := range ids {
+		o, err := m.readOrigin(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// checkImage warns of an image that is older than the deployed one, or no longer
+// signed. Where nobody named the image it refuses what update.toml forbids.
+func (m *Machine) checkImage(img *oci.Image, o Options) error {
+	before, err := m.previous()
+	if err != nil {
+		return err
+	}
+	rules, err := m.rules(o)
+	if err != nil {
+		return err
+	}
+	if rules.require() == requireSigned && img.Signature != oci.Signed {
+		return refusal(img, `require = "signed"`, "signature: "+img.Signature)
+	}
+	wasSigned := slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.Signature == oci.Signed })
+	if wasSigned && img.Signature != oci.Signed {
+		m.warn(fmt.Sprintf("the deployed image is signed, and for %s no signature is asked", img.Reference))
+	}
+	why := downgrade(img, before)
+	switch {
+	case why == "":
+		return nil
+	case !rules.allowDowngrade():
+		return refusal(img, "allow-downgrade = false", "it "+why)
+	}
+	m.warn(fmt.Sprintf("downgrade: %s %s", img.Reference, why))
+	return nil
+}
+
+// checkSealed does the same for an image that is not sealed.
+func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
+	if u := s.Kernel.UKI; u != nil {
+		strict := func(t deployment.Target) bool { return !t.VerityOptional }
+		if !m.repo.Insecure() && !slices.ContainsFunc(u.Targets, strict) {
+			m.warn(fmt.Sprintf("%s is sealed with composefs=?, so its files are not verified when they are read", img.Reference))
+		}
+		return nil
+	}
+	rules, err := m.rules(o)
+	if err != nil {
+		return err
+	}
+	if rules.require() == requireSealed {
+		return refusal(img, `require = "sealed"`, "it has no unified kernel image")
+	}
+	before, err := m.previous()
+	if slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.BootType == deployment.BootUKI }) {
+		m.warn(fmt.Sprintf("the deployed image is sealed, and %s is not", img.Reference))
+	}
+	return err
+}
+
+// rules returns what the configuration demands of an image: nothing, if an
+// administrator named it.
+func (m *Machine) rules(o Options) (config, error) {
+	if o.Reference != "" {
+		return config{}, nil
+	}
+	return m.config()
+}
+
+func refusal(img *oci.Image, rule, why string) error {
+	return fmt.Errorf("%s is not applied, since update.toml has %s: %s; 'apply %s' applies it", img.Reference, rule, why, img.Reference)
+}
+
+// downgrade says why an image is older than those that it would replace, "" if it is
+// not. Where there is a date to compare with, an image without one may be older.
+func downgrade(img *oci.Image, before []deployment.Origin) string {
+	var newest time.Time
+	for _, o := range before {
+		// An origin without a date, or one that makes no sense, does not count.
+		if t, err := time.Parse(time.RFC3339, o.Created); err == nil && t.After(newest) {
+			newest = t
+		}
+	}
+	const day = "2006-01-02 15:04 UTC"
+	switch created := img.Config.Created; {
+	case newest.IsZero():
+		return ""
+	case created == nil:
+		return "does not say when it was built, the deployed image was built " + newest.UTC().Format(day)
+	case created.Truncate(time.Second).Before(newest):
+		return fmt.Sprintf("was built %s, before the deployed image (%s)", created.UTC().Format(day), newest.UTC().Format(day))
+	}
+	return ""
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
@@ -14,9 +15,9 @@ import (
 )
 
 // Run does what the program does: it reads what is known below root and writes
-// the units into the directory that systemd names first. See
-// systemd.generator(7): there are one or three of them, and units that neither
-// override the administrator's nor yield to the vendor's go into the first.
+// the units into the directory that systemd names first, and early ones into the
+// second. See systemd.generator(7): there are one or three of them, and units that
+// neither override the administrator's nor yield to the vendor's go into the first.
 func Run(root fs.FS, dirs []string) error {
 	if len(dirs) != 1 && len(dirs) != 3 {
 		return fmt.Errorf("want one or three directories, not %d", len(dirs))
@@ -26,9 +27,18 @@ func Run(root fs.FS, dirs []string) error {
 		return err
 	}
 	units, err := Units(in)
-	out, openErr := os.OpenRoot(dirs[0])
-	if openErr != nil {
-		return errors.Join(err, openErr)
+	early := dirs[min(1, len(dirs)-1)]
+	isEarly := func(u unitfile.Unit) bool { return u.Early }
+	return errors.Join(err,
+		writeAll(early, slices.DeleteFunc(slices.Clone(units), func(u unitfile.Unit) bool { return !isEarly(u) })),
+		writeAll(dirs[0], slices.DeleteFunc(units, isEarly)))
+}
+
+// writeAll writes units into a directory.
+func writeAll(dir string, units []unitfile.Unit) error {
+	out, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
 	}
 	defer out.Close()
 	for _, u := range units {

@@ -106,9 +106,9 @@ func passthroughUnit(dir string) unitfile.Unit {
 			unitfile.Set("Mount", "What", unitfile.Literal(what)),
 			unitfile.Set("Mount", "Where", unitfile.Literal(dir)),
 			unitfile.Set("Mount", "Type", "none"),
-			// /sysroot is mounted read-only. "rw" alone does not undo that
+			// /sysroot is mounted otherwise. "rw" alone does not undo that
 			// before util-linux 2.39, which only remounts for flags.
-			unitfile.Set("Mount", "Options", "bind,rw,relatime"),
+			unitfile.Set("Mount", "Options", "bind,rw,suid,dev,exec,relatime"),
 		},
 		// Not "requires": a full disk must not keep the machine from booting.
 		Links: []string{"local-fs.target.wants/" + name},

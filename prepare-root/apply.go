@@ -164,8 +164,8 @@ func (b *builder) bind(m mountplan.Mount, options options) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if options.has(optReadOnly) {
-		if err := sys.SetMountAttr(mount, sys.ReadOnly, 0); err != nil {
+	if flags := options.flags(); flags != 0 {
+		if err := sys.SetMountAttr(mount, flags, 0); err != nil {
 			mount.Close()
 			return nil, err
 		}

@@ -1,8 +1,10 @@
 package prepareroot
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,10 +166,25 @@ func testMode(t *testing.T, mode rootconfig.Mode, transientRoot bool) {
 	if id, ok := deployment.FromMountSource(root.What); !ok || id != m.target.ID {
 		t.Errorf("mount source %q; want one that names deployment %s", root.What, m.target.ID.Short())
 	}
+	wantFlags(t, in.Where)
 	if transientRoot {
 		mustWrite(t, filepath.Join(in.Where, "usr/new"), "in memory\n")
 	} else {
 		wantNoWrite(t, filepath.Join(in.Where, "usr/new"))
+	}
+}
+
+// wantFlags checks that nothing can be run or opened as a device by way of /sysroot,
+// and all of it by way of the other mounts of a root.
+func wantFlags(t *testing.T, root string) {
+	t.Helper()
+	for _, dir := range []string{"/sysroot", "/etc", "/var", ""} {
+		m, ok := mountplan.At(mounted(t), root+dir)
+		for _, flag := range []string{"nosuid", "nodev", "noexec"} {
+			if got := slices.Contains(m.Options, flag); ok && got != (dir == "/sysroot") {
+				t.Errorf("the mount at %s has %s: %v", cmp.Or(dir, "/"), flag, got)
+			}
+		}
 	}
 }
 

@@ -44,6 +44,20 @@ func (o options) value(key string) (string, bool) {
 	return "", false
 }
 
+// flags returns the flags of a mount that the options have.
+func (o options) flags() sys.MountAttr {
+	var flags sys.MountAttr
+	for _, f := range []struct {
+		name string
+		attr sys.MountAttr
+	}{{optReadOnly, sys.ReadOnly}, {"nosuid", sys.NoSuid}, {"nodev", sys.NoDev}, {"noexec", sys.NoExec}} {
+		if o.has(f.name) {
+			flags |= f.attr
+		}
+	}
+	return flags
+}
+
 // mountOptions returns the options as the kernel takes them, without those that
 // are not the file system's, or whose value is a layer of an overlay.
 func (o options) mountOptions() []sys.MountOption {

@@ -37,6 +37,11 @@ const (
 	optVerityOptional = "x-verity=optional"
 )
 
+// sysrootFlags are those of the mount at /sysroot, where files of all deployments and
+// containers can be seen: nothing there is to be changed, opened as a device, or run.
+// What /etc and /var are mounted from is not that mount.
+var sysrootFlags = []string{optReadOnly, "nosuid", "nodev", "noexec"}
+
 // plainUpper are the options of an overlay whose upper directory other programs
 // read, with other lower directories or none: they leave nothing in it that only
 // has a meaning above the same image. See overlayfs in the kernel's
@@ -78,7 +83,7 @@ func Plan(in Input) mountplan.Plan {
 		p = append(p, transient("root", "transient:composefs="+id, files, rootDir)...)
 	}
 	p = append(p, mountplan.Mount{
-		What: in.Sysroot, Where: rootDir + deployment.SysrootDir, Options: []string{optBind, optReadOnly},
+		What: in.Sysroot, Where: rootDir + deployment.SysrootDir, Options: append([]string{optBind}, sysrootFlags...),
 	})
 	p = append(p, in.directory("etc", in.etcMode(), files, in.Target.ID.EtcDir(), in.Target.ID.EtcUpper(), in.Target.ID.EtcWork())...)
 	p = append(p, in.directory("var", in.varMode(), files, deployment.SharedVar, deployment.SharedVar, varWork)...)

@@ -140,7 +140,13 @@ func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)
 	if err := rememberRootPartition(); err != nil {
 		warn(err.Error())
 	}
-	return Apply(plan, s.sysroot, kernel, warn)
+	if err := Apply(plan, s.sysroot, kernel, warn); err != nil {
+		return err
+	}
+	if err := keepUsr(s.target); err != nil {
+		warn(err.Error())
+	}
+	return nil
 }
 
 // check says in a sentence what is missing on the physical root.

@@ -24,6 +24,9 @@ type Unit struct {
 	// Links are the names of symbolic links to the unit, such as
 	// "local-fs.target.wants/var.mount".
 	Links []string
+	// Early says that it comes before units of the same name that the administrator
+	// or another generator has made; see systemd.generator(7).
+	Early bool
 	// Target is where Links point to if Options has nothing: the path of a
 	// static unit.
 	Target string

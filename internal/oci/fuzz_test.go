@@ -23,8 +23,14 @@ func FuzzManifest(f *testing.F) {
 		if docker {
 			single, list = manifest.DockerV2Schema2MediaType, manifest.DockerV2ListMediaType
 		}
-		if instance, err := choose(Reference{}, raw, list, &types.SystemContext{OSChoice: "linux", ArchitectureChoice: "amd64"}); err == nil {
-			_ = sameDigest("manifest", nil, instance) // which refuses what is no digest
+		p := picker{Image: &Image{}, sys: &types.SystemContext{OSChoice: "linux", ArchitectureChoice: "amd64"}}
+		if found, err := p.candidates(raw, list); err == nil {
+			for _, d := range found {
+				_ = sameDigest("manifest", nil, d) // which refuses what is no digest
+			}
+		}
+		if mediaType, err := typeOf(raw, single); err == nil && !isKnown(mediaType) {
+			t.Errorf("the media type of %q is %q", raw, mediaType)
 		}
 		m, err := parseManifest(raw, single)
 		if err != nil {

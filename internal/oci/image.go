@@ -128,7 +128,7 @@ func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext
 // policy allows it.
 func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]byte, string, error) {
 	unparsed := image.UnparsedInstance(i.source, nil)
-	raw, mediaType, err := unparsed.Manifest(ctx)
+	raw, mediaType, err := i.readOne(ctx, unparsed)
 	if err != nil {
 		return nil, "", explain(i.Reference, err)
 	}
@@ -136,16 +136,9 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 		return nil, "", err
 	}
 	if manifest.MIMETypeIsMultiImage(mediaType) {
-		instance, err := choose(i.Reference, raw, mediaType, sys)
-		if err != nil {
+		p := picker{Image: i, sys: sys}
+		if unparsed, raw, mediaType, err = p.pick(ctx, raw, mediaType, 1); err != nil {
 			return nil, "", err
-		}
-		unparsed = image.UnparsedInstance(i.source, &instance)
-		if raw, mediaType, err = unparsed.Manifest(ctx); err != nil {
-			return nil, "", explain(i.Reference, fmt.Errorf("manifest %s: %w", instance, err))
-		}
-		if err := sameDigest("manifest", raw, instance); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", i.Reference, err)
 		}
 	}
 	i.Signature, err = checkPolicy(ctx, sys, i.Reference, unparsed)
@@ -155,8 +148,6 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {
 	switch manifest.NormalizedMIMEType(mediaType) {
 	case imgspec.MediaTypeImageManifest, manifest.DockerV2Schema2MediaType:
-	case manifest.DockerV2Schema1MediaType, manifest.DockerV2Schema1SignedMediaType:
-		return nil, errors.New("schema 1 of Docker is obsolete and not supported")
 	default:
 		return nil, fmt.Errorf("unknown media type %q", mediaType)
 	}
@@ -220,7 +211,11 @@ func pairLayers(infos []manifest.LayerInfo, diffIDs []godigest.Digest) ([]Layer,
 // LayersOf returns the layers of an image whose manifest and configuration are
 // kept elsewhere, for an Image that has others of the same place to read from.
 func LayersOf(rawManifest, rawConfig []byte) ([]Layer, error) {
-	m, err := parseManifest(rawManifest, manifest.GuessMIMEType(rawManifest))
+	mediaType, err := typeOf(rawManifest, "")
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	m, err := parseManifest(rawManifest, mediaType)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}

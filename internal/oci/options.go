@@ -21,7 +21,7 @@ type Options struct {
 	Architecture string
 
 	// Variant is that of an Architecture that has some, "v7" of "arm". Empty
-	// means any.
+	// means any, or without an Architecture what the running machine is.
 	Variant string
 
 	// InsecureTLS allows plain HTTP and unverified certificates. Registries on

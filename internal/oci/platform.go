@@ -2,19 +2,15 @@ package oci
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
-	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/oci/layout"
-	"go.podman.io/image/v5/types"
 )
 
 // Architectures are those of Linux, as images name them.
@@ -62,6 +58,9 @@ func newOtherPlatform(ref Reference, offered []string, wanted Options, list bool
 		wanted.Architecture = runtime.GOARCH
 	}
 	p := imgspec.Platform{OS: "linux", Architecture: wanted.Architecture, Variant: wanted.Variant}
+	if !chosen && slices.ContainsFunc(offered, func(name string) bool { return strings.HasPrefix(name, "linux/amd64/") }) {
+		p.Variant = amd64Level() // or a lower one
+	}
 	return &OtherPlatformError{ref.String(), offered, platformName(p), chosen, list}
 }
 
@@ -85,32 +84,10 @@ func platformName(p imgspec.Platform) string {
 	return name
 }
 
-// choose returns the digest of the manifest for the platform in sys from a list
-// of manifests.
-func choose(ref Reference, raw []byte, mediaType string, sys *types.SystemContext) (godigest.Digest, error) {
-	list, err := manifest.ListFromBlob(raw, mediaType)
-	if err != nil {
-		return "", fmt.Errorf("list of manifests of %s: %w", ref, err)
-	}
-	instance, err := list.ChooseInstance(sys)
-	if err == nil {
-		return instance, nil
-	}
-	if offered := platforms(raw); len(offered) > 0 {
-		wanted := Options{Architecture: sys.ArchitectureChoice, Variant: sys.VariantChoice}
-		return "", newOtherPlatform(ref, offered, wanted, true)
-	}
-	return "", fmt.Errorf("list of manifests of %s: %w", ref, err)
-}
-
 // platforms returns those that a list of manifests offers, such as
 // "linux/arm64". What is not for any machine, as attestations are, is "unknown"
 // and left out.
-func platforms(raw []byte) []string {
-	var index imgspec.Index
-	if json.Unmarshal(raw, &index) != nil {
-		return nil
-	}
+func platforms(index imgspec.Index) []string {
 	var names []string
 	for _, m := range index.Manifests {
 		if m.Platform == nil || m.Platform.Architecture == "unknown" {
@@ -127,11 +104,12 @@ func platforms(raw []byte) []string {
 // checkPlatform refuses an image whose configuration says that it is for
 // another machine. A list of manifests may say otherwise, and an image without
 // a list says it nowhere else. An empty field says nothing. A machine of one
-// variant runs what is for lower ones.
+// variant runs what is for lower ones, and so does this one if it is of amd64.
 func checkPlatform(ref Reference, p imgspec.Platform, wanted Options) error {
 	fits := (p.OS == "" || p.OS == "linux") &&
 		(p.Architecture == "" || p.Architecture == cmp.Or(wanted.Architecture, runtime.GOARCH)) &&
-		(wanted.Variant == "" || p.Variant <= wanted.Variant)
+		(wanted.Variant == "" || p.Variant <= wanted.Variant) &&
+		(p.Architecture != "amd64" || slices.Contains(variantsOfAMD64(wanted.Architecture, wanted.Variant), p.Variant))
 	if fits {
 		return nil
 	}

@@ -94,15 +94,35 @@ func (s *session) printDigest(ctx context.Context, img *imagesource.Image, form 
 
 // expectDigest prints the digest and the way in which it is that of the image.
 func (s *session) expectDigest(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) error {
-	v, err := findVariant(ctx, img, boot, want)
+	way, err := findWay(ctx, img, boot, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
 		other.Image, other.Boot = img.Name, boot && img.Raw()
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s  %s\n", want, v)
+	_, err = fmt.Fprintf(s.out, "%s  %s\n", want, way)
 	return err
+}
+
+// inOrder says, after a variant, how the layers were merged.
+const inOrder = " with whiteouts that also remove files of their own layer"
+
+// findWay returns how an image has a digest, for people.
+func findWay(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) (string, error) {
+	v, err := findVariant(ctx, img, boot, want)
+	if other := (*canonical.Mismatch)(nil); len(img.Late) == 0 || !errors.As(err, &other) {
+		return v.String(), err
+	}
+	again, openErr := img.InOrder(ctx)
+	if openErr != nil {
+		return "", err // composefs-rs cannot have sealed it so
+	}
+	defer again.Close()
+	if v, orderErr := findVariant(ctx, again, boot, want); orderErr == nil {
+		return v.String() + inOrder, nil
+	}
+	return "", err
 }
 
 // findVariant is canonical.Find for images that are canonical already, too.

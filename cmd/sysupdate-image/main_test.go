@@ -43,6 +43,7 @@ func runScripts(t *testing.T, dir string) {
 			"last-id":  lastID,
 			"layout":   layout,
 			"listing":  listing,
+			"opaque":   opaque,
 			"readonly": readOnly,
 			"registry": serve,
 			"stalled":  stalled,

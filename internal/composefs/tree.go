@@ -191,6 +191,14 @@ func (n *Node) Set(name string, child *Node) {
 	}
 }
 
+// Move is Set for a child that is in a directory which is given up, so that it gets no
+// second name by that.
+func (n *Node) Move(name string, child *Node) {
+	linked := child.linked
+	n.Set(name, child)
+	child.linked = linked
+}
+
 // Linked says whether n may have several names. If not, it has one at most in
 // any tree that does not hold a directory together with its Clone.
 func (n *Node) Linked() bool { return n.linked }

@@ -17,6 +17,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // A Side is one of the two deployments, and how it has its /etc: one of the
@@ -211,6 +212,9 @@ func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *compos
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
+	if err := mayRead(from, have); err != nil {
+		return nil, nil, nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
+	}
 	part = erofs.All
 	if from.Etc == deployment.EtcOverlay && !whole {
 		part = touched(have)
@@ -225,6 +229,15 @@ func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *compos
 		err = fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
 	return base, local, part, err
+}
+
+// mayRead returns an error if the notes of an overlay are hidden from this process:
+// what was deleted in a directory, or is protected, would silently be otherwise.
+func mayRead(from Side, have *composefs.Node) error {
+	if from.Etc != deployment.EtcOverlay || len(have.Entries()) == 0 {
+		return nil
+	}
+	return sys.MaySeeTrusted()
 }
 
 // makeDir makes a directory if it is missing. Most often it was made when the

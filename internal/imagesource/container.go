@@ -32,12 +32,14 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 	img.close = append(img.close, img.OCI.Close)
 	img.Name, img.Kind = ref.String(), Container
 	k := keeper{files: make(map[string]*kept)}
+	layers := layer.Merger{InOrder: opts.InOrder}
 	for _, l := range img.OCI.Layers {
 		k.large = append(k.large, nil)
-		if img.Root, err = k.merge(ctx, img.OCI, l, img.Root, opts); err != nil {
+		if err := k.merge(ctx, img.OCI, l, &layers, opts); err != nil {
 			return fmt.Errorf("cannot read layer %s: %w", l.Digest, err)
 		}
 	}
+	img.Root, img.Late = layers.Root, layers.Late
 	if img.Root == nil {
 		return errors.New("image has no layers")
 	}
@@ -50,20 +52,20 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 	return nil
 }
 
-// merge merges a layer into a tree.
-func (k *keeper) merge(ctx context.Context, image *oci.Image, l oci.Layer, root *composefs.Node, opts Options) (*composefs.Node, error) {
+// merge merges a layer over those before it.
+func (k *keeper) merge(ctx context.Context, image *oci.Image, l oci.Layer, to *layer.Merger, opts Options) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	if repo := opts.Repository; repo != nil && repo.HasStream(layer.StreamName(l.DiffID)) {
-		return layer.ApplyStored(ctx, root, repo, l.DiffID)
+		return to.ApplyStored(ctx, repo, l.DiffID)
 	}
 	tar, err := image.OpenLayer(ctx, l, opts.Progress)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer tar.Close()
-	return layer.Measure(ctx, root, tar, opts.Algorithm, k.keep)
+	return to.Measure(ctx, tar, opts.Algorithm, k.keep)
 }
 
 // opener returns a function that opens contents, and what the repository has.

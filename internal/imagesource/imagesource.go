@@ -44,6 +44,8 @@ type Options struct {
 	Algorithm  digest.Algorithm  // of digests that are computed; 0 for what fits image and repository
 	Source     oci.Options       // how to read a container image
 
+	InOrder bool // merge the layers of a container image as composefs-rs does, see layer.Merger
+
 	// Progress, if not nil, is called with the number of bytes of a container
 	// image that have come since its last call, as by oci.OpenLayer.
 	Progress func(int64)
@@ -69,10 +71,12 @@ type Image struct {
 	Version int           // of a composefs image: its format version
 	Size    int64         // of a composefs image, in bytes
 
-	OCI *oci.Image // of a container image: what manifest and configuration say
+	OCI  *oci.Image // of a container image: what manifest and configuration say
+	Late []string   // of a container image: whiteouts for which InOrder makes another tree
 
 	open  func(*composefs.Node) (io.ReadCloser, error)
 	close []func() error
+	opts  Options // it was opened with
 }
 
 // ErrNoContent says that the content of a file is not at hand.
@@ -85,7 +89,7 @@ var ErrNoContent = errors.New("its content is not at hand")
 // is mistyped, and no registry should be asked for it. The caller closes the
 // image.
 func Open(ctx context.Context, name string, opts Options) (*Image, error) {
-	img := &Image{Name: name}
+	img := &Image{Name: name, opts: opts}
 	if err := img.find(ctx, name, opts); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}
@@ -240,6 +244,14 @@ func AlgorithmOf(root *composefs.Node) (alg digest.Algorithm) {
 		}
 	})
 	return alg
+}
+
+// InOrder opens a container image once more, its layers merged as composefs-rs does
+// it. The caller closes both.
+func (img *Image) InOrder(ctx context.Context) (*Image, error) {
+	opts := img.opts
+	opts.InOrder = true
+	return Open(ctx, img.Name, opts)
 }
 
 // Close lets go of the image.

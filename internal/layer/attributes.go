@@ -23,12 +23,14 @@ type attrCounter struct {
 	size, files int
 }
 
-// add counts a file that is to be entered into the tree root.
-func (a *attrCounter) add(root, n *composefs.Node) error {
+// add counts a file that is to be entered into one of the trees.
+func (a *attrCounter) add(n *composefs.Node, trees ...*composefs.Node) error {
 	a.count(n)
 	if !a.whole && a.exceeds(attrsOfLayer) {
 		*a = attrCounter{whole: true}
-		a.countTree(root)
+		for _, root := range trees {
+			a.countTree(root)
+		}
 		a.count(n)
 	}
 	if a.whole && a.exceeds(maxAttrs) {

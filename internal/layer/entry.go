@@ -24,10 +24,11 @@ const maxInline = 64
 type entry struct {
 	name, link string // as they are there
 	typeflag   byte
-	mode       uint64
-	uid, gid   uint64
+	mode       int64
+	uid, gid   int64
 	mtime      composefs.Time
-	size       int64 // of the content that follows, without padding
+	size       int64   // of the content that follows, without padding
+	sparse     *sparse // nil if that is all of the file
 	xattrs     []composefs.Xattr
 
 	path   []string        // name, in components; none for the root directory
@@ -38,10 +39,15 @@ type entry struct {
 // padding is the number of bytes that follow size bytes of content.
 func padding(size int64) int { return int(-size & (blockSize - 1)) }
 
-// external says whether the content is kept as an object.
-func (e *entry) external() bool {
-	return e.node != nil && e.node.IsRegular() && e.size > maxInline
-}
+// external reports whether the content is kept as an object. composefs-rs decides
+// by the type alone, whatever becomes of the entry.
+func (e *entry) external() bool { return holdsFile(e.typeflag) && e.size > maxInline }
+
+// large reports whether the content is an object of the tree.
+func (e *entry) large() bool { return e.isFile() && e.node.Size > maxInline }
+
+// isFile reports whether the content is that of a file of the tree.
+func (e *entry) isFile() bool { return e.node != nil && e.node.IsRegular() }
 
 // A source gives the bytes of an archive that are not the content of a large
 // file.
@@ -81,7 +87,17 @@ func (p *parser) next() (*entry, error) {
 		} else if more {
 			continue
 		}
-		return newEntry(h, &ext)
+		e, err := newEntry(h, &ext)
+		if err == nil && e.typeflag == 'S' {
+			err = p.oldSparse(h, e)
+		}
+		if err == nil {
+			err = e.build(h)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
+		}
+		return e, nil
 	}
 }
 
@@ -143,10 +159,12 @@ func (p *parser) extension(h header, ext *extensions) (bool, error) {
 		return true, endsEarly(err)
 	}
 	ext.size += size
-	return true, ext.set(typeflag, string(data[:size]))
+	ext.set(typeflag, string(data[:size]))
+	return true, nil
 }
 
-// newEntry returns the entry that h and the extended headers before it make.
+// newEntry returns the entry that h and the extended headers before it make, so far as
+// to name it in an error.
 func newEntry(h header, ext *extensions) (*entry, error) {
 	e := &entry{name: h.name(), link: h.linkName(), typeflag: h.typeflag()}
 	if prefix := h.prefix(); prefix != "" {
@@ -162,13 +180,7 @@ func newEntry(h header, ext *extensions) (*entry, error) {
 	if err == nil && ext.pax != nil {
 		err = e.applyPAX(*ext.pax)
 	}
-	if err == nil {
-		err = e.build(h)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
-	}
-	return e, nil
+	return e, err
 }
 
 func (e *entry) readNumbers(h header) (err error) {
@@ -181,9 +193,7 @@ func (e *entry) readNumbers(h header) (err error) {
 	if e.gid, err = h.gid(); err != nil {
 		return err
 	}
-	if e.mtime.Sec, err = h.mtime(); err != nil {
-		return err
-	}
+	e.mtime.Sec = h.mtime()
 	e.size, err = h.size()
 	return err
 }

@@ -19,14 +19,18 @@ func (h header) name() string     { return cString(h[0:100]) }
 func (h header) linkName() string { return cString(h[157:257]) }
 func (h header) typeflag() byte   { return h[156] }
 
-func (h header) mode() (uint64, error) { return parseNumber("mode", h[100:108]) }
-func (h header) uid() (uint64, error)  { return parseNumber("uid", h[108:116]) }
-func (h header) gid() (uint64, error)  { return parseNumber("gid", h[116:124]) }
+func (h header) mode() (int64, error) { return parseNumber("mode", h[100:108]) }
+func (h header) uid() (int64, error)  { return parseNumber("uid", h[108:116]) }
+func (h header) gid() (int64, error)  { return parseNumber("gid", h[116:124]) }
 
-// mtime may be negative, in GNU's binary form.
-func (h header) mtime() (int64, error) {
+// mtime may be negative, in GNU's binary form. No image is worth refusing for a time:
+// one that makes no sense is 1970.
+func (h header) mtime() int64 {
 	n, err := parseNumber("mtime", h[136:148])
-	return int64(n), err
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (h header) size() (int64, error) {
@@ -34,15 +38,15 @@ func (h header) size() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return checkSize(n)
+	return n, checkSize(n)
 }
 
-// checkSize returns n if that many bytes and their padding can be counted.
-func checkSize(n uint64) (int64, error) {
-	if n > math.MaxInt64-blockSize {
-		return 0, fmt.Errorf("size is negative or too large: %d", int64(n))
+// checkSize returns an error unless that many bytes and their padding can be counted.
+func checkSize(n int64) error {
+	if n < 0 || n > math.MaxInt64-blockSize {
+		return fmt.Errorf("size is negative or too large: %d", n)
 	}
-	return int64(n), nil
+	return nil
 }
 
 // isUstar and isGNU say which of the formats the magic tells. A header of
@@ -83,14 +87,15 @@ func (h header) checkSum() error {
 	if err != nil {
 		return fmt.Errorf("not a tar header: %w", err)
 	}
-	sum := uint64(8 * ' ')
+	unsigned, signed := int64(8*' '), int64(8*' ')
 	for i, b := range h {
 		if i < 148 || i >= 156 {
-			sum += uint64(b)
+			unsigned += int64(b)
+			signed += int64(int8(b)) // as Sun and old systems have it
 		}
 	}
-	if sum != want {
-		return fmt.Errorf("not a tar header: checksum is %d, want %d", sum, want)
+	if want != unsigned && want != signed {
+		return fmt.Errorf("not a tar header: checksum is %d, want %d", unsigned, want)
 	}
 	return nil
 }
@@ -106,27 +111,36 @@ func cString(field []byte) string {
 }
 
 // parseNumber parses a number in octal or, as GNU tar writes large ones, in
-// binary with the top bit set, of which the lower 64 bits count. Negative ones
-// are in two's complement.
-func parseNumber(what string, field []byte) (uint64, error) {
+// binary with the top bit set. Negative ones are in two's complement.
+func parseNumber(what string, field []byte) (int64, error) {
 	if field[0]&0x80 == 0 {
 		return parseOctal(what, field)
 	}
-	n := uint64(field[0] & 0x7f)
-	for _, b := range field[1:] {
-		n = n<<8 | uint64(b)
+	n := int64(0)
+	if field[0]&0x40 != 0 {
+		n = -1
+	}
+	first := int64(int8(field[0]<<1) >> 1) // without the bit that tells the form
+	for i, b := range field {
+		if n > math.MaxInt64>>8 || n < math.MinInt64>>8 {
+			return 0, fmt.Errorf("%s is too large: %x", what, field)
+		}
+		n = n<<8 | int64(b)
+		if i == 0 {
+			n = first
+		}
 	}
 	return n, nil
 }
 
-func parseOctal(what string, field []byte) (uint64, error) {
+func parseOctal(what string, field []byte) (int64, error) {
 	s := strings.Trim(cString(field), " \t\n\v\f\r")
 	if s == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseUint(s, 8, 64)
+	n, err := strconv.ParseUint(s, 8, 63)
 	if err != nil {
 		return 0, fmt.Errorf("%s %q is not an octal number", what, s)
 	}
-	return n, nil
+	return int64(n), nil
 }

@@ -7,8 +7,8 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
@@ -27,35 +27,46 @@ func StreamName(diffID godigest.Digest) string { return "oci-layer-" + diffID.St
 // were written before an error: they are garbage, and welcome to the next try.
 func Import(ctx context.Context, tar io.Reader, repo *store.Repository, diffID godigest.Digest) (digest.Digest, error) {
 	stream := splitstream.NewWriter(repo.Algorithm(), splitstream.OCILayer)
-	newObject := func() (object, error) {
-		o, err := repo.NewObject()
-		if err != nil {
-			return nil, err
-		}
-		return o, nil
-	}
-	if err := split(ctx, tar, newObject, stream); err != nil {
+	if err := split(ctx, tar, stored{repo, true}.create, stream); err != nil {
 		return digest.Digest{}, fmt.Errorf("cannot import layer %s: %w", diffID, err)
 	}
 	return repo.PutStream(StreamName(diffID), stream)
 }
 
 // ApplyStored merges the layer with a diff_id, which Import or composefs-rs has
-// put into the repository, into the tree root as Apply does.
-func ApplyStored(ctx context.Context, root *composefs.Node, repo *store.Repository, diffID godigest.Digest) (*composefs.Node, error) {
+// put into the repository, over those before it.
+func (m *Merger) ApplyStored(ctx context.Context, repo *store.Repository, diffID godigest.Digest) error {
 	stream, err := repo.OpenStream(StreamName(diffID))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer stream.Close()
 	if got := stream.ContentType(); got != splitstream.OCILayer {
-		return nil, fmt.Errorf("stream %s holds %q: want a layer", StreamName(diffID), got)
+		return fmt.Errorf("stream %s holds %q: want a layer", StreamName(diffID), got)
 	}
-	root, err = Apply(ctx, root, stream)
+	if err := m.apply(ctx, stream, stored{repo, m.Expand}); err != nil {
+		return fmt.Errorf("layer %s: %w", diffID, err)
+	}
+	return nil
+}
+
+// stored are the objects of a repository, as far as they are written.
+type stored struct {
+	repo  *store.Repository
+	write bool
+}
+
+func (s stored) open(d digest.Digest) (io.ReadCloser, error) { return s.repo.OpenObject(d) }
+
+func (s stored) create() (object, error) {
+	if !s.write {
+		return &measured{fsverity.New(s.repo.Algorithm())}, nil
+	}
+	o, err := s.repo.NewObject()
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", diffID, err)
+		return nil, err
 	}
-	return root, nil
+	return o, nil
 }
 
 // CheckStored puts the archive of a layer that is stored in the repository together

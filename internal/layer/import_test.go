@@ -51,11 +51,11 @@ func TestImport(t *testing.T) {
 	}
 	content.Close()
 	stream.Close()
-	root, err := ApplyStored(t.Context(), nil, repo, diffID)
-	if err != nil {
+	var m Merger
+	if err := m.ApplyStored(t.Context(), repo, diffID); err != nil {
 		t.Fatal(err)
 	}
-	file := root.Lookup("usr/300000")
+	file := m.Root.Lookup("usr/300000")
 	if file == nil || file.Size != 300000 || !repo.HasObject(file.Digest) {
 		t.Errorf("/usr/300000 is %+v; want 300000 bytes and an object that is there", file)
 	}
@@ -63,14 +63,14 @@ func TestImport(t *testing.T) {
 
 func TestApplyStored(t *testing.T) {
 	repo := newRepository(t)
-	if _, err := ApplyStored(t.Context(), nil, repo, diffID); !errors.Is(err, fs.ErrNotExist) {
+	if err := new(Merger).ApplyStored(t.Context(), repo, diffID); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no stream: error %v; want %v", err, fs.ErrNotExist)
 	}
 	w := splitstream.NewWriter(digest.SHA512, splitstream.OCIConfig)
 	if _, err := repo.PutStream(StreamName(diffID), w); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ApplyStored(t.Context(), nil, repo, diffID); err == nil || !strings.Contains(err.Error(), "want a layer") {
+	if err := new(Merger).ApplyStored(t.Context(), repo, diffID); err == nil || !strings.Contains(err.Error(), "want a layer") {
 		t.Errorf("another content: error %v; want one that says so", err)
 	}
 }
@@ -124,13 +124,13 @@ func TestCheckStored(t *testing.T) {
 func TestApplyCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	entries := 0
-	root, err := Apply(ctx, nil, streamFunc(func() (splitstream.Chunk, error) {
+	err := new(Merger).apply(ctx, streamFunc(func() (splitstream.Chunk, error) {
 		entries++
 		cancel()
 		return splitstream.Chunk{Inline: newBuilder(t).file("a", "").end()[:blockSize]}, nil
-	}))
+	}), nil)
 	if !errors.Is(err, context.Canceled) || entries != 1 {
-		t.Errorf("Apply, canceled at the first of endless entries = %v, %v after %d; want context.Canceled after 1", root, err, entries)
+		t.Errorf("Apply, canceled at the first of endless entries: %v after %d; want context.Canceled after 1", err, entries)
 	}
 }
 

@@ -57,6 +57,12 @@ func (m *memory) openObject(d digest.Digest) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
+// inMemory are the objects of a memory for sparse files.
+type inMemory struct{ *memory }
+
+func (m inMemory) open(d digest.Digest) (io.ReadCloser, error) { return m.openObject(d) }
+func (m inMemory) create() (object, error)                     { return m.newObject() }
+
 // splitBytes splits an archive and returns a function that opens its stream.
 func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Reader, error) {
 	t.Helper()
@@ -93,19 +99,19 @@ func applyBytes(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 
 func applyStored(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
 	t.Helper()
-	var root *composefs.Node
+	var m Merger
 	for _, archive := range archives {
-		_, open, err := splitBytes(t, archive)
+		objects, open, err := splitBytes(t, archive)
 		if err != nil {
 			return nil, err
 		}
 		r := open()
 		defer r.Close()
-		if root, err = Apply(t.Context(), root, r); err != nil {
+		if err := m.apply(t.Context(), r, inMemory{objects}); err != nil {
 			return nil, err
 		}
 	}
-	return root, nil
+	return m.Root, nil
 }
 
 // A builder writes archives with archive/tar.

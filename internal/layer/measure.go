@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,20 +12,19 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
-// Measure merges the archive of a layer into the tree root, as Apply does with
+// Measure merges the archive of a layer over those before it, as Apply does with
 // a stored one, and stores nothing: of the content of a large file it computes
 // the digest, by alg. Its memory does not depend on the sizes of files.
 //
 // Contents are also written to where keep says for their absolute paths; keep
 // may return nil, and be nil itself. The archive is read to its end, so that
 // its reader can say that it is not the right one.
-func Measure(ctx context.Context, root *composefs.Node, tar io.Reader, alg digest.Algorithm, keep func(path string, n *composefs.Node) io.Writer) (*composefs.Node, error) {
-	m := &meter{ctx: ctx, input: newInput(tar), alg: alg, keep: keep}
-	root, err := apply(ctx, root, m)
-	if err != nil {
-		return nil, err
+func (m *Merger) Measure(ctx context.Context, tar io.Reader, alg digest.Algorithm, keep func(path string, n *composefs.Node) io.Writer) error {
+	src := &meter{ctx: ctx, input: newInput(tar), alg: alg, keep: keep}
+	if err := m.merge(ctx, src); err != nil {
+		return err
 	}
-	return root, m.tail(func([]byte) {})
+	return src.tail(func([]byte) {})
 }
 
 // A meter is the source of a layer that is not stored.
@@ -37,21 +37,50 @@ type meter struct {
 
 func (m *meter) content(e *entry) error {
 	if !e.external() {
-		return e.readInline(m)
-	}
-	hash := fsverity.New(m.alg)
-	var to io.Writer = hash
-	if m.keep != nil {
-		if w := m.keep("/"+strings.Join(e.path, "/"), e.node); w != nil {
-			to = io.MultiWriter(hash, w)
+		data, err := e.readInline(m)
+		if err == nil && e.sparse != nil && e.isFile() {
+			err = e.expand(m.ctx, bytes.NewReader(data), &measured{fsverity.New(m.alg)}, m.writer(e))
 		}
+		return err
+	}
+	if !e.isFile() {
+		return m.pass(e)
+	}
+	hash := &measured{fsverity.New(m.alg)}
+	if e.sparse != nil {
+		err := e.expand(m.ctx, io.LimitReader(m.Reader, e.size), hash, m.writer(e))
+		return m.end(e, err)
+	}
+	var to io.Writer = hash
+	if w := m.writer(e); w != nil {
+		to = io.MultiWriter(hash, w)
 	}
 	if err := m.copy(m.ctx, to, e.size); err != nil {
 		return err
 	}
 	e.node.Digest = hash.Sum()
-	_, err := m.next(padding(e.size))
+	return m.end(e, nil)
+}
+
+// writer returns where the content of a file is to be kept, nil if nowhere.
+func (m *meter) writer(e *entry) io.Writer {
+	if m.keep == nil || !e.large() {
+		return nil
+	}
+	return m.keep("/"+strings.Join(e.path, "/"), e.node)
+}
+
+// end reads the padding after the content of e.
+func (m *meter) end(e *entry, err error) error {
+	if err == nil {
+		_, err = m.next(padding(e.size))
+	}
 	return endsEarly(err)
+}
+
+// pass reads content that belongs to no file.
+func (m *meter) pass(e *entry) error {
+	return m.end(e, m.copy(m.ctx, io.Discard, e.size))
 }
 
 // Contents reads the archive of a layer once more and writes the contents of some
@@ -83,19 +112,25 @@ type selector struct {
 }
 
 func (s *selector) content(e *entry) error {
-	if !e.external() {
-		return e.readInline(s)
+	var to io.Writer
+	if e.large() {
+		to = s.want[s.number]
+		s.number++
 	}
-	to, ok := s.want[s.number]
-	if ok {
+	if to != nil {
 		s.found++
 	} else {
 		to = io.Discard
 	}
-	s.number++
-	if err := s.copy(s.ctx, to, e.size); err != nil {
-		return err
+	var err error
+	switch {
+	case e.sparse != nil && to != io.Discard:
+		err = e.sparse.expand(s.ctx, to, io.LimitReader(s.Reader, e.size), e.size)
+	default:
+		err = s.copy(s.ctx, to, e.size)
 	}
-	_, err := s.next(padding(e.size))
+	if err == nil {
+		_, err = s.next(padding(e.size))
+	}
 	return endsEarly(err)
 }

@@ -18,10 +18,10 @@ import (
 // made of them.
 func compareMeasured(t testing.TB, want *composefs.Node, wantErr error, archives ...[]byte) {
 	t.Helper()
-	var got *composefs.Node
+	var m Merger
 	var err error
 	for _, archive := range archives {
-		if got, err = Measure(t.Context(), got, bytes.NewReader(archive), digest.SHA256, nil); err != nil {
+		if err = m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, nil); err != nil {
 			break
 		}
 	}
@@ -32,7 +32,7 @@ func compareMeasured(t testing.TB, want *composefs.Node, wantErr error, archives
 	if err != nil {
 		return
 	}
-	if got, want := list(got), list(want); got != want {
+	if got, want := list(m.Root), list(want); got != want {
 		t.Errorf("Measure makes\n%sApply makes\n%s", got, want)
 	}
 }
@@ -41,7 +41,8 @@ func TestMeasureKeeps(t *testing.T) {
 	content := strings.Repeat("what is kept\n", 100)
 	archive := newBuilder(t).dir("etc").file("etc/kept", content).file("etc/not", content+"x").end()
 	kept := map[*composefs.Node]*bytes.Buffer{}
-	root, err := Measure(t.Context(), nil, bytes.NewReader(archive), digest.SHA256, func(path string, n *composefs.Node) io.Writer {
+	var m Merger
+	err := m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, n *composefs.Node) io.Writer {
 		if path != "/etc/kept" {
 			return nil
 		}
@@ -51,7 +52,7 @@ func TestMeasureKeeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := kept[root.Lookup("etc/kept")]; b == nil || b.String() != content || len(kept) != 1 {
+	if b := kept[m.Root.Lookup("etc/kept")]; b == nil || b.String() != content || len(kept) != 1 {
 		t.Errorf("Measure kept %v; want /etc/kept", kept)
 	}
 }
@@ -60,7 +61,7 @@ func TestMeasureCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	archive := newBuilder(t).file("a", "a").end()
-	if _, err := Measure(ctx, nil, bytes.NewReader(archive), digest.SHA256, nil); !errors.Is(err, context.Canceled) {
+	if err := new(Merger).Measure(ctx, bytes.NewReader(archive), digest.SHA256, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Measure, canceled: %v", err)
 	}
 }
@@ -72,7 +73,7 @@ func TestMeasureMemory(t *testing.T) {
 	archive := io.MultiReader(bytes.NewReader(h), io.LimitReader(zeros{}, size+2*blockSize))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := Measure(t.Context(), nil, archive, digest.SHA256, nil); err != nil {
+	if err := new(Merger).Measure(t.Context(), archive, digest.SHA256, nil); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
@@ -85,23 +86,23 @@ func TestContents(t *testing.T) {
 	large := func(c string) string { return strings.Repeat(c, 1000) }
 	archive := newBuilder(t).dir("d").file("d/a", large("a")).link("b", "d/a").file("small", "s").file(".wh.x", large("w")).file("c", large("c")).file("e", large("e")).end()
 	var numbers []string
-	if _, err := Measure(t.Context(), nil, bytes.NewReader(archive), digest.SHA256, func(path string, _ *composefs.Node) io.Writer {
+	if err := new(Merger).Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, _ *composefs.Node) io.Writer {
 		numbers = append(numbers, path)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(numbers); got != "[/d/a /.wh.x /c /e]" {
+	if got := fmt.Sprint(numbers); got != "[/d/a /c /e]" {
 		t.Fatalf("Measure numbers %s", got)
 	}
 	var a, c bytes.Buffer
-	if err := Contents(t.Context(), bytes.NewReader(archive), map[int]io.Writer{0: &a, 2: &c}); err != nil || a.String() != large("a") || c.String() != large("c") {
+	if err := Contents(t.Context(), bytes.NewReader(archive), map[int]io.Writer{0: &a, 1: &c}); err != nil || a.String() != large("a") || c.String() != large("c") {
 		t.Errorf("Contents: %v, %.10q and %.10q; want a and c", err, a.String(), c.String())
 	}
 	if err := Contents(t.Context(), bytes.NewReader(archive), map[int]io.Writer{9: &a}); !errors.Is(err, errTruncated) {
 		t.Errorf("Contents of what is not there: %v; want %v", err, errTruncated)
 	}
-	if err := Contents(t.Context(), bytes.NewReader(archive[:5000]), map[int]io.Writer{2: &a}); !errors.Is(err, errTruncated) {
+	if err := Contents(t.Context(), bytes.NewReader(archive[:5000]), map[int]io.Writer{1: &a}); !errors.Is(err, errTruncated) {
 		t.Errorf("Contents of an archive that was cut: %v; want %v", err, errTruncated)
 	}
 }

@@ -2,21 +2,12 @@ package layer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-)
-
-// The names that layers have for what they remove, see "Whiteouts" in the OCI
-// image specification's layer.md.
-const (
-	whiteoutPrefix = ".wh."
-	whiteoutOpaque = ".wh..wh..opq"
 )
 
 // A Stream is a layer as Import has stored it: a *splitstream.Reader.
@@ -24,15 +15,41 @@ type Stream interface {
 	Next() (splitstream.Chunk, error)
 }
 
-// Apply merges a layer into the tree root, or begins a tree if root is nil, and
-// returns it. Entries have their effect in the order of the archive, as
-// composefs-rs does it: a whiteout also removes what came before it in the same
-// layer. Nothing is ever followed: a name means an entry of this tree whatever
-// symbolic links there are.
+// A Merger merges the layers of an image, lowest first. The zero Merger has no
+// layers yet.
 //
-// After an error the tree is of no more use. Links are not counted.
-func Apply(ctx context.Context, root *composefs.Node, stream Stream) (*composefs.Node, error) {
-	return apply(ctx, root, &chunks{stream: stream})
+// A whiteout removes what the layers below have, wherever it stands in its own. A
+// directory that no layer has is made for what is in it: 0755, of root, from 1970.
+// Nothing is ever followed: a name means an entry of this tree whatever symbolic
+// links there are.
+type Merger struct {
+	// Root is the tree so far, nil without layers. Links are not counted. After an
+	// error it is of no more use.
+	Root *composefs.Node
+
+	// InOrder has each entry take its effect in the order of the archive, as
+	// composefs-rs does it: a whiteout then also removes what came before it in the
+	// same layer, and a directory that no layer has is an error.
+	InOrder bool
+
+	// Expand has ApplyStored put the contents of sparse files, for which the layers
+	// have less than they are, into the repository. Otherwise the tree has digests of
+	// objects that are not there.
+	Expand bool
+
+	// Late are the whiteouts, a few of them, that make InOrder another tree.
+	Late []string
+
+	expanded int64 // bytes of sparse files
+}
+
+// maxLate is how many names Late has: they are for a message.
+const maxLate = 10
+
+// apply merges a layer over those before it, as ApplyStored does. objects are for
+// sparse files.
+func (m *Merger) apply(ctx context.Context, stream Stream, objects objects) error {
+	return m.merge(ctx, &chunks{ctx: ctx, stream: stream, objects: objects})
 }
 
 // A contents gives the bytes of an archive, and enters the content of an entry
@@ -42,180 +59,217 @@ type contents interface {
 	content(e *entry) error
 }
 
-func apply(ctx context.Context, root *composefs.Node, src contents) (*composefs.Node, error) {
-	if root == nil {
-		root = &composefs.Node{Mode: composefs.TypeDir | 0o755}
-	}
+func (m *Merger) merge(ctx context.Context, src contents) error {
+	l := m.begin()
 	p := parser{src: src}
 	var attrs attrCounter
 	for {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		e, err := p.next()
 		if err == io.EOF {
-			return root, nil
+			return l.end()
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		err = src.content(e)
+		if err = m.count(e.sparse); err == nil {
+			err = src.content(e)
+		}
 		if err == nil && e.node != nil {
-			err = attrs.add(root, e.node)
+			err = attrs.add(e.node, l.lower, l.upper)
 		}
 		if err == nil {
-			err = e.merge(root)
+			err = l.enter(e)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("entry %s: %w", quote(e.name), err)
+			return fmt.Errorf("entry %s: %w", quote(e.name), err)
 		}
 	}
 }
 
-// merge enters e into the tree root.
-func (e *entry) merge(root *composefs.Node) error {
-	if len(e.path) == 0 {
-		root.CopyMetadata(e.node)
+// A layering is a layer on its way over those below.
+type layering struct {
+	*Merger
+	lower *composefs.Node // the layers below
+	upper *composefs.Node // this layer by itself, or lower if entries take effect in order
+	aside *composefs.Node // what AUFS has beside a tree, see isAUFS
+
+	implied map[*composefs.Node]bool // directories of upper that have no entry so far
+	whole   map[*composefs.Node]bool // directories of upper over which something else was, so that nothing below shows
+	blocked map[string]string        // whiteouts in what is no directory below, by the path of that
+}
+
+func newDirectory() *composefs.Node { return &composefs.Node{Mode: composefs.TypeDir | 0o755} }
+
+func (m *Merger) begin() *layering {
+	l := &layering{
+		Merger: m, lower: m.Root, aside: newDirectory(),
+		implied: make(map[*composefs.Node]bool), whole: make(map[*composefs.Node]bool), blocked: make(map[string]string),
+	}
+	if l.lower == nil {
+		l.lower = newDirectory()
+	}
+	l.upper = l.lower
+	if !m.InOrder {
+		l.upper = newDirectory()
+		l.upper.CopyMetadata(l.lower)
+	}
+	return l
+}
+
+// end puts the layer over those below.
+func (l *layering) end() error {
+	l.Root = l.lower
+	if l.InOrder {
 		return nil
+	}
+	l.lower.CopyMetadata(l.upper)
+	if err := l.cover(l.lower, l.upper, nil); err != nil {
+		return err
+	}
+	for dir, name := range l.blocked {
+		if n := l.lower.Lookup(dir); n == nil || !n.IsDir() {
+			return fmt.Errorf("entry %s: %w", quote(name), notDirectory(dir))
+		}
+	}
+	return nil
+}
+
+// cover moves what is in the directory upper over the directory lower.
+func (l *layering) cover(lower, upper *composefs.Node, path []string) error {
+	for _, e := range upper.Entries() {
+		old := lower.Entry(e.Name)
+		switch {
+		case old == nil || !e.Node.IsDir() || l.whole[e.Node]:
+			lower.Move(e.Name, e.Node)
+			continue
+		case !old.IsDir() && l.implied[e.Node]:
+			return notDirectory(strings.Join(append(path, e.Name), "/"))
+		case !old.IsDir():
+			lower.Move(e.Name, e.Node)
+			continue
+		}
+		if !l.implied[e.Node] {
+			old.CopyMetadata(e.Node)
+		}
+		if err := l.cover(old, e.Node, append(path, e.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func notDirectory(path string) error { return fmt.Errorf("%q is not a directory", "/"+path) }
+
+// enter enters e into the layer.
+func (l *layering) enter(e *entry) error {
+	if len(e.path) == 0 {
+		l.upper.CopyMetadata(e.node)
+		return nil
+	}
+	dir, name := e.path[:len(e.path)-1], e.path[len(e.path)-1]
+	top := l.upper
+	switch aside, below := belowWhiteout(dir); {
+	case aside:
+		top = l.aside
+	case below != "":
+		return fmt.Errorf("it is below the whiteout %q", below)
+	case isWhiteout(name):
+		return l.whiteout(e, dir, name)
 	}
 	node := e.node
 	if node == nil {
 		var err error
-		if node, err = linked(root, e.target); err != nil {
+		if node, err = l.linked(e.target); err != nil {
 			return err
 		}
 	}
-	dir, err := directory(root, e.path[:len(e.path)-1])
+	to, err := l.directory(top, dir)
 	if err != nil {
 		return err
 	}
-	name := e.path[len(e.path)-1]
-	switch removed, whiteout := strings.CutPrefix(name, whiteoutPrefix); {
-	case name == whiteoutOpaque:
-		dir.Clear()
-		return nil
-	case whiteout:
-		dir.Remove(removed)
-		return nil
-	}
-	if old := dir.Entry(name); old != nil && old.IsDir() && node.IsDir() {
-		old.CopyMetadata(node)
-		return nil
-	}
-	dir.Set(name, node)
+	l.place(to, name, node)
 	return nil
 }
 
-// directory returns the directory with a path.
-func directory(root *composefs.Node, path []string) (*composefs.Node, error) {
+// place enters a node into a directory of the layer.
+func (l *layering) place(dir *composefs.Node, name string, node *composefs.Node) {
+	old := dir.Entry(name)
+	switch {
+	case old != nil && old.IsDir() && node.IsDir():
+		old.CopyMetadata(node)
+		delete(l.implied, old)
+		return
+	case old != nil && node.IsDir():
+		l.whole[node] = true
+	}
+	dir.Set(name, node)
+}
+
+// maxImplied bounds the directories that are made for one layer: a name of a few
+// bytes can ask for thousands of them.
+const maxImplied = 1 << 17
+
+// directory returns the directory with a path in the layer, and makes it if the
+// layer has none.
+func (l *layering) directory(root *composefs.Node, path []string) (*composefs.Node, error) {
 	for i, name := range path {
 		next := root.Entry(name)
-		if next == nil {
+		switch {
+		case next == nil && l.InOrder:
 			return nil, fmt.Errorf("its directory %q is not there", "/"+strings.Join(path[:i+1], "/"))
-		}
-		if !next.IsDir() {
-			return nil, fmt.Errorf("%q is not a directory", "/"+strings.Join(path[:i+1], "/"))
+		case next == nil && len(l.implied) >= maxImplied:
+			return nil, fmt.Errorf("more than %d directories have no entry of their own", maxImplied)
+		case next == nil:
+			next = newDirectory()
+			l.implied[next] = true
+			root.Set(name, next)
+		case !next.IsDir():
+			return nil, notDirectory(strings.Join(path[:i+1], "/"))
 		}
 		root = next
 	}
 	return root, nil
 }
 
-// linked returns the file that a hard link to path shares.
-func linked(root *composefs.Node, path []string) (*composefs.Node, error) {
-	dir, err := directory(root, path[:len(path)-1])
-	if err != nil {
-		return nil, fmt.Errorf("hard link to %q: %w", "/"+strings.Join(path, "/"), err)
+// linked returns the file that a hard link to path shares: of this layer, or of one
+// below.
+func (l *layering) linked(path []string) (*composefs.Node, error) {
+	upper, lower := l.upper, l.lower
+	if aside, _ := belowWhiteout(path[:len(path)-1]); aside {
+		upper, lower = l.aside, nil
 	}
-	node := dir.Entry(path[len(path)-1])
-	switch {
-	case node == nil:
-		return nil, fmt.Errorf("hard link to %q, which is not there", "/"+strings.Join(path, "/"))
-	case node.IsDir():
+	var node *composefs.Node
+	for i, name := range path {
+		if upper, lower, node = l.step(upper, lower, name); node == nil {
+			return nil, fmt.Errorf("hard link to %q, which is not there", "/"+strings.Join(path, "/"))
+		}
+		if i < len(path)-1 && !node.IsDir() {
+			return nil, fmt.Errorf("hard link to %q: %w", "/"+strings.Join(path, "/"), notDirectory(strings.Join(path[:i+1], "/")))
+		}
+	}
+	if node.IsDir() {
 		return nil, fmt.Errorf("hard link to the directory %q", "/"+strings.Join(path, "/"))
 	}
 	return node, nil
 }
 
-// chunks is the source of a stored layer.
-type chunks struct {
-	stream Stream
-	inline []byte // what is left of the last chunk
-	buf    []byte
-}
-
-var errMisplaced = errors.New("stored layer is damaged: an object is not where a file's content should be")
-
-func (c *chunks) next(n int) ([]byte, error) {
-	c.buf = c.buf[:0]
-	for len(c.buf) < n {
-		if len(c.inline) == 0 {
-			chunk, err := c.stream.Next()
-			if err == io.EOF && len(c.buf) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			if err != nil {
-				return c.buf, err
-			}
-			if !chunk.Object.IsZero() {
-				return c.buf, errMisplaced
-			}
-			c.inline = chunk.Inline
-		}
-		take := min(n-len(c.buf), len(c.inline))
-		c.buf = append(c.buf, c.inline[:take]...)
-		c.inline = c.inline[take:]
+// step returns what is called name in both directories, of which one may be nil, and
+// which of the two shows.
+func (l *layering) step(upper, lower *composefs.Node, name string) (above, below, shown *composefs.Node) {
+	if upper != nil {
+		above = upper.Entry(name)
 	}
-	return c.buf, nil
-}
-
-// content reads the content of e, with its padding, and enters it into the
-// node.
-func (c *chunks) content(e *entry) error {
-	if !e.external() {
-		return e.readInline(c)
+	if lower != nil {
+		below = lower.Entry(name)
 	}
-	d, err := c.object()
-	if err != nil {
-		return err
+	if above == nil {
+		return nil, below, below
 	}
-	e.node.Digest = d
-	_, err = c.next(padding(e.size))
-	return endsEarly(err)
-}
-
-// readInline reads content that is kept in the image, or has no meaning, with
-// its padding.
-func (e *entry) readInline(src source) error {
-	data, err := src.next(int(e.size) + padding(e.size))
-	if err != nil {
-		return endsEarly(err)
+	if l.whole[above] || below != nil && !below.IsDir() {
+		below = nil
 	}
-	if e.node != nil && e.node.IsRegular() && e.size > 0 {
-		e.node.Inline = []byte(string(data[:e.size]))
-	}
-	return nil
-}
-
-// object returns the object that comes next.
-func (c *chunks) object() (digest.Digest, error) {
-	if len(c.inline) > 0 {
-		return digest.Digest{}, errMisplaced
-	}
-	chunk, err := c.stream.Next()
-	if err != nil {
-		return digest.Digest{}, endsEarly(err)
-	}
-	if chunk.Object.IsZero() {
-		return digest.Digest{}, errMisplaced
-	}
-	return chunk.Object, nil
-}
-
-// endsEarly calls the end of an archive what it is in the middle of an entry.
-func endsEarly(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return errTruncated
-	}
-	return err
+	return above, below, above
 }

@@ -50,8 +50,6 @@ func TestApply(t *testing.T) {
 			strings.Replace(baseList, "b 100644 65 bytes", "c 100644 \"c\"", 1)},
 		{"opaque", []*builder{base(), newBuilder(t).dir("usr").file("usr/.wh..wh..opq", "").file("usr/c", "c")},
 			"/ 40755\n/usr 40755\n/usr/c 100644 \"c\"\n"},
-		{"opaque also hides what came before it", []*builder{base(), newBuilder(t).file("usr/c", "c").file("usr/.wh..wh..opq", "")},
-			"/ 40755\n/usr 40755\n"},
 		{"devices and a FIFO", []*builder{newBuilder(t).
 			add(tar.Header{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}, "").
 			add(tar.Header{Name: "nvme", Typeflag: tar.TypeBlock, Devmajor: 259, Devminor: 0x12345}, "").
@@ -97,8 +95,8 @@ func TestMetadata(t *testing.T) {
 	}{
 		{"ustar", tar.Header{Format: tar.FormatUSTAR, Name: long, Uid: 1000, Gid: 0o7777777, Mode: 0o6755, ModTime: time.Unix(1, 0)},
 			composefs.Node{Mode: 0o106755, UID: 1000, GID: 0o7777777, Mtime: composefs.Time{Sec: 1}}},
-		{"GNU", tar.Header{Format: tar.FormatGNU, Name: long, Uid: 1 << 30, Gid: -1, Mode: 0o644, ModTime: time.Unix(-5, 0)},
-			composefs.Node{Mode: 0o100644, UID: 1 << 30, GID: 1<<32 - 1, Mtime: composefs.Time{Sec: -5}}},
+		{"GNU", tar.Header{Format: tar.FormatGNU, Name: long, Uid: 1 << 30, Gid: 1<<32 - 2, Mode: 0o644, ModTime: time.Unix(-5, 0)},
+			composefs.Node{Mode: 0o100644, UID: 1 << 30, GID: 1<<32 - 2, Mtime: composefs.Time{Sec: -5}}},
 		{"PAX", tar.Header{Format: tar.FormatPAX, Name: long, Uid: 1 << 30, Gid: 7, Mode: 0o600, ModTime: when, PAXRecords: xattrs},
 			composefs.Node{Mode: 0o100600, UID: 1 << 30, GID: 7, Mtime: composefs.Time{Sec: 1234567890, Nsec: 123456789}}},
 	}
@@ -138,16 +136,49 @@ func TestParseTime(t *testing.T) {
 		{"5.1", composefs.Time{Sec: 5, Nsec: 100000000}, true},
 		{"5.000000001", composefs.Time{Sec: 5, Nsec: 1}, true},
 		{"5.9999999999", composefs.Time{Sec: 5, Nsec: 999999999}, true},
-		{"-1", composefs.Time{}, false},
+		{"-1", composefs.Time{Sec: -1}, true},
+		{"-0", composefs.Time{}, true},
+		{"-1.5", composefs.Time{Sec: -2, Nsec: 500000000}, true},
+		{"-0.000000001", composefs.Time{Sec: -1, Nsec: 999999999}, true},
+		{"253402300800", composefs.Time{Sec: 253402300800}, true},
 		{"", composefs.Time{}, false},
+		{"-", composefs.Time{}, false},
+		{"--1", composefs.Time{}, false},
 		{".5", composefs.Time{}, false},
 		{"1.-5", composefs.Time{}, false},
 		{"1e5", composefs.Time{}, false},
 		{"9223372036854775808", composefs.Time{}, false},
 	}
 	for _, tt := range tests {
-		if got, err := parseTime(tt.in); got != tt.want || (err == nil) != tt.ok {
-			t.Errorf("parseTime(%q) = %v, %v; want %v, success %v", tt.in, got, err, tt.want, tt.ok)
+		if got, ok := parseTime(tt.in); got != tt.want || ok != tt.ok {
+			t.Errorf("parseTime(%q) = %v, %v; want %v, %v", tt.in, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+// TestTimes: an image is not refused for a time. One that makes no sense in a PAX record
+// is that of the header, or else 1970.
+func TestTimes(t *testing.T) {
+	file := func(mtime string) []byte { return raw(func(h []byte) { copy(h[136:148], mtime) }) }
+	for _, tt := range []struct {
+		archive []byte
+		want    composefs.Time
+	}{
+		{file("00000000005\x00"), composefs.Time{Sec: 5}},
+		{file("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"), composefs.Time{Sec: -2}},
+		{file("\x80\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x05"), composefs.Time{Sec: 1<<33 + 5}},
+		{file("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"), composefs.Time{}},
+		{file("\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), composefs.Time{}},
+		{file("never\x00"), composefs.Time{}},
+		{append(pax('x', record("mtime", "-1.5")), file("00000000005\x00")...), composefs.Time{Sec: -2, Nsec: 500000000}},
+		{append(pax('x', record("mtime", "1e9")), file("00000000005\x00")...), composefs.Time{Sec: 5}},
+		{append(pax('x', record("mtime", strings.Repeat("9", 1000))), file("00000000005\x00")...), composefs.Time{Sec: 5}},
+	} {
+		root, err := applyBytes(t, tt.archive)
+		if err != nil {
+			t.Errorf("mtime %q: %v", tt.archive[136:148], err)
+		} else if got := root.Entry("file").Mtime; got != tt.want {
+			t.Errorf("mtime %q is %v; want %v", tt.archive[136:148], got, tt.want)
 		}
 	}
 }

@@ -17,6 +17,12 @@ func (e *entry) build(h header) (err error) {
 	if e.path, err = splitPath(e.name); err != nil {
 		return err
 	}
+	if e.size > maxOdd && !holdsFile(e.typeflag) {
+		return fmt.Errorf("%d bytes after an entry that is no regular file", e.size)
+	}
+	if len(e.path) > 0 && isWhiteout(e.path[len(e.path)-1]) {
+		return nil // of any type, and nothing else about it counts
+	}
 	if e.typeflag == '1' {
 		if e.target, err = splitPath(e.link); err == nil && len(e.target) == 0 {
 			err = fmt.Errorf("hard link to %q", e.link)
@@ -30,26 +36,37 @@ func (e *entry) build(h header) (err error) {
 	if len(e.path) == 0 && (e.node == nil || !e.node.IsDir()) {
 		return errors.New("the root must be a directory")
 	}
-	if e.size > maxOdd && (e.node == nil || !e.node.IsRegular()) {
-		return fmt.Errorf("%d bytes after an entry that is no regular file", e.size)
-	}
 	return nil
 }
+
+// maxID is the last user or group that Linux can have: the next one means none.
+const maxID = 1<<32 - 2
 
 func (e *entry) buildNode(h header) error {
 	kind, err := fileType(e.typeflag)
 	if err != nil {
 		return err
 	}
+	if kind == composefs.TypeRegular && strings.HasSuffix(e.name, "/") {
+		kind = composefs.TypeDir // as Seventh Edition's tar has them
+	}
+	for what, id := range map[string]int64{"uid": e.uid, "gid": e.gid} {
+		if id < 0 || id > maxID {
+			return fmt.Errorf("%s %d: want 0 to %d", what, id, maxID)
+		}
+	}
 	e.node = &composefs.Node{
 		Mode:  kind | uint32(e.mode&0o7777),
-		UID:   uint32(e.uid), // composefs-rs truncates too
+		UID:   uint32(e.uid),
 		GID:   uint32(e.gid),
 		Mtime: e.mtime,
 	}
 	switch kind {
 	case composefs.TypeRegular:
 		e.node.Size = uint64(e.size)
+		if e.sparse != nil {
+			e.node.Size = uint64(e.sparse.size)
+		}
 	case composefs.TypeSymlink:
 		e.node.Target = strings.Clone(e.link)
 	case composefs.TypeChar, composefs.TypeBlock:
@@ -61,10 +78,16 @@ func (e *entry) buildNode(h header) error {
 	return e.node.Check()
 }
 
+// holdsFile reports whether entries of a type have the content of a file.
+func holdsFile(typeflag byte) bool {
+	kind, err := fileType(typeflag)
+	return err == nil && kind == composefs.TypeRegular
+}
+
 // fileType returns the type of a file by that of its entry.
 func fileType(typeflag byte) (uint32, error) {
 	switch typeflag {
-	case '0', 0, '7': // '7' is a contiguous file, which is a regular one
+	case '0', 0, '7', 'S': // '7' is a contiguous file, 'S' a sparse one
 		return composefs.TypeRegular, nil
 	case '2':
 		return composefs.TypeSymlink, nil
@@ -76,8 +99,6 @@ func fileType(typeflag byte) (uint32, error) {
 		return composefs.TypeDir, nil
 	case '6':
 		return composefs.TypeFIFO, nil
-	case 'S':
-		return 0, errSparse
 	}
 	return 0, fmt.Errorf("entries of type %q are not supported", typeflag)
 }

@@ -3,7 +3,6 @@ package layer
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unique"
@@ -14,7 +13,7 @@ import (
 // Prefixes of keys in PAX records.
 const (
 	xattrPrefix  = "SCHILY.xattr."
-	sparsePrefix = "GNU.sparse."
+	sparsePrefix = "GNU.sparse." // see sparse.go
 )
 
 // extensions are what comes before a header to say more than it can.
@@ -28,40 +27,42 @@ func (x *extensions) empty() bool {
 	return x.longName == nil && x.longLink == nil && x.pax == nil
 }
 
-// set keeps the data of the extended header of type typeflag.
-func (x *extensions) set(typeflag byte, data string) error {
+// set keeps the data of the extended header of type typeflag. Of two of one type the
+// last counts, as for GNU tar.
+func (x *extensions) set(typeflag byte, data string) {
 	field := &x.pax
 	switch typeflag {
 	case 'L':
 		field = &x.longName
-		data = strings.TrimSuffix(data, "\x00")
+		data, _, _ = strings.Cut(data, "\x00")
 	case 'K':
 		field = &x.longLink
-		data = strings.TrimSuffix(data, "\x00")
-	}
-	if *field != nil {
-		return fmt.Errorf("two extended headers of type %q before one entry", typeflag)
+		data, _, _ = strings.Cut(data, "\x00")
 	}
 	*field = &data
-	return nil
 }
 
-var errSparse = errors.New("sparse files are not supported")
-
-// applyPAX changes e as the PAX records say. Records of keys that are not known
-// have no effect.
+// applyPAX changes e as the PAX records say, which come before what GNU's headers say,
+// in whatever order they are there. Records of keys that are not known have no effect,
+// nor have numbers that are empty.
 func (e *entry) applyPAX(records string) error {
+	var sp paxSparse
 	for records != "" {
 		key, value, rest, err := cutRecord(records)
 		if err != nil {
 			return err
 		}
 		records = rest
-		if err := e.applyRecord(key, value); err != nil {
+		if name, ok := strings.CutPrefix(key, sparsePrefix); ok {
+			err = sp.apply(name, value)
+		} else {
+			err = e.applyRecord(key, value)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return sp.end(e)
 }
 
 func (e *entry) applyRecord(key, value string) error {
@@ -72,22 +73,21 @@ func (e *entry) applyRecord(key, value string) error {
 	case "linkpath":
 		e.link = value
 	case "size":
-		var n uint64
-		if n, err = parseDecimal(key, value); err == nil {
-			e.size, err = checkSize(n)
+		if err = parseDecimal(key, value, &e.size); err == nil {
+			err = checkSize(e.size)
 		}
 	case "uid":
-		e.uid, err = parseDecimal(key, value)
+		err = parseDecimal(key, value, &e.uid)
 	case "gid":
-		e.gid, err = parseDecimal(key, value)
+		err = parseDecimal(key, value, &e.gid)
 	case "mtime":
-		e.mtime, err = parseTime(value)
+		if t, ok := parseTime(value); ok {
+			e.mtime = t
+		}
 	default:
 		if name, ok := strings.CutPrefix(key, xattrPrefix); ok {
 			// Files have their labels in common, and names.
 			e.xattrs = append(e.xattrs, composefs.Xattr{Name: unique.Make(name).Value(), Value: unique.Make(value).Value()})
-		} else if strings.HasPrefix(key, sparsePrefix) {
-			err = errSparse
 		}
 	}
 	return err
@@ -113,25 +113,38 @@ func cutRecord(s string) (key, value, rest string, err error) {
 	return key, value, rest, nil
 }
 
-func parseDecimal(key, value string) (uint64, error) {
-	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("PAX record %s=%q is not a number", key, value)
+func parseDecimal(key, value string, n *int64) error {
+	if value == "" {
+		return nil
 	}
-	return n, nil
+	v, err := strconv.ParseUint(value, 10, 63)
+	if errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("PAX record %s=%s is too large", key, quote(value))
+	}
+	if err != nil {
+		return fmt.Errorf("PAX record %s=%s is not a number", key, quote(value))
+	}
+	*n = int64(v)
+	return nil
 }
 
-// parseTime parses seconds with a fraction, of which nine digits count. Times
-// before 1970 are refused: composefs-rs refuses them too, and trees with them
-// have other digests with other writers.
-func parseTime(value string) (composefs.Time, error) {
-	whole, fraction, _ := strings.Cut(value, ".")
-	sec, err := strconv.ParseUint(whole, 10, 64)
-	if err != nil || sec > math.MaxInt64 || strings.Trim(fraction, "0123456789") != "" {
-		return composefs.Time{}, fmt.Errorf("PAX record mtime=%q is not a time since 1970", value)
+// parseTime parses seconds with a fraction, of which nine digits count, and reports
+// whether it is one. Before 1970 the fraction goes back in time.
+func parseTime(value string) (composefs.Time, bool) {
+	positive, negative := strings.CutPrefix(value, "-")
+	whole, fraction, _ := strings.Cut(positive, ".")
+	sec, err := strconv.ParseUint(whole, 10, 63)
+	if err != nil || strings.Trim(fraction, "0123456789") != "" {
+		return composefs.Time{}, false
 	}
 	const digits = 9
 	fraction = (fraction + strings.Repeat("0", digits))[:digits]
 	nsec, err := strconv.ParseUint(fraction, 10, 32)
-	return composefs.Time{Sec: int64(sec), Nsec: uint32(nsec)}, err
+	t := composefs.Time{Sec: int64(sec), Nsec: uint32(nsec)}
+	if negative {
+		if t.Sec = -t.Sec; t.Nsec > 0 {
+			t.Sec, t.Nsec = t.Sec-1, 1e9-t.Nsec
+		}
+	}
+	return t, err == nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
@@ -101,9 +102,12 @@ func write(stream *splitstream.Writer, parts <-chan part) error {
 
 func (s *splitter) run(ctx context.Context) error {
 	p := parser{src: s}
-	for {
+	for entries := int64(0); ; entries++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if err := limits.Files.Check(entries); err != nil {
+			return err
 		}
 		e, err := p.next()
 		if err != nil && err != io.EOF {

@@ -227,10 +227,6 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
 // seeds are small archives of all kinds.
 func seeds(f *testing.F) [][]byte {
 	var all [][]byte
@@ -278,14 +274,14 @@ func FuzzMerge(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, lower, upper []byte) {
-		var root *composefs.Node
+		var m Merger
 		for _, archive := range [][]byte{lower, upper} {
 			sumAll(archive)
-			var err error
-			if root, err = Measure(t.Context(), root, bytes.NewReader(archive), digest.SHA256, nil); err != nil {
+			if err := m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, nil); err != nil {
 				return
 			}
 		}
+		root := m.Root
 		root.CountLinks()
 		var dump bytes.Buffer
 		if err := composefs.WriteDump(&dump, root); err != nil {

@@ -6,9 +6,18 @@ var (
 	Config   = Limit{Name: "configuration size", Value: 4 << 20, Unit: Bytes, Bounds: "the configuration of an image"}
 )
 
+// What an image may take here.
+var (
+	Files         = Limit{Name: "file count", Value: 1_000_000, Unit: "files", Bounds: "the files of an image, and the entries of a layer"}
+	Reserve       = Limit{Name: "disk reserve", Value: 3, Unit: Percent, Least: true, Bounds: "the bytes and inodes of the root file system that objects leave free"}
+	ReserveBytes  = Limit{Name: "disk reserve bytes", Value: 512 << 20, Unit: Bytes, Bounds: "the disk reserve of a large file system"}
+	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the same of its inodes"}
+)
+
 // All returns the limits in the order of the manual page.
 func All() []Limit {
 	return []Limit{
 		Manifest, Config,
+		Files, Reserve, ReserveBytes, ReserveInodes,
 	}
 }

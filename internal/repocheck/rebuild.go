@@ -67,12 +67,7 @@ func (r *run) rebuild(want digest.Digest, built sources) error {
 	if config == "" {
 		return fmt.Errorf("%w; apply the image again", errUnknownSource)
 	}
-	boot, raw, err := r.compose(config, want)
-	if err != nil {
-		return fmt.Errorf("cannot build it again from %s: %w; apply the image again", config, err)
-	}
-	content := func(n *composefs.Node) ([]byte, error) { return r.content(n) }
-	m, err := canonical.Find(r.ctx, raw, content, boot, want)
+	m, err := r.find(config, want, false)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
 		return fmt.Errorf("%s makes another image, %s; apply the image again", config, other.Tried[0].Digest)
 	}
@@ -83,12 +78,30 @@ func (r *run) rebuild(want digest.Digest, built sources) error {
 	return err
 }
 
+// find computes the wanted image from the layers of a configuration; with inOrder as
+// composefs-rs merges them, which is tried where it makes a difference.
+func (r *run) find(config string, want digest.Digest, inOrder bool) (*canonical.Match, error) {
+	layers := layer.Merger{InOrder: inOrder, Expand: true}
+	boot, err := r.compose(config, want, &layers)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build it again from %s: %w; apply the image again", config, err)
+	}
+	content := func(n *composefs.Node) ([]byte, error) { return r.content(n) }
+	m, err := canonical.Find(r.ctx, layers.Root, content, boot, want)
+	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) && len(layers.Late) > 0 {
+		if m, err := r.find(config, want, true); err == nil {
+			return m, nil
+		}
+	}
+	return m, err
+}
+
 // compose merges the layers of a configuration, and says whether the wanted
 // image is the one that boots.
-func (r *run) compose(config string, want digest.Digest) (boot bool, root *composefs.Node, err error) {
+func (r *run) compose(config string, want digest.Digest, m *layer.Merger) (boot bool, err error) {
 	s, err := r.repo.OpenStream(config)
 	if err != nil {
-		return false, nil, err
+		return false, err
 	}
 	defer s.Close()
 	for ref, d := range s.NamedRefs() {
@@ -98,20 +111,20 @@ func (r *run) compose(config string, want digest.Digest) (boot bool, root *compo
 	}
 	diffIDs, err := r.diffIDs(s)
 	if err != nil {
-		return boot, nil, err
+		return boot, err
 	}
 	for _, id := range diffIDs {
 		if err := r.ctx.Err(); err != nil {
-			return boot, nil, err
+			return boot, err
 		}
-		if root, err = layer.ApplyStored(r.ctx, root, r.repo, id); err != nil {
-			return boot, nil, err
+		if err = m.ApplyStored(r.ctx, r.repo, id); err != nil {
+			return boot, err
 		}
 	}
-	if root == nil {
-		return boot, nil, errors.New("it has no layers")
+	if m.Root == nil {
+		return boot, errors.New("it has no layers")
 	}
-	return boot, root, nil
+	return boot, nil
 }
 
 // maxConfig is the most bytes of a configuration that are read, as in package

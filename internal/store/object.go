@@ -63,6 +63,15 @@ func (w *ObjectWriter) Write(p []byte) (int, error) {
 
 // spill writes what is in the buffer, and p, to the file.
 func (w *ObjectWriter) spill(p []byte) error {
+	size := len(w.buf)
+	if len(p) >= objectBuffer { // else it goes into the buffer
+		size += len(p)
+	}
+	done, err := w.repo.reserve.take(int64(size), w.file == nil)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if w.file == nil {
 		f, err := w.repo.temps.createFor(w.near)
 		if err != nil {

@@ -71,6 +71,11 @@ func (r *Repository) copyObject(from *Repository, d digest.Digest) error {
 	if r.trusted(d, info.Size()) {
 		return nil
 	}
+	done, err := r.reserve.take(info.Size(), true)
+	if err != nil {
+		return err
+	}
+	defer done()
 	dst, err := r.temps.copyOf(src)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ type Repository struct {
 	root    *os.Root
 	changes durable.FS
 	temps   tempDir // of objects
+	reserve reserve
 
 	algorithm     digest.Algorithm
 	insecure      bool
@@ -121,6 +122,7 @@ func (r *Repository) open() (err error) {
 		return err
 	}
 	r.changes = durable.OSWith(r.root, r.dir)
+	r.reserve.dir = r.dir
 	r.objects, err = r.root.Open(objectsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := r.root.Lstat(metadataName); err == nil {

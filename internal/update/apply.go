@@ -172,7 +172,7 @@ func (m *Machine) reference(given string) (oci.Reference, error) {
 
 // build makes the composefs image of img, whose layers are in the repository.
 func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Reporter, clock *clock) (candidate, error) {
-	system, err := compose(ctx, img, m.repo)
+	system, err := compose(ctx, img, m.repo, true)
 	if err != nil {
 		return candidate{}, err
 	}
@@ -189,6 +189,9 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 	c := candidate{System: system}
 	if c.id, err = system.build(ctx); err != nil {
 		return candidate{}, err
+	}
+	for _, w := range system.warnings {
+		m.warn(w)
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: m.repo.Insecure()}
 	if c.options, err = m.options(system, o.Kargs, img.Config.Architecture, target); err != nil {

@@ -34,23 +34,22 @@ type System struct {
 	repo          *store.Repository
 	name          string            // of the image, by digest where it can be
 	form          canonical.Variant // how its composefs image is made
+	image         *oci.Image
+	expand        bool     // see layer.Merger
+	late          []string // whiteouts, see layer.Merger
+	warnings      []string // what its administrator should hear of it
 }
 
-// compose merges the layers of an image and says what system they make. An
-// image that cannot boot is an error.
-func compose(ctx context.Context, img *oci.Image, repo *store.Repository) (*System, error) {
-	s := &System{repo: repo, name: img.PinnedName(), form: canonical.Variant{Version: repo.FormatVersion()}}
-	for _, l := range img.Layers {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := s.apply(ctx, l); err != nil {
-			return nil, fmt.Errorf("cannot merge layer %s: %w", l.Digest, err)
-		}
+// compose merges the layers of an image and says what system they make. With expand,
+// the contents of sparse files are put into the repository. An image that cannot boot
+// is an error.
+func compose(ctx context.Context, img *oci.Image, repo *store.Repository, expand bool) (*System, error) {
+	s := &System{repo: repo, expand: expand, image: img, name: img.PinnedName(), form: canonical.Variant{Version: repo.FormatVersion()}}
+	m := layer.Merger{Expand: expand}
+	if err := s.merge(ctx, &m); err != nil {
+		return nil, err
 	}
-	if s.Tree == nil {
-		return nil, errors.New("image has no layers")
-	}
+	s.Tree, s.late = m.Root, m.Late
 	if err := checkBootable(s.Tree); err != nil {
 		return nil, fmt.Errorf("image cannot boot: %w", err)
 	}
@@ -63,18 +62,23 @@ func compose(ctx context.Context, img *oci.Image, repo *store.Repository) (*Syst
 			return nil, fmt.Errorf("image cannot boot: %w", err)
 		}
 	}
-	return s, s.describe(img)
+	return s, s.describe()
 }
 
-// apply merges a layer over those before it.
-func (s *System) apply(ctx context.Context, l oci.Layer) error {
-	stream, err := s.repo.OpenStream(layer.StreamName(l.DiffID))
-	if err != nil {
-		return err
+// merge merges the layers of the image.
+func (s *System) merge(ctx context.Context, m *layer.Merger) error {
+	for _, l := range s.image.Layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.ApplyStored(ctx, s.repo, l.DiffID); err != nil {
+			return fmt.Errorf("cannot merge layer %s: %w", l.Digest, err)
+		}
 	}
-	defer stream.Close()
-	s.Tree, err = layer.Apply(ctx, s.Tree, stream)
-	return err
+	if m.Root == nil {
+		return errors.New("image has no layers")
+	}
+	return nil
 }
 
 // Title returns what people call the system.
@@ -86,19 +90,19 @@ func (s *System) Title() string {
 }
 
 // describe reads the image's name, version, mounts and kernel arguments.
-func (s *System) describe(img *oci.Image) error {
+func (s *System) describe() error {
 	text, err := fs.ReadFile(s.FS(), "usr/lib/os-release")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	s.Name, s.Version = titles(osRelease(text))
-	if label := printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"]); label != "" {
+	if label := printable.Title(s.image.Config.Config.Labels["org.opencontainers.image.version"]); label != "" {
 		s.Version = label
 	}
 	if s.Mounts, err = s.mounts(); err != nil {
 		return err
 	}
-	s.Kargs, err = kargs.Load(s.FS(), img.Config.Architecture)
+	s.Kargs, err = kargs.Load(s.FS(), s.image.Config.Architecture)
 	return err
 }
 

@@ -78,7 +78,7 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 
 // planEtc returns the conflicts in /etc of an image whose layers are here.
 func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
-	system, err := compose(ctx, img, m.repo)
+	system, err := compose(ctx, img, m.repo, false)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,7 @@ package update
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
@@ -13,13 +11,14 @@ import (
 )
 
 // reuse takes those of the layers that other repositories have from there, and
-// returns the others, which have to be fetched. A layer that is damaged there is
-// one of these.
+// returns the others, which have to be fetched. So has what cannot be reused,
+// whatever the reason, of which a warning tells.
 func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, r Reporter) ([]oci.Layer, error) {
 	for _, dir := range dirs {
 		other, err := store.Open(dir)
 		if err != nil {
-			return nil, fmt.Errorf("cannot reuse layers: %w", err)
+			m.warn(fmt.Sprintf("cannot reuse layers, fetching them instead: %v", err))
+			continue
 		}
 		layers, err = m.reuseFrom(ctx, other, dir, layers, r)
 		other.Close()
@@ -38,7 +37,8 @@ func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir st
 	// What is there now stays until it is here.
 	unlock, err := other.Lock(false)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reuse layers of %s: %w", dir, err)
+		m.warn(fmt.Sprintf("cannot reuse layers of %s, fetching them instead: %v", dir, err))
+		return layers, nil
 	}
 	defer unlock()
 	for _, l := range layers {
@@ -52,10 +52,10 @@ func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir st
 			return layer.CheckStored(ctx, m.repo, s, l.DiffID)
 		})
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
-				return nil, err
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
 			}
-			m.warn(err.Error() + "; it is fetched instead")
+			m.warn(err.Error() + "; fetching it instead")
 			left = append(left, l)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root
@@ -32,13 +32,14 @@ func (m *Machine) checkRoom(layers []oci.Layer) error {
 	return nil
 }
 
+// freeBytes returns how much an image may take of the root file system.
 func (m *Machine) freeBytes() (int64, error) {
 	dir, err := m.root.Open(".")
 	if err != nil {
 		return 0, err
 	}
 	defer dir.Close()
-	free, _, err := sys.Space(dir)
+	free, err := store.Room(dir)
 	if err != nil {
 		return 0, fmt.Errorf("cannot tell the room on the root file system: %w", err)
 	}

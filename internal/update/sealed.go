@@ -4,15 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 )
 
 // transformSealed gives the tree the form of which the unified kernel image has
 // the digest. The machine boots no other, so an image that has that digest in no
 // form is refused here, and not by its own initramfs.
 func (s *System) transformSealed(ctx context.Context) error {
+	err := s.matchAny(ctx)
+	if other := (*canonical.Mismatch)(nil); len(s.late) == 0 || !errors.As(err, &other) {
+		return err
+	}
+	if found, orderErr := s.matchInOrder(ctx); !found {
+		return errors.Join(err, orderErr)
+	}
+	return nil
+}
+
+// matchAny finds the form for one of the digests that the unified kernel image has.
+func (s *System) matchAny(ctx context.Context) error {
 	var first error
 	for _, target := range s.Kernel.UKI.Targets {
 		m, err := s.match(ctx, target)
@@ -25,6 +39,24 @@ func (s *System) transformSealed(ctx context.Context) error {
 		}
 	}
 	return first
+}
+
+// matchInOrder is matchAny for layers whose whiteouts take effect in the order of the
+// archive, as for composefs-rs, and reports whether there is a form then.
+func (s *System) matchInOrder(ctx context.Context) (bool, error) {
+	m := layer.Merger{InOrder: true, Expand: s.expand}
+	if err := s.merge(ctx, &m); err != nil {
+		return false, ctx.Err() // composefs-rs cannot have sealed it so
+	}
+	proper := s.Tree
+	s.Tree = m.Root
+	if err := s.matchAny(ctx); err != nil {
+		s.Tree = proper
+		return false, ctx.Err()
+	}
+	s.warnings = append(s.warnings, fmt.Sprintf("the image is sealed for a tree in which whiteouts also remove files of their own layer; "+
+		"files that should be there are missing because of %s", strings.Join(s.late, ", ")))
+	return true, s.describe()
 }
 
 // match finds the form in which the system has the digest that it was sealed

@@ -31,12 +31,17 @@ var withXattr = tar.Header{
 // sealedDigest returns what an image of one layer is sealed for.
 func sealedDigest(t *testing.T, archive []byte, v canonical.Variant, alg digest.Algorithm) string {
 	t.Helper()
-	raw, err := layer.Measure(t.Context(), nil, bytes.NewReader(archive), alg, nil)
-	if err != nil {
+	return digestOf(t, new(layer.Merger), archive, v, alg)
+}
+
+// digestOf is sealedDigest for layers that are merged in another way.
+func digestOf(t *testing.T, m *layer.Merger, archive []byte, v canonical.Variant, alg digest.Algorithm) string {
+	t.Helper()
+	if err := m.Measure(t.Context(), bytes.NewReader(archive), alg, nil); err != nil {
 		t.Fatal(err)
 	}
 	content := func(n *composefs.Node) ([]byte, error) { return n.Inline, nil }
-	root, err := canonical.Tree(raw, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
+	root, err := canonical.Tree(m.Root, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +126,33 @@ func TestSealedIsRefused(t *testing.T) {
 		for _, want := range tt.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v; want one with %q", name, err, want)
+			}
+		}
+	}
+}
+
+// TestSealedInOrder: an image that composefs-rs has sealed, with a whiteout after the file
+// of the same layer that it removes there, boots as it is sealed, and that is said.
+func TestSealedInOrder(t *testing.T) {
+	system := archive(t, "", withXattr, tar.Header{Name: "usr/.wh.attributed", Typeflag: tar.TypeReg})
+	for _, v := range canonical.Variants[:2] {
+		proper := digestOf(t, new(layer.Merger), system, v, digest.SHA512)
+		inOrder := digestOf(t, &layer.Merger{InOrder: true}, system, v, digest.SHA512)
+		if proper == inOrder {
+			t.Fatal("both ways make the same tree")
+		}
+		for want, warned := range map[string]bool{proper: false, inOrder: true} {
+			var warnings []string
+			m, err := update.Open(t.TempDir(), func(text string) { warnings = append(warnings, text) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := m.Apply(t.Context(), update.Options{Reference: sealed(t, system, "composefs=?"+want)}, quiet{})
+			if err := errors.Join(err, m.Close()); err != nil || string(result.ID) != want {
+				t.Errorf("%s: applied %s, %v; want %s", v, result.ID, err, want)
+			}
+			if got := strings.Contains(strings.Join(warnings, "\n"), "because of usr/.wh.attributed"); got != warned {
+				t.Errorf("%s, in order %v: warnings are %q", v, warned, warnings)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func TestLayersMounted(t *testing.T) {
 		if len(img.Layers) < 3 {
 			t.Errorf("the image has %d layers; want several", len(img.Layers))
 		}
-		var root *composefs.Node
+		var m layer.Merger
 		for _, l := range img.Layers {
 			tar, err := img.OpenLayer(ctx, l, nil)
 			if err != nil {
@@ -66,12 +66,12 @@ func TestLayersMounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			tar.Close()
-			if root, err = layer.ApplyStored(t.Context(), root, repo, l.DiffID); err != nil {
+			if err := m.ApplyStored(t.Context(), repo, l.DiffID); err != nil {
 				t.Fatal(err)
 			}
 		}
-		root.CountLinks()
-		sameFiles(t, mount(t, repo, root, erofs.V1), want)
+		m.Root.CountLinks()
+		sameFiles(t, mount(t, repo, m.Root, erofs.V1), want)
 	})
 }
 

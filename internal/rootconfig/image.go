@@ -4,14 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // OfInitramfs returns how the root of an image will be mounted when it boots, with
 // no value left open. files are those of Names that its initramfs has, as
-// initramfs.Find returns them. One without our program has bootc's, which reads its own file only and has other
-// defaults.
+// initramfs.Find returns them. One without our program has another one, which reads
+// bootc's file only and has other defaults, or is of no use: ErrNoProgram.
 func OfInitramfs(files map[string][]byte) (Config, error) {
 	_, ours := files[Program]
+	if !ours && !slices.ContainsFunc(others, func(name string) bool { _, ok := files[name]; return ok }) {
+		return Config{}, ErrNoProgram
+	}
 	return of(ours, func(name string) ([]byte, error) {
 		data, ok := files[name]
 		if !ok {
@@ -35,7 +39,14 @@ func OfImage(fsys fs.FS) (Config, error) {
 }
 
 // Names are the files that say how the root is mounted.
-func Names() []string { return []string{Program, File, BootcFile} }
+func Names() []string { return append([]string{Program, File, BootcFile}, others...) }
+
+// others are the programs of bootc, and of composefs-rs, that mount a root by the same
+// kernel argument.
+var others = []string{"usr/lib/bootc/initramfs-setup", "usr/bin/composefs-setup-root", "usr/sbin/composefs-setup-root", "usr/lib/composefs/setup-root"}
+
+// ErrNoProgram says that there is nothing in an initramfs that would mount the root.
+var ErrNoProgram = errors.New("its initramfs has no program that mounts the root: want /" + Program + ", or bootc's /" + others[0] + ", in it")
 
 func of(ours bool, read func(name string) ([]byte, error)) (Config, error) {
 	names, byDefault := []string{File, BootcFile}, Overlay

@@ -1,6 +1,8 @@
 package rootconfig
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -34,6 +36,9 @@ func TestOfImage(t *testing.T) {
 		for name, text := range tt.files {
 			inside[name] = []byte(text)
 		}
+		if _, ours := inside[program]; !ours {
+			inside["usr/lib/bootc/initramfs-setup"] = nil // too large to have its content
+		}
 		same, sameErr := OfInitramfs(inside)
 		if same != got || (err == nil) != (sameErr == nil) {
 			t.Errorf("%s: OfInitramfs() = %+v, %v, but OfImage() = %+v, %v", tt.name, same, sameErr, got, err)
@@ -44,6 +49,20 @@ func TestOfImage(t *testing.T) {
 			}
 		} else if err != nil || got != tt.want {
 			t.Errorf("%s: OfImage() = %+v, %v; want %+v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// TestNoProgram: what no program reads says nothing, and nothing would mount the root.
+func TestNoProgram(t *testing.T) {
+	for _, files := range []map[string][]byte{{}, {File: []byte("[etc]\nmount = 'none'")}, {BootcFile: nil}} {
+		if _, err := OfInitramfs(files); !errors.Is(err, ErrNoProgram) {
+			t.Errorf("OfInitramfs(%q) error = %v; want %v", files, err, ErrNoProgram)
+		}
+	}
+	for _, name := range others {
+		if _, err := OfInitramfs(map[string][]byte{name: {}}); err != nil || !slices.Contains(Names(), name) {
+			t.Errorf("with %s: OfInitramfs() = %v, and it is among Names: %v; want to know it", name, err, slices.Contains(Names(), name))
 		}
 	}
 }

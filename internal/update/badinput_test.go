@@ -29,7 +29,7 @@ func (quiet) FetchDone()          {}
 func system() ([]tar.Header, map[string]string) {
 	var headers []tar.Header
 	for _, dir := range []string{
-		"boot", "etc", "sysroot", "usr", "usr/lib", "usr/lib/modules", "usr/lib/modules/6.12", "var",
+		"boot", "dev", "etc", "proc", "run", "sys", "sysroot", "usr", "usr/lib", "usr/lib/modules", "usr/lib/modules/6.12", "var",
 	} {
 		headers = append(headers, tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o755})
 	}

@@ -51,13 +51,37 @@ func FindKernel(tree *composefs.Node) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
-	if !k.Linux.IsRegular() {
-		return Kernel{}, fmt.Errorf("/%s is not a regular file", path.Join(modulesDir, k.Version, "vmlinuz"))
+	dir := path.Join(modulesDir, k.Version)
+	if err := checkFile(path.Join(dir, "vmlinuz"), k.Linux); err != nil {
+		return Kernel{}, err
 	}
-	if k.Initrd == nil || !k.Initrd.IsRegular() {
-		return Kernel{}, fmt.Errorf("no initramfs: want /%s", path.Join(modulesDir, k.Version, "initramfs.img"))
+	if k.Initrd == nil {
+		return Kernel{}, noInitramfs(modules.Entry(k.Version), dir)
 	}
-	return k, nil
+	return k, checkFile(path.Join(dir, "initramfs.img"), k.Initrd)
+}
+
+// checkFile returns an error unless a kernel or an initramfs can be taken from n.
+func checkFile(path string, n *composefs.Node) error {
+	switch {
+	case n.IsSymlink():
+		return fmt.Errorf("/%s is a symbolic link to %q: want a regular file", path, n.Target)
+	case !n.IsRegular():
+		return fmt.Errorf("/%s is not a regular file", path)
+	case n.Size == 0:
+		return fmt.Errorf("/%s is empty", path)
+	}
+	return nil
+}
+
+// noInitramfs says that a kernel has none, and what other tools would have called it.
+func noInitramfs(dir *composefs.Node, path string) error {
+	for _, name := range []string{"initramfs", "initrd.img", "initrd"} {
+		if dir.Entry(name) != nil {
+			return fmt.Errorf("no initramfs: want /%s/initramfs.img, not %s", path, name)
+		}
+	}
+	return fmt.Errorf("no initramfs: want /%s/initramfs.img", path)
 }
 
 // oneKernel returns the one that was found.
@@ -83,11 +107,42 @@ func (k Kernel) String() string {
 // kernel: the directories that prepare-root and the canonical form need.
 func checkBootable(tree *composefs.Node) error {
 	for _, dir := range []string{"usr", "etc", "var", "sysroot", "boot"} {
-		switch n := tree.Entry(dir); {
-		case n == nil:
-			return fmt.Errorf("no /%s: an image that boots has it, if only as an empty directory", dir)
-		case !n.IsDir():
-			return fmt.Errorf("/%s is not a directory", dir)
+		if err := checkDirectory(tree, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDirectory(tree *composefs.Node, dir string) error {
+	switch n := tree.Entry(dir); {
+	case n == nil:
+		return fmt.Errorf("no /%s: an image that boots has it, if only as an empty directory", dir)
+	case !n.IsDir():
+		return fmt.Errorf("/%s is not a directory", dir)
+	}
+	return nil
+}
+
+// apiDirs are where an initramfs moves what it has mounted when it switches to the root,
+// which is read-only.
+var apiDirs = []string{"dev", "proc", "run", "sys"}
+
+// checkAPIDirs says what keeps an initramfs from switching to the image. One that was not
+// looked into may do without: then it is an error only if some are there and others not.
+func checkAPIDirs(tree *composefs.Node, known bool) error {
+	missing := 0
+	for _, dir := range apiDirs {
+		if tree.Entry(dir) == nil {
+			missing++
+		}
+	}
+	if missing == len(apiDirs) && !known {
+		return nil
+	}
+	for _, dir := range apiDirs {
+		if err := checkDirectory(tree, dir); err != nil {
+			return err
 		}
 	}
 	return nil

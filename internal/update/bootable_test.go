@@ -19,7 +19,7 @@ func tree(paths ...string) *composefs.Node {
 			if child == nil {
 				child = &composefs.Node{Mode: composefs.TypeDir | 0o755}
 				if file && i == len(names)-1 {
-					child.Mode = composefs.TypeRegular | 0o644
+					child.Mode, child.Size = composefs.TypeRegular|0o644, 1
 				}
 				dir.Set(name, child)
 			}
@@ -42,7 +42,11 @@ func TestFindKernel(t *testing.T) {
 		{"none", []string{"usr/lib/modules/6.12"}, "", "no kernel"},
 		{"two", []string{"usr/lib/modules/6.1/vmlinuz*", "usr/lib/modules/6.12/vmlinuz*"}, "", "2 kernels, 6.1 and 6.12"},
 		{"no initramfs", []string{"usr/lib/modules/6.12/vmlinuz*"}, "", "no initramfs"},
-		{"a directory", []string{"usr/lib/modules/6.12/vmlinuz"}, "", "not a regular file"},
+		{"another name", []string{"usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initrd.img*"}, "", "want /usr/lib/modules/6.12/initramfs.img, not initrd.img"},
+		{"a directory", []string{"usr/lib/modules/6.12/vmlinuz"}, "", "/usr/lib/modules/6.12/vmlinuz is not a regular file"},
+		{"a directory as initramfs", []string{"usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img"}, "", "/initramfs.img is not a regular file"},
+		{"modules that are a file", []string{"usr/lib/modules*"}, "", "no kernel"},
+		{"lib is a directory", []string{"lib/modules/6.12/vmlinuz*", "lib/modules/6.12/initramfs.img*", "usr/lib/modules"}, "", "no kernel: want /usr/lib/modules/<version>/vmlinuz"},
 		{"unified", []string{"boot/EFI/Linux/x.efi*", "usr/lib/modules/6.12"}, "/boot/EFI/Linux/x.efi", ""},
 		{"unified before others", []string{"boot/EFI/Linux/x.efi*", "usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/y.efi*"}, "/boot/EFI/Linux/x.efi", ""},
 		{"unified with addons", []string{"boot/EFI/Linux/x.efi*", "boot/EFI/Linux/x.efi.extra.d/a.addon.efi*"}, "/boot/EFI/Linux/x.efi", ""},
@@ -59,6 +63,46 @@ func TestFindKernel(t *testing.T) {
 			}
 		} else if err != nil || k.String() != tt.want {
 			t.Errorf("%s: FindKernel() = %q, %v; want %q", tt.name, k, err, tt.want)
+		}
+	}
+}
+
+// TestOddFiles: a kernel or an initramfs that cannot be taken as it is, is said to be
+// there, and what it is.
+func TestOddFiles(t *testing.T) {
+	for _, name := range []string{"vmlinuz", "initramfs.img"} {
+		for want, n := range map[string]*composefs.Node{
+			`is a symbolic link to "../\x1bx": want a regular file`: {Mode: composefs.TypeSymlink | 0o777, Target: "../\x1bx"},
+			"is empty": {Mode: composefs.TypeRegular | 0o644}, "is not a regular file": {Mode: composefs.TypeChar | 0o644},
+		} {
+			root := tree("usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*")
+			root.Lookup("usr/lib/modules/6.12").Set(name, n)
+			if _, err := FindKernel(root); err == nil || err.Error() != "/usr/lib/modules/6.12/"+name+" "+want {
+				t.Errorf("%s: error %v; want that it %s", name, err, want)
+			}
+		}
+	}
+}
+
+func TestCheckAPIDirs(t *testing.T) {
+	all := []string{"dev", "proc", "run", "sys"}
+	for _, known := range []bool{true, false} {
+		if err := checkAPIDirs(tree(all...), known); err != nil {
+			t.Errorf("checkAPIDirs() = %v; want none", err)
+		}
+		for i, missing := range all {
+			root := tree(all...)
+			root.Remove(missing)
+			if err := checkAPIDirs(root, known); err == nil || !strings.Contains(err.Error(), "no /"+missing) {
+				t.Errorf("without /%s: checkAPIDirs() = %v; want an error that names it", missing, err)
+			}
+			root.Set(missing, &composefs.Node{Mode: composefs.TypeSymlink | 0o777, Target: all[(i+1)%4]})
+			if err := checkAPIDirs(root, known); err == nil || !strings.Contains(err.Error(), "/"+missing+" is not a directory") {
+				t.Errorf("/%s is a link: checkAPIDirs() = %v; want an error that names it", missing, err)
+			}
+		}
+		if err := checkAPIDirs(tree("usr"), known); (err != nil) != known {
+			t.Errorf("without any, initramfs known %v: %v", known, err)
 		}
 	}
 }

@@ -111,12 +111,19 @@ func (s *System) describe() error {
 // which may have been built with another configuration than the image has now.
 func (s *System) mounts() (rootconfig.Config, error) {
 	files, err := s.inInitramfs(rootconfig.Names()...)
+	if err := checkAPIDirs(s.Tree, err == nil); err != nil {
+		return rootconfig.Config{}, fmt.Errorf("image cannot boot: %w", err)
+	}
 	if err != nil {
 		// Another compressor, or none of our business: what was put into it
 		// comes from the image.
 		return rootconfig.OfImage(s.FS())
 	}
-	return rootconfig.OfInitramfs(files)
+	c, err := rootconfig.OfInitramfs(files)
+	if errors.Is(err, rootconfig.ErrNoProgram) {
+		err = fmt.Errorf("image cannot boot: %w", err)
+	}
+	return c, err
 }
 
 // inInitramfs returns the files of these names in the initramfs.

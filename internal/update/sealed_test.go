@@ -179,10 +179,10 @@ func TestInitramfsDecides(t *testing.T) {
 	system := archive(t, "")
 	cmdline := "composefs=?" + sealedDigest(t, system, canonical.Variants[0], digest.SHA512)
 	for initramfs, copied := range map[string]bool{
-		string(ukitest.Cpio("usr/bin/other", "")):                                              true,
-		string(ukitest.Cpio(rootconfig.Program, "", "usr/bin/other", "")):                      false,
-		string(ukitest.Cpio(rootconfig.Program, "", rootconfig.File, "[etc]\nmount = 'bind'")): true,
-		string(ukitest.Cpio(rootconfig.BootcFile, "[etc]\nmount = 'overlay'")):                 false,
+		string(ukitest.Cpio("usr/lib/bootc/initramfs-setup", "")):                                                   true,
+		string(ukitest.Cpio(rootconfig.Program, "", "usr/bin/other", "")):                                           false,
+		string(ukitest.Cpio(rootconfig.Program, "", rootconfig.File, "[etc]\nmount = 'bind'")):                      true,
+		string(ukitest.Cpio("usr/lib/bootc/initramfs-setup", "", rootconfig.BootcFile, "[etc]\nmount = 'overlay'")): false,
 		"nobody can read this": true,
 	} {
 		dir := t.TempDir()
@@ -193,6 +193,19 @@ func TestInitramfsDecides(t *testing.T) {
 		_, err = os.Stat(filepath.Join(dir, result.ID.EtcDir(), "hostname"))
 		if got := err == nil; got != copied {
 			t.Errorf("with the initramfs %q, /etc was copied: %v; want %v", initramfs, got, copied)
+		}
+	}
+}
+
+// TestInitramfsWithoutProgram has one that would not mount any root, which is not taken
+// for bootc's.
+func TestInitramfsWithoutProgram(t *testing.T) {
+	system := archive(t, "")
+	cmdline := "composefs=?" + sealedDigest(t, system, canonical.Variants[0], digest.SHA512)
+	for _, initramfs := range [][]byte{ukitest.Cpio("usr/bin/other", ""), ukitest.Cpio(rootconfig.BootcFile, "[etc]\nmount = 'overlay'")} {
+		_, err := apply(t.Context(), t.TempDir(), sealedWith(t, system, ukitest.UKIWith(cmdline, string(initramfs))))
+		if err == nil || !strings.Contains(err.Error(), "image cannot boot: its initramfs has no program that mounts the root: want /usr/lib/sysupdate-image/prepare-root") {
+			t.Errorf("error %v; want one that names the program", err)
 		}
 	}
 }

@@ -69,8 +69,9 @@ bench_kernel() {
     dir=$(echo "$tree"/usr/lib/modules/*)
     mv "$kernel" "$dir/vmlinuz"
     rm -r "$tree/boot"
-    mkdir -p "$tree"/{boot,sysroot,etc,var,usr}
-    (cd "$tree" && find usr/lib/systemd | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc) | zstd -q >"$dir/initramfs.img"
+    mkdir -p "$tree"/{boot,dev,proc,run,sys,sysroot,etc,var,usr} "$tree/usr/lib/bootc"
+    touch "$tree/usr/lib/bootc/initramfs-setup"
+    (cd "$tree" && find usr/lib/systemd usr/lib/bootc | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc) | zstd -q >"$dir/initramfs.img"
     printf '%s\n' 'ID=bench' 'PRETTY_NAME="Image to measure"' >"$tree/usr/lib/os-release"
   done
 }

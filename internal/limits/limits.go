@@ -29,10 +29,10 @@ type Unit string
 
 // Units that have a form of their own.
 const (
-	Bytes   Unit = "bytes"
-	Rate    Unit = "bytes per second"
-	Seconds Unit = "seconds"
-	Percent Unit = "percent"
+	Bytes     Unit = "bytes"
+	PerSecond Unit = "bytes per second"
+	Seconds   Unit = "seconds"
+	Percent   Unit = "percent"
 )
 
 // An Error reports that something exceeded a limit.
@@ -65,7 +65,7 @@ func (l Limit) String() string {
 	switch l.Unit {
 	case Bytes:
 		return bytes(l.Value)
-	case Rate:
+	case PerSecond:
 		return bytes(l.Value) + " per second"
 	case Seconds:
 		return l.Duration().String()

@@ -20,7 +20,7 @@ func TestError(t *testing.T) {
 		{Limit{Name: "name size", Value: 1000, Unit: Bytes}, "name size limit: at most 1000 bytes"},
 		{Limit{Name: "room", Value: 2 << 40, Unit: Bytes}, "room limit: at most 2 TiB"},
 		{Limit{Name: "file count", Value: 10, Unit: "files"}, "file count limit: at most 10 files"},
-		{Limit{Name: "transfer rate", Value: 512, Unit: Rate, Least: true}, "transfer rate limit: at least 512 bytes per second"},
+		{Limit{Name: "transfer rate", Value: 512, Unit: PerSecond, Least: true}, "transfer rate limit: at least 512 bytes per second"},
 		{Limit{Name: "patience", Value: 90, Unit: Seconds}, "patience limit: at most 1m30s"},
 		{Limit{Name: "reserve", Value: 5, Unit: Percent, Least: true}, "reserve limit: at least 5%"},
 	}

@@ -11,6 +11,8 @@ import (
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/types"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // retry says how long a registry is asked again before a blob is given up.
@@ -18,6 +20,37 @@ type retry struct {
 	attempts int           // without progress
 	delay    time.Duration // before the second attempt; doubled for each further one
 	stall    time.Duration // without a byte, after which a connection counts as broken
+	slow     time.Duration // after which it does as well if too little came
+}
+
+// moreIfTooMany is how many more attempts there are if a registry is asked too often:
+// that is nothing that is broken.
+const moreIfTooMany = 3
+
+// enough says whether nothing is asked again after so many failures, the last of which
+// was err, or since that one wants more patience than there is.
+func (r retry) enough(failures int, err error) bool {
+	attempts := r.attempts
+	if isTooMany(err) {
+		attempts += moreIfTooMany
+	}
+	status := (*statusError)(nil)
+	return failures >= attempts || errors.As(err, &status) && status.after > openPatience*r.stall
+}
+
+// wait waits before the next attempt, as long as the registry has said in err if it
+// has. It returns false if ctx ends.
+func (r retry) wait(ctx context.Context, failures int, err error) bool {
+	delay := r.delay << (failures - 1)
+	if status := (*statusError)(nil); errors.As(err, &status) {
+		delay = max(delay, status.after)
+	}
+	select {
+	case <-time.After(min(delay, maxAfter)):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // openPatience is how many times longer than for a byte the library has to open
@@ -35,13 +68,16 @@ func (i *Image) openBlob(ctx context.Context, what string, digest godigest.Diges
 	body := &body{
 		ctx:   ctx,
 		retry: i.retry,
-		open: func(ctx context.Context) (io.ReadCloser, error) {
+		open: func(ctx context.Context, offset int64) (io.ReadCloser, int64, error) {
+			if s, ok := i.source.(*registrySource); ok {
+				return s.open(ctx, info, offset)
+			}
 			if !i.source.HasThreadSafeGetBlob() {
 				i.opening.Lock()
 				defer i.opening.Unlock()
 			}
 			r, _, err := i.source.GetBlob(ctx, info, none.NoCache)
-			return r, err
+			return r, 0, err
 		},
 		explain: func(err error) error { return explain(i.Reference, err) },
 	}
@@ -104,7 +140,7 @@ func (b *blob) Close() error { return b.body.Close() }
 // are still the same.
 type body struct {
 	ctx     context.Context
-	open    func(context.Context) (io.ReadCloser, error)
+	open    func(ctx context.Context, offset int64) (conn io.ReadCloser, start int64, err error) // start is offset or less
 	explain func(error) error
 	retry   retry
 
@@ -113,6 +149,7 @@ type body struct {
 	offset   int64 // what has been read
 	begun    int64 // offset when conn was opened
 	failures int
+	pace     pace
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -139,28 +176,55 @@ func (b *body) read(p []byte) (int, error) {
 		}
 	}
 	stalled := time.AfterFunc(b.retry.stall, b.cancel)
+	begun := time.Now()
 	n, err := b.conn.Read(p)
-	if !stalled.Stop() && err != nil && err != io.EOF {
+	b.pace.add(n, time.Since(begun))
+	switch {
+	case err == io.EOF:
+	case !stalled.Stop() && err != nil:
 		err = &stallError{"no data", b.retry.stall}
-	} else if err != nil && err != io.EOF {
+	case err != nil:
 		err = &brokenError{err}
+	case b.pace.tooSlow(b.retry.slow):
+		err = &stallError{"less than " + limits.Rate.String(), b.retry.slow}
 	}
 	return n, err
 }
 
-// connect opens the blob and skips what has been read already.
+// A pace is how fast something comes, without the time in which nobody waits for it.
+type pace struct {
+	bytes  int64
+	waited time.Duration
+}
+
+func (p *pace) add(n int, waited time.Duration) {
+	p.bytes += int64(n)
+	p.waited += waited
+}
+
+// tooSlow says, at the end of each window of waiting, whether too little came in it.
+func (p *pace) tooSlow(window time.Duration) bool {
+	if p.waited < window {
+		return false
+	}
+	slow := limits.Rate.Check(int64(float64(p.bytes)/p.waited.Seconds())) != nil
+	*p = pace{}
+	return slow
+}
+
+// connect opens the blob, and skips what comes that has been read already.
 func (b *body) connect() error {
 	ctx, cancel := context.WithCancel(b.ctx)
 	stalled := time.AfterFunc(openPatience*b.retry.stall, cancel)
 	defer stalled.Stop()
-	conn, err := b.open(ctx)
+	conn, start, err := b.open(ctx, b.offset)
 	if err != nil {
 		cancel()
 		return err
 	}
-	b.conn, b.cancel, b.begun = conn, cancel, b.offset
+	b.conn, b.cancel, b.begun, b.pace = conn, cancel, b.offset, pace{}
 	stalled.Stop()
-	return b.skip(b.offset)
+	return b.skip(b.offset - start)
 }
 
 // skip reads n bytes that have been read already.
@@ -197,15 +261,13 @@ func (b *body) failed(err error) error {
 		b.failures, b.begun = 0, b.offset
 	}
 	b.failures++
-	if b.failures >= b.retry.attempts {
+	if b.retry.enough(b.failures, err) {
 		return b.explain(err)
 	}
-	select {
-	case <-time.After(b.retry.delay << (b.failures - 1)):
-		return nil
-	case <-b.ctx.Done():
+	if !b.retry.wait(b.ctx, b.failures, err) {
 		return b.ended()
 	}
+	return nil
 }
 
 // ended says why nothing more is to be read: who stopped it knows that, but that

@@ -99,21 +99,36 @@ func isUnauthorized(err error) bool {
 
 // hasCode says whether a registry gave one of codes as its reason.
 func hasCode(err error, codes ...errcode.ErrorCode) bool {
+	var own *statusError
+	if errors.As(err, &own) {
+		return slices.ContainsFunc(codes, func(c errcode.ErrorCode) bool { return c.Descriptor().Value == own.code })
+	}
 	var reason errcode.ErrorCoder
 	return errors.As(err, &reason) && slices.Contains(codes, reason.ErrorCode())
 }
 
 // hasStatus says whether a registry answered with an HTTP status.
 func hasStatus(err error, status int) bool {
+	var own *statusError
+	if errors.As(err, &own) {
+		return own.status == status
+	}
 	var answer docker.UnexpectedHTTPStatusError
 	return errors.As(err, &answer) && answer.StatusCode == status
 }
 
 // isTemporary says whether it may help to ask a registry once more.
 func isTemporary(err error) bool {
+	var own *statusError
+	if errors.As(err, &own) {
+		return own.temporary()
+	}
 	var answer docker.UnexpectedHTTPStatusError
 	if errors.As(err, &answer) {
 		return answer.StatusCode >= 500
+	}
+	if errors.Is(err, errRedirects) || errors.Is(err, errPlainCredentials) {
+		return false
 	}
 	var network net.Error
 	return isTooMany(err) || errors.As(err, &network)
@@ -122,7 +137,7 @@ func isTemporary(err error) bool {
 // isTooMany says whether a registry answered that it is asked too often, also after
 // the library has waited as long as it was told to, a few times.
 func isTooMany(err error) bool {
-	return errors.Is(err, docker.ErrTooManyRequests) || hasCode(err, errcode.ErrorCodeTooManyRequests) ||
+	return hasStatus(err, http.StatusTooManyRequests) || errors.Is(err, docker.ErrTooManyRequests) || hasCode(err, errcode.ErrorCodeTooManyRequests) ||
 		// The library keeps to itself what it makes of an answer without a reason.
 		strings.Contains(err.Error(), "StatusCode: 429,")
 }

@@ -55,7 +55,7 @@ func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 	if ref.image == nil {
 		return nil, errors.New("no reference")
 	}
-	i := &Image{Reference: ref, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute}}
+	i := &Image{Reference: ref, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}}
 	if err := i.open(ctx, opts); err != nil {
 		i.Close()
 		return nil, err
@@ -115,12 +115,23 @@ func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext
 	// progress, and what is fatal comes back as an error.
 	logrus.SetLevel(logrus.WarnLevel)
 	// With an error, the library's source is an interface that holds nil.
-	source, err := i.Reference.image.NewImageSource(ctx, sys)
+	source, err := i.openSource(ctx, sys)
 	if err != nil {
 		return nil, explain(i.Reference, err)
 	}
 	i.source = source
 	return sys, nil
+}
+
+func (i *Image) openSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
+	if i.Reference.registry() == "" {
+		return i.Reference.image.NewImageSource(ctx, sys)
+	}
+	source, err := newRegistrySource(sys, i.Reference, i.retry)
+	if err != nil {
+		return nil, err
+	}
+	return source, nil
 }
 
 // readManifest returns the manifest of the image, out of several the one for
@@ -141,8 +152,29 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 			return nil, "", err
 		}
 	}
+	unparsed, done, err := i.withSignatures(ctx, sys, raw, unparsed)
+	if err != nil {
+		return nil, "", explain(i.Reference, err)
+	}
+	defer done()
 	i.Signature, err = checkPolicy(ctx, sys, i.Reference, unparsed)
 	return raw, mediaType, err
+}
+
+// withSignatures returns the image with a manifest from where its signatures can be
+// read, if the policy may want some: of a registry that is the library's own
+// source. done closes it.
+func (i *Image) withSignatures(ctx context.Context, sys *types.SystemContext, raw []byte, here *image.UnparsedImage) (_ *image.UnparsedImage, done func(), err error) {
+	policy, err := loadPolicy(sys)
+	if i.Reference.registry() == "" || err != nil || policy == nil || acceptsAnything(policy, i.Reference.image) {
+		return here, func() {}, nil // checkPolicy tells of an error
+	}
+	source, err := i.Reference.image.NewImageSource(ctx, sys)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest := godigest.FromBytes(raw)
+	return image.UnparsedInstance(source, &digest), func() { source.Close() }, nil
 }
 
 func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {

@@ -317,3 +317,35 @@ func outerAddress(t *testing.T) string {
 	t.Skip("this machine has no address but those of the loopback interface")
 	return ""
 }
+
+// TestSignedInRegistry has an image of a registry whose signatures are elsewhere, as
+// registries.d(5) says.
+func TestSignedInRegistry(t *testing.T) {
+	const name = "example.org/os:v1"
+	key := newKey(t)
+	var public bytes.Buffer
+	if err := key.Serialize(&public); err != nil {
+		t.Fatal(err)
+	}
+	im := newImage(t, "amd64", archives(t)[1:2], nil)
+	r := newRegistry(t)
+	ref := r.push(t, im, "os", "v1")
+	for _, signed := range []bool{false, true} {
+		opts := options(t)
+		opts.InsecureTLS = true
+		lookaside := t.TempDir()
+		if signed {
+			dir := "os@" + strings.Replace(im.digest().String(), ":", "=", 1)
+			writeBelow(t, lookaside, filepath.Join(dir, "signature-1"), string(signImage(t, key, im, name)))
+		}
+		writeBelow(t, opts.Root, "etc/containers/registries.d/default.yaml", "default-docker:\n  lookaside: file://"+lookaside+"\n")
+		writeBelow(t, opts.Root, "etc/containers/policy.json", string(encode(t, map[string]any{"default": []any{map[string]any{
+			"type": "signedBy", "keyType": "GPGKeys",
+			"keyData":        base64.StdEncoding.EncodeToString(public.Bytes()),
+			"signedIdentity": map[string]any{"type": "exactReference", "dockerReference": name},
+		}}})))
+		if _, err := open(t, "ostree-image-signed:"+ref, opts); (err == nil) != signed {
+			t.Errorf("signed: %v: error %v", signed, err)
+		}
+	}
+}

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
@@ -38,10 +36,7 @@ func (r *Repository) repair(p Problem) error {
 	case WrongMode:
 		return r.repairMode(p.Path)
 	case UnprotectedObject:
-		if err := r.replaceByProtected(context.Background(), p.Object); err != nil {
-			return err
-		}
-		return r.Sync()
+		return r.protect(p.Object)
 	case DanglingImage, DanglingStream, DanglingRef, BadStream, IncompleteStream, WrongLink, LeftOver:
 		return durable.Remove(r.changes, p.Path)
 	}
@@ -60,9 +55,8 @@ func (r *Repository) repairMode(name string) error {
 	return r.root.Chmod(name, mode)
 }
 
-// replaceByProtected replaces an object by a copy that fs-verity protects. It survives
-// a crash after Sync.
-func (r *Repository) replaceByProtected(ctx context.Context, d digest.Digest) error {
+// protect replaces an object by a copy that fs-verity protects.
+func (r *Repository) protect(d digest.Digest) error {
 	f, err := r.openFile(d)
 	if err != nil {
 		return err
@@ -73,12 +67,11 @@ func (r *Repository) replaceByProtected(ctx context.Context, d digest.Digest) er
 		return err
 	}
 	defer w.Abort()
-	if _, err := io.Copy(w, cancel.Reader(ctx, f)); err != nil {
+	if _, err := io.Copy(w, f); err != nil {
 		return err
 	}
-	got, err := w.Commit()
-	if err == nil && got != d {
-		err = fmt.Errorf("its copy is %s: %w", got, ErrBeyondRepair)
+	if got, err := w.Commit(); err != nil || got != d {
+		return fmt.Errorf("its copy is %s: %w", got, errors.Join(err, ErrBeyondRepair))
 	}
-	return err
+	return r.Sync()
 }

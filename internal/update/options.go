@@ -26,9 +26,18 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 	if system.Kernel.UKI != nil && len(added) > 0 {
 		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", added, system.Kernel)
 	}
-	current, before, err := m.optionsBefore()
+	current, err := m.current()
 	if err != nil {
 		return "", err
+	}
+	before, err := m.optionsOf(current)
+	if err != nil {
+		return "", err
+	}
+	if before == "" && m.booted != "" {
+		if before, err = m.runningOptions(); err != nil {
+			return "", err
+		}
 	}
 	if before == "" {
 		// The state of the machine is on the physical root: it is mounted
@@ -47,23 +56,10 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 	return kargs.Next(before, old, system.Kargs, target), nil
 }
 
-// optionsBefore returns the deployment that a new one follows with its kernel command
-// line, "" if there is none.
-func (m *Machine) optionsBefore() (current deployment.ID, options string, err error) {
-	if current, err = m.current(); err != nil {
-		return "", "", err
-	}
-	options, err = m.optionsOf(current)
-	if err == nil && options == "" && m.booted != "" {
-		options, err = m.runningOptions()
-	}
-	return current, options, err
-}
-
 // optionsOf returns the kernel command line of a deployment, or that which was
 // kept for the one after it; "" if there is none.
 func (m *Machine) optionsOf(id deployment.ID) (string, error) {
-	if id == "" || m.boot == nil {
+	if id == "" {
 		return "", nil
 	}
 	files, err := m.boot.Entries()

@@ -1,0 +1,102 @@
+package oci
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"go.podman.io/image/v5/pkg/tlsclientconfig"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+)
+
+// maxHeaders bounds the headers of an answer, in bytes.
+const maxHeaders = 256 << 10
+
+// newTransport returns how a host and what it leads to are asked. If insecure, its
+// certificate is not verified, but those of others are. Credentials go without TLS
+// only as long as plain returns true.
+func newTransport(host string, config *tls.Config, insecure bool, plain func() bool) http.RoundTripper {
+	var transport http.RoundTripper = httpTransport(config)
+	if insecure {
+		unverified := config.Clone()
+		unverified.InsecureSkipVerify = true
+		transport = &byHost{host, httpTransport(unverified), transport}
+	}
+	return &bounded{&guarded{transport, plain}}
+}
+
+func httpTransport(config *tls.Config) *http.Transport {
+	t := tlsclientconfig.NewTransport()
+	t.TLSClientConfig = config
+	// What a body has when it is inflated is not ours to find out.
+	t.DisableCompression = true
+	t.MaxResponseHeaderBytes = maxHeaders
+	return t
+}
+
+// byHost asks one host in one way, and all others in another.
+type byHost struct {
+	host         string
+	this, others http.RoundTripper
+}
+
+func (b *byHost) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == b.host {
+		return b.this.RoundTrip(r)
+	}
+	return b.others.RoundTrip(r)
+}
+
+// errPlainCredentials says that somebody who listens would have got credentials.
+var errPlainCredentials = errors.New("credentials are not sent without TLS")
+
+// errRedirects says that redirects lead nowhere.
+var errRedirects = errors.New("too many redirects")
+
+const maxRedirects = 10
+
+func checkRedirect(_ *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return errRedirects
+	}
+	return nil
+}
+
+// guarded refuses to send credentials without TLS, wherever redirects lead and
+// whatever a registry says where tokens come from.
+type guarded struct {
+	http.RoundTripper
+	plain func() bool // allowed
+}
+
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	secret := r.Header.Get("Authorization") != "" || r.Method == http.MethodPost || r.URL.User != nil
+	if secret && r.URL.Scheme != "https" && !g.plain() {
+		return nil, fmt.Errorf("%w to %s", errPlainCredentials, r.URL.Host)
+	}
+	return g.RoundTripper.RoundTrip(r)
+}
+
+// bounded bounds what is read of any answer that is not a blob.
+type bounded struct{ http.RoundTripper }
+
+func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err != nil || isBlob(r) && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent) {
+		return resp, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{limits.Answer.Reader(resp.Body), resp.Body}
+	return resp, nil
+}
+
+// blobKey is that of a context in which a blob is asked for: where redirects lead,
+// its URL does not tell.
+type blobKey struct{}
+
+func isBlob(r *http.Request) bool { return r.Context().Value(blobKey{}) != nil }

@@ -107,7 +107,7 @@ func originsBeside(path string, deployments []string) ([]repocheck.Origin, error
 		if err != nil || o.Reference == "" || o.ManifestDigest == "" {
 			continue // status tells of it
 		}
-		origins = append(origins, repocheck.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest})
+		origins = append(origins, repocheck.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
 	}
 	return origins, nil
 }

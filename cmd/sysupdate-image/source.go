@@ -15,7 +15,7 @@ type sourceFlags struct {
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.authFile, "authfile", "", "read credentials from `FILE`, see containers-auth.json(5)")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "check signatures by `FILE`, see containers-policy.json(5)")
-	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unknown certificates")
+	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unknown certificates of the registry")
 	completeFiles(cmd, "authfile", "policy")
 }
 

@@ -70,7 +70,7 @@ func explainRegistry(registry string, ref Reference, err error) error {
 	case isUnauthorized(err):
 		return fmt.Errorf("registry %s refuses access to %s, its credentials are missing or wrong: %w", registry, ref, err)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("registry %s has no TLS, which only insecure = true in registries.conf(5) allows: %w", registry, err)
+		return fmt.Errorf("registry %s has no TLS, which only --insecure-registry or insecure = true in registries.conf(5) allows: %w", registry, err)
 	case errors.As(err, &authority):
 		return fmt.Errorf("registry %s has a certificate of an unknown authority, see containers-certs.d(5): %w", registry, err)
 	}

@@ -107,7 +107,7 @@ func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext
 		}
 		path = i.temp.path
 	}
-	sys, err := opts.systemContext(i.Reference, path)
+	sys, err := opts.systemContext(path)
 	if err != nil {
 		return nil, err
 	}

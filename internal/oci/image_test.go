@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 // options returns those for a machine that has no configuration.
 func options(t *testing.T) Options {
 	t.Helper()
-	return Options{Architecture: "amd64", Root: t.TempDir(), TempDir: t.TempDir()}
+	return Options{Architecture: "amd64", Root: t.TempDir(), TempDir: t.TempDir(), InsecureTLS: true} // newRegistry has no TLS
 }
 
 func open(t *testing.T, ref string, opts Options) (*Image, error) {
@@ -226,9 +226,12 @@ func TestTLS(t *testing.T) {
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "https://")
 	opts := options(t)
-	// What is on the loopback interface is read without a known certificate.
 	if _, err := open(t, host+"/os:v1", opts); !errors.Is(err, ErrNotFound) {
-		t.Errorf("on loopback: error %v; want %v", err, ErrNotFound)
+		t.Errorf("unverified: error %v; want %v", err, ErrNotFound)
+	}
+	opts.InsecureTLS = false
+	if _, err := open(t, host+"/os:v1", opts); err == nil || !strings.Contains(err.Error(), "certificate of an unknown authority") {
+		t.Errorf("verified: error %v; want one about the certificate", err)
 	}
 	for err, want := range map[error]string{
 		x509.UnknownAuthorityError{}: "certificate of an unknown authority",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -24,14 +23,15 @@ type Options struct {
 	// means any, or without an Architecture what the running machine is.
 	Variant string
 
-	// InsecureTLS allows plain HTTP and unverified certificates. Registries on
-	// the loopback interface, and those that registries.conf(5) calls insecure,
-	// are read so without it.
+	// InsecureTLS allows plain HTTP and unverified certificates. Registries that
+	// registries.conf(5) calls insecure are read so without it, and no others: the
+	// loopback interface is not special, any user can listen there.
 	InsecureTLS bool
 
 	// AuthFile holds the credentials, see containers-auth.json(5). Empty means
 	// the first there is of ostree/auth.json in /run, /etc and /usr/lib (where
-	// bootc looks), else the default of containers-auth.json(5).
+	// bootc looks), else what podman-login(1) leaves: for root the file in /run alone,
+	// for others the default of containers-auth.json(5).
 	AuthFile string
 
 	// PolicyFile says which signatures are wanted, see
@@ -50,8 +50,12 @@ type Options struct {
 // authFiles are where bootc looks for credentials, best first.
 var authFiles = []string{"run/ostree/auth.json", "etc/ostree/auth.json", "usr/lib/ostree/auth.json"}
 
-// systemContext returns opts in the library's terms, for reading ref.
-func (opts Options) systemContext(ref Reference, tempDir string) (*types.SystemContext, error) {
+// rootAuthFile is where podman-login(1) leaves the credentials of root. It need not
+// exist.
+const rootAuthFile = "run/containers/0/auth.json"
+
+// systemContext returns opts in the library's terms.
+func (opts Options) systemContext(tempDir string) (*types.SystemContext, error) {
 	auth, err := opts.authFile()
 	if err != nil {
 		return nil, err
@@ -66,7 +70,7 @@ func (opts Options) systemContext(ref Reference, tempDir string) (*types.SystemC
 		BigFilesTemporaryDir:         tempDir,
 		DockerRegistryUserAgent:      "sysupdate-image/" + version.Version,
 	}
-	if opts.InsecureTLS || isLoopback(ref.registry()) {
+	if opts.InsecureTLS {
 		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
 	return sys, nil
@@ -89,14 +93,9 @@ func (opts Options) authFile() (string, error) {
 			return "", fmt.Errorf("cannot read credentials: %w", err)
 		}
 	}
-	return "", nil
-}
-
-// isLoopback says whether a registry, "host" or "host:port", is this machine.
-func isLoopback(registry string) bool {
-	host, _, err := net.SplitHostPort(registry)
-	if err != nil {
-		host = registry
+	if os.Geteuid() == 0 {
+		// That this is set keeps the library from looking into home directories.
+		return filepath.Join("/", opts.Root, rootAuthFile), nil
 	}
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
+	return "", nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
@@ -43,7 +44,7 @@ func newMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	defer u.Close()
-	result, err := u.Apply(t.Context(), update.Options{Reference: m.registry.Name() + ":1"}, silent{})
+	result, err := u.Apply(t.Context(), update.Options{Reference: m.registry.Name() + ":1", Source: insecure}, silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +137,9 @@ func (m *machine) image() string {
 }
 
 // fsck runs the check.
+// insecure reads from the registry of the tests, which has no TLS.
+var insecure = oci.Options{InsecureTLS: true}
+
 func (m *machine) fsck(o repocheck.Options) repocheck.Report {
 	m.t.Helper()
 	repo, err := store.Open(filepath.Join(m.dir, "composefs"))
@@ -148,6 +152,7 @@ func (m *machine) fsck(o repocheck.Options) repocheck.Report {
 		m.t.Fatal(err)
 	}
 	defer unlock()
+	o.Source = insecure
 	o.Deployments, o.Origins = []string{m.origin.Deployment}, []repocheck.Origin{m.origin}
 	report, err := repocheck.Run(m.t.Context(), repo, o)
 	if err != nil {

@@ -17,6 +17,7 @@ type Origin struct {
 	Deployment     string // id of its image
 	Reference      string // as oci.ParseOrigin takes it
 	ManifestDigest string
+	Policy         string // file of the signature policy that was given for it, "" if none was
 }
 
 // name returns where the image is asked for: by its digest, whatever the tag names

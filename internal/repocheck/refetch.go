@@ -1,6 +1,7 @@
 package repocheck
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -80,12 +81,14 @@ func (f *refetch) open(o Origin) (*oci.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := oci.Open(f.ctx, ref, f.source)
+	source := f.source
+	source.PolicyFile = cmp.Or(source.PolicyFile, o.Policy)
+	img, err := oci.Open(f.ctx, ref, source)
 	if !errors.Is(err, oci.ErrNotFound) {
 		return img, err
 	}
 	if ref, parseErr := oci.ParseOrigin(o.Reference); parseErr == nil {
-		if other, otherErr := oci.Open(f.ctx, ref, f.source); otherErr == nil {
+		if other, otherErr := oci.Open(f.ctx, ref, source); otherErr == nil {
 			return other, nil
 		}
 	}

@@ -102,7 +102,7 @@ func (m *machine) damage(diffID string) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	img, err := oci.Open(m.t.Context(), ref, oci.Options{})
+	img, err := oci.Open(m.t.Context(), ref, insecure)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -11,8 +11,9 @@ import (
 const aboutInstall = `Put an image on a file system that was just made, so that the machine boots it.
 
 ROOT is where the new root file system is mounted: ext4 or btrfs with fs-verity
-(mkfs.ext4 -O verity), in a partition of the type that the Discoverable Partitions
-Specification has for the root of this architecture, or named by --karg root=...
+(mkfs.ext4 -O verity). It is found at boot by the type that the Discoverable Partitions
+Specification has for its partition; where it has another type, is a subvolume, or is on
+another disk than DIR, root=UUID=... and rootflags=... are added. --karg root=... wins.
 DIR is where the EFI system partition is mounted. systemd-boot is taken from the
 image, from /usr/lib/systemd/boot/efi.
 

@@ -219,13 +219,18 @@ func (m machine) deviceAt(where string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("nothing is mounted at %s", where)
 	}
+	return m.deviceOf(mount)
+}
+
+// deviceOf returns the name of the block device that is mounted.
+func (m machine) deviceOf(mount mountplan.Mounted) (string, error) {
 	if device, err := filepath.EvalSymlinks(m.path("sys/dev/block", mount.Device)); err == nil {
 		return filepath.Base(device), nil
 	}
 	// btrfs has no block device's number, but names one.
 	device, err := filepath.EvalSymlinks(m.path(mount.What))
 	if err != nil || !m.exists("sys/class/block", filepath.Base(device)) {
-		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.What, where)
+		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.What, mount.Where)
 	}
 	return filepath.Base(device), nil
 }

@@ -4,14 +4,19 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -51,13 +56,30 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 		return update.Result{}, err
 	}
 	defer m.Close()
-	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, Source: o.Source, Reuse: o.Reuse, Loader: true}
+	root, err := findRoot(o, warn)
+	if err != nil {
+		return update.Result{}, fmt.Errorf("cannot install: %w", err)
+	}
+	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {
 		return update.Result{}, err
 	}
 	r.Step("Installing the boot loader")
 	return result, m.InstallLoader(result.ID)
+}
+
+// findRoot returns the kernel arguments by which the initramfs finds the root file
+// system, unless it is named.
+func findRoot(o Options, warn func(string)) ([]string, error) {
+	found, err := boot.FindRoot(o.Root, o.ESP, cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	if _, named := kcmdline.Parse(strings.Join(o.Kargs, " ")).Last("root"); named {
+		return slices.DeleteFunc(found.Args, func(a string) bool { return strings.HasPrefix(a, "root=") }), nil
+	}
+	if err == nil && found.Doubt != "" {
+		warn(found.Doubt + ". If the machine does not find its root, install with --karg root=...")
+	}
+	return found.Args, err
 }
 
 // checkRoot says whether an image can be installed on the file system at dir:

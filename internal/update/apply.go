@@ -17,6 +17,7 @@ type Options struct {
 	Force     bool        // also an image whose deployment has failed here, also without any boot entry
 	Track     string      // reference to follow from then on; empty means Reference
 	Kargs     []string    // kernel arguments for a machine's first deployment
+	RootKargs []string    // by which it finds its root, if neither Kargs nor the image name one
 	Source    oci.Options // how to read the image
 	Reuse     []string    // repositories from which layers are taken instead of being fetched
 	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
@@ -194,7 +195,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 		m.warn(w)
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: m.repo.Insecure()}
-	if c.options, err = m.options(system, o.Kargs, img.Config.Architecture, target); err != nil {
+	if c.options, err = m.options(system, o, img.Config.Architecture, target); err != nil {
 		return candidate{}, err
 	}
 	c.origin = origin(img, o, system)

@@ -18,13 +18,13 @@ import (
 // options returns the kernel command line for target, the deployment of an image
 // for an architecture. It is that of the deployment that target follows, with
 // what the two images ask for differently; for a machine's first deployment it
-// is what its image and the installation (added) ask for.
+// is what its image and the installation (o) ask for.
 //
 // A unified kernel image has a command line of its own. Then this one is kept
 // for the deployment after it that has none.
-func (m *Machine) options(system *System, added []string, architecture string, target deployment.Target) (string, error) {
-	if system.Kernel.UKI != nil && len(added) > 0 {
-		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", added, system.Kernel)
+func (m *Machine) options(system *System, o Options, architecture string, target deployment.Target) (string, error) {
+	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
+		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", o.Kargs, system.Kernel)
 	}
 	current, err := m.current()
 	if err != nil {
@@ -40,13 +40,7 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 		}
 	}
 	if before == "" {
-		// The state of the machine is on the physical root: it is mounted
-		// writable from the beginning, see prepare-root(8).
-		first := strings.Join(append([]string{"rw"}, added...), " ")
-		if system.Kernel.UKI != nil {
-			first = system.Kernel.UKI.Cmdline
-		}
-		return kargs.Next(first, nil, system.Kargs, target), nil
+		return kargs.Next(m.firstOptions(system, o), nil, system.Kargs, target), nil
 	}
 	old, err := m.kargsOf(current, architecture)
 	if err != nil {
@@ -54,6 +48,32 @@ func (m *Machine) options(system *System, added []string, architecture string, t
 		m.warn(fmt.Sprintf("kernel arguments that the current image asks for stay, whatever the new one says: %v", err))
 	}
 	return kargs.Next(before, old, system.Kargs, target), nil
+}
+
+// firstOptions returns the kernel command line of a machine's first deployment, without
+// what its image asks for.
+func (m *Machine) firstOptions(system *System, o Options) string {
+	if u := system.Kernel.UKI; u != nil {
+		if missing := unnamed(o.RootKargs, kcmdline.Parse(u.Cmdline)); len(missing) > 0 {
+			m.warn(fmt.Sprintf("the root file system is not found by the type of its partition, and the command line inside the image's %s lacks %s",
+				system.Kernel, strings.Join(missing, " ")))
+		}
+		return u.Cmdline
+	}
+	named := kcmdline.Parse(strings.Join(append(slices.Clone(o.Kargs), system.Kargs...), " "))
+	// The state of the machine is on the physical root: it is mounted
+	// writable from the beginning, see prepare-root(8).
+	all := append([]string{"rw"}, unnamed(o.RootKargs, named)...)
+	return strings.Join(append(all, o.Kargs...), " ")
+}
+
+// unnamed returns the arguments whose keys a command line does not have.
+func unnamed(args []string, have kcmdline.Cmdline) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
+		key, _, _ := strings.Cut(arg, "=")
+		_, ok := have.Last(key)
+		return ok
+	})
 }
 
 // optionsOf returns the kernel command line of a deployment, or that which was

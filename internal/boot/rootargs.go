@@ -1,0 +1,167 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+)
+
+// rootTypes are the partition types of the Discoverable Partitions Specification for
+// root file systems, by architectures as Go spells them.
+var rootTypes = map[string]string{
+	"386":     "44479540-f297-41b2-9af7-d131d5f0458a",
+	"amd64":   "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+	"arm":     "69dad710-2ce4-4e3c-b16c-21a1d49abed3",
+	"arm64":   "b921b045-1df0-41c3-af44-4c6f280d3fae",
+	"loong64": "77055800-792c-4f94-b39a-98c91b762bb6",
+	"ppc64le": "c31c45e6-3f39-412e-80fb-4809c4980599",
+	"riscv64": "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
+	"s390x":   "5eead9a9-fe09-4a1e-a1d7-520d00531306",
+}
+
+// A Root tells how an initramfs finds a root file system.
+type Root struct {
+	// Args are the kernel arguments that it needs, none where it finds the
+	// file system by the type of its partition.
+	Args []string
+	// Doubt is why it may not find it all the same, "" if nothing is known.
+	Doubt string
+}
+
+// ErrRootUnknown says that nothing is known by which a root could be found.
+var ErrRootUnknown = errors.New("cannot tell by what an initramfs would find the root file system; name it with --karg root=...")
+
+// FindRoot tells how an initramfs for an architecture finds the file system that is
+// mounted at root, on a machine that boots from the EFI system partition mounted at
+// esp.
+func FindRoot(root, esp, arch string) (Root, error) {
+	for _, dir := range []*string{&root, &esp} {
+		abs, err := filepath.Abs(*dir)
+		if err == nil {
+			abs, err = filepath.EvalSymlinks(abs)
+		}
+		if err != nil {
+			return Root{}, err
+		}
+		*dir = abs
+	}
+	return machine{root: "/"}.findRoot(root, esp, arch)
+}
+
+func (m machine) findRoot(root, esp, arch string) (Root, error) {
+	mount, ok, err := m.mountAt(root)
+	if err != nil {
+		return Root{}, err
+	}
+	if !ok {
+		return Root{Doubt: fmt.Sprintf("%s is no mount point, but a directory of another file system", root)}, nil
+	}
+	btrfs := mount.Type == "btrfs"
+	if mount.Root != "/" && !btrfs {
+		return Root{Doubt: fmt.Sprintf("what is mounted at %s is the directory %s of its file system", root, mount.Root)}, nil
+	}
+	device, err := m.deviceOf(mount)
+	if err != nil {
+		return Root{Doubt: fmt.Sprintf("%s is a %s file system without a block device", root, mount.Type)}, nil
+	}
+	lower := m.beneath(device, 0)
+	if !btrfs && m.discoverable(device, lower, esp, arch) {
+		return Root{}, nil
+	}
+	uuid, err := m.uuidOf(device)
+	if err != nil {
+		return Root{}, fmt.Errorf("%w: %w", ErrRootUnknown, err)
+	}
+	found := Root{Args: []string{"root=UUID=" + uuid}}
+	if btrfs {
+		found.Args = append(found.Args, "rootflags="+subvolume(mount))
+	}
+	if !slices.Equal(lower, []string{device}) {
+		found.Doubt = fmt.Sprintf("%s is made of %s: the initramfs has to put it together, for which it may need more kernel arguments, such as rd.luks.uuid=, rd.lvm.lv= or rd.md.uuid=",
+			m.deviceName(device), strings.Join(lower, ", "))
+	}
+	return found, nil
+}
+
+// mountAt returns the mount whose mount point is a directory.
+func (m machine) mountAt(dir string) (mountplan.Mounted, bool, error) {
+	mounts, err := m.mounts()
+	if err != nil {
+		return mountplan.Mounted{}, false, err
+	}
+	mount, ok := mountplan.At(mounts, dir)
+	return mount, ok, nil
+}
+
+// subvolume returns the mount option for the subvolume of btrfs that is mounted. The
+// default one, which is mounted without it, may be another one, now or later.
+func subvolume(mount mountplan.Mounted) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/@._+-", r)
+	}
+	if id, ok := mount.Option("subvolid"); ok && strings.TrimFunc(mount.Root, plain) != "" {
+		return "subvolid=" + id
+	}
+	if mount.Root == "/" {
+		return "subvol=/"
+	}
+	return "subvol=" + strings.TrimPrefix(mount.Root, "/")
+}
+
+// discoverable says whether systemd-gpt-auto-generator(8) finds a root file system: on
+// the disk of the EFI system partition, in a partition of the right type, which may be
+// encrypted. What is not known is not so.
+func (m machine) discoverable(device string, lower []string, esp, arch string) bool {
+	if len(lower) != 1 || lower[0] != device && !m.isCrypt(device) {
+		return false
+	}
+	boot, ok, err := m.mountAt(esp)
+	if err != nil || !ok {
+		return false
+	}
+	loader, err := m.deviceOf(boot)
+	if err != nil || m.diskOf(loader) != m.diskOf(lower[0]) {
+		return false
+	}
+	parts, err := m.partitions(m.diskOf(loader))
+	if err != nil {
+		return false
+	}
+	ofType := func(b blockDevice) bool { return b.kind == rootTypes[arch] }
+	first := slices.IndexFunc(parts, ofType)
+	// Of several it takes one by rules of its own.
+	return first >= 0 && parts[first].name == lower[0] && !slices.ContainsFunc(parts[first+1:], ofType)
+}
+
+// isCrypt says whether a device is a LUKS volume that is open.
+func (m machine) isCrypt(device string) bool {
+	uuid, err := os.ReadFile(m.path("sys/class/block", device, "dm/uuid"))
+	return err == nil && strings.HasPrefix(string(uuid), "CRYPT-LUKS")
+}
+
+// deviceName returns what people call a block device.
+func (m machine) deviceName(device string) string {
+	if name, err := os.ReadFile(m.path("sys/class/block", device, "dm/name")); err == nil {
+		return "/dev/mapper/" + strings.TrimSpace(string(name))
+	}
+	return "/dev/" + device
+}
+
+// uuidOf returns the UUID of the file system on a block device, as blkid(8) does.
+func (m machine) uuidOf(device string) (string, error) {
+	f, err := os.Open(m.path("dev", device))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	uuid, err := superblockUUID(f)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", m.deviceName(device), err)
+	}
+	return uuid, nil
+}

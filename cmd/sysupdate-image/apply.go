@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -269,10 +270,16 @@ func parseEtcConflicts(command, value string) (etcmerge.Policy, error) {
 	return policy, nil
 }
 
-// printJSON prints v for programs, and for people: <, > and & as they are.
+// printJSON prints v for programs, and for people: <, > and & as they are, and with
+// escapes for what a terminal would not show.
 func (s *session) printJSON(v any) error {
-	enc := json.NewEncoder(s.out)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := s.out.Write(printable.JSON(text.Bytes()))
+	return err
 }

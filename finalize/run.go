@@ -9,8 +9,8 @@ import (
 )
 
 // Run does what the program was called for on the machine whose root directory
-// is root: nothing in args is the shutdown, and "arm", "boot-failed" and "copy-up
-// DIRECTORY…" are for other occasions that units know. Messages go to the journal
+// is root: nothing in args is the shutdown, and "arm", "bless", "boot-failed" and
+// "copy-up DIRECTORY…" are for other occasions that units know. Messages go to the journal
 // of the running machine, also that of the error; where there is none they go to
 // log, with a priority as in sd-daemon(3).
 func Run(root string, args []string, log io.Writer) error {
@@ -39,10 +39,12 @@ func run(m Machine, args []string) error {
 		return Finalize(m, m.goesOn())
 	case args[0] == "arm" && len(args) == 1:
 		return Arm(m)
+	case args[0] == "bless" && len(args) == 1:
+		return Bless(m)
 	case args[0] == "boot-failed" && len(args) == 1:
 		return BootFailed(m)
 	case args[0] == "copy-up" && len(args) > 1:
 		return CopyUp(m, args[1:])
 	}
-	return fmt.Errorf("arguments %q make no sense: want none, arm, boot-failed, or copy-up DIRECTORY…", args)
+	return fmt.Errorf("arguments %q make no sense: want none, arm, bless, boot-failed, or copy-up DIRECTORY…", args)
 }

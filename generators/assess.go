@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
@@ -12,6 +13,7 @@ import (
 
 const (
 	bootFailedService = "sysupdate-image-boot-failed.service"
+	blessService      = "systemd-bless-boot.service"
 
 	// bootCountPath is the variable by which systemd-boot says that it counts
 	// this boot; see "Automatic Boot Assessment" and the Boot Loader Interface.
@@ -26,14 +28,14 @@ const (
 // used up, in the deployment before, without anybody at the machine. A boot that
 // nobody counts is left alone, since then the next one would be the same again.
 func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
-	_, err := fs.Stat(in.Root, bootCountPath)
+	counted, err := fs.ReadFile(in.Root, bootCountPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{bootComplete(), blessed()}
+	units := []unitfile.Unit{bootComplete(), in.blessed(counted)}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -54,13 +56,38 @@ func bootComplete() unitfile.Unit {
 	}}
 }
 
-// blessed changes systemd-bless-boot.service. It renames the boot entry and syncs
-// the directory, which on FAT makes the new name last, and what is in the file
-// only when the kernel writes that by itself: a power cut before brings back the
-// deployment before.
-func blessed() unitfile.Unit {
-	return unitfile.Unit{Name: "systemd-bless-boot.service.d/50-sysupdate-image.conf", Options: []unitfile.Option{
-		unitfile.Set("Service", "ExecStartPost", "-sync"),
+// blessed changes systemd-bless-boot.service, or makes it where an image does without.
+// systemd's own program renames a file below a mounted boot partition, which there may
+// not be: without fstab(5) the ESP is found only where the root is on a partition of a
+// type that says so. Ours finds and mounts it by itself, as it does at shutdown, and
+// writes a copy and then removes the old entry, which survives a power cut on FAT.
+//
+// A unified kernel image in EFI/Linux, which the administrator has put there, is left
+// to systemd, with a sync: its rename alone need not survive.
+func (in Input) blessed(counted []byte) unitfile.Unit {
+	if strings.HasSuffix(strings.ReplaceAll(string(counted), "\x00", ""), ".efi") {
+		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
+			unitfile.Set("Service", "ExecStartPost", "-sync"),
+		}}
+	}
+	const bless = "/usr/lib/sysupdate-image/finalize bless"
+	if in.exists("usr/lib/systemd/system/" + blessService) {
+		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
+			unitfile.Set("Service", "ExecStart", ""),
+			unitfile.Set("Service", "ExecStart", bless),
+		}}
+	}
+	return unitfile.Unit{Name: blessService, Links: []string{"basic.target.wants/" + blessService}, Options: []unitfile.Option{
+		unitfile.Set("Unit", "Description", "Mark the Boot Loader Entry That Was Booted as Good"),
+		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
+		unitfile.Set("Unit", "DefaultDependencies", "no"),
+		unitfile.Set("Unit", "Requires", "boot-complete.target"),
+		unitfile.Set("Unit", "Conflicts", "shutdown.target"),
+		unitfile.Set("Unit", "After", "local-fs.target boot-complete.target"),
+		unitfile.Set("Unit", "Before", "shutdown.target"),
+		unitfile.Set("Service", "Type", "oneshot"),
+		unitfile.Set("Service", "RemainAfterExit", "yes"),
+		unitfile.Set("Service", "ExecStart", bless),
 	}}
 }
 

@@ -231,7 +231,10 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 		d.State, d.Why = Failed, g.whyFailed(d)
 	case f.Name.Counted:
 		d.State = Trying
-		if d.TriesDone > 0 && d.ID != g.booted {
+		switch {
+		case d.ID == g.booted:
+			d.Why = g.whyTrying(d)
+		case d.TriesDone > 0:
 			d.Why = g.whyFailed(d)
 		}
 	default:
@@ -249,27 +252,42 @@ func (g *gatherer) isPast(f boot.EntryFile) bool {
 	return err == nil && now.Base != f.Name.Base
 }
 
-// whyFailed tells why a boot on trial did not reach boot-complete.target.
+// whyFailed tells why a boot on trial was not found good: it did not reach
+// boot-complete.target, or could not be blessed.
 func (g *gatherer) whyFailed(d *Deployment) string {
-	const never = "it never reached boot-complete.target"
-	if g.Sysroot == nil {
-		return never
+	const unknown = "no reason was recorded (journalctl --list-boots)"
+	failure, ok := g.failureOf(d)
+	if !ok {
+		return unknown
 	}
-	data, err := fs.ReadFile(g.Sysroot, d.ID.BootFailureFile())
-	if err != nil {
-		g.problem("boot failure of deployment "+d.ID.Short(), err)
-		return never
-	}
-	failure, err := deployment.ParseBootFailure(data)
-	if err != nil {
-		g.problem("boot failure of deployment "+d.ID.Short(), err)
-		return never
-	}
-	why := cmp.Or(failure.Why(), never)
+	why := cmp.Or(failure.Why(), unknown)
 	if failure.BootID != "" {
 		why += " (journalctl --boot=" + failure.BootID + ")"
 	}
 	return why
+}
+
+// whyTrying tells what keeps the boot that is running from being blessed, "" if
+// nothing does yet.
+func (g *gatherer) whyTrying(d *Deployment) string {
+	failure, ok := g.failureOf(d)
+	if !ok || g.isOlderThanBoot(failure.BootID) {
+		return ""
+	}
+	return failure.Why()
+}
+
+// failureOf returns what was recorded of the last failed boot of a deployment.
+func (g *gatherer) failureOf(d *Deployment) (failure deployment.BootFailure, ok bool) {
+	if g.Sysroot == nil {
+		return failure, false
+	}
+	data, err := fs.ReadFile(g.Sysroot, d.ID.BootFailureFile())
+	if err == nil {
+		failure, err = deployment.ParseBootFailure(data)
+	}
+	g.problem("boot failure of deployment "+d.ID.Short(), err)
+	return failure, err == nil
 }
 
 // mark says which deployments are booted, staged, next, and to roll back to.

@@ -144,6 +144,8 @@ func (d Deployment) outlook(indent string) string {
 		return "boots next, once this system shuts down; " + d.Why
 	case d.Staged:
 		return "boots next, once this system shuts down"
+	case d.State == Trying && d.Booted && d.Why != "":
+		return fmt.Sprintf("on trial: %s; boots left: %d", d.Why, d.TriesLeft)
 	case d.State == Trying && d.Booted:
 		return fmt.Sprintf("on trial: this boot is not known to be good yet; boots left: %d", d.TriesLeft)
 	case d.State == Trying && d.Why != "":

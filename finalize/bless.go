@@ -1,0 +1,48 @@
+package finalize
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
+)
+
+// blessService is the unit that runs Bless.
+const blessService = "systemd-bless-boot.service"
+
+// Bless makes the boot entry of a boot on trial a good one, also where the boot
+// partition is not mounted. What keeps it from that is recorded for status.
+func Bless(m Machine) error {
+	entry, err := m.countedEntry()
+	if err != nil {
+		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
+	}
+	if err := m.bless(entry); err != nil {
+		return errors.Join(fmt.Errorf("cannot bless boot entry %s: %w", entry, err), m.noteUnblessed(entry, err))
+	}
+	return nil
+}
+
+func (m Machine) bless(entry bootentry.Name) error {
+	partition, err := m.bootPartition()
+	if err != nil {
+		return err
+	}
+	defer partition.Close()
+	return partition.Bless(entry)
+}
+
+func (m Machine) noteUnblessed(entry bootentry.Name, why error) error {
+	id, _, err := sysroot.Booted(m.root)
+	if err != nil {
+		return err
+	}
+	_, err = m.record(deployment.BootFailure{
+		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
+		Failed: []deployment.FailedUnit{{Name: blessService, Result: why.Error()}},
+	})
+	return err
+}

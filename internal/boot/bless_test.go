@@ -1,0 +1,42 @@
+package boot
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+)
+
+// An entry is blessed by a copy, and at no moment is there none.
+func TestBless(t *testing.T) {
+	booted, err := bootentry.ParseName("SYSUPDATE-IMAGE-000002-b00000000000+2-1.conf") // as firmware may spell it
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := func() string {
+		return machineWith(t, "sysupdate-image-000001-a00000000000+1-0.conf=a", "sysupdate-image-000002-b00000000000+2-1.conf=b")
+	}
+	for n := 0; ; n++ {
+		dir := machine()
+		err := open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }).Bless(booted)
+		if got := next(t, dir); got != "b" {
+			t.Errorf("after %d steps: %s boots next (%v)", n, got, err)
+		}
+		if err := open(t, dir, nil).Bless(booted); err != nil {
+			t.Errorf("after %d steps: again: %v", n, err)
+		}
+		files, readErr := open(t, dir, nil).Entries()
+		if readErr != nil || len(files) != 2 || files[0].File != "sysupdate-image-000002-b00000000000.conf" || !files[1].Name.Counted {
+			t.Errorf("after %d steps and again: entries are %v, %v", n, files, readErr)
+		}
+		if err == nil {
+			break
+		}
+	}
+	booted.Base += "x"
+	if err := open(t, machine(), nil).Bless(booted); !errors.Is(err, ErrNoEntry) {
+		t.Errorf("Bless of what is not there: %v; want %v", err, ErrNoEntry)
+	}
+}

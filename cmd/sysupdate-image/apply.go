@@ -29,6 +29,10 @@ apply that did not get through is found again and not fetched twice.
 An image whose kernel is a unified kernel image in /boot/EFI/Linux is sealed: it is
 refused unless it has the digest that its command line names.
 
+Where the system that boots now demands fs-verity of every file, the new one does too,
+and --allow-missing-verity alone gives that up (composefs=? on the kernel command line).
+Where it does not, --allow-missing-verity=false demands it from then on.
+
 Where a local change to /etc and the image exclude each other (a local file where the
 image has a directory, a local directory where it has a file, local files in a directory
 that it no longer has), nothing is staged. --etc-conflicts=keep keeps what is local,
@@ -60,6 +64,7 @@ type applyFlags struct {
 	plan, reboot, quiet, asJSON, force bool
 	etcConflicts                       string
 	reuse                              []string
+	verity                             update.Verity
 	source                             sourceFlags
 }
 
@@ -89,6 +94,7 @@ func (s *session) applyCommand() *cobra.Command {
 	addEtcConflicts(cmd, &f.etcConflicts)
 	cmd.Flags().BoolVar(&f.force, "force", false, "apply the image even if its deployment has failed to boot here, or all boot entries are lost")
 	addReuseFlag(cmd, &f.reuse)
+	addVerityFlag(cmd, &f.verity)
 	f.source.add(cmd)
 	return cmd
 }
@@ -108,7 +114,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	options := update.Options{Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, EtcConflicts: policy}
+	options := update.Options{Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy}
 	report := newReporter(s.err, f.quiet)
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)

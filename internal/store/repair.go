@@ -1,10 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
@@ -36,7 +38,10 @@ func (r *Repository) repair(p Problem) error {
 	case WrongMode:
 		return r.repairMode(p.Path)
 	case UnprotectedObject:
-		return r.protect(p.Object)
+		if err := r.replaceByProtected(context.Background(), p.Object); err != nil {
+			return err
+		}
+		return r.Sync()
 	case DanglingImage, DanglingStream, DanglingRef, BadStream, IncompleteStream, WrongLink, LeftOver:
 		return durable.Remove(r.changes, p.Path)
 	}
@@ -55,8 +60,9 @@ func (r *Repository) repairMode(name string) error {
 	return r.root.Chmod(name, mode)
 }
 
-// protect replaces an object by a copy that fs-verity protects.
-func (r *Repository) protect(d digest.Digest) error {
+// replaceByProtected replaces an object by a copy that fs-verity protects. It survives
+// a crash after Sync.
+func (r *Repository) replaceByProtected(ctx context.Context, d digest.Digest) error {
 	f, err := r.openFile(d)
 	if err != nil {
 		return err
@@ -67,11 +73,12 @@ func (r *Repository) protect(d digest.Digest) error {
 		return err
 	}
 	defer w.Abort()
-	if _, err := io.Copy(w, f); err != nil {
+	if _, err := io.Copy(w, cancel.Reader(ctx, f)); err != nil {
 		return err
 	}
-	if got, err := w.Commit(); err != nil || got != d {
-		return fmt.Errorf("its copy is %s: %w", got, errors.Join(err, ErrBeyondRepair))
+	got, err := w.Commit()
+	if err == nil && got != d {
+		err = fmt.Errorf("its copy is %s: %w", got, ErrBeyondRepair)
 	}
-	return r.Sync()
+	return err
 }

@@ -20,6 +20,7 @@ type Options struct {
 	RootKargs []string    // by which it finds its root, if neither Kargs nor the image name one
 	Source    oci.Options // how to read the image
 	Reuse     []string    // repositories from which layers are taken instead of being fetched
+	Verity    Verity      // whether the system boots without fs-verity; empty keeps what it is
 	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is etcmerge.Fail, which changes nothing.
@@ -100,9 +101,6 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err := m.prepare(o.Force); err != nil {
 		return Result{}, err
 	}
-	if err := m.correctVarLinks(); err != nil {
-		return Result{}, err
-	}
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
 	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
@@ -114,18 +112,15 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err := m.checkImage(img, o); err != nil {
 		return Result{}, err
 	}
-	layers, err := m.reuse(ctx, missing(img, m.repo), o.Reuse, r)
+	verity, err := m.verity(ctx, o)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := m.checkRoom(layers); err != nil {
-		return Result{}, err
-	}
-	if err := pull(ctx, img, layers, m.repo, r); err != nil {
+	if err := m.fetch(ctx, img, o, r); err != nil {
 		return Result{}, err
 	}
 	clock.split("layers")
-	c, err := m.build(ctx, img, o, r, clock)
+	c, err := m.build(ctx, img, o, verity, r, clock)
 	if err != nil {
 		return Result{}, err
 	}
@@ -146,6 +141,18 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	}
 	clock.split("stage")
 	return result, nil
+}
+
+// fetch brings the layers of img that are missing into the repository.
+func (m *Machine) fetch(ctx context.Context, img *oci.Image, o Options, r Reporter) error {
+	layers, err := m.reuse(ctx, missing(img, m.repo), o.Reuse, r)
+	if err != nil {
+		return err
+	}
+	if err := m.checkRoom(layers); err != nil {
+		return err
+	}
+	return pull(ctx, img, layers, m.repo, r)
 }
 
 // resolve finds the image to apply.
@@ -172,7 +179,7 @@ func (m *Machine) reference(given string) (oci.Reference, error) {
 }
 
 // build makes the composefs image of img, whose layers are in the repository.
-func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Reporter, clock *clock) (candidate, error) {
+func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v verity, r Reporter, clock *clock) (candidate, error) {
 	system, err := compose(ctx, img, m.repo, true)
 	if err != nil {
 		return candidate{}, err
@@ -194,7 +201,13 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, r Report
 	for _, w := range system.warnings {
 		m.warn(w)
 	}
-	target := deployment.Target{ID: c.id, VerityOptional: m.repo.Insecure()}
+	target := deployment.Target{ID: c.id, VerityOptional: v.optional}
+	if system.sealedFor != nil {
+		if err := m.checkSealedVerity(ctx, *system.sealedFor, v); err != nil {
+			return candidate{}, err
+		}
+		target = *system.sealedFor
+	}
 	if c.options, err = m.options(system, o, img.Config.Architecture, target); err != nil {
 		return candidate{}, err
 	}

@@ -35,9 +35,10 @@ type System struct {
 	name          string            // of the image, by digest where it can be
 	form          canonical.Variant // how its composefs image is made
 	image         *oci.Image
-	expand        bool     // see layer.Merger
-	late          []string // whiteouts, see layer.Merger
-	warnings      []string // what its administrator should hear of it
+	expand        bool               // see layer.Merger
+	late          []string           // whiteouts, see layer.Merger
+	warnings      []string           // what its administrator should hear of it
+	sealedFor     *deployment.Target // what its unified kernel image boots, once that is known to be it
 }
 
 // compose merges the layers of an image and says what system they make. With expand,

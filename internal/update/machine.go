@@ -200,6 +200,7 @@ func (m *Machine) lock() error {
 }
 
 // prepare makes the boot directory and the repository, where there are none.
+// What earlier versions made wrong is corrected.
 // A running machine that has lost all its boot entries gets new ones by force.
 func (m *Machine) prepare(force bool) error {
 	if err := m.checkBoot(); err != nil && (m.booted == "" || !force) {
@@ -214,7 +215,7 @@ func (m *Machine) prepare(force bool) error {
 		}
 	}
 	if m.repo != nil {
-		return nil
+		return m.correctVarLinks()
 	}
 	repo, err := store.Init(m.repositoryDir(), store.Options{})
 	if err != nil {

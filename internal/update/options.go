@@ -26,18 +26,9 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
 		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", o.Kargs, system.Kernel)
 	}
-	current, err := m.current()
+	current, before, err := m.optionsBefore()
 	if err != nil {
 		return "", err
-	}
-	before, err := m.optionsOf(current)
-	if err != nil {
-		return "", err
-	}
-	if before == "" && m.booted != "" {
-		if before, err = m.runningOptions(); err != nil {
-			return "", err
-		}
 	}
 	if before == "" {
 		return kargs.Next(m.firstOptions(system, o), nil, system.Kargs, target), nil
@@ -76,10 +67,23 @@ func unnamed(args []string, have kcmdline.Cmdline) []string {
 	})
 }
 
+// optionsBefore returns the deployment that a new one follows with its kernel command
+// line, "" if there is none.
+func (m *Machine) optionsBefore() (current deployment.ID, options string, err error) {
+	if current, err = m.current(); err != nil {
+		return "", "", err
+	}
+	options, err = m.optionsOf(current)
+	if err == nil && options == "" && m.booted != "" {
+		options, err = m.runningOptions()
+	}
+	return current, options, err
+}
+
 // optionsOf returns the kernel command line of a deployment, or that which was
 // kept for the one after it; "" if there is none.
 func (m *Machine) optionsOf(id deployment.ID) (string, error) {
-	if id == "" {
+	if id == "" || m.boot == nil {
 		return "", nil
 	}
 	files, err := m.boot.Entries()

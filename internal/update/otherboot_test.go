@@ -85,7 +85,7 @@ func TestLostEntries(t *testing.T) {
 			b.must(os.RemoveAll(dir + "/boot/loader"))
 			m := b.open(dir, nil)
 			m.RunAs(deployment.ID(two), fstest.MapFS{
-				"proc/cmdline": {Data: []byte("BOOT_IMAGE=/vmlinuz initrd=/initrd root=UUID=1 composefs=" + two + " quiet\n")},
+				"proc/cmdline": {Data: []byte("BOOT_IMAGE=/vmlinuz initrd=/initrd root=UUID=1 composefs=?" + two + " quiet\n")},
 			})
 			o := b.options(tag)
 			o.Force = true

@@ -31,7 +31,7 @@ func (s *System) matchAny(ctx context.Context) error {
 	for _, target := range s.Kernel.UKI.Targets {
 		m, err := s.match(ctx, target)
 		if err == nil {
-			s.Tree, s.form = m.Root, m.Variant
+			s.Tree, s.form, s.sealedFor = m.Root, m.Variant, &target
 			return nil
 		}
 		if first == nil {
@@ -69,9 +69,6 @@ func (s *System) match(ctx context.Context, target deployment.Target) (*canonica
 	}
 	if want.Algorithm() != s.repo.Algorithm() {
 		return nil, fmt.Errorf("%s, a %s digest, and the repository of this machine has %s", sealed, want.Algorithm(), s.repo.Algorithm())
-	}
-	if s.repo.Insecure() && !target.VerityOptional {
-		return nil, fmt.Errorf("%s, which demands fs-verity, and the repository of this machine does without", sealed)
 	}
 	m, err := canonical.Find(ctx, s.Tree, s.content, true, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {

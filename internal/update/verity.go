@@ -1,0 +1,82 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+)
+
+// Verity says whether a deployment boots where fs-verity is missing. Empty is what
+// the deployment before it says, or for the first one what the file system can do.
+type Verity string
+
+// What Options.Verity may ask for.
+const (
+	VerityRequired Verity = "required"
+	VerityOptional Verity = "optional" // composefs=?: nothing is verified where it is missing
+)
+
+// verity is what was decided for a new deployment.
+type verity struct {
+	optional bool
+	floor    bool // the deployment before is strict, and nobody allowed less
+}
+
+// verity decides how strict a new deployment is, and has fs-verity protect the
+// repository if it has to. What the booted deployment demands is never given up by
+// itself: meta.json may say less, as bootc writes it without fs-verity.
+func (m *Machine) verity(ctx context.Context, o Options) (verity, error) {
+	before, known, err := m.verityBefore()
+	if err != nil {
+		return verity{}, err
+	}
+	v := verity{optional: m.repo.Insecure()}
+	if known {
+		v = verity{optional: before, floor: !before}
+	}
+	if o.Verity != "" {
+		v = verity{optional: o.Verity == VerityOptional, floor: o.Verity == VerityRequired}
+	}
+	if v.optional {
+		return v, nil
+	}
+	err = m.repo.Protect(ctx)
+	if errors.Is(err, fsverity.ErrNotSupported) && o.Verity == "" {
+		err = fmt.Errorf("%w; the system that boots now demands it: --allow-missing-verity would give that up", err)
+	}
+	return v, err
+}
+
+// verityBefore returns whether the deployment that a new one follows boots without
+// fs-verity. It is not known where there is none.
+func (m *Machine) verityBefore() (optional, known bool, err error) {
+	_, options, err := m.optionsBefore()
+	if err != nil || options == "" {
+		return false, false, err
+	}
+	t, err := deployment.FromCmdline(kcmdline.Parse(options))
+	if errors.Is(err, deployment.ErrNoDeployment) {
+		return false, false, nil
+	}
+	return t.VerityOptional, err == nil, err
+}
+
+// checkSealedVerity refuses a sealed image that would boot with less, or with more, than
+// the machine has.
+func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Target, v verity) error {
+	if sealed.VerityOptional {
+		if v.floor {
+			return fmt.Errorf("image is sealed for %s, which boots without fs-verity, and the system that boots now demands it: --allow-missing-verity would give that up", sealed.Karg())
+		}
+		return nil
+	}
+	err := m.repo.Protect(ctx)
+	if errors.Is(err, fsverity.ErrNotSupported) {
+		return fmt.Errorf("image cannot boot: it is sealed for %s, which demands fs-verity, and the repository of this machine does without: %w", sealed.Karg(), err)
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package update
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+)
+
+// setEntries replaces a text in all boot entries of a machine.
+func (b *bench) setEntries(dir, old, new string) {
+	b.t.Helper()
+	files, err := filepath.Glob(dir + "/boot/loader/entries/*.conf")
+	b.must(err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		b.must(err)
+		b.must(os.WriteFile(file, []byte(strings.ReplaceAll(string(text), old, new)), 0o644))
+	}
+}
+
+// nextOptions returns the kernel command line of what boots next.
+func (b *bench) nextOptions(dir string) string {
+	b.t.Helper()
+	m := b.open(dir, nil)
+	defer m.Close()
+	next, err := m.next()
+	b.must(err)
+	return next.Entry.Options
+}
+
+// A new deployment is as strict as the one before it, whatever meta.json says, and
+// less only if it is told to be.
+func TestVerityFollowsEntry(t *testing.T) {
+	b := newBench(t)
+	m := b.open(b.dir, nil)
+	insecure := m.repo.Insecure() // no fs-verity here: a strict machine has to be refused
+	b.must(m.Close())
+	tests := []struct {
+		name     string
+		before   string // composefs=
+		verity   Verity
+		optional bool
+		refused  bool
+	}{
+		{"optional stays", "composefs=?", "", true, false},
+		{"strict stays", "composefs=", "", false, insecure},
+		{"strict is given up", "composefs=", VerityOptional, true, false},
+		{"optional is raised", "composefs=?", VerityRequired, false, insecure},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := b.copy()
+			b.setEntries(dir, "composefs=?", "composefs=")
+			b.setEntries(dir, "composefs=", tt.before)
+			before := files(t, dir+"/boot")
+			m := b.open(dir, nil)
+			o := b.options("3")
+			o.Verity = tt.verity
+			_, err := m.Apply(t.Context(), o, silent{})
+			b.must(m.Close())
+			if tt.refused {
+				if !errors.Is(err, fsverity.ErrNotSupported) || tt.verity == "" && !strings.Contains(err.Error(), "--allow-missing-verity") {
+					t.Errorf("error is %v; want one that says how to go on", err)
+				}
+				if after := files(t, dir+"/boot"); after != before {
+					t.Errorf("changed: %q", without(after, before))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(b.nextOptions(dir), "composefs=?"); got != tt.optional {
+				t.Errorf("options are %q; want optional %v", b.nextOptions(dir), tt.optional)
+			}
+		})
+	}
+}
+
+// An image that is sealed for less than the machine demands is refused.
+func TestVeritySealedForLess(t *testing.T) {
+	b := newBench(t)
+	m := b.open(b.dir, nil)
+	defer m.Close()
+	target := deployment.Target{ID: deployment.ID(strings.Repeat("0", 128)), VerityOptional: true}
+	err := m.checkSealedVerity(t.Context(), target, verity{floor: true})
+	if err == nil || !strings.Contains(err.Error(), "--allow-missing-verity") {
+		t.Errorf("checkSealedVerity = %v; want an error that says how to go on", err)
+	}
+	b.must(m.checkSealedVerity(t.Context(), target, verity{}))
+	b.must(m.checkSealedVerity(t.Context(), target, verity{optional: true}))
+}

@@ -18,7 +18,6 @@ import (
 	godigest "github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/manifest"
-	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
 	"go.podman.io/image/v5/types"
@@ -37,7 +36,7 @@ type endpoint struct {
 	agent    string
 	insecure bool
 	client   *http.Client
-	auth     types.DockerAuthConfig
+	auth     credentials
 	plain    atomic.Bool // it has no TLS
 
 	mu      sync.Mutex // held while the following is asked for
@@ -56,8 +55,8 @@ func newEndpoint(sys *types.SystemContext, source sysregistriesv2.PullSource) (*
 		e.host = "registry-1.docker.io"
 	}
 	var err error
-	if e.auth, err = config.GetCredentialsForRef(sys, source.Reference); err != nil {
-		return nil, fmt.Errorf("cannot read credentials: %w", err)
+	if e.auth, err = readCredentials(sys, source.Reference); err != nil {
+		return nil, err
 	}
 	secure := &tls.Config{}
 	dir, err := certificates(sys.RootForImplicitAbsolutePaths, domain)
@@ -93,6 +92,11 @@ func certificates(root, domain string) (string, error) {
 // get asks for something of the repository. Any status but those of success is an
 // error.
 func (e *endpoint) get(ctx context.Context, what string, headers http.Header) (*http.Response, error) {
+	resp, err := e.ask(ctx, what, headers)
+	return resp, e.auth.denied(err)
+}
+
+func (e *endpoint) ask(ctx context.Context, what string, headers http.Header) (*http.Response, error) {
 	if err := e.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +163,7 @@ func (e *endpoint) authorize(request *http.Request, wants challenge) error {
 	case "bearer":
 		if renew || !e.current.valid() {
 			scope := "repository:" + reference.Path(e.name) + ":pull"
-			token, err := newBearer(request.Context(), e.client, e.agent, wants, scope, e.auth)
+			token, err := newBearer(request.Context(), e.client, e.agent, wants, scope, e.auth.DockerAuthConfig)
 			if err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ func explainRegistry(registry string, ref Reference, err error) error {
 	case isTooMany(err):
 		return fmt.Errorf("registry %s is asked too often, try again later: %w", registry, err)
 	case isUnauthorized(err):
-		return fmt.Errorf("registry %s refuses access to %s, its credentials are missing or wrong: %w", registry, ref, err)
+		return fmt.Errorf("registry %s refuses access to %s, %s: %w", registry, ref, whyDenied(err), err)
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("registry %s has no TLS, which only --insecure-registry or insecure = true in registries.conf(5) allows: %w", registry, err)
 	case errors.As(err, &authority):

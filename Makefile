@@ -38,6 +38,11 @@ PROGRAMS := sysupdate-image prepare-root finalize sysupdate-image-generator
 
 all: $(PROGRAMS)  ## build the programs into bin/
 
+# The small programs have the standard library without inlining, which takes a tenth
+# off them as they are in an initramfs, and some milliseconds of a merge of /etc.
+SMALL    := prepare-root finalize sysupdate-image-generator
+$(SMALL): GOBUILD += -gcflags=all=-l -gcflags=$(MODULE)/...=
+
 $(PROGRAMS):
 	$(GOBUILD) -o $(OUT)/$@ ./cmd/$@
 

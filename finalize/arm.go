@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -117,7 +119,7 @@ func (m Machine) noteFailure(root *os.Root, id deployment.ID, failure error) err
 // there is none of it.
 func readOverdue(root *os.Root, id deployment.ID) (deployment.Overdue, error) {
 	empty := deployment.Overdue{ID: id}
-	data, err := root.ReadFile(deployment.OverdueRecord)
+	data, err := bounded.ReadRoot(root, deployment.OverdueRecord, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}

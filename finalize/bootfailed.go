@@ -10,10 +10,12 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -94,7 +96,7 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 	}
 	defer s.Close()
 	var previous *deployment.BootFailure
-	data, err := s.ReadFile(f.ID.BootFailureFile())
+	data, err := bounded.ReadRoot(s.Root, f.ID.BootFailureFile(), limits.Record)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 }
 
 func (m Machine) onFailure() string {
-	data, err := m.root.ReadFile("proc/cmdline")
+	data, err := bounded.ReadRoot(m.root, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return ""
 	}

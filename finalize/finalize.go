@@ -9,10 +9,12 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -171,7 +173,7 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
 
 // readStaged returns the staged record, nil if there is none.
 func readStaged(root *os.Root) (*deployment.Staged, error) {
-	data, err := root.ReadFile(deployment.StagedRecord)
+	data, err := bounded.ReadRoot(root, deployment.StagedRecord, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

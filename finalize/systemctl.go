@@ -2,14 +2,15 @@ package finalize
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // systemctl asks systemd by its own program, which needs neither D-Bus nor
@@ -40,7 +41,7 @@ func systemctlOutput(args ...string) (string, error) {
 		return "", err
 	}
 	defer time.AfterFunc(answerTime, func() { p.Kill() }).Stop()
-	out, err := io.ReadAll(r)
+	out, err := bounded.ReadAll(r, limits.Kernel)
 	state, errWait := p.Wait()
 	if err = errors.Join(err, errWait); err == nil && !state.Success() {
 		err = errors.New(state.String())

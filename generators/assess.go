@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
 )
 
@@ -28,7 +30,7 @@ const (
 // used up, in the deployment before, without anybody at the machine. A boot that
 // nobody counts is left alone, since then the next one would be the same again.
 func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
-	counted, err := fs.ReadFile(in.Root, bootCountPath)
+	counted, err := bounded.ReadFile(in.Root, bootCountPath, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

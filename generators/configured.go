@@ -3,9 +3,10 @@ package generators
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
 )
@@ -29,35 +30,11 @@ func (in Input) hasMountUnit(where string) bool {
 	return err == nil
 }
 
-// maxFstab is how much of fstab(5) is read.
-const maxFstab = 4 << 20
-
 // fstab returns the lines of fstab(5), none if there is no such file.
 func (in Input) fstab() (mountplan.Plan, error) {
-	data, err := in.readFstab()
+	data, err := bounded.ReadFile(in.Root, fstabFile, limits.Text)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot tell what the administrator has mounted: %w", err)
 	}
 	return mountplan.ParseFstab(string(data)), nil
-}
-
-func (in Input) readFstab() ([]byte, error) {
-	// Opening a FIFO would not return.
-	info, err := fs.Stat(in.Root, fstabFile)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", fstabFile)
-	}
-	f, err := in.Root.Open(fstabFile)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFstab+1))
-	if len(data) > maxFstab {
-		return nil, fmt.Errorf("%s is larger than %d bytes", fstabFile, maxFstab)
-	}
-	return data, err
 }

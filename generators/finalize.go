@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
 )
 
@@ -17,7 +19,7 @@ const finalizeService = "sysupdate-image-finalize.service"
 // did, and only the record was left behind, which finalize then drops.
 func finalizeUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	name := strings.TrimPrefix(deployment.SysrootDir, "/") + "/" + deployment.StagedRecord
-	data, err := fs.ReadFile(in.Root, name)
+	data, err := bounded.ReadFile(in.Root, name, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
 )
@@ -50,7 +52,7 @@ func writeAll(dir string, units []unitfile.Unit) error {
 func readInput(root fs.FS) (Input, error) {
 	in := Input{Root: root}
 	in.InInitrd = in.exists("etc/initrd-release")
-	cmdline, err := fs.ReadFile(root, "proc/cmdline")
+	cmdline, err := bounded.ReadFile(root, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot read the kernel command line: %w", err)
 	}
@@ -59,7 +61,7 @@ func readInput(root fs.FS) (Input, error) {
 		cmdline = []byte(s)
 	}
 	in.Cmdline = kcmdline.Parse(string(cmdline))
-	mounts, err := fs.ReadFile(root, "proc/self/mountinfo")
+	mounts, err := bounded.ReadFile(root, "proc/self/mountinfo", limits.Kernel)
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot read the mount table: %w", err)
 	}

@@ -10,7 +10,9 @@ import (
 	"unicode/utf16"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -54,7 +56,7 @@ func OnFailure(cmdline kcmdline.Cmdline, entry bootentry.Name) Action {
 // countedEntry returns the name of the boot entry that was booted if the loader
 // counts its boots, and else one that is not counted.
 func countedEntry(fsys fs.FS) (bootentry.Name, error) {
-	data, err := fs.ReadFile(fsys, bootCountPath)
+	data, err := bounded.ReadFile(fsys, bootCountPath, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bootentry.Name{}, nil
 	}

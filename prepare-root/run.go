@@ -12,8 +12,10 @@ import (
 	"os"
 	"path"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
@@ -104,7 +106,7 @@ func (s settings) kernelCmdline() (kcmdline.Cmdline, error) {
 	if s.cmdline != "" {
 		return kcmdline.Parse(s.cmdline), nil
 	}
-	data, err := os.ReadFile("/proc/cmdline")
+	data, err := bounded.ReadPath("/proc/cmdline", limits.Kernel)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the kernel command line: %w", err)
 	}

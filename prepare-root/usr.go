@@ -2,12 +2,12 @@ package prepareroot
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
-	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -22,7 +22,7 @@ func keepUsr(where string) error {
 		return err
 	}
 	defer root.Close()
-	data, err := readRegular(root, "etc/fstab")
+	data, err := bounded.ReadRoot(root, "etc/fstab", limits.Text)
 	isUsr := func(m mountplan.Mount) bool { return path.Clean(m.Where) == "/usr" }
 	if err != nil || !slices.ContainsFunc(mountplan.ParseFstab(string(data)), isUsr) {
 		return nil // systemd will have no better luck with such a file
@@ -45,20 +45,4 @@ func bindToItself(root *os.Root, name string) error {
 	}
 	defer mount.Close()
 	return sys.Attach(mount, dir, "")
-}
-
-// maxFstab is how much of fstab(5) is read.
-const maxFstab = 4 << 20
-
-// readRegular reads a file, and does not wait for what is none.
-func readRegular(root *os.Root, name string) ([]byte, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: no regular file: %v", name, err)
-	}
-	return io.ReadAll(io.LimitReader(f, maxFstab))
 }

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
@@ -67,7 +68,7 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 	if err != nil {
 		return deployment.EtcReport{}, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, id.EtcReportFile()))
+	data, err := bounded.ReadPath(filepath.Join(dir, id.EtcReportFile()), limits.Report)
 	if errors.Is(err, fs.ErrNotExist) {
 		return deployment.EtcReport{}, fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
 	}

@@ -10,10 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
 )
@@ -176,7 +178,7 @@ func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composef
 			return nil, err
 		}
 		defer r.Close()
-		return io.ReadAll(r)
+		return bounded.ReadAll(r, limits.Contexts)
 	}, f.form.form())
 }
 

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
 )
@@ -96,7 +97,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 func originsBeside(path string, deployments []string) ([]repocheck.Origin, error) {
 	var origins []repocheck.Origin
 	for _, id := range deployments {
-		data, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(path)), deployment.ID(id).OriginFile()))
+		data, err := bounded.ReadPath(filepath.Join(filepath.Dir(filepath.Clean(path)), deployment.ID(id).OriginFile()), limits.Record)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

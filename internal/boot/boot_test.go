@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // id returns a deployment's ID that begins with the letter.
@@ -123,7 +124,7 @@ func TestEntries(t *testing.T) {
 		entriesDir + "/missing.conf":   "linux /none\noptions composefs=" + string(id("e")) + "\n",
 		entriesDir + "/badid.conf":     "linux /sysupdate-image/k/vmlinuz\noptions composefs=12\n",
 		entriesDir + "/notes.txt":      "hello",
-		entriesDir + "/large.conf":     strings.Repeat("#", maxEntrySize+1),
+		entriesDir + "/large.conf":     strings.Repeat("#", int(limits.BootEntry.Value)+1),
 		entriesDir + "/dir.conf/x":     "",
 		entriesDir + "/x.conf.tmp":     "linux /half",
 		entriesDir + "/backslash.conf": "sort-key zz\nlinux \\sysupdate-image\\k\\vmlinuz\noptions composefs=" + string(id("f")) + "\n",
@@ -143,7 +144,7 @@ func TestEntries(t *testing.T) {
 		{"binary.conf", "not text"},
 		{"broken.conf", "names no kernel"},
 		{"dir.conf", "not a regular file"},
-		{"large.conf", "larger than 65536 bytes"},
+		{"large.conf", "boot entry size limit: at most 64 KiB"},
 		{"missing.conf", "/none, which is missing"},
 		{"notes.txt", "does not end in .conf"},
 		{"x.conf.tmp", "does not end in .conf"},

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // EFIVars is where the kernel shows EFI variables, below the root.
@@ -19,7 +22,7 @@ const loaderVendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 // such as LoaderEntryDefault; root is the root of the running system. The
 // error is fs.ErrNotExist if there is no such variable, or no EFI.
 func LoaderVariable(root fs.FS, name string) (string, error) {
-	data, err := fs.ReadFile(root, EFIVars+"/"+name+"-"+loaderVendor)
+	data, err := bounded.ReadFile(root, EFIVars+"/"+name+"-"+loaderVendor, limits.Record)
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +44,7 @@ const (
 // known is false, was not started by EFI or by a loader without the Boot Loader
 // Interface.
 func loaderFeatures(root fs.FS) (features uint64, known bool) {
-	data, err := fs.ReadFile(root, EFIVars+"/LoaderFeatures-"+loaderVendor)
+	data, err := bounded.ReadFile(root, EFIVars+"/LoaderFeatures-"+loaderVendor, limits.Record)
 	const attributes = 4
 	if err != nil || len(data) != attributes+8 {
 		return 0, false

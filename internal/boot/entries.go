@@ -3,20 +3,18 @@ package boot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strconv"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // sortKey puts our entries together, wherever a loader has others.
 const sortKey = "sysupdate-image"
-
-// maxEntrySize bounds what is read of a boot entry.
-const maxEntrySize = 64 << 10
 
 // triesOfNew is how many boots a new deployment gets to prove itself.
 const triesOfNew = 3
@@ -138,23 +136,10 @@ func (p *Partition) checkKernel(e bootentry.Entry) error {
 }
 
 func (p *Partition) readSmall(name string) ([]byte, error) {
-	info, err := p.root.Lstat(name) // opening a FIFO would wait
-	if err != nil {
-		return nil, err
+	if info, err := p.root.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: bounded.ErrNotRegular} // no link either
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
-	}
-	file, err := p.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxEntrySize+1))
-	if err == nil && len(data) > maxEntrySize {
-		err = fmt.Errorf("file is larger than %d bytes", maxEntrySize)
-	}
-	return data, err
+	return bounded.ReadRoot(p.root, name, limits.BootEntry)
 }
 
 // serialOf returns the serial number in the name of one of our entries.

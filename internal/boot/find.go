@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -151,7 +153,7 @@ func (m machine) mounted() *Partition {
 }
 
 func (m machine) mounts() ([]mountplan.Mounted, error) {
-	data, err := os.ReadFile(m.path("proc/self/mountinfo"))
+	data, err := bounded.ReadPath(m.path("proc/self/mountinfo"), limits.Kernel)
 	if err != nil {
 		return nil, err
 	}
@@ -270,11 +272,11 @@ func (m machine) partitions(disk string) ([]blockDevice, error) {
 		if !m.exists("sys/class/block", disk, name, "partition") {
 			continue
 		}
-		number, err := os.ReadFile(m.path("sys/class/block", disk, name, "dev"))
+		number, err := bounded.ReadPath(m.path("sys/class/block", disk, name, "dev"), limits.Kernel)
 		if err != nil {
 			return nil, err
 		}
-		db, err := os.ReadFile(m.path("run/udev/data", "b"+strings.TrimSpace(string(number))))
+		db, err := bounded.ReadPath(m.path("run/udev/data", "b"+strings.TrimSpace(string(number))), limits.Kernel)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

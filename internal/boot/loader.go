@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"runtime"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // LoaderDir is where an image has systemd-boot, below its root.
@@ -20,9 +22,6 @@ var loaderNames = map[string]loaderName{
 }
 
 type loaderName struct{ image, fallback string }
-
-// maxLoaderSize bounds what is read of a boot loader.
-const maxLoaderSize = 32 << 20
 
 // loaderConf is loader.conf(5) where there is none.
 const loaderConf = "timeout 3\n"
@@ -109,12 +108,10 @@ func readLoader(open func(string) (io.ReadCloser, error), name string) ([]byte, 
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLoaderSize+1))
+	data, err := bounded.ReadAll(f, limits.Loader)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(data) > maxLoaderSize:
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxLoaderSize)
 	case len(data) < 2 || data[0] != 'M' || data[1] != 'Z':
 		return nil, fmt.Errorf("%s is not an EFI program", name)
 	}

@@ -2,11 +2,13 @@ package boot
 
 import (
 	"bytes"
-	"io"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Keys by which an entry of Type #1 names a unified kernel image.
@@ -52,16 +54,10 @@ func (p *Partition) UKIKey(loaderInfo string) string {
 
 // loaderVersion returns the version of a systemd-boot, 0 for anything else.
 func (p *Partition) loaderVersion(name string) int {
-	info, err := p.root.Lstat(name)
-	if err != nil || !info.Mode().IsRegular() {
+	if info, err := p.root.Lstat(name); err != nil || !info.Mode().IsRegular() {
 		return 0
 	}
-	f, err := p.root.Open(name)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLoaderSize))
+	data, err := bounded.ReadRoot(p.root, name, limits.Loader)
 	if err != nil {
 		return 0
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
 
@@ -140,13 +142,13 @@ func (m machine) discoverable(device string, lower []string, esp, arch string) b
 
 // isCrypt says whether a device is a LUKS volume that is open.
 func (m machine) isCrypt(device string) bool {
-	uuid, err := os.ReadFile(m.path("sys/class/block", device, "dm/uuid"))
+	uuid, err := bounded.ReadPath(m.path("sys/class/block", device, "dm/uuid"), limits.Kernel)
 	return err == nil && strings.HasPrefix(string(uuid), "CRYPT-LUKS")
 }
 
 // deviceName returns what people call a block device.
 func (m machine) deviceName(device string) string {
-	if name, err := os.ReadFile(m.path("sys/class/block", device, "dm/name")); err == nil {
+	if name, err := bounded.ReadPath(m.path("sys/class/block", device, "dm/name"), limits.Kernel); err == nil {
 		return "/dev/mapper/" + strings.TrimSpace(string(name))
 	}
 	return "/dev/" + device

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // scratchDir is where kernel directories and entries are made, to be moved to
@@ -47,7 +48,7 @@ func (p *Partition) readBootID() error {
 	if p.bootID != "" {
 		return nil
 	}
-	id, err := os.ReadFile(bootIDFile)
+	id, err := bounded.ReadPath(bootIDFile, limits.Kernel)
 	if err != nil {
 		return err
 	}

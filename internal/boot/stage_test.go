@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 func TestStageTrace(t *testing.T) {
@@ -80,7 +81,7 @@ func TestStageErrors(t *testing.T) {
 	noKernel := entryFor("b")
 	noKernel.Initrds = []string{"/none"}
 	large := entryFor("b")
-	large.Title = strings.Repeat("x", maxEntrySize)
+	large.Title = strings.Repeat("x", int(limits.BootEntry.Value))
 	for _, e := range []bootentry.Entry{noKernel, large, {Linux: "/sysupdate-image/k/vmlinuz", Options: "quiet"}} {
 		if name, err := p.StageEntry(e); err == nil {
 			t.Errorf("StageEntry(%+v) = %q; want an error", e, name)

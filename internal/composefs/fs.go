@@ -13,8 +13,8 @@ import (
 // FS returns the tree below root as a file system to read from. open returns
 // the content of a regular file that is not kept in the image; for those that
 // are it is not called. Symbolic links are not followed: they cannot be opened
-// as anything but themselves. What a file is can be asked without its content, and
-// ReadFile takes no size on trust.
+// as anything but themselves. What a file is can be asked without its content. It
+// is an error if a content does not have the size that the tree says.
 func FS(root *Node, open func(*Node) (io.ReadCloser, error)) fs.FS {
 	return treeFS{root, open}
 }
@@ -50,15 +50,15 @@ func (t treeFS) Open(name string) (fs.File, error) {
 	case n.IsDir():
 		return &openDir{info: info}, nil
 	case !n.IsRegular():
-		return &openFile{info, io.NopCloser(bytes.NewReader([]byte(n.Target)))}, nil
+		return &openFile{info, io.NopCloser(bytes.NewReader([]byte(n.Target))), info.Size()}, nil
 	case n.Digest.IsZero() && n.Payload() == "" && n.Size == uint64(len(n.Inline)):
-		return &openFile{info, io.NopCloser(bytes.NewReader(n.Inline))}, nil
+		return &openFile{info, io.NopCloser(bytes.NewReader(n.Inline)), info.Size()}, nil
 	}
 	content, err := t.open(n)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{info, content}, nil
+	return &openFile{info, content, info.Size()}, nil
 }
 
 // Stat implements fs.StatFS.
@@ -68,44 +68,6 @@ func (t treeFS) Stat(name string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	return info, nil
-}
-
-// maxRead is the size of the largest file that is read as a whole, in bytes.
-const maxRead = 256 << 20
-
-// ReadFile implements fs.ReadFileFS. The size of a file is what somebody has
-// written into an image: memory is taken as content comes.
-func (t treeFS) ReadFile(name string) ([]byte, error) {
-	f, err := t.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	data, err := readSized(f, info.Size())
-	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
-	}
-	return data, nil
-}
-
-func readSized(r io.Reader, size int64) ([]byte, error) {
-	if size > maxRead {
-		return nil, fmt.Errorf("it has %d bytes: want at most %d", size, maxRead)
-	}
-	data, err := io.ReadAll(io.LimitReader(r, size+1))
-	switch got := int64(len(data)); {
-	case err != nil:
-		return nil, err
-	case got < size:
-		return nil, fmt.Errorf("it has %d bytes: want %d", got, size)
-	case got > size:
-		return nil, fmt.Errorf("it has more than %d bytes", size)
-	}
-	return data, nil
 }
 
 // nodeInfo is what fs.FileInfo and fs.DirEntry say of a node.
@@ -158,11 +120,21 @@ func (i nodeInfo) Mode() fs.FileMode {
 type openFile struct {
 	info    nodeInfo
 	content io.ReadCloser
+	left    int64 // bytes that the content should still have
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFile) Read(p []byte) (int, error) { return f.content.Read(p) }
 func (f *openFile) Close() error               { return f.content.Close() }
+
+func (f *openFile) Read(p []byte) (int, error) {
+	n, err := f.content.Read(p)
+	f.left -= int64(n)
+	if f.left < 0 || f.left > 0 && err == io.EOF {
+		size := f.info.Size()
+		return n, &fs.PathError{Op: "read", Path: f.info.name, Err: fmt.Errorf("it has %d bytes or more: want %d", size-f.left, size)}
+	}
+	return n, err
+}
 
 type openDir struct {
 	info nodeInfo

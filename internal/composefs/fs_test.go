@@ -9,7 +9,9 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 func TestFS(t *testing.T) {
@@ -28,7 +30,7 @@ func TestFS(t *testing.T) {
 		t.Error(err)
 	}
 	for name, want := range map[string]string{"etc/hostname": "host\n", "etc/large": "from object"} {
-		if got, err := fs.ReadFile(fsys, name); err != nil || string(got) != want {
+		if got, err := bounded.ReadFile(fsys, name, limits.Text); err != nil || string(got) != want {
 			t.Errorf("ReadFile(%s) = %q, %v; want %q", name, got, err, want)
 		}
 	}
@@ -49,7 +51,7 @@ func TestFSStat(t *testing.T) {
 	if info, err := fs.Stat(fsys, "f"); err != nil || info.Size() != 100 {
 		t.Errorf("Stat(f) = %v, %v; want 100 bytes", info, err)
 	}
-	if _, err := fs.ReadFile(fsys, "f"); !errors.Is(err, none) {
+	if _, err := bounded.ReadFile(fsys, "f", limits.Text); !errors.Is(err, none) {
 		t.Errorf("ReadFile(f) error = %v; want %v", err, none)
 	}
 	if _, err := fs.Stat(fsys, "none"); !errors.Is(err, fs.ErrNotExist) {
@@ -68,20 +70,20 @@ func TestFSSizes(t *testing.T) {
 		node Node
 		want string
 	}{
-		{"2⁶³ - 1 bytes", Node{Size: math.MaxInt64, Digest: object}, "9223372036854775807 bytes: want at most"},
-		{"2⁶⁴ - 1 bytes", Node{Size: math.MaxUint64, Digest: object}, "9223372036854775807 bytes: want at most"},
-		{"8 PiB", Node{Size: 1 << 53, Digest: object}, "9007199254740992 bytes: want at most"},
-		{"8 PiB and no content", Node{Size: 1 << 53}, "9007199254740992 bytes: want at most"},
-		{"too short", Node{Size: 12, Digest: object}, "it has 11 bytes: want 12"},
-		{"too long", Node{Size: 10, Digest: object}, "it has more than 10 bytes"},
-		{"not empty", Node{Size: 0, Digest: object}, "it has more than 0 bytes"},
+		{"2⁶³ - 1 bytes", Node{Size: math.MaxInt64, Digest: object}, "read f: configuration file size limit: at most 1 MiB"},
+		{"2⁶⁴ - 1 bytes", Node{Size: math.MaxUint64, Digest: object}, "read f: configuration file size limit: at most 1 MiB"},
+		{"8 PiB", Node{Size: 1 << 53, Digest: object}, "read f: configuration file size limit: at most 1 MiB"},
+		{"8 PiB and no content", Node{Size: 1 << 53}, "read f: configuration file size limit: at most 1 MiB"},
+		{"too short", Node{Size: 12, Digest: object}, "it has 11 bytes or more: want 12"},
+		{"too long", Node{Size: 10, Digest: object}, "it has 11 bytes or more: want 10"},
+		{"not empty", Node{Size: 0, Digest: object}, "it has 11 bytes or more: want 0"},
 	}
 	for _, tt := range tests {
 		root := &Node{Mode: TypeDir | 0o755}
 		tt.node.Mode = TypeRegular | 0o644
 		root.Set("f", &tt.node)
 		fsys := FS(root, func(*Node) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("from object")), nil })
-		if data, err := fs.ReadFile(fsys, "f"); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if data, err := bounded.ReadFile(fsys, "f", limits.Text); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: ReadFile = %.20q, %v; want an error with %q", tt.name, data, err, tt.want)
 		}
 		if info, err := fs.Stat(fsys, "f"); err != nil || info.Size() < 0 {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // PinsDir has a file for each pinned deployment, named by its ID. That the file
@@ -79,7 +82,7 @@ func Pins(sysroot fs.FS) (map[ID]string, error) {
 }
 
 func pinName(sysroot fs.FS, id ID) string {
-	data, err := fs.ReadFile(sysroot, id.PinFile())
+	data, err := bounded.ReadFile(sysroot, id.PinFile(), limits.Record)
 	name := strings.TrimSuffix(string(data), "\n")
 	if err != nil || CheckPinName(name) != nil {
 		return ""

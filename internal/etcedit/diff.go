@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
@@ -22,9 +23,6 @@ type Change struct {
 	// Diff is the change of a text in the unified format of diff(1).
 	Diff string `json:"diff,omitempty"`
 }
-
-// maxText is up to what size contents are compared line by line.
-const maxText = 1 << 20
 
 // Changes returns the local changes below the given paths, all if there are
 // none. Times do not count. Where paths are given, everything has to be read: see
@@ -98,7 +96,7 @@ func (e *Etc) textDiff(c treediff.Change) (string, error) {
 
 // text returns the content of a file, and whether it is a text.
 func (e *Etc) text(n *composefs.Node) (data []byte, ok bool, err error) {
-	if n.Size > maxText {
+	if n.Size > uint64(limits.DiffText.Value) {
 		return nil, false, nil
 	}
 	data = n.Inline
@@ -107,12 +105,12 @@ func (e *Etc) text(n *composefs.Node) (data []byte, ok bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		data, err = io.ReadAll(io.LimitReader(r, maxText+1))
+		data, err = bounded.Head(r, limits.DiffText.Value+1)
 		if err = errors.Join(err, r.Close()); err != nil {
 			return nil, false, err
 		}
 	}
-	return data, len(data) <= maxText && utf8.Valid(data) && bytes.IndexByte(data, 0) < 0, nil
+	return data, int64(len(data)) <= limits.DiffText.Value && utf8.Valid(data) && bytes.IndexByte(data, 0) < 0, nil
 }
 
 // Clean returns the paths as they are used here: absolute and below /etc.

@@ -2,14 +2,18 @@ package etcmerge
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Aspects say in what two files differ, as a set of bits. Times are no aspect:
@@ -133,12 +137,27 @@ func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
 	case !a.Digest.IsZero() && a.Digest.Algorithm() == b.Digest.Algorithm():
 		return a.Digest == b.Digest, nil
 	}
-	x, err := c.read(a)
+	alg := cmp.Or(a.Digest.Algorithm(), b.Digest.Algorithm(), digest.SHA512)
+	x, err := c.sum(alg, a)
 	if err != nil {
 		return false, butGone(err)
 	}
-	y, err := c.read(b)
-	return err == nil && bytes.Equal(x, y), butGone(err)
+	y, err := c.sum(alg, b)
+	return err == nil && x == y, butGone(err)
+}
+
+// sum returns the digest of the content of a regular file, and with it no size:
+// a content may be larger than memory.
+func (c compare) sum(alg digest.Algorithm, n *composefs.Node) (digest.Digest, error) {
+	if n.Digest.Algorithm() == alg {
+		return n.Digest, nil
+	}
+	r, err := c.reader(n)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	d, _, err := fsverity.SumReader(alg, r)
+	return d, errors.Join(err, r.Close())
 }
 
 // butGone returns err, and nil for ErrGone: what has disappeared is like nothing.
@@ -149,13 +168,13 @@ func butGone(err error) error {
 	return err
 }
 
-// read returns the content of a regular file.
+// read returns the content of a small regular file.
 func (c compare) read(n *composefs.Node) ([]byte, error) {
 	r, err := c.reader(n)
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(r)
+	data, err := bounded.ReadAll(r, limits.Accounts)
 	return data, errors.Join(err, r.Close())
 }
 

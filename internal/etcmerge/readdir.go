@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
@@ -177,7 +178,7 @@ func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *compos
 		return err
 	}
 	defer f.Close()
-	head, err := io.ReadAll(io.LimitReader(f, inlineSize+1))
+	head, err := bounded.Head(f, inlineSize+1)
 	if err != nil {
 		return err
 	}

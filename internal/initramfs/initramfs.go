@@ -7,6 +7,7 @@ package initramfs
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // maxContent bounds the files of which Find returns the content.
@@ -29,29 +33,55 @@ var ErrFormat = errors.New("unknown format")
 
 // Find returns those of the files with the given names, relative to the root,
 // that are in an initramfs: their contents, or nil for one of more than 64 KiB.
-// Of a name that is there twice the last counts.
-func Find(r io.Reader, names ...string) (map[string][]byte, error) {
-	f := finder{names: names, found: make(map[string][]byte)}
-	if err := f.all(bufio.NewReaderSize(r, 256<<10)); err != nil {
+// Of a name that is there twice the last counts. It ends early with ctx, and
+// where the initramfs has more in it than a kernel could unpack.
+func Find(ctx context.Context, r io.Reader, names ...string) (map[string][]byte, error) {
+	f := finder{ctx: ctx, left: limits.InitramfsSize.Value, names: names, found: make(map[string][]byte)}
+	if err := f.all(f.reader(r)); err != nil {
 		return nil, fmt.Errorf("cannot read initramfs: %w", err)
 	}
 	return f.found, nil
 }
 
 type finder struct {
+	ctx   context.Context
+	left  int64 // bytes that may still be read, inflated ones included
 	names []string
 	found map[string][]byte
 }
 
+// reader returns a reader of r for which the context and the limit count. What
+// comes out of a decoder needs that too: a few bytes may inflate for hours.
+func (f *finder) reader(r io.Reader) *bufio.Reader {
+	return bufio.NewReaderSize(&meter{cancel.Reader(f.ctx, r), &f.left}, 256<<10)
+}
+
+// A meter ends with an error where no bytes are left that may be read.
+type meter struct {
+	r    io.Reader
+	left *int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if *m.left -= int64(n); *m.left < 0 {
+		return 0, limits.InitramfsSize.Exceeded()
+	}
+	return n, err
+}
+
 // all reads archives to the end of what is in the initramfs.
 func (f *finder) all(in *bufio.Reader) error {
-	for {
+	for n := int64(0); ; n++ {
 		head, err := nextArchive(in)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if err := limits.InitramfsArchives.Check(n + 1); err != nil {
+			return err // each costs a decoder, however short it is
 		}
 		if isArchive(head) {
 			err = f.archive(in)
@@ -78,10 +108,19 @@ func nextArchive(in *bufio.Reader) ([]byte, error) {
 		if head[0] != 0 {
 			return head, nil
 		}
-		if _, err := in.Discard(1); err != nil {
+		if err := skipZeros(in); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// skipZeros skips the zeros with which what is buffered begins.
+func skipZeros(in *bufio.Reader) error {
+	buffered, err := in.Peek(in.Buffered())
+	if err == nil {
+		_, err = in.Discard(len(buffered) - len(bytes.TrimLeft(buffered, "\x00")))
+	}
+	return err
 }
 
 // compressed reads what is in a compressed archive, or several in one.
@@ -91,11 +130,11 @@ func (f *finder) compressed(in *bufio.Reader, head []byte) error {
 		return err
 	}
 	defer out.Close()
-	plain := bufio.NewReaderSize(out, 256<<10)
+	plain := f.reader(out)
 	for {
 		head, err := nextArchive(plain)
 		if err == io.EOF {
-			return nil
+			return out.whole()
 		}
 		if err == nil && !isArchive(head) {
 			err = fmt.Errorf("%w of an archive", ErrFormat)
@@ -109,25 +148,32 @@ func (f *finder) compressed(in *bufio.Reader, head []byte) error {
 	}
 }
 
+// An inflater gives what is compressed in an archive.
+type inflater struct {
+	io.ReadCloser
+	whole func() error // reports an archive that ended early, as not every decoder does
+}
+
 // inflate returns a reader of what is compressed in the next archive. It reads
-// no more of in than belongs to that.
-func inflate(in *bufio.Reader, head []byte) (io.ReadCloser, error) {
+// no more of in than belongs to that, and something of it.
+func inflate(in *bufio.Reader, head []byte) (inflater, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, err
+			return inflater{}, noEOF(err)
 		}
 		z.Multistream(false)
-		return z, nil
+		return inflater{z, func() error { return nil }}, nil
 	case bytes.HasPrefix(head, []byte(zstdMagic)):
-		z, err := zstd.NewReader(&frame{in: in}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		f := &frame{in: in}
+		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, err
+			return inflater{}, err
 		}
-		return z.IOReadCloser(), nil
+		return inflater{z.IOReadCloser(), f.whole}, nil
 	}
-	return nil, fmt.Errorf("%w: it begins with %q", ErrFormat, head)
+	return inflater{}, fmt.Errorf("%w: it begins with %q", ErrFormat, head)
 }
 
 // archive reads a cpio archive to its trailer.

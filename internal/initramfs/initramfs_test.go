@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -9,10 +10,12 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/uki/ukitest"
 )
 
@@ -57,7 +60,7 @@ func TestFind(t *testing.T) {
 			data = append(data, make([]byte, 3)...)
 			data = append(data, compress(t, second, append(ukitest.Cpio("usr/a", "two", "usr/b", ""), ukitest.Cpio("/usr/big", strings.Repeat("x", maxContent+1))...))...)
 			data = append(data, make([]byte, 1000)...)
-			found, err := Find(bytes.NewReader(data), "usr/a", "usr/b", "usr/big", "usr")
+			found, err := Find(t.Context(), bytes.NewReader(data), "usr/a", "usr/b", "usr/big", "usr")
 			want := map[string]string{"usr/a": "two", "usr/b": "", "usr/big": ""}
 			got := make(map[string]string)
 			for name, content := range found {
@@ -85,7 +88,7 @@ find . | cpio --quiet -o -H newc | zstd -q -19 -T2`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := Find(bytes.NewReader(append(data, data...)), "usr/lib/file")
+	found, err := Find(t.Context(), bytes.NewReader(append(data, data...)), "usr/lib/file")
 	if err != nil || string(found["usr/lib/file"]) != "hello\n" {
 		t.Errorf("Find = %q, %v; want the file", found, err)
 	}
@@ -102,14 +105,64 @@ func TestFindErrors(t *testing.T) {
 		"xz":               {[]byte("\xfd7zXZ\x00xxxx"), "unknown format"},
 		"cut off":          {whole[:len(whole)/2], "unexpected EOF"},
 		"cut off packed":   {packed[:len(packed)-3], "EOF"},
+		"zstd magic":       {[]byte(zstdMagic), "unexpected EOF"},
+		"then zstd magic":  {append(bytes.Clone(whole), zstdMagic...), "unexpected EOF"},
+		"magic twice":      {[]byte(zstdMagic + zstdMagic), "reserved bit"},
+		"no last block":    {[]byte(zstdMagic + "\x00\x58"), "unexpected EOF"},
+		"gzip magic":       {[]byte("\x1f\x8b"), "EOF"},
+		"gzip header":      {compress(t, "gzip", whole)[:10], "unexpected EOF"},
+		"packed twice":     {compress(t, "gzip", packed), "unknown format"},
+		"many frames":      {bytes.Repeat(compress(t, "zstd", nil), 101), "archive count limit: at most 100 archives"},
+		"many members":     {bytes.Repeat(compress(t, "gzip", nil), 101), "archive count limit: at most 100 archives"},
 		"text, packed":     {compress(t, "gzip", []byte("text")), "unknown format"},
 		"no header":        {append(ukitest.CpioEntry("usr", "", 0o040755), bytes.Repeat([]byte("x"), 200)...), "no header"},
 		"no number":        {bytes.Replace(whole, []byte("000041ED"), []byte("zzzzzzzz"), 1), "zzzzzzzz"},
 		"endless name":     {bytes.Replace(whole, []byte("00000004"), []byte("FFFFFFFF"), 1), "name of 4294967295 bytes"},
 		"trailing garbage": {append(bytes.Clone(whole), "xxxxxx"...), "unknown format"},
 	} {
-		if found, err := Find(bytes.NewReader(tt.data), "usr/a"); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if found, err := Find(t.Context(), bytes.NewReader(tt.data), "usr/a"); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: Find = %q, %v; want an error with %q", name, found, err, tt.want)
+		}
+	}
+}
+
+// bomb returns what inflates to n zeros or a little more, and is less than a
+// thousandth of that.
+func bomb(t *testing.T, how string, n int64) io.Reader {
+	t.Helper()
+	const each = 64 << 20
+	return bytes.NewReader(bytes.Repeat(compress(t, how, make([]byte, each)), int(n/each)+1))
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestFindBomb: what a few kilobytes inflate to costs time, and nobody waits.
+func TestFindBomb(t *testing.T) {
+	for _, how := range []string{"gzip", "zstd"} {
+		began := time.Now()
+		_, err := Find(t.Context(), bomb(t, how, limits.InitramfsSize.Value), "usr/a")
+		var exceeded *limits.Error
+		if !errors.As(err, &exceeded) || exceeded.Limit != limits.InitramfsSize {
+			t.Errorf("%s: Find = %v; want %v", how, err, limits.InitramfsSize.Exceeded())
+		}
+		t.Logf("%s: made and refused in %v", how, time.Since(began))
+	}
+}
+
+// TestFindCancelled ends while a bomb inflates, and while what is plain goes on.
+func TestFindCancelled(t *testing.T) {
+	why := errors.New("enough")
+	for how, r := range map[string]io.Reader{"gzip": bomb(t, "gzip", 1<<30), "zstd": bomb(t, "zstd", 1<<30), "plain": zeros{}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+		began := time.Now()
+		if _, err := Find(ctx, r, "usr/a"); !errors.Is(err, why) || time.Since(began) > time.Second {
+			t.Errorf("%s: Find = %v after %v; want %v within a second", how, err, time.Since(began), why)
 		}
 	}
 }
@@ -118,8 +171,9 @@ func FuzzFind(f *testing.F) {
 	f.Add(ukitest.Cpio("usr/a", "one"))
 	f.Add(compress(f, "zstd", ukitest.Cpio("usr/a", "one")))
 	f.Add(compress(f, "gzip", ukitest.Cpio("usr/a", "one")))
+	f.Add([]byte(zstdMagic))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		found, err := Find(bytes.NewReader(data), "usr/a")
+		found, err := Find(t.Context(), bytes.NewReader(data), "usr/a")
 		if err == nil && len(found["usr/a"]) > maxContent {
 			t.Errorf("content of %d bytes", len(found["usr/a"]))
 		}

@@ -30,6 +30,15 @@ func (f *frame) Read(p []byte) (int, error) {
 	return n, noEOF(err)
 }
 
+// whole returns an error unless the frame was read to its end. The decoder takes
+// an end within the first bytes for one before them.
+func (f *frame) whole() error {
+	if !f.last || f.checksum || f.left > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
 // next finds out how far the next part of the frame reaches.
 func (f *frame) next() error {
 	switch {

@@ -11,8 +11,10 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Dir is where an image has its kernel arguments, below its root.
@@ -42,7 +44,7 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 	slices.Sort(names)
 	var all []string
 	for _, name := range names {
-		data, err := fs.ReadFile(fsys, name)
+		data, err := bounded.ReadFile(fsys, name, limits.Text)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %w", err)
 		}

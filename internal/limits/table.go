@@ -19,10 +19,32 @@ var (
 	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the same of its inodes"}
 )
 
+// What is read from a disk, or from the files of an image.
+var (
+	Record    = Limit{Name: "record size", Value: 1 << 20, Unit: Bytes, Bounds: "a record of state: what is staged or overdue, an origin, a pin, a failed boot, meta.json, a lock"}
+	Report    = Limit{Name: "report size", Value: 64 << 20, Unit: Bytes, Bounds: "the report of a merge of /etc"}
+	Text      = Limit{Name: "configuration file size", Value: 1 << 20, Unit: Bytes, Bounds: "update.toml, prepare-root.toml, setup-root-conf.toml, a file of kargs.d, loader.conf, os-release, fstab"}
+	Kernel    = Limit{Name: "kernel file size", Value: 64 << 20, Unit: Bytes, Bounds: "a file in /proc, /sys or /run/udev, such as the mount table"}
+	BootEntry = Limit{Name: "boot entry size", Value: 64 << 10, Unit: Bytes, Bounds: "a boot entry"}
+	Loader    = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "systemd-boot, where it is installed or its version is looked up"}
+	Section   = Limit{Name: "section size", Value: 64 << 10, Unit: Bytes, Bounds: "a section with text in a unified kernel image"}
+	Contexts  = Limit{Name: "file contexts size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of an SELinux policy with the labels of files"}
+	Packages  = Limit{Name: "package database size", Value: 256 << 20, Unit: Bytes, Bounds: "the database of rpm or dpkg"}
+	Accounts  = Limit{Name: "account file size", Value: 16 << 20, Unit: Bytes, Bounds: "passwd, group and the like, where they are merged record by record"}
+	DiffText  = Limit{Name: "diff size", Value: 1 << 20, Unit: Bytes, Bounds: "a file that etc diff compares line by line; a larger one just differs"}
+	Named     = Limit{Name: "reference list size", Value: 16 << 20, Unit: Bytes, Bounds: "the named references of a stream in the repository"}
+	Streamed  = Limit{Name: "digest list size", Value: 256 << 20, Unit: Bytes, Bounds: "the digests in a stream of the repository"}
+
+	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "an initramfs, packed and unpacked"}
+	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
+)
+
 // All returns the limits in the order of the manual page.
 func All() []Limit {
 	return []Limit{
 		Manifest, Config, Answer, Token, Rate, RateWindow,
 		Files, Reserve, ReserveBytes, ReserveInodes,
+		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
+		InitramfsSize, InitramfsArchives,
 	}
 }

@@ -208,7 +208,7 @@ func (i *Image) readConfig(ctx context.Context, info types.BlobInfo) error {
 	}
 	blob := i.openBlob(ctx, "", info.Digest, info.Size, nil)
 	defer blob.Close()
-	raw, err := io.ReadAll(blob)
+	raw, err := io.ReadAll(limits.Config.Reader(blob))
 	if err != nil {
 		return err
 	}

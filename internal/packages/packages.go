@@ -12,6 +12,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // A Package is an installed package.
@@ -85,7 +88,7 @@ func (d database) list(fsys fs.FS) (List, error) {
 
 // readStatus reads the status file of dpkg: paragraphs as in deb822(5).
 func readStatus(fsys fs.FS, name string) ([]Package, error) {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := bounded.ReadFile(fsys, name, limits.Packages)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // errJournal says that rpm's database cannot be read from its file alone.
@@ -15,7 +18,7 @@ var errJournal = errors.New("what is in its write-ahead log has to be written ba
 // readRPM reads the database of rpm: a table Packages of headers, see "Header
 // Structure" in rpm's documentation of its package format.
 func readRPM(fsys fs.FS, name string) ([]Package, error) {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := bounded.ReadFile(fsys, name, limits.Packages)
 	if err != nil {
 		return nil, err
 	}

@@ -6,9 +6,11 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
@@ -84,7 +86,7 @@ func (r *run) document(prefix, name string) (text []byte, named map[string]diges
 	defer s.Close()
 	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
 	defer content.Close()
-	text, err = io.ReadAll(io.LimitReader(content, maxConfig))
+	text, err = bounded.ReadAll(content, limits.Config)
 	return text, s.NamedRefs(), err == nil && want.Algorithm().FromBytes(text) == want
 }
 

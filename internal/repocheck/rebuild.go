@@ -12,11 +12,13 @@ import (
 	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
@@ -127,15 +129,11 @@ func (r *run) compose(config string, want digest.Digest, m *layer.Merger) (boot 
 	return boot, nil
 }
 
-// maxConfig is the most bytes of a configuration that are read, as in package
-// oci.
-const maxConfig = 4 << 20
-
 // diffIDs returns the layers of a configuration, lowest first.
 func (r *run) diffIDs(s *splitstream.Reader) ([]godigest.Digest, error) {
 	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
 	defer content.Close()
-	text, err := io.ReadAll(io.LimitReader(content, maxConfig))
+	text, err := bounded.ReadAll(content, limits.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -161,5 +159,5 @@ func (r *run) content(n *composefs.Node) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	return bounded.ReadAll(f, limits.Contexts)
 }

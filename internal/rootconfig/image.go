@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // OfInitramfs returns how the root of an image will be mounted when it boots, with
@@ -35,7 +38,7 @@ func OfImage(fsys fs.FS) (Config, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fmt.Errorf("cannot tell how the image mounts its root: %w", err)
 	}
-	return of(err == nil, func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) })
+	return of(err == nil, func(name string) ([]byte, error) { return bounded.ReadFile(fsys, name, limits.Text) })
 }
 
 // Names are the files that say how the root is mounted.

@@ -9,6 +9,9 @@ import (
 	"io/fs"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Configuration files in the initramfs and in the image that it is made from,
@@ -54,7 +57,7 @@ type Config struct {
 // Load reads those of the files that are there. Keys it does not know are
 // no error, since a newer program may: there is a warning for each.
 func Load(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {
-	return load(func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) }, names)
+	return load(func(name string) ([]byte, error) { return bounded.ReadFile(fsys, name, limits.Text) }, names)
 }
 
 func load(read func(name string) ([]byte, error), names []string) (c Config, warnings []string, err error) {

@@ -10,8 +10,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
-// FS returns the root as an fs.FS, which also has fs.ReadLinkFS, fs.StatFS,
-// fs.ReadFileFS and fs.ReadDirFS.
+// FS returns the root as an fs.FS, which also has fs.ReadLinkFS, fs.StatFS and
+// fs.ReadDirFS.
 func (r *Root) FS() fs.FS { return rootFS{r} }
 
 type rootFS struct{ root *Root }
@@ -32,13 +32,6 @@ func (f rootFS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return openFile{file, f.root, name}, nil
-}
-
-func (f rootFS) ReadFile(name string) ([]byte, error) {
-	if err := check("open", name); err != nil {
-		return nil, err
-	}
-	return f.root.ReadFile(name)
 }
 
 func (f rootFS) ReadDir(name string) ([]fs.DirEntry, error) {

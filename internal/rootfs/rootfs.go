@@ -6,7 +6,6 @@ package rootfs
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -107,16 +106,6 @@ func (r *Root) Open(name string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: unwrap(err)}
 	}
 	return f, nil
-}
-
-// ReadFile returns the content of a regular file.
-func (r *Root) ReadFile(name string) ([]byte, error) {
-	f, err := r.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
 }
 
 // ReadDir returns what is in a directory, sorted by name.

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // image makes a directory with the links that images have, and outside of it a
@@ -41,6 +44,16 @@ func image(t *testing.T) *Root {
 	return r
 }
 
+// read returns what is in a file that Open opens.
+func read(r *Root, name string) ([]byte, error) {
+	f, err := r.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return bounded.ReadAll(f, limits.Text)
+}
+
 func TestReadFile(t *testing.T) {
 	r := image(t)
 	tests := []struct {
@@ -62,7 +75,7 @@ func TestReadFile(t *testing.T) {
 		{"usr/lib/os-release/x", "", syscall.ENOTDIR},
 	}
 	for _, tt := range tests {
-		got, err := r.ReadFile(tt.name)
+		got, err := read(r, tt.name)
 		if string(got) != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("ReadFile(%q) = %q, %v; want %q, %v", tt.name, got, err, tt.want, tt.err)
 		}
@@ -76,7 +89,7 @@ func TestMagicLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.ReadFile("proc/self/root/etc/passwd"); !errors.Is(err, syscall.ELOOP) {
+	if _, err := read(r, "proc/self/root/etc/passwd"); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("ReadFile through a magic link = %v; want ELOOP", err)
 	}
 }
@@ -111,7 +124,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer below.Close()
-	if got, err := below.ReadFile("/os-release"); string(got) != "image" || err != nil {
+	if got, err := read(below, "/os-release"); string(got) != "image" || err != nil {
 		t.Errorf("ReadFile(/os-release) below lib = %q, %v; want image", got, err)
 	}
 }
@@ -145,7 +158,7 @@ func TestFS(t *testing.T) {
 	if err := fstest.TestFS(r.FS(), "usr/lib/os-release", "etc/os-release", "lib"); err != nil {
 		t.Error(err)
 	}
-	if _, err := fs.ReadFile(r.FS(), "/etc/os-release"); !errors.Is(err, fs.ErrInvalid) {
+	if _, err := bounded.ReadFile(r.FS(), "/etc/os-release", limits.Text); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("ReadFile of an absolute name = %v; want fs.ErrInvalid", err)
 	}
 }

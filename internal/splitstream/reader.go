@@ -16,15 +16,15 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Limits of what a Reader takes into memory, whatever a file claims.
 const (
-	maxRefs   = 256 << 20 // bytes of digests: four million of SHA-512
-	maxNamed  = 16 << 20  // bytes of named references
-	maxWindow = 64 << 20  // bytes that the decompressor looks back
-	maxPiece  = 64 << 10  // bytes of inline data given at once
+	maxWindow = 64 << 20 // bytes that the decompressor looks back
+	maxPiece  = 64 << 10 // bytes of inline data given at once
 )
 
 // A Chunk is a piece of a stream: either bytes or an object whose content
@@ -106,7 +106,7 @@ func (r *Reader) digests(data []byte) iter.Seq[digest.Digest] {
 }
 
 func (r *Reader) readHead() error {
-	head, err := r.read(section{0, headerSize}, headerSize)
+	head, err := r.read(section{0, headerSize}, limits.Streamed)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (r *Reader) readHead() error {
 		return fmt.Errorf("%w: info section is too small", ErrFormat)
 	}
 	// A longer one is from the future; what we know comes first.
-	block, err := r.read(section{at.start, at.start + infoSize}, infoSize)
+	block, err := r.read(section{at.start, at.start + infoSize}, limits.Streamed)
 	if err != nil {
 		return err
 	}
@@ -147,16 +147,16 @@ func (r *Reader) check(s section) error {
 	return nil
 }
 
-// read returns a section that may have up to limit bytes.
-func (r *Reader) read(s section, limit int64) ([]byte, error) {
+// read returns a section.
+func (r *Reader) read(s section, most limits.Limit) ([]byte, error) {
 	if err := r.check(s); err != nil {
 		return nil, err
 	}
-	if s.size() > limit {
-		return nil, fmt.Errorf("%w: section of %d bytes is too large", ErrFormat, s.size())
+	if err := most.Check(s.size()); err != nil {
+		return nil, fmt.Errorf("%w: section of %d bytes: %w", ErrFormat, s.size(), err)
 	}
 	// The size of a file may be a claim too, so memory follows what is there.
-	data, err := io.ReadAll(io.NewSectionReader(r.src, int64(s.start), s.size()))
+	data, err := bounded.ReadAll(io.NewSectionReader(r.src, int64(s.start), s.size()), most)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (r *Reader) read(s section, limit int64) ([]byte, error) {
 }
 
 func (r *Reader) readRefs(s section) ([]byte, error) {
-	data, err := r.read(s, maxRefs)
+	data, err := r.read(s, limits.Streamed)
 	if err == nil && len(data)%r.alg.Size() != 0 {
 		err = fmt.Errorf("%w: %d bytes of digests", ErrFormat, len(data))
 	}
@@ -176,7 +176,7 @@ func (r *Reader) readRefs(s section) ([]byte, error) {
 
 // readNamed reads texts "index:name", each ended by a NUL.
 func (r *Reader) readNamed() error {
-	data, err := r.read(r.info.namedRefs, maxNamed)
+	data, err := r.read(r.info.namedRefs, limits.Named)
 	if err != nil {
 		return err
 	}
@@ -185,11 +185,11 @@ func (r *Reader) readNamed() error {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	defer decoder.Close()
-	text, err := io.ReadAll(io.LimitReader(decoder, maxNamed+1))
+	text, err := bounded.ReadAll(decoder, limits.Named)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if len(text) > maxNamed || len(text) > 0 && text[len(text)-1] != 0 {
+	if len(text) > 0 && text[len(text)-1] != 0 {
 		return fmt.Errorf("%w: no end", ErrFormat)
 	}
 	r.named = make(map[string]digest.Digest)

@@ -2,10 +2,11 @@ package status
 
 import (
 	"fmt"
-	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // noteEtc notes that there is something to look at in what became of local
@@ -23,7 +24,7 @@ func (g *gatherer) noteEtc() {
 	if g.Sysroot == nil || id == "" {
 		return
 	}
-	data, err := fs.ReadFile(g.Sysroot, id.EtcReportFile())
+	data, err := bounded.ReadFile(g.Sysroot, id.EtcReportFile(), limits.Report)
 	if err != nil {
 		g.problem("report on /etc of deployment "+id.Short(), err)
 		return

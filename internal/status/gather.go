@@ -12,7 +12,9 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 )
 
@@ -54,7 +56,7 @@ func Gather(src Sources) Status {
 
 // bootedID returns the deployment whose root is mounted at /.
 func bootedID(running fs.FS) (deployment.ID, bool) {
-	data, err := fs.ReadFile(running, "proc/self/mountinfo")
+	data, err := bounded.ReadFile(running, "proc/self/mountinfo", limits.Kernel)
 	if err != nil {
 		return "", false
 	}
@@ -117,7 +119,7 @@ func (g *gatherer) readStaged() {
 }
 
 func (g *gatherer) readStagedFrom(root fs.FS, name string) bool {
-	data, err := fs.ReadFile(root, name)
+	data, err := bounded.ReadFile(root, name, limits.Record)
 	if err == nil {
 		var record deployment.Staged
 		if record, err = deployment.ParseStaged(data); err == nil {
@@ -200,7 +202,7 @@ func (g *gatherer) readOrigin(d *Deployment) {
 	if g.Sysroot == nil {
 		return
 	}
-	data, err := fs.ReadFile(g.Sysroot, d.ID.OriginFile())
+	data, err := bounded.ReadFile(g.Sysroot, d.ID.OriginFile(), limits.Record)
 	if err == nil {
 		d.Origin, err = deployment.ParseOrigin(data)
 	}
@@ -282,7 +284,7 @@ func (g *gatherer) failureOf(d *Deployment) (failure deployment.BootFailure, ok 
 	if g.Sysroot == nil {
 		return failure, false
 	}
-	data, err := fs.ReadFile(g.Sysroot, d.ID.BootFailureFile())
+	data, err := bounded.ReadFile(g.Sysroot, d.ID.BootFailureFile(), limits.Record)
 	if err == nil {
 		failure, err = deployment.ParseBootFailure(data)
 	}
@@ -369,7 +371,7 @@ func (g *gatherer) loaderSettings() []loaderSetting {
 	if g.Boot == nil {
 		return all
 	}
-	data, err := g.Boot.Root().ReadFile("loader/loader.conf")
+	data, err := bounded.ReadRoot(g.Boot.Root(), "loader/loader.conf", limits.Text)
 	g.problem("loader.conf", err)
 	for line := range strings.Lines(string(data)) {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == "default" {

@@ -2,10 +2,11 @@ package status
 
 import (
 	"fmt"
-	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // whyStaged tells why a deployment is still staged that was so before this boot
@@ -38,7 +39,7 @@ func (g *gatherer) whyStaged() string {
 
 // isOlderThanBoot says whether the boot with an id is known not to be this one.
 func (g *gatherer) isOlderThanBoot(bootID string) bool {
-	data, err := fs.ReadFile(g.Running, "proc/sys/kernel/random/boot_id")
+	data, err := bounded.ReadFile(g.Running, "proc/sys/kernel/random/boot_id", limits.Kernel)
 	plain := func(id string) string { return strings.ReplaceAll(strings.TrimSpace(id), "-", "") }
 	return err == nil && bootID != "" && plain(bootID) != plain(string(data))
 }
@@ -48,7 +49,7 @@ func (g *gatherer) overdue() deployment.Overdue {
 	if g.Sysroot == nil {
 		return deployment.Overdue{}
 	}
-	data, err := fs.ReadFile(g.Sysroot, deployment.OverdueRecord)
+	data, err := bounded.ReadFile(g.Sysroot, deployment.OverdueRecord, limits.Record)
 	if err != nil {
 		g.problem("why the staged deployment is overdue", err)
 		return deployment.Overdue{}

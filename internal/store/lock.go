@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -99,7 +101,7 @@ func lockedBy(line string, inode uint64) int {
 
 // command returns the name of a program that runs, with a comma, or nothing.
 func command(pid int) string {
-	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	name, err := bounded.ReadPath("/proc/"+strconv.Itoa(pid)+"/comm", limits.Kernel)
 	if err != nil {
 		return ""
 	}

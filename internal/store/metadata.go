@@ -4,20 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 const (
 	metadataName    = "meta.json"
 	metadataVersion = 1
-	maxMetadata     = 1 << 20 // bytes
 
 	// featureV1 says that images are V1, to programs that do not know
 	// erofs_formats.
@@ -119,7 +120,7 @@ func (m metadata) unknownReadOnly() []string {
 // findMetadata returns what is known of a repository and whether it does
 // without fs-verity, which it does if its meta.json does.
 func findMetadata(dir, objects *os.File) (m metadata, insecure bool, err error) {
-	f, err := sys.Openat(dir, metadataName, os.O_RDONLY, 0)
+	f, err := sys.Openat(dir, metadataName, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return inferMetadata(objects)
 	}
@@ -127,7 +128,7 @@ func findMetadata(dir, objects *os.File) (m metadata, insecure bool, err error) 
 		return metadata{}, false, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxMetadata))
+	data, err := bounded.ReadOpen(f, metadataName, limits.Record)
 	if err != nil {
 		return metadata{}, false, err
 	}

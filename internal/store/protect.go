@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Protect makes an insecure repository one that fs-verity protects: its objects, and
@@ -63,7 +65,7 @@ func (r *Repository) protectAll(ctx context.Context) error {
 
 // protectedMetadata makes a copy of meta.json, to the byte, that fs-verity protects.
 func (r *Repository) protectedMetadata() (*tempFile, error) {
-	data, err := r.root.ReadFile(metadataName)
+	data, err := bounded.ReadRoot(r.root, metadataName, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err = legacyMetadata(r.algorithm).encode()
 	}

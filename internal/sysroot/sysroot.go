@@ -9,7 +9,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -20,7 +22,7 @@ var ErrNotBooted = errors.New("this machine was not booted from an image")
 // Booted returns the deployment that the machine runs whose root is given, and
 // its mount table. The error is ErrNotBooted if it runs none.
 func Booted(root *os.Root) (deployment.ID, []mountplan.Mounted, error) {
-	data, err := root.ReadFile("proc/self/mountinfo")
+	data, err := bounded.ReadRoot(root, "proc/self/mountinfo", limits.Kernel)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot read the mount table: %w", err)
 	}
@@ -39,7 +41,7 @@ func Booted(root *os.Root) (deployment.ID, []mountplan.Mounted, error) {
 // BootID returns the kernel's id of this boot as journald writes it, "" if it
 // cannot be read.
 func BootID(root *os.Root) string {
-	data, err := root.ReadFile("proc/sys/kernel/random/boot_id")
+	data, err := bounded.ReadRoot(root, "proc/sys/kernel/random/boot_id", limits.Kernel)
 	if err != nil {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
@@ -36,7 +37,7 @@ func (s *scanner) content(ctx context.Context, jobs chan<- job, d directory, nam
 	}
 	if stat.Size <= inlineSize {
 		defer f.Close()
-		n.Inline, err = io.ReadAll(io.LimitReader(f, inlineSize+1))
+		n.Inline, err = bounded.Head(f, inlineSize+1)
 		return sizeStayed(f, n, int64(len(n.Inline)), err)
 	}
 	s.tree.paths[n] = d.path + name

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -15,6 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/initramfs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
@@ -63,7 +65,7 @@ func compose(ctx context.Context, img *oci.Image, repo *store.Repository, expand
 			return nil, fmt.Errorf("image cannot boot: %w", err)
 		}
 	}
-	return s, s.describe()
+	return s, s.describe(ctx)
 }
 
 // merge merges the layers of the image.
@@ -91,8 +93,8 @@ func (s *System) Title() string {
 }
 
 // describe reads the image's name, version, mounts and kernel arguments.
-func (s *System) describe() error {
-	text, err := fs.ReadFile(s.FS(), "usr/lib/os-release")
+func (s *System) describe(ctx context.Context) error {
+	text, err := bounded.ReadFile(s.FS(), "usr/lib/os-release", limits.Text)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -100,7 +102,7 @@ func (s *System) describe() error {
 	if label := printable.Title(s.image.Config.Config.Labels["org.opencontainers.image.version"]); label != "" {
 		s.Version = label
 	}
-	if s.Mounts, err = s.mounts(); err != nil {
+	if s.Mounts, err = s.mounts(ctx); err != nil {
 		return err
 	}
 	s.Kargs, err = kargs.Load(s.FS(), s.image.Config.Architecture)
@@ -109,8 +111,11 @@ func (s *System) describe() error {
 
 // mounts returns how the system's root will be mounted: as its initramfs does it,
 // which may have been built with another configuration than the image has now.
-func (s *System) mounts() (rootconfig.Config, error) {
-	files, err := s.inInitramfs(rootconfig.Names()...)
+func (s *System) mounts(ctx context.Context) (rootconfig.Config, error) {
+	files, err := s.inInitramfs(ctx, rootconfig.Names()...)
+	if exceeded := (*limits.Error)(nil); ctx.Err() != nil || errors.As(err, &exceeded) {
+		return rootconfig.Config{}, err
+	}
 	if err := checkAPIDirs(s.Tree, err == nil); err != nil {
 		return rootconfig.Config{}, fmt.Errorf("image cannot boot: %w", err)
 	}
@@ -127,7 +132,7 @@ func (s *System) mounts() (rootconfig.Config, error) {
 }
 
 // inInitramfs returns the files of these names in the initramfs.
-func (s *System) inInitramfs(names ...string) (map[string][]byte, error) {
+func (s *System) inInitramfs(ctx context.Context, names ...string) (map[string][]byte, error) {
 	node := s.Kernel.Initrd
 	if s.Kernel.UKI != nil {
 		node = s.Kernel.UKI.Node
@@ -138,7 +143,7 @@ func (s *System) inInitramfs(names ...string) (map[string][]byte, error) {
 	}
 	defer f.Close()
 	if s.Kernel.UKI == nil {
-		return initramfs.Find(f, names...)
+		return initramfs.Find(ctx, f, names...)
 	}
 	image, err := uki.Read(f)
 	if err != nil {
@@ -147,7 +152,7 @@ func (s *System) inInitramfs(names ...string) (map[string][]byte, error) {
 	if image.Initrd() == nil {
 		return nil, errors.New("no initramfs")
 	}
-	return initramfs.Find(image.Initrd(), names...)
+	return initramfs.Find(ctx, image.Initrd(), names...)
 }
 
 // transform gives the tree the form in which it boots. An image that is sealed
@@ -218,5 +223,5 @@ func (s *System) content(n *composefs.Node) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(r)
+	return bounded.ReadAll(r, limits.Contexts)
 }

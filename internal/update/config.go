@@ -3,14 +3,15 @@ package update
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Configuration files, relative to the root: the administrator's, and that of
@@ -111,7 +112,7 @@ func loadConfig(read func(name string) ([]byte, error)) (config, error) {
 // what the deployment would have that boots next.
 func (m *Machine) config() (config, error) {
 	if m.booted != "" {
-		return loadConfig(func(name string) ([]byte, error) { return fs.ReadFile(m.running, name) })
+		return loadConfig(func(name string) ([]byte, error) { return bounded.ReadFile(m.running, name, limits.Text) })
 	}
 	id, err := m.nextDeployment()
 	if err == nil && id == "" { // the entry of what is staged is lost
@@ -152,7 +153,7 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 		return nil, err
 	}
 	if kind == deployment.EtcBind {
-		return m.root.ReadFile(id.EtcDir() + "/" + below)
+		return bounded.ReadRoot(m.root, id.EtcDir()+"/"+below, limits.Text)
 	}
 	upper := id.EtcUpper() + "/" + below
 	switch info, err := m.root.Lstat(upper); {
@@ -163,7 +164,7 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 	case info.Mode()&fs.ModeCharDevice != 0: // a whiteout: it was removed here
 		return nil, fs.ErrNotExist
 	}
-	return m.root.ReadFile(upper)
+	return bounded.ReadRoot(m.root, upper, limits.Text)
 }
 
 // readPath returns what is in the regular file of the image at a path.
@@ -173,5 +174,5 @@ func (s *System) readPath(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(r)
+	return bounded.ReadAll(r, limits.Text)
 }

@@ -11,8 +11,10 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
@@ -54,7 +56,7 @@ func firstDeployment(files []boot.EntryFile) (boot.EntryFile, bool) {
 // readOrigin returns where a deployment came from; what has no origin file has
 // the zero Origin.
 func (m *Machine) readOrigin(id deployment.ID) (deployment.Origin, error) {
-	data, err := m.root.ReadFile(id.OriginFile())
+	data, err := bounded.ReadRoot(m.root, id.OriginFile(), limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return deployment.Origin{}, nil
 	}

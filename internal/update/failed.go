@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
@@ -85,7 +87,7 @@ func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, erro
 		if !ok || err != nil {
 			continue
 		}
-		data, err := m.root.ReadFile(id.BootFailureFile())
+		data, err := bounded.ReadRoot(m.root, id.BootFailureFile(), limits.Record)
 		if err != nil {
 			continue
 		}

@@ -2,16 +2,17 @@ package update
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
@@ -108,7 +109,7 @@ func (m *Machine) optionsOf(id deployment.ID) (string, error) {
 // runningOptions returns the kernel command line of the running machine, whose entry
 // is lost, without what boot loaders add.
 func (m *Machine) runningOptions() (string, error) {
-	text, err := fs.ReadFile(m.running, "proc/cmdline")
+	text, err := bounded.ReadFile(m.running, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return "", fmt.Errorf("cannot tell the kernel arguments: deployment %s has no boot entry: %w", m.booted.Short(), err)
 	}

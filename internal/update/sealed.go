@@ -56,7 +56,7 @@ func (s *System) matchInOrder(ctx context.Context) (bool, error) {
 	}
 	s.warnings = append(s.warnings, fmt.Sprintf("the image is sealed for a tree in which whiteouts also remove files of their own layer; "+
 		"files that should be there are missing because of %s", strings.Join(s.late, ", ")))
-	return true, s.describe()
+	return true, s.describe(ctx)
 }
 
 // match finds the form in which the system has the digest that it was sealed

@@ -9,9 +9,11 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/systemd"
 )
 
@@ -229,7 +231,7 @@ func (m *Machine) unstage() (deployment.ID, error) {
 // staged returns the staged record, nil if there is none. One that makes no
 // sense stages nothing, and must not keep an administrator from anything else.
 func (m *Machine) staged() (*deployment.Staged, error) {
-	data, err := m.root.ReadFile(deployment.StagedRecord)
+	data, err := bounded.ReadRoot(m.root, deployment.StagedRecord, limits.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -249,7 +251,7 @@ func (m *Machine) staged() (*deployment.Staged, error) {
 
 // bootID returns the kernel's name for this boot, "" if it does not tell.
 func bootID() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	text, err := bounded.ReadPath("/proc/sys/kernel/random/boot_id", limits.Kernel)
 	if err != nil {
 		return ""
 	}

@@ -3,12 +3,15 @@ package update
 import (
 	"errors"
 	"io/fs"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // Titles returns what a person calls the system whose files are given: its name
 // and its version by os-release(5). Without that file it is "Linux".
 func Titles(fsys fs.FS) (name, version string, err error) {
-	text, err := fs.ReadFile(fsys, "usr/lib/os-release")
+	text, err := bounded.ReadFile(fsys, "usr/lib/os-release", limits.Text)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", err
 	}

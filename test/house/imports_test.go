@@ -24,7 +24,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"values", true, []string{
-		"internal/bootentry", "internal/cancel", "internal/deployment", "internal/digest", "internal/kcmdline",
+		"internal/bootentry", "internal/bounded", "internal/cancel", "internal/deployment", "internal/digest", "internal/kcmdline",
 		"internal/limits", "internal/mountplan", "internal/printable", "internal/uki", "internal/unitfile", "internal/version",
 	}},
 	{"edges", true, []string{

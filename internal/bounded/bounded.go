@@ -1,0 +1,117 @@
+// Package bounded reads what lies on a disk or in an image, where anything may
+// have taken the place of a file: a FIFO for which nobody writes, a device, a
+// sparse file of a tebibyte. It hides how that is told before it is opened, and
+// while it is read. test/house holds that nothing else reads a file as a whole.
+package bounded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+)
+
+// ReadFile returns the content of the regular file called name in fsys. An error
+// names the file, and the limit if it has more than most.
+func ReadFile(fsys fs.FS, name string, most limits.Limit) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err == nil {
+		err = check(name, info, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return read(f, name, most)
+}
+
+// ReadRoot is ReadFile for a file below a directory, links to elsewhere refused.
+// It does not wait either if something else takes the file's place meanwhile.
+func ReadRoot(root *os.Root, name string, most limits.Limit) ([]byte, error) {
+	info, err := root.Lstat(name)
+	if err == nil && info.Mode().Type() != fs.ModeSymlink {
+		err = check(name, info, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return read(f, name, most)
+}
+
+// ReadPath is ReadFile for a path, such as one that a user gave.
+func ReadPath(path string, most limits.Limit) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = check(path, info, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return read(f, path, most)
+}
+
+// ReadAll returns what r has, with the error of most if that is more.
+func ReadAll(r io.Reader, most limits.Limit) ([]byte, error) { return io.ReadAll(most.Reader(r)) }
+
+// Head returns the first n bytes of what r has, or all of it.
+func Head(r io.Reader, n int64) ([]byte, error) { return io.ReadAll(io.LimitReader(r, n)) }
+
+// ErrNotRegular reports that a name is not that of a regular file.
+var ErrNotRegular = errors.New("not a regular file")
+
+// read is ReadOpen, and closes the file.
+func read(f fs.File, name string, most limits.Limit) ([]byte, error) {
+	defer f.Close()
+	return ReadOpen(f, name, most)
+}
+
+// ReadOpen is ReadFile for a file that is open, from where it stands. It should
+// have been opened with O_NONBLOCK.
+func ReadOpen(f fs.File, name string, most limits.Limit) ([]byte, error) {
+	info, err := f.Stat()
+	if err == nil {
+		err = check(name, info, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The kernel's own files say that they are empty, so the size is a hint.
+	data, err := ReadAll(f, most)
+	if _, ok := err.(*limits.Error); ok { // errors.As would cost small programs 5 KB
+		err = &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return data, err
+}
+
+// check returns an error unless info is that of a regular file that is small
+// enough.
+func check(name string, info fs.FileInfo, most limits.Limit) error {
+	var err error
+	switch {
+	case info.IsDir():
+		err = fmt.Errorf("%w: %w", ErrNotRegular, syscall.EISDIR)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%w (%s)", ErrNotRegular, info.Mode().Type())
+	default:
+		err = most.Check(info.Size())
+	}
+	if err != nil {
+		return &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+)
+
+// wholeReads are the calls that read a file to its end, however long it is, or
+// wait for what is none.
+var wholeReads = []string{"ReadFile", "ReadAll", "ReadFrom"}
+
+// mayReadWhole are the files that do so all the same, and why.
+var mayReadWhole = map[string]string{
+	"internal/bounded/bounded.go": "it is the one that has a limit for everybody else",
+	"internal/oci/status.go":      "the transport has a limit on every answer",
+}
+
+// TestReadsAreBounded: what is on a disk or in an image may be a FIFO, or have no
+// end, so all is read by package bounded.
+func TestReadsAreBounded(t *testing.T) {
+	used := make(map[string]bool)
+	for _, dir := range []string{"cmd", "finalize", "generators", "internal", "prepare-root"} {
+		for name, calls := range callsOf(t, dir, wholeReads) {
+			if within(path.Dir(name), forTests) {
+				continue
+			}
+			if _, ok := mayReadWhole[name]; ok {
+				used[name] = true
+				continue
+			}
+			for _, call := range calls {
+				t.Errorf("%s: use package bounded, or add the file to mayReadWhole with a reason", call)
+			}
+		}
+	}
+	for name := range mayReadWhole {
+		if !used[name] {
+			t.Errorf("mayReadWhole has %s, which reads nothing as a whole", name)
+		}
+	}
+}
+
+// callsOf returns, by file, where functions of these names are used below dir,
+// but for those of package bounded, and not in tests.
+func callsOf(t *testing.T, dir string, names []string) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	root := os.DirFS(repository(t))
+	err := fs.WalkDir(root, dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		positions := token.NewFileSet()
+		file, err := parser.ParseFile(positions, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if isLimited(n) {
+				return false
+			}
+			if isUse(n, names) {
+				found[name] = append(found[name], positions.Position(n.Pos()).String())
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// isLimited reports whether n is F(limits.NAME.Reader(...)).
+func isLimited(n ast.Node) bool {
+	call, ok := n.(*ast.CallExpr)
+	if !ok || len(call.Args) != 1 {
+		return false
+	}
+	reader, ok := call.Args[0].(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	method, ok := reader.Fun.(*ast.SelectorExpr)
+	if !ok || method.Sel.Name != "Reader" {
+		return false
+	}
+	limit, ok := method.X.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := limit.X.(*ast.Ident)
+	return ok && pkg.Name == "limits"
+}
+
+// isUse reports whether n is X.NAME with one of the names, for any X but package
+// bounded.
+func isUse(n ast.Node, names []string) bool {
+	s, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	if x, ok := s.X.(*ast.Ident); ok && x.Name == "bounded" {
+		return false
+	}
+	for _, name := range names {
+		if s.Sel.Name == name {
+			return true
+		}
+	}
+	return false
+}

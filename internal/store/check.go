@@ -35,6 +35,7 @@ const (
 	IncompleteStream  Flaw = "incomplete stream"  // objects that it consists of are missing
 	WrongLink         Flaw = "wrong link"         // an image's name and its digest differ
 	WrongMode         Flaw = "wrong mode"
+	WrongOwner        Flaw = "wrong owner"
 	LeftOver          Flaw = "leftover" // of a program that was killed
 )
 
@@ -126,9 +127,8 @@ func (c *checker) layout(context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Nobody else may put in what root takes for an object.
-		if mode := info.Mode().Perm(); info.IsDir() && (mode&0o022 != 0 || mode&0o700 != 0o700) {
-			c.add(WrongMode, dir, digest.Digest{}, "%04o, want %04o", mode, mode&0o755|0o700)
+		if info.IsDir() {
+			c.access(dir, info)
 		}
 	}
 	return nil

@@ -59,6 +59,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"nothing", func(*Repository, string, string) error { return nil }, "", ""},
 		{"mode of an object", func(r *Repository, o, _ string) error { return r.root.Chmod(o, 0o600) }, "wrong mode 1", ""},
+		{"mode of the repository", func(r *Repository, _, _ string) error { return r.root.Chmod(".", 0o755) }, "wrong mode 1", ""},
 		{"mode of a directory", func(r *Repository, _, _ string) error { return r.root.Chmod(imagesDir, 0o777) }, "wrong mode 1", ""},
 		{"leftover", func(r *Repository, _, _ string) error { return r.root.Symlink("x", tempName()) }, "leftover 1", ""},
 		{"missing object", func(r *Repository, o, _ string) error { return r.root.Remove(o) }, "incomplete stream 1", ""},

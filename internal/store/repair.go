@@ -45,6 +45,9 @@ func (r *Repository) repair(p Problem) error {
 	case DanglingImage, DanglingStream, DanglingRef, BadStream, IncompleteStream, WrongLink, LeftOver:
 		return durable.Remove(r.changes, p.Path)
 	}
+	if p.Flaw == WrongOwner {
+		return fmt.Errorf("%w: check what is in it, and 'chown' it", ErrOtherOwner)
+	}
 	return ErrBeyondRepair
 }
 
@@ -55,7 +58,7 @@ func (r *Repository) repairMode(name string) error {
 	}
 	mode := objectPerm | info.Mode()&distrusted
 	if info.IsDir() {
-		mode = info.Mode().Perm()&dirPerm | 0o700
+		mode = dirMode(name, info.Mode())
 	}
 	return r.root.Chmod(name, mode)
 }

@@ -234,5 +234,8 @@ func initialize(dir string, opts Options) error {
 	if _, err := root.Lstat(metadataName); err == nil {
 		return nil
 	}
+	if err := root.Chmod(".", topPerm); err != nil { // it may have been there
+		return err
+	}
 	return initMetadata(root, opts)
 }

@@ -215,6 +215,9 @@ func (m *Machine) prepare(force bool) error {
 		}
 	}
 	if m.repo != nil {
+		if err := m.restrict(); err != nil {
+			return err
+		}
 		return m.correctVarLinks()
 	}
 	repo, err := store.Init(m.repositoryDir(), store.Options{})
@@ -223,7 +226,19 @@ func (m *Machine) prepare(force bool) error {
 	}
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
-	return m.lock()
+	return errors.Join(m.lock(), m.restrict())
+}
+
+// restrict keeps others out of the repository.
+func (m *Machine) restrict() error {
+	was, err := m.repo.Restrict()
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.repositoryDir(), err)
+	}
+	if was != 0 {
+		m.warn(fmt.Sprintf("%s had mode %04o, by which other users could read what the images keep from them; it has 0700 now", m.repositoryDir(), was))
+	}
+	return nil
 }
 
 // checkBoot refuses a boot partition that is not the machine's: it has deployments,

@@ -2,12 +2,14 @@ package oci
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -71,10 +73,24 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		return fmt.Errorf("registry %s refuses access to %s, %s: %w", registry, ref, whyDenied(err), err)
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("registry %s has no TLS, which only --insecure-registry or insecure = true in registries.conf(5) allows: %w", registry, err)
+	case errors.As(err, &authority) && asked(err, registry) != registry:
+		return fmt.Errorf("registry %s leads to %s, which has a certificate of an unknown authority: %w", registry, asked(err, registry), err)
 	case errors.As(err, &authority):
 		return fmt.Errorf("registry %s has a certificate of an unknown authority, see containers-certs.d(5): %w", registry, err)
 	}
 	return fmt.Errorf("cannot read %s: %w", ref, err)
+}
+
+// asked returns the host that was asked when err came about, which may be another one
+// than the registry.
+func asked(err error, registry string) string {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		if at, parseErr := url.Parse(failed.URL); parseErr == nil && at.Host != "" && registry != "docker.io" {
+			return at.Host
+		}
+	}
+	return registry
 }
 
 func isNotFound(err error) bool {
@@ -127,7 +143,8 @@ func isTemporary(err error) bool {
 	if errors.As(err, &answer) {
 		return answer.StatusCode >= 500
 	}
-	if errors.Is(err, errRedirects) || errors.Is(err, errPlainCredentials) {
+	var unverified *tls.CertificateVerificationError
+	if errors.Is(err, errRedirects) || errors.Is(err, errPlainCredentials) || errors.Is(err, errPlain) || errors.As(err, &unverified) {
 		return false
 	}
 	var network net.Error

@@ -160,7 +160,7 @@ func TestCredentialsNeedTLS(t *testing.T) {
 	}))
 	defer secure.Close()
 	for _, plain := range []bool{false, true} {
-		client := &http.Client{Transport: &guarded{secure.Client().Transport, func() bool { return plain }}}
+		client := &http.Client{Transport: &guarded{secure.Client().Transport, true, func() bool { return plain }}}
 		for _, at := range []string{secure.URL + "/redirect", open.URL} {
 			heard.Store(false)
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)

@@ -161,22 +161,6 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 	return raw, mediaType, err
 }
 
-// withSignatures returns the image with a manifest from where its signatures can be
-// read, if the policy may want some: of a registry that is the library's own
-// source. done closes it.
-func (i *Image) withSignatures(ctx context.Context, sys *types.SystemContext, raw []byte, here *image.UnparsedImage) (_ *image.UnparsedImage, done func(), err error) {
-	policy, err := loadPolicy(sys)
-	if i.Reference.registry() == "" || err != nil || policy == nil || acceptsAnything(policy, i.Reference.image) {
-		return here, func() {}, nil // checkPolicy tells of an error
-	}
-	source, err := i.Reference.image.NewImageSource(ctx, sys)
-	if err != nil {
-		return nil, nil, err
-	}
-	digest := godigest.FromBytes(raw)
-	return image.UnparsedInstance(source, &digest), func() { source.Close() }, nil
-}
-
 func parseManifest(raw []byte, mediaType string) (manifest.Manifest, error) {
 	switch manifest.NormalizedMIMEType(mediaType) {
 	case imgspec.MediaTypeImageManifest, manifest.DockerV2Schema2MediaType:

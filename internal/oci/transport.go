@@ -16,8 +16,8 @@ import (
 const maxHeaders = 256 << 10
 
 // newTransport returns how a host and what it leads to are asked. If insecure, its
-// certificate is not verified, but those of others are. Credentials go without TLS
-// only as long as plain returns true.
+// certificate is not verified, but those of others are, and TLS is not needed, but for
+// credentials as long as plain returns false.
 func newTransport(host string, config *tls.Config, insecure bool, plain func() bool) http.RoundTripper {
 	var transport http.RoundTripper = httpTransport(config)
 	if insecure {
@@ -25,7 +25,7 @@ func newTransport(host string, config *tls.Config, insecure bool, plain func() b
 		unverified.InsecureSkipVerify = true
 		transport = &byHost{host, httpTransport(unverified), transport}
 	}
-	return &bounded{&guarded{transport, plain}}
+	return &bounded{&guarded{transport, insecure, plain}}
 }
 
 func httpTransport(config *tls.Config) *http.Transport {
@@ -58,21 +58,33 @@ var errRedirects = errors.New("too many redirects")
 
 const maxRedirects = 10
 
-func checkRedirect(_ *http.Request, via []*http.Request) error {
+// checkRedirect lets credentials follow to the same port of the same host alone: on
+// another one, or a host whose name ends in the same, may be anybody.
+func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return errRedirects
+	}
+	if r.URL.Host != via[0].URL.Host {
+		r.Header.Del("Authorization")
 	}
 	return nil
 }
 
-// guarded refuses to send credentials without TLS, wherever redirects lead and
-// whatever a registry says where tokens come from.
+// errPlain says that somebody who listens would have known what is asked for.
+var errPlain = errors.New("plain HTTP is refused without --insecure-registry, or insecure = true in registries.conf(5),")
+
+// guarded refuses to ask without TLS, or to send credentials without, wherever
+// redirects lead and whatever a registry says where tokens come from.
 type guarded struct {
 	http.RoundTripper
-	plain func() bool // allowed
+	insecure bool        // plain HTTP is allowed, without credentials
+	plain    func() bool // and with them
 }
 
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" && !g.insecure {
+		return nil, fmt.Errorf("%w to %s", errPlain, r.URL.Host)
+	}
 	secret := r.Header.Get("Authorization") != "" || r.Method == http.MethodPost || r.URL.User != nil
 	if secret && r.URL.Scheme != "https" && !g.plain() {
 		return nil, fmt.Errorf("%w to %s", errPlainCredentials, r.URL.Host)

@@ -7,6 +7,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -34,11 +35,15 @@ type Partition struct {
 	root  *os.Root
 	fs    durable.FS
 	dir   *os.File // the root, kept open for Syncfs
-	mount *os.File // private mount; nil for a directory
+	close []io.Closer
 	space func() (free, block int64, err error)
 	fat   bool // the file system is FAT
 	// The boot in which this program runs; "" before readBootID.
 	bootID string
+	// The machine that it is the boot partition of: see Of.
+	machine *os.Root // physical root; nil for a partition that is nobody's in particular
+	ledger  Ledger
+	place   string // tells the machine from others that are mounted, as long as they are
 	// The loader does not count boots. Of a machine that does not run it is not
 	// known, and taken to be the one that InstallLoader puts there.
 	uncounted bool
@@ -56,12 +61,16 @@ func OpenDir(dir string) (*Partition, error) {
 
 // newPartition takes over root and mount, also with an error.
 func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error) {
-	p := &Partition{name: name, root: root, mount: mount}
+	p := &Partition{name: name, root: root, close: []io.Closer{root}}
+	if mount != nil {
+		p.close = append(p.close, mount)
+	}
 	p.space = p.statfs
 	var err error
 	if p.dir, err = root.Open("."); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open boot partition: %w", err), p.Close())
 	}
+	p.close = append(p.close, p.dir)
 	p.fs = durable.OSWith(root, p.dir)
 	p.fat = p.isFAT()
 	return p, nil
@@ -69,12 +78,9 @@ func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error
 
 // Close lets go of the partition. A private mount is unmounted.
 func (p *Partition) Close() error {
-	err := p.root.Close()
-	if p.dir != nil {
-		err = errors.Join(err, p.dir.Close())
-	}
-	if p.mount != nil {
-		err = errors.Join(err, p.mount.Close())
+	var err error
+	for i := len(p.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, p.close[i].Close())
 	}
 	return err
 }

@@ -25,14 +25,16 @@ type EntryFile struct {
 	Staged bool              // no loader reads it yet
 	Name   bootentry.Name    // without .staged
 	Entry  bootentry.Entry   //
-	Target deployment.Target // what it boots; the zero Target if that is no deployment
-	Err    error             // why no loader can boot it
+	Target deployment.Target // what it boots; the zero Target if that is no deployment of the machine
+	// Foreign says that it boots a deployment, but one of another system on the partition.
+	Foreign bool
+	Err     error // why no loader can boot it
 
 	raw []byte
 }
 
-// IsDeployment says whether the entry is for a deployment, and not for another
-// operating system.
+// IsDeployment says whether the entry is for a deployment of the machine, and not for
+// another operating system.
 func (f EntryFile) IsDeployment() bool { return f.Target.ID != "" }
 
 // Bootable says whether a loader lists the entry.
@@ -45,7 +47,7 @@ func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.N
 // isStaged says whether it is a deployment's entry that waits to be published.
 func (f EntryFile) isStaged() bool {
 	_, ours := serialOf(f.Name)
-	return f.Staged && (ours || f.IsDeployment())
+	return f.Staged && !f.Foreign && (ours || f.IsDeployment())
 }
 
 // Entries returns all files in the directory of boot entries: first those that
@@ -57,9 +59,15 @@ func (p *Partition) Entries() ([]EntryFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
 	}
+	have, err := p.inventory()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
+	}
 	var files []EntryFile
 	for _, name := range list {
-		files = insertEntry(files, p.readEntry(name))
+		f := p.readEntry(name)
+		have.disown(&f)
+		files = insertEntry(files, f)
 	}
 	return files, nil
 }
@@ -157,7 +165,7 @@ func serialOf(n bootentry.Name) (serial int, ours bool) {
 func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 	highest := 0
 	for _, f := range files {
-		half := f.Staged && f.Err != nil // what a crash has left, to be written again
+		half := f.Staged && f.Err != nil && !f.Foreign // what a crash has left, to be written again
 		if serial, ours := serialOf(f.Name); ours && !half {
 			highest = max(highest, serial)
 		}

@@ -37,12 +37,6 @@ func Find(sysroot string) (*Partition, error) {
 	return machine{root: "/", mount: mountPrivately}.findBoot(sysroot)
 }
 
-// FindESP opens the running machine's EFI system partition as Find does, also
-// if there is an extended boot loader partition: it is where the loader is.
-func FindESP(sysroot string) (*Partition, error) {
-	return machine{root: "/", mount: mountPrivately}.find(sysroot, typeESP)
-}
-
 // findBoot finds the partition for kernels and entries, and asks the loader what
 // it does with them. One that does not read the extended boot loader partition
 // has them on its own.
@@ -52,29 +46,46 @@ func (m machine) findBoot(sysroot string) (*Partition, error) {
 	if known && features&featureXBOOTLDR == 0 {
 		wanted = []string{typeESP}
 	}
-	p, err := m.find(sysroot, wanted...)
-	if err == nil && len(wanted) > 1 && !p.hasDeployment() {
-		p, err = m.insteadOf(p, sysroot)
-	}
+	root, err := os.OpenRoot(m.path(sysroot))
 	if err != nil {
 		return nil, err
 	}
+	p, err := m.findOf(root, sysroot, wanted)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	p.close = append(p.close, root)
 	p.uncounted = features&featureBootCounting == 0
 	return p, nil
 }
 
-// insteadOf returns the EFI system partition if it has boot entries of deployments,
-// else p, which has none: bootc writes there only.
-func (m machine) insteadOf(p *Partition, sysroot string) (*Partition, error) {
-	esp, err := m.find(sysroot, typeESP)
+// findOf finds the boot partition of the machine with this physical root. Where the first
+// that is wanted has no entries of its deployments, and the last has, it is that: bootc
+// writes to the EFI system partition only.
+func (m machine) findOf(root *os.Root, sysroot string, wanted []string) (*Partition, error) {
+	p, err := m.find(sysroot, wanted...)
 	if err != nil {
-		return p, nil // p is the one that was found
+		return nil, err
 	}
-	other := esp
-	if esp.hasDeployment() {
-		p, other = esp, p
+	p.machine = root
+	has, err := p.hasDeployment()
+	if has || err == nil && len(wanted) == 1 {
+		return p, nil
 	}
-	return p, other.Close()
+	if err == nil {
+		esp, espErr := m.findOf(root, sysroot, wanted[1:])
+		if espErr != nil {
+			return p, nil // p is the one that was found
+		}
+		if has, err = esp.hasDeployment(); has {
+			return esp, p.Close()
+		}
+		err = errors.Join(err, esp.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // A machine is a running system, seen from its root directory.

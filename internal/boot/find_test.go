@@ -36,7 +36,7 @@ func fakeMachine(t *testing.T, changes ...string) machine {
 		"file sys/devices/vda/vda2/partition 2", "file sys/devices/vda/vda2/dev 254:2",
 		"file run/udev/data/b254:1 E:ID_FS_TYPE=vfat|E:ID_PART_ENTRY_TYPE=" + typeESP,
 		"file run/udev/data/b254:2 E:ID_FS_TYPE=ext4",
-		"file dev/vda1 ", "file dev/vda2 ", "link dev/disk/by-partuuid/abcd ../../vda1",
+		"file sysroot/state/deploy/" + string(id("a")) + "/x ", "file dev/vda1 ", "file dev/vda2 ", "link dev/disk/by-partuuid/abcd ../../vda1",
 		"file proc/self/mountinfo 20 1 254:2 / /sysroot ro - ext4 /dev/vda2 rw",
 	}, changes...)
 	for _, line := range lines {
@@ -216,9 +216,11 @@ func TestFindIn(t *testing.T) {
 		{map[string]string{"boot/x": "", "efi/loader/entries/a.conf": entry + string(id("a"))}, "efi"},
 		{map[string]string{"boot/efi/loader/entries/a.conf": entry + string(id("a"))}, "boot/efi"},
 		{map[string]string{"boot/loader/entries/a.conf": entry + string(id("a")), "efi/loader/entries/a.conf": entry + string(id("b"))}, "boot"},
+		{map[string]string{"boot/loader/entries/a.conf": entry + string(id("c")), "efi/loader/entries/a.conf": entry + string(id("b"))}, "efi"},
 	} {
 		dir := t.TempDir()
 		put(t, dir, tt.files)
+		put(t, dir, map[string]string{string(id("a").OriginFile()): "", "composefs/images/" + string(id("b")): ""})
 		_ = os.Symlink("/boot", filepath.Join(dir, "efi")) // where there is none
 		root, err := os.OpenRoot(dir)
 		if err != nil {

@@ -105,20 +105,27 @@ func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []depl
 		return false, err
 	}
 	dir := k.dir()
-	named, err := p.named(dir)
+	inUse, err := p.inUse(dir)
 	if err != nil {
 		return false, err
 	}
-	if named {
+	if err := p.note(dir); err != nil {
+		return false, err
+	}
+	if inUse {
 		return true, p.replaceKernel(ctx, dir, k)
 	}
 	return true, p.writeUnnamed(ctx, dir, k)
 }
 
-// named says whether an entry boots something in a directory.
-func (p *Partition) named(dir string) (bool, error) {
+// inUse says whether an entry boots something in a directory, or another machine may be
+// about to write one that does.
+func (p *Partition) inUse(dir string) (bool, error) {
+	if p.exists(dir) && !p.wrote(dir) {
+		return true, nil
+	}
 	files, err := p.Entries()
-	return slices.ContainsFunc(files, func(f EntryFile) bool { return f.names(dir) }), err
+	return anyNames(files, dir), err
 }
 
 // writeUnnamed writes a kernel that no entry names, in its place at once. What is

@@ -86,7 +86,7 @@ func (p *Partition) adopt() error {
 func leadingForeign(files []EntryFile) []EntryFile {
 	var foreign []EntryFile
 	for _, f := range files {
-		if !f.Bootable() || f.ours() {
+		if !f.Bootable() || f.ours() && !f.Foreign {
 			break
 		}
 		if f.IsDeployment() && !f.Name.Exhausted() {

@@ -31,8 +31,9 @@ func (r Removal) Paths() []string { return slices.Concat(r.Entries, r.Kernels) }
 // entries of the others, those of the kept ones that another makes redundant
 // (the first stays, and the first good one), staged entries but for the one
 // that will have the name staged, what a crash has left, and then the kernels
-// that no entry names. Other operating systems' entries and what makes no sense
-// stay. It is an error if no deployment that is kept could be booted.
+// that no entry names, of those that the machine wrote or its entries named. What
+// belongs to other systems and what makes no sense stays. It is an error if no
+// deployment that is kept could be booted.
 func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, error) {
 	files, err := p.Entries()
 	if err != nil {
@@ -64,12 +65,18 @@ func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, err
 // returns nil, so that its blocks may be used: if FAT still had an old name for
 // them after a crash, removing that one would free blocks of another file.
 func (p *Partition) Prune(r Removal) error {
+	if len(r.Entries) > 0 {
+		// After a crash in between, they will be known to be ours. Where that cannot be
+		// noted, as on a full disk, they stay after one, which costs room alone.
+		_ = p.note(r.Kernels...)
+	}
 	if err := p.removeAll(r.Entries); err != nil {
 		return fmt.Errorf("cannot prune boot entries: %w", p.explain(err))
 	}
 	if err := p.removeAll(r.Kernels); err != nil {
 		return fmt.Errorf("cannot prune kernels: %w", p.explain(err))
 	}
+	p.forget()
 	return nil
 }
 
@@ -134,11 +141,12 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 		return Removal{}, err
 	}
 	var r Removal
-	var rest []EntryFile
+	var removed, rest []EntryFile
 	for i, f := range files {
 		superseded := f.IsDeployment() && slices.Contains(gone, f.Target.ID) || isRedundant(files, i)
 		if superseded || isFiller(f.File) || also(f) {
 			r.Entries = append(r.Entries, entriesDir+"/"+f.File)
+			removed = append(removed, f)
 		} else {
 			rest = append(rest, f)
 		}
@@ -151,7 +159,11 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 		if err != nil {
 			return Removal{}, err
 		}
-		r.Kernels = append(r.Kernels, unnamed...)
+		for _, name := range unnamed {
+			if p.wrote(name) || anyNames(removed, name) {
+				r.Kernels = append(r.Kernels, name)
+			}
+		}
 	}
 	return r, nil
 }
@@ -179,12 +191,15 @@ func (p *Partition) unnamed(dir, prefix string, rest []EntryFile) ([]string, err
 	var paths []string
 	for _, base := range list {
 		name := path.Join(dir, base)
-		named := slices.ContainsFunc(rest, func(f EntryFile) bool { return f.names(name) })
-		if strings.HasPrefix(base, prefix) && !named && name != scratchDir {
+		if strings.HasPrefix(base, prefix) && !anyNames(rest, name) && name != scratchDir {
 			paths = append(paths, name)
 		}
 	}
 	return paths, nil
+}
+
+func anyNames(files []EntryFile, name string) bool {
+	return slices.ContainsFunc(files, func(f EntryFile) bool { return f.names(name) })
 }
 
 // names says whether the entry boots something from the file or directory, or

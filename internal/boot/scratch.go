@@ -60,10 +60,14 @@ func (p *Partition) readBootID() error {
 }
 
 // inScratch returns where something is made that will be called name. Since the
-// last boot nobody but us has made anything of this name, and holds the lock.
+// last boot nobody but us has made anything of this name, and holds the lock: the
+// name tells our machine from another that shares the partition.
 func (p *Partition) inScratch(name string) string {
-	return path.Join(scratchDir, p.bootID+"-"+name)
+	return path.Join(scratchDir, p.scratchPrefix()+name)
 }
+
+// scratchPrefix begins the names of what this machine makes there in this boot.
+func (p *Partition) scratchPrefix() string { return p.bootID + p.place + "-" }
 
 // scratchLeftovers returns what was made since the last boot by a program that was
 // killed.
@@ -77,7 +81,8 @@ func (p *Partition) scratchLeftovers() ([]string, error) {
 	}
 	var paths []string
 	for _, name := range list {
-		if strings.HasPrefix(name, p.bootID+"-") {
+		// finalize, which is the running machine's, does without the place.
+		if strings.HasPrefix(name, p.scratchPrefix()) || strings.HasPrefix(name, p.bootID+"-") {
 			paths = append(paths, path.Join(scratchDir, name))
 		}
 	}

@@ -26,6 +26,9 @@ const (
 
 	StateDir     = "state/sysupdate-image" // ours alone
 	StagedRecord = StateDir + "/staged.json"
+	// KernelsRecord has the paths of the kernels that were written to the boot partition,
+	// a line each.
+	KernelsRecord = StateDir + "/kernels"
 
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"

@@ -43,6 +43,7 @@ func Gather(src Sources) Status {
 	g.readPins()
 	g.findDeployments()
 	g.readStates()
+	g.noteForeign()
 	g.noteNoEntries()
 	g.mark()
 	g.noteLoaderSettings()
@@ -92,7 +93,7 @@ func (g *gatherer) readEntries() {
 		return
 	}
 	for _, f := range g.files {
-		if f.Err != nil && !f.IsDeployment() {
+		if f.Err != nil && !f.IsDeployment() && !f.Foreign {
 			g.problem("boot entry "+f.File, errors.New(f.Err.Error()))
 		}
 	}
@@ -301,7 +302,7 @@ func (g *gatherer) mark() {
 	if first, ok := boot.Next(g.files); ok {
 		next = first.Target.ID
 		if !first.IsDeployment() {
-			g.status.Notes = append(g.status.Notes, fmt.Sprintf("the loader's first entry is %s, which is no deployment", first.File))
+			g.status.Notes = append(g.status.Notes, fmt.Sprintf("the loader's first entry is %s, %s", first.File, whose(first)))
 		}
 	}
 	g.status.RollbackQueued = g.booted != "" && next != "" && next != g.booted && g.record == nil

@@ -43,6 +43,7 @@ type hostStatusJSON struct {
 
 type hostExtraJSON struct {
 	Next     deployment.ID `json:"next,omitempty"` // deployment id
+	Foreign  []Foreign     `json:"foreign,omitempty"`
 	Notes    []string      `json:"notes,omitempty"`
 	Problems []string      `json:"problems,omitempty"`
 }
@@ -98,7 +99,7 @@ func (s Status) JSON() any {
 		h.Spec.BootOrder = "rollback"
 	}
 	h.Status.RollbackQueued = s.RollbackQueued
-	h.Status.Extra = hostExtraJSON{Notes: s.Notes, Problems: s.Problems}
+	h.Status.Extra = hostExtraJSON{Foreign: s.Foreign, Notes: s.Notes, Problems: s.Problems}
 	if next := s.Next(); next != nil {
 		h.Status.Extra.Next = next.ID
 	}

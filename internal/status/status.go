@@ -50,6 +50,7 @@ type Deployment struct {
 type Status struct {
 	Running        bool         // it is the machine that this program runs on
 	Deployments    []Deployment // booted, staged, next and rollback first
+	Foreign        []Foreign    // deployments of other systems on the boot partition
 	RollbackQueued bool         // a deployment other than the booted one is next, and none is staged
 	Notes          []string     // what a reader should know
 	Problems       []string     // what is wrong or could not be read

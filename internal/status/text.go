@@ -27,6 +27,12 @@ func (s Status) Text() string {
 		}
 		d.write(&b, width)
 	}
+	for _, f := range s.Foreign {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		f.write(&b, width)
+	}
 	writeList(&b, "Note", s.Notes)
 	writeList(&b, "Problem", s.Problems)
 	return printable.Text(b.String())
@@ -36,6 +42,9 @@ func (s Status) roleWidth() int {
 	width := 0
 	for _, d := range s.Deployments {
 		width = max(width, utf8.RuneCountInString(d.role()))
+	}
+	if len(s.Foreign) > 0 {
+		width = max(width, len(foreignRole))
 	}
 	return width
 }

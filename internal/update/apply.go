@@ -226,7 +226,7 @@ func (m *Machine) deploy(ctx context.Context, c candidate, o Options, result *Re
 	if c.id == m.booted {
 		return m.stayBooted(ctx, c, o, before, result)
 	}
-	r.Step("Staging " + c.Title())
+	r.Step("Staging " + c.Title() + m.onWhich())
 	entry, err := m.writeDeployment(ctx, c)
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func (m *Machine) openBoot(p *boot.Partition, err error) error {
 	if err != nil {
 		return err
 	}
-	m.boot = p
+	m.boot = p.Of(m.root, ledger{m})
 	m.close = append(m.close, p.Close)
 	return nil
 }
@@ -282,6 +282,14 @@ func (m *Machine) wasListed(id deployment.ID) (bool, error) {
 	}
 	_, err = m.root.Lstat(id.OriginFile())
 	return err == nil && !m.isNew && (m.boot == nil || !m.boot.WasWritten()), nil
+}
+
+// onWhich says which boot partition was taken for that of a machine that does not run.
+func (m *Machine) onWhich() string {
+	if m.booted != "" {
+		return ""
+	}
+	return ", with the boot partition at " + m.boot.String()
 }
 
 // whereEntries says where boot entries were looked for.

@@ -18,15 +18,17 @@ func (b *bench) scrap(dir string) {
 	b.t.Helper()
 	orphan, one := deployment.ID(strings.Repeat("0", 128)), b.idOf("1")
 	for name, content := range map[string]string{
-		// State without an entry, and entries without state or image.
+		// State without an entry, and entries with nothing but that.
 		orphan.OriginFile(): "[origin]\n", orphan.EtcUpper() + "/x": "x",
+		deployment.DeployDir + "/" + strings.Repeat("1", 128) + "/x": "", deployment.DeployDir + "/" + strings.Repeat("2", 128) + "/x": "",
+		deployment.DeployDir + "/" + strings.Repeat("3", 128) + "/x":       "",
 		"boot/loader/entries/sysupdate-image-000009-000000000000+0-3.conf": "title x\nsort-key sysupdate-image\nlinux /sysupdate-image/k/vmlinuz\noptions composefs=" + strings.Repeat("1", 128) + "\n",
 		"boot/loader/entries/bootc_os-1-1.conf":                            "title x\nversion 1\nsort-key zz\nlinux /EFI/Linux/bootc_composefs-1/vmlinuz\noptions composefs=" + strings.Repeat("2", 128) + "\n",
 		// A staged entry without a record, half of one, and what makes a directory large.
 		"boot/loader/entries/sysupdate-image-000010-333333333333+3-0.conf.staged": "title x\nlinux /sysupdate-image/k/vmlinuz\noptions composefs=" + strings.Repeat("3", 128) + "\n",
 		"boot/loader/entries/sysupdate-image-000011-333333333333+3-0.conf.staged": "tit",
 		"boot/loader/entries/sysupdate-image-fill-001-xxxxx":                      "",
-		// Kernels that no entry names.
+		// Kernels that no entry names, and that the machine has recorded.
 		"boot/sysupdate-image/k/vmlinuz": "k", "boot/sysupdate-image/.tmp-1/vmlinuz": "k", "boot/EFI/Linux/bootc_composefs-9/vmlinuz": "k",
 		// Files that were being written.
 		"state/sysupdate-image/staged.json.tmp": "x", "state/deploy/" + one + "/" + one + ".origin.tmp": "x",
@@ -36,6 +38,11 @@ func (b *bench) scrap(dir string) {
 		b.must(os.MkdirAll(filepath.Dir(path), 0o755))
 		b.must(os.WriteFile(path, []byte(content), 0o644))
 	}
+	m := b.open(dir, nil)
+	have, err := ledger{m}.Kernels()
+	b.must(err)
+	b.must(ledger{m}.SetKernels(append(have, "sysupdate-image/k", "sysupdate-image/.tmp-1", "EFI/Linux/bootc_composefs-9")))
+	b.must(m.Close())
 }
 
 // Prune removes what belongs to nobody and leaves the rest as it was, also when
@@ -55,7 +62,7 @@ func TestPruneScrap(t *testing.T) {
 		_, err2 = m.Prune(context.Background(), false)
 		b.must(errors.Join(err2, m.Close()))
 		// Directories that are empty, such as those of bootc, harm nobody.
-		for _, name := range []string{"boot/EFI/Linux", "boot/EFI", "state/sysupdate-image"} {
+		for _, name := range []string{"boot/EFI/Linux", "boot/EFI"} {
 			if os.Remove(filepath.Join(dir, name)) != nil {
 				t.Errorf("after %d steps: %s is not empty", n, name)
 			}

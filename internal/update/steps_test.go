@@ -155,7 +155,7 @@ func TestTraces(t *testing.T) {
 				got = strings.ReplaceAll(got, three[:12], "THREE")
 			}
 			got = regexp.MustCompile("[0-9a-f]{64}").ReplaceAllString(got, "KERNEL")
-			got = regexp.MustCompile("/[0-9a-f]{8}-").ReplaceAllString(got, "/BOOT-")
+			got = regexp.MustCompile("/[0-9a-f]{8}[.0-9a-f]*-").ReplaceAllString(got, "/BOOT-")
 			if got != tt.want {
 				t.Errorf("%s: steps:\n%s\nwant:\n%s", tt.name, got, tt.want)
 			}
@@ -164,7 +164,15 @@ func TestTraces(t *testing.T) {
 }
 
 const (
-	deploySteps = `boot: mkdir sysupdate-image/.new/BOOT-KERNEL
+	// That a kernel is ours is recorded before it is there: another system on the
+	// partition may be about to name any other that no entry names.
+	deploySteps = `create state/sysupdate-image/kernels.tmp
+write state/sysupdate-image/kernels.tmp
+sync state/sysupdate-image/kernels.tmp
+rename state/sysupdate-image/kernels.tmp state/sysupdate-image/kernels
+sync state/sysupdate-image/kernels
+sync state/sysupdate-image
+boot: mkdir sysupdate-image/.new/BOOT-KERNEL
 boot: syncfs
 boot: sync .
 boot: rename sysupdate-image/.new/BOOT-KERNEL sysupdate-image/KERNEL
@@ -187,7 +195,6 @@ syncfs
 `
 	// Once the record is there, finalize finds the work, whatever happens.
 	stageSteps = deploySteps + `sync .
-mkdir state/sysupdate-image
 sync state
 create state/sysupdate-image/staged.json.tmp
 write state/sysupdate-image/staged.json.tmp
@@ -215,6 +222,12 @@ boot: remove sysupdate-image/KERNEL/initrd
 boot: remove sysupdate-image/KERNEL/vmlinuz
 boot: remove sysupdate-image/KERNEL
 boot: sync sysupdate-image
+create state/sysupdate-image/kernels.tmp
+write state/sysupdate-image/kernels.tmp
+sync state/sysupdate-image/kernels.tmp
+rename state/sysupdate-image/kernels.tmp state/sysupdate-image/kernels
+sync state/sysupdate-image/kernels
+sync state/sysupdate-image
 remove state/deploy/ONE/ONE.origin
 remove state/deploy/ONE/etc/upper/mine
 remove state/deploy/ONE/etc/upper
@@ -223,7 +236,6 @@ remove state/deploy/ONE/var
 remove state/deploy/ONE
 `
 	pinSteps = `sync .
-mkdir state/sysupdate-image
 sync state
 mkdir state/sysupdate-image/pins
 sync state/sysupdate-image
@@ -236,7 +248,6 @@ sync state/sysupdate-image/pins
 `
 	// A record of a failed boot is written before the entry that tells of it may go.
 	failureSteps = `sync .
-mkdir state/sysupdate-image
 sync state
 mkdir state/sysupdate-image/boot-failures
 sync state/sysupdate-image

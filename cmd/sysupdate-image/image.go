@@ -213,11 +213,11 @@ func (s *session) withImage(ctx context.Context, name string, flags *imageFlags,
 
 // treeOf returns the tree of an image in a form. A directory that is no system,
 // without /usr, is taken as it is.
-func treeOf(img *imagesource.Image, form canonical.Form) (*composefs.Node, error) {
+func treeOf(ctx context.Context, img *imagesource.Image, form canonical.Form) (*composefs.Node, error) {
 	if img.Kind == imagesource.Directory && img.Root.Entry("usr") == nil && !form.Boot {
 		return img.Root, nil
 	}
-	return img.Canonical(form)
+	return img.Canonical(ctx, form)
 }
 
 // algorithmNames are the values of --algorithm.

@@ -172,7 +172,7 @@ func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composef
 		tree.Root.CountLinks() // of names below DIR
 		return tree.Root, nil
 	}
-	return tree.Root, canonical.Transform(tree.Root, func(n *composefs.Node) ([]byte, error) {
+	return tree.Root, canonical.Transform(ctx, tree.Root, func(n *composefs.Node) ([]byte, error) {
 		r, err := tree.Open(n)
 		if err != nil {
 			return nil, err

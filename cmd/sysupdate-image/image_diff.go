@@ -113,11 +113,11 @@ func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore
 	if err != nil {
 		return comparison{}, err
 	}
-	oldTree, err := treeOf(old, f.formBeside(old, new))
+	oldTree, err := treeOf(ctx, old, f.formBeside(old, new))
 	if err != nil {
 		return comparison{}, err
 	}
-	newTree, err := treeOf(new, f.formBeside(new, old))
+	newTree, err := treeOf(ctx, new, f.formBeside(new, old))
 	if err != nil {
 		return comparison{}, err
 	}

@@ -77,7 +77,7 @@ func (s *session) imageDigestCommand() *cobra.Command {
 func (s *session) printDigest(ctx context.Context, img *imagesource.Image, form canonical.Form, opts erofs.Options) error {
 	d := img.ID
 	if d.IsZero() {
-		root, err := img.Canonical(form)
+		root, err := img.Canonical(ctx, form)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 				return err
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *imagesource.Image) error {
-				root, err := treeOf(img, f.form())
+				root, err := treeOf(cmd.Context(), img, f.form())
 				if err != nil {
 					return err
 				}
@@ -78,7 +78,7 @@ func (s *session) imageLsCommand() *cobra.Command {
 				path = "/" + strings.Trim(args[1], "/")
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, 0, func(img *imagesource.Image) error {
-				root, err := treeOf(img, f.form())
+				root, err := treeOf(cmd.Context(), img, f.form())
 				if err != nil {
 					return err
 				}

@@ -164,7 +164,10 @@ func (i *inspection) addDeployment(ctx context.Context, img *imagesource.Image) 
 	if !img.Raw() || i.NotBooting != "" {
 		return nil
 	}
-	root, err := img.Canonical(canonical.Form{Boot: true})
+	root, err := img.Canonical(ctx, canonical.Form{Boot: true})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		i.NotBooting = err.Error()
 		return nil

@@ -4,6 +4,7 @@
 package canonical
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
@@ -25,7 +26,7 @@ type Form struct {
 // Transform brings the tree root, which layers or a directory have made, into a
 // form. content returns what is in a regular file: the image's SELinux policy is
 // read.
-func Transform(root *composefs.Node, content func(*composefs.Node) ([]byte, error), form Form) error {
+func Transform(ctx context.Context, root *composefs.Node, content func(*composefs.Node) ([]byte, error), form Form) error {
 	nanoseconds := make(map[string]uint32)
 	for _, name := range emptied {
 		if n := root.Entry(name); n != nil {
@@ -35,11 +36,14 @@ func Transform(root *composefs.Node, content func(*composefs.Node) ([]byte, erro
 	if err := composefs.TransformForOCI(root, form.UserXattrs); err != nil || !form.Boot {
 		return err
 	}
-	labeler, err := selabel.LoadTree(root, content)
+	labeler, err := selabel.LoadTree(ctx, root, content)
 	if err != nil {
 		return fmt.Errorf("cannot read the image's SELinux policy: %w", err)
 	}
 	if err := composefs.TransformForBoot(root, labeler); err != nil {
+		return err
+	}
+	if err := labeler.Err(); err != nil {
 		return err
 	}
 	if form.OwnNanoseconds {
@@ -55,9 +59,9 @@ var emptied = []string{"boot", "sysroot"}
 
 // Tree is Transform for a copy of raw, which it returns. content is given nodes of
 // raw.
-func Tree(raw *composefs.Node, content func(*composefs.Node) ([]byte, error), form Form) (*composefs.Node, error) {
+func Tree(ctx context.Context, raw *composefs.Node, content func(*composefs.Node) ([]byte, error), form Form) (*composefs.Node, error) {
 	root := clone(raw, make(map[*composefs.Node]*composefs.Node))
-	err := Transform(root, func(n *composefs.Node) ([]byte, error) { return content(original(n, root, raw)) }, form)
+	err := Transform(ctx, root, func(n *composefs.Node) ([]byte, error) { return content(original(n, root, raw)) }, form)
 	if err != nil {
 		return nil, err
 	}

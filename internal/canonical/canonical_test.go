@@ -71,7 +71,7 @@ func TestTree(t *testing.T) {
 		{Form{Boot: true, OwnNanoseconds: true}, []string{"/boot 0 40755 2 0 0 0 9.5 ", "/sysroot 0 40755 2 0 0 0 9.0 "}, nil},
 	}
 	for _, tt := range tests {
-		root, err := Tree(raw, inline, tt.form)
+		root, err := Tree(t.Context(), raw, inline, tt.form)
 		if err != nil {
 			t.Errorf("Tree(%+v): %v", tt.form, err)
 			continue
@@ -96,7 +96,7 @@ func TestTree(t *testing.T) {
 func TestFind(t *testing.T) {
 	raw := parse(t, image)
 	for _, v := range append(slices.Clone(Variants), oldVariants...) {
-		root, err := Tree(raw, inline, Form{Boot: true, UserXattrs: v.UserXattrs, OwnNanoseconds: v.OwnNanoseconds})
+		root, err := Tree(t.Context(), raw, inline, Form{Boot: true, UserXattrs: v.UserXattrs, OwnNanoseconds: v.OwnNanoseconds})
 		if err != nil {
 			t.Fatal(err)
 		}

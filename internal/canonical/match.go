@@ -64,7 +64,7 @@ func Find(ctx context.Context, raw *composefs.Node, content func(*composefs.Node
 	var tried []Computed
 	for _, v := range variantsOf(raw, boot) {
 		if f := (Form{boot, v.UserXattrs, v.OwnNanoseconds}); form == nil || f != *form {
-			root, err := Tree(raw, content, f)
+			root, err := Tree(ctx, raw, content, f)
 			if err != nil {
 				return nil, err
 			}

@@ -102,7 +102,7 @@ func TestHardLinks(t *testing.T) {
 				t.Errorf("%s: %s is %q, %v; want %q", tt.name, name, got, err, want)
 			}
 		}
-		root, err := img.Canonical(canonical.Form{Boot: true})
+		root, err := img.Canonical(t.Context(), canonical.Form{Boot: true})
 		if err != nil {
 			t.Errorf("%s: Canonical: %v", tt.name, err)
 			continue

@@ -272,11 +272,11 @@ func (img *Image) Raw() bool { return img.Kind == Directory || img.Kind == Conta
 
 // Canonical brings the tree of the image into a form, if it is raw, and returns
 // Root. There are no two trees then, which take much memory: it is called once.
-func (img *Image) Canonical(form canonical.Form) (*composefs.Node, error) {
+func (img *Image) Canonical(ctx context.Context, form canonical.Form) (*composefs.Node, error) {
 	if !img.Raw() {
 		return img.Root, nil
 	}
-	if err := canonical.Transform(img.Root, img.Content, form); err != nil {
+	if err := canonical.Transform(ctx, img.Root, img.Content, form); err != nil {
 		return nil, fmt.Errorf("%s: %w", img.Name, err)
 	}
 	return img.Root, nil

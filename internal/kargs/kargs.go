@@ -43,6 +43,7 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 	}
 	slices.Sort(names)
 	var all []string
+	size := int64(0)
 	for _, name := range names {
 		data, err := bounded.ReadFile(fsys, name, limits.Text)
 		if err != nil {
@@ -50,6 +51,12 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 		}
 		args, err := parse(data, goarch)
 		if err != nil {
+			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
+		}
+		for _, a := range args {
+			size += int64(len(a)) + 1
+		}
+		if err := limits.KernelArgs.Check(size); err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
 		}
 		all = append(all, args...)
@@ -87,28 +94,44 @@ func parse(data []byte, goarch string) ([]string, error) {
 // not, and with target in place of the deployment that it named. What the
 // administrator added stays.
 func Next(current string, old, new []string, target deployment.Target) string {
-	gone, come := parseAll(old), parseAll(new)
-	var next kcmdline.Cmdline
+	come := parseAll(new)
+	before, after := setOf(parseAll(old)), setOf(come)
+	var next, added kcmdline.Cmdline
 	for _, a := range kcmdline.Parse(current) {
-		if slices.Contains(gone, a) && !slices.Contains(come, a) {
+		if before[a] && !after[a] {
 			continue
 		}
 		next = append(next, a)
 	}
+	have := setOf(next)
 	for _, a := range come {
-		if !slices.Contains(gone, a) && !slices.Contains(next, a) {
-			next = slices.Insert(next, endOfKernelArgs(next), a)
+		if !before[a] && !have[a] && a != endOfArgs {
+			added, have[a] = append(added, a), true
 		}
 	}
+	next = slices.Insert(next, endOfKernelArgs(next), added...)
 	return next.Without("composefs.digest").With("composefs", target.String()).String()
 }
 
+// endOfArgs ends what is for the kernel; the rest is for init, and no image's.
+var endOfArgs = kcmdline.Arg{Key: "--"}
+
 // endOfKernelArgs returns the index of "--", after which all is for init.
 func endOfKernelArgs(c kcmdline.Cmdline) int {
-	if i := slices.Index(c, kcmdline.Arg{Key: "--"}); i >= 0 {
+	if i := slices.Index(c, endOfArgs); i >= 0 {
 		return i
 	}
 	return len(c)
+}
+
+// setOf returns the arguments as a set: there may be thousands, and each is looked
+// up among the others.
+func setOf(args kcmdline.Cmdline) map[kcmdline.Arg]bool {
+	set := make(map[kcmdline.Arg]bool, len(args))
+	for _, a := range args {
+		set[a] = true
+	}
+	return set
 }
 
 func parseAll(args []string) kcmdline.Cmdline {

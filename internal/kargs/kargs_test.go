@@ -1,12 +1,16 @@
 package kargs
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 func TestLoad(t *testing.T) {
@@ -74,6 +78,29 @@ func TestNext(t *testing.T) {
 	}
 	if got, want := Next("composefs="+string(a), nil, nil, deployment.Target{ID: b, VerityOptional: true}), "composefs=?"+string(b); got != want {
 		t.Errorf("Next = %q; want %q", got, want)
+	}
+}
+
+// TestManyArguments: the time does not grow with the square of their number.
+func TestManyArguments(t *testing.T) {
+	var text strings.Builder
+	var args []string
+	for i := range 12_000 {
+		args = append(args, fmt.Sprintf("a%d", i))
+		fmt.Fprintf(&text, "b%d ", i)
+	}
+	began := time.Now()
+	next := Next(text.String(), nil, args, deployment.Target{ID: deployment.ID(strings.Repeat("b", 128))})
+	if took := time.Since(began); took > time.Second || strings.Count(next, " ") != 24_000 {
+		t.Errorf("Next of 24000 arguments took %v, and has %d spaces", took, strings.Count(next, " "))
+	}
+	fsys := make(fstest.MapFS)
+	for i := range 20 {
+		fsys[fmt.Sprintf("%s/%d.toml", Dir, i)] = &fstest.MapFile{Data: []byte(`kargs = ["` + strings.Repeat("x", 4000) + `"]`)}
+	}
+	var exceeded *limits.Error
+	if _, err := Load(fsys, "amd64"); !errors.As(err, &exceeded) || exceeded.Limit != limits.KernelArgs {
+		t.Errorf("Load of 80 KB: %v; want %v", err, limits.KernelArgs.Exceeded())
 	}
 }
 

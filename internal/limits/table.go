@@ -35,6 +35,13 @@ var (
 	Named     = Limit{Name: "reference list size", Value: 16 << 20, Unit: Bytes, Bounds: "the named references of a stream in the repository"}
 	Streamed  = Limit{Name: "digest list size", Value: 256 << 20, Unit: Bytes, Bounds: "the digests in a stream of the repository"}
 
+	ContextLine  = Limit{Name: "file context length", Value: 4096, Unit: Bytes, Bounds: "a line of an SELinux policy's file_contexts"}
+	ContextLines = Limit{Name: "file context count", Value: 100_000, Unit: "lines", Bounds: "the lines of file_contexts"}
+	ContextSize  = Limit{Name: "file context complexity", Value: 10_000, Unit: "instructions", Bounds: "the regular expression in a line of file_contexts"}
+	ContextsSize = Limit{Name: "file contexts complexity", Value: 2_000_000, Unit: "instructions", Bounds: "all regular expressions of file_contexts"}
+	Labelling    = Limit{Name: "labelling time", Value: 60, Unit: Seconds, Bounds: "how long it may take to find the SELinux labels of an image's files"}
+
+	KernelArgs        = Limit{Name: "kernel arguments size", Value: 64 << 10, Unit: Bytes, Bounds: "all kernel arguments that an image asks for"}
 	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "an initramfs, packed and unpacked"}
 	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
 )
@@ -45,6 +52,7 @@ func All() []Limit {
 		Manifest, Config, Answer, Token, Rate, RateWindow,
 		Files, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
-		InitramfsSize, InitramfsArchives,
+		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
+		KernelArgs, InitramfsSize, InitramfsArchives,
 	}
 }

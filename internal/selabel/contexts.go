@@ -1,10 +1,13 @@
 package selabel
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // A spec is a line of file_contexts: the files it is about and their label. It
@@ -15,6 +18,7 @@ type spec struct {
 	prefix  string         // every match begins with this,
 	suffix  string         // and ends with this
 	literal bool           // nothing but prefix + any type letter matches
+	size    int            // of expr, in instructions
 	re      *regexp.Regexp // expr compiled, once it was needed
 }
 
@@ -37,10 +41,12 @@ func (s *spec) matches(key string) bool {
 func (l *Labeler) parseContexts(name string, data []byte) error {
 	return eachLine(name, data, func(fields []string) error {
 		s, err := parseSpec(fields)
-		if err == nil {
-			l.specs = append(l.specs, s)
+		if err != nil {
+			return err
 		}
-		return err
+		l.specs = append(l.specs, s)
+		l.size += int64(s.size)
+		return errors.Join(limits.ContextLines.Check(int64(len(l.specs))), limits.ContextsSize.Check(l.size))
 	})
 }
 
@@ -62,6 +68,9 @@ func eachLine(name string, data []byte, parse func(fields []string) error) error
 	number := 0
 	for line := range strings.Lines(string(data)) {
 		number++
+		if err := limits.ContextLine.Check(int64(len(line))); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, number, err)
+		}
 		fields := strings.Fields(line)
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
@@ -91,6 +100,11 @@ func parseSpec(fields []string) (spec, error) {
 	if err != nil {
 		return spec{}, fmt.Errorf("cannot use %q, only regular expressions as of RE2: %w", regex, err)
 	}
+	size := instructions(tree)
+	if err := limits.ContextSize.Check(size); err != nil {
+		return spec{}, fmt.Errorf("cannot use %q: %w", regex, err)
+	}
+	s.size = int(size)
 	s.prefix, _ = literalPrefix(tree)
 	s.suffix, _ = literalSuffix(tree)
 	if path, ok := wholeLiteral(tree); ok && kind == "." {

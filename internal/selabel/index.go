@@ -27,7 +27,7 @@ func (x *index) build(specs []spec) {
 }
 
 // find returns the number of the last line that matches key.
-func (x *index) find(specs []spec, key string) (int, bool) {
+func (x *index) find(specs []spec, key string, b *budget) (int, bool) {
 	best := -1
 	// Long prefixes first: policies put special lines last, so that most of
 	// the lines with short prefixes need not be tried.
@@ -35,9 +35,15 @@ func (x *index) find(specs []spec, key string) (int, bool) {
 		if length > len(key) {
 			continue
 		}
+		if !b.spend(length) {
+			return -1, false
+		}
 		for _, i := range x.byPrefix[key[:length]] {
 			if i < best {
 				break
+			}
+			if !b.spend(specs[i].size * len(key)) {
+				return -1, false
 			}
 			if specs[i].matches(key) {
 				best = i

@@ -8,6 +8,7 @@
 package selabel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,13 +24,18 @@ type Labeler struct {
 	specs   []spec
 	index   index
 	aliases map[string]string // path → the path whose label it has
+	size    int64             // of all specs, in instructions
+	budget  budget
 }
 
 // Load reads the policy that etc/selinux/config of an image names. open
 // returns the content of a file by its path without a leading slash; its error
 // is fs.ErrNotExist if the image has no such file. An image without that file,
 // or with no SELINUXTYPE in it, has no policy: Load returns nil and no error.
-func Load(open func(path string) ([]byte, error)) (*Labeler, error) {
+//
+// Where ctx ends, or labels take longer than limits.Labelling, no further file has
+// a label, and Err tells why.
+func Load(ctx context.Context, open func(path string) ([]byte, error)) (*Labeler, error) {
 	config, err := open("etc/selinux/config")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -45,7 +51,7 @@ func Load(open func(path string) ([]byte, error)) (*Labeler, error) {
 	if !fs.ValidPath(dir + "file_contexts") {
 		return nil, fmt.Errorf("etc/selinux/config: SELINUXTYPE=%s is not the name of a policy", name)
 	}
-	l := &Labeler{aliases: map[string]string{}}
+	l := &Labeler{aliases: map[string]string{}, budget: newBudget(ctx)}
 	if err := l.load(dir, open); err != nil {
 		return nil, fmt.Errorf("cannot read SELinux policy: %w", err)
 	}
@@ -53,10 +59,19 @@ func Load(open func(path string) ([]byte, error)) (*Labeler, error) {
 	return l, nil
 }
 
+// Err returns why files were left without a label that may have one: nil if none
+// was.
+func (l *Labeler) Err() error {
+	if l == nil || l.budget.err == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot give files the labels of the SELinux policy: %w", l.budget.err)
+}
+
 // LoadTree is Load for an image that is a tree; content returns what is in a
 // regular file. Symbolic links are not followed.
-func LoadTree(root *composefs.Node, content func(*composefs.Node) ([]byte, error)) (*Labeler, error) {
-	return Load(func(path string) ([]byte, error) {
+func LoadTree(ctx context.Context, root *composefs.Node, content func(*composefs.Node) ([]byte, error)) (*Labeler, error) {
+	return Load(ctx, func(path string) ([]byte, error) {
 		n := root
 		for name := range strings.SplitSeq(path, "/") {
 			if !n.IsDir() {
@@ -119,7 +134,7 @@ func (l *Labeler) Label(path string, mode uint32) (label string, ok bool) {
 	if l == nil {
 		return "", false
 	}
-	i, ok := l.index.find(l.specs, latin1(l.resolve(path)+typeCode(mode)))
+	i, ok := l.index.find(l.specs, latin1(l.resolve(path)+typeCode(mode)), &l.budget)
 	if !ok || l.specs[i].context == "<<none>>" {
 		return "", false
 	}

@@ -101,7 +101,7 @@ func TestLabel(t *testing.T) {
 		{"no policy named", policyFiles{"etc/selinux/config": "SELINUX=disabled\n"}, "/x", file, ""},
 	}
 	for _, tt := range tests {
-		l, err := Load(tt.policy.open)
+		l, err := Load(t.Context(), tt.policy.open)
 		if err != nil {
 			t.Errorf("%s: Load = %v", tt.name, err)
 			continue
@@ -133,7 +133,7 @@ func TestLoadErrors(t *testing.T) {
 		{contexts("/ok ok", ".subs_dist", "/a /b /c"), files + ".subs_dist:1: 3 fields"},
 	}
 	for _, tt := range tests {
-		l, err := Load(tt.policy.open)
+		l, err := Load(t.Context(), tt.policy.open)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || l != nil {
 			t.Errorf("Load(%q) = %v, %v; want an error with %q", tt.policy, l, err, tt.want)
 		}
@@ -144,7 +144,7 @@ func TestLoadPassesErrorsOn(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, path := range []string{"config", "test/contexts/files/file_contexts", "test/contexts/files/file_contexts.subs"} {
 		policy := contexts("/a a")
-		_, err := Load(func(p string) ([]byte, error) {
+		_, err := Load(t.Context(), func(p string) ([]byte, error) {
 			if p == "etc/selinux/"+path {
 				return nil, broken
 			}
@@ -177,7 +177,7 @@ func inline(n *composefs.Node) ([]byte, error) { return n.Inline, nil }
 
 func TestLoadTree(t *testing.T) {
 	root := contexts("/a a", ".subs", "/b /a").tree()
-	l, err := LoadTree(root, inline)
+	l, err := LoadTree(t.Context(), root, inline)
 	if err != nil {
 		t.Fatalf("LoadTree = %v", err)
 	}
@@ -185,11 +185,11 @@ func TestLoadTree(t *testing.T) {
 		t.Errorf("Label(/b) = %q; want a", got)
 	}
 	root.Lookup("etc").Set("selinux", &composefs.Node{Mode: symlink, Target: "/usr/selinux"})
-	if l, err := LoadTree(root, inline); err == nil {
+	if l, err := LoadTree(t.Context(), root, inline); err == nil {
 		t.Errorf("LoadTree with etc/selinux as a link = %v, nil; want an error", l)
 	}
 	root.Remove("etc")
-	if l, err := LoadTree(root, inline); l != nil || err != nil {
+	if l, err := LoadTree(t.Context(), root, inline); l != nil || err != nil {
 		t.Errorf("LoadTree without etc = %v, %v; want no policy", l, err)
 	}
 }
@@ -198,7 +198,7 @@ func TestLoadTree(t *testing.T) {
 func TestNilLabelerStripsLabels(t *testing.T) {
 	root := policyFiles{"usr/a": "", "boot/a": "", "sysroot/a": ""}.tree()
 	root.Lookup("usr/a").SetXattr(composefs.XattrSELinux, "old")
-	l, err := LoadTree(root, inline)
+	l, err := LoadTree(t.Context(), root, inline)
 	if err != nil {
 		t.Fatalf("LoadTree = %v", err)
 	}
@@ -213,7 +213,7 @@ func TestNilLabelerStripsLabels(t *testing.T) {
 // The index must never change which line wins: without it, the answer is the
 // last line whose expression matches.
 func TestIndexAgreesWithLinearSearch(t *testing.T) {
-	l, err := Load(contexts(manyContexts(300)).open)
+	l, err := Load(t.Context(), contexts(manyContexts(300)).open)
 	if err != nil {
 		t.Fatalf("Load = %v", err)
 	}
@@ -228,7 +228,7 @@ func TestIndexAgreesWithLinearSearch(t *testing.T) {
 					want = i
 				}
 			}
-			if got, ok := l.index.find(l.specs, key); ok != (want >= 0) || ok && got != want {
+			if got, ok := l.index.find(l.specs, key, &l.budget); ok != (want >= 0) || ok && got != want {
 				t.Fatalf("find(%q) = %d, %v; want %d", key, got, ok, want)
 			}
 		}
@@ -258,7 +258,7 @@ func manyPaths(n int) []string {
 }
 
 func BenchmarkLabel(b *testing.B) {
-	l, err := Load(contexts(manyContexts(400)).open)
+	l, err := Load(b.Context(), contexts(manyContexts(400)).open)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("/[^/]+\\.so(\\..*)? l\n", "/x /y z", "/x\xff.so")
 	f.Add("/a{2,3}?$ b", "/ /", "/aa")
 	f.Fuzz(func(t *testing.T, main, subs, path string) {
-		l, err := Load(contexts(main, ".subs", subs).open)
+		l, err := Load(t.Context(), contexts(main, ".subs", subs).open)
 		if err != nil {
 			return
 		}

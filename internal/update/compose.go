@@ -164,11 +164,14 @@ func (s *System) transform(ctx context.Context) error {
 	if err := composefs.TransformForOCI(s.Tree, false); err != nil {
 		return err
 	}
-	labeler, err := selabel.LoadTree(s.Tree, s.content)
+	labeler, err := selabel.LoadTree(ctx, s.Tree, s.content)
 	if err != nil {
 		return fmt.Errorf("cannot read the image's SELinux policy: %w", err)
 	}
-	return composefs.TransformForBoot(s.Tree, labeler)
+	if err := composefs.TransformForBoot(s.Tree, labeler); err != nil {
+		return err
+	}
+	return labeler.Err()
 }
 
 // build writes the composefs image of the system and returns its deployment id.

@@ -41,7 +41,7 @@ func digestOf(t *testing.T, m *layer.Merger, archive []byte, v canonical.Variant
 		t.Fatal(err)
 	}
 	content := func(n *composefs.Node) ([]byte, error) { return n.Inline, nil }
-	root, err := canonical.Tree(m.Root, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
+	root, err := canonical.Tree(t.Context(), m.Root, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func dumpInOrder(t *testing.T, name string) (dump string, late int, err error) {
 		return "", 0, err
 	}
 	defer img.Close()
-	root, err := img.Canonical(canonical.Form{})
+	root, err := img.Canonical(t.Context(), canonical.Form{})
 	if err != nil {
 		return "", 0, err
 	}

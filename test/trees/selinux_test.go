@@ -19,7 +19,7 @@ import (
 // policyOf reads the SELinux policy of an unpacked system.
 func policyOf(t testing.TB, root string) *selabel.Labeler {
 	t.Helper()
-	l, err := selabel.Load(func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(root, path)) })
+	l, err := selabel.Load(t.Context(), func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(root, path)) })
 	if err != nil {
 		t.Fatal(err)
 	}

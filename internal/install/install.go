@@ -65,6 +65,9 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 	if err != nil {
 		return update.Result{}, err
 	}
+	if o.Source.PolicyFile != "" {
+		warn("the new machine's updates are checked by " + o.Source.PolicyFile + ", which it has to have too, with the keys that it names")
+	}
 	r.Step("Installing the boot loader")
 	return result, m.InstallLoader(result.ID)
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 
 	"go.podman.io/image/v5/signature"
@@ -88,25 +85,6 @@ func loadPolicy(sys *types.SystemContext) (*signature.Policy, error) {
 		return nil, nil
 	}
 	return policy, err
-}
-
-// checkDangling returns an error if a file is missing because a symbolic link, its
-// own or that of a directory above it, leads nowhere: somebody wanted it there.
-func checkDangling(path string) error {
-	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
-		info, err := os.Lstat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(path); info.Mode()&fs.ModeSymlink != 0 && errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is a symbolic link that leads nowhere: %w", path, err)
-		}
-		return nil
-	}
-	return nil
 }
 
 // acceptsAnything says whether policy demands nothing of ref.

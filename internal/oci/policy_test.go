@@ -87,6 +87,26 @@ func TestDanglingPolicy(t *testing.T) {
 	}
 }
 
+// TestDanglingRegistries does the same for what may block a registry.
+func TestDanglingRegistries(t *testing.T) {
+	r := newRegistry(t)
+	ref := r.push(t, newImage(t, "amd64", archives(t)[1:2], nil), "os", "v1")
+	for _, link := range []string{"etc/containers/registries.conf", "etc/containers/registries.conf.d/x.conf", "usr/share/containers/registries.conf.d"} {
+		opts := options(t)
+		mustOpen(t, ref, opts)
+		path := filepath.Join(opts.Root, link)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("gone", path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(t, ref, opts); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link that leads nowhere") {
+			t.Errorf("%s: error %v; want one that it leads nowhere", link, err)
+		}
+	}
+}
+
 func TestPolicyFile(t *testing.T) {
 	opts := options(t)
 	opts.PolicyFile = "/nonexistent"

@@ -23,6 +23,9 @@ type registrySource struct {
 }
 
 func newRegistrySource(sys *types.SystemContext, ref Reference, again retry) (*registrySource, error) {
+	if err := checkRegistriesConf(sys.RootForImplicitAbsolutePaths); err != nil {
+		return nil, fmt.Errorf("cannot read registries.conf: %w", err)
+	}
 	named := ref.image.DockerReference()
 	registry, err := sysregistriesv2.FindRegistry(sys, named.String())
 	if err != nil {

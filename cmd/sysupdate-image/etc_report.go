@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,7 +68,12 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 	if err != nil {
 		return deployment.EtcReport{}, err
 	}
-	data, err := bounded.ReadPath(filepath.Join(dir, id.EtcReportFile()), limits.Report)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return deployment.EtcReport{}, err
+	}
+	defer root.Close()
+	data, err := bounded.ReadRoot(root, id.EtcReportFile(), limits.Report)
 	if errors.Is(err, fs.ErrNotExist) {
 		return deployment.EtcReport{}, fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
 	}

@@ -76,14 +76,17 @@ func (r *repository) open(s *session, flag string, write bool) (err error) {
 		return err
 	}
 	r.close = append(r.close, unlock)
-	if r.deployments, err = deploymentsBeside(path); err != nil || len(r.deployments) == 0 {
-		return err
+	if filepath.Base(filepath.Clean(path)) != deployment.RepositoryDir {
+		return nil
 	}
 	if r.physical, err = os.OpenRoot(filepath.Dir(filepath.Clean(path))); err != nil {
 		return err
 	}
 	r.close = append(r.close, r.physical.Close)
-	return nil
+	if r.deployments, err = deploymentsIn(r.physical); len(r.deployments) == 0 {
+		r.physical = nil // of a machine that there is none of
+	}
+	return err
 }
 
 // Close lets go of the repository.
@@ -96,12 +99,24 @@ func (r *repository) Close() error {
 }
 
 // deploymentsBeside returns the deployments of the machine whose repository is
-// at path, also one that is pinned and has lost its state; a repository alone has
-// none.
+// at path; a repository alone has none.
 func deploymentsBeside(path string) ([]string, error) {
-	physical := filepath.Dir(filepath.Clean(path))
-	entries, err := os.ReadDir(filepath.Join(physical, deployment.DeployDir))
-	if errors.Is(err, fs.ErrNotExist) || filepath.Base(filepath.Clean(path)) != deployment.RepositoryDir {
+	if filepath.Base(filepath.Clean(path)) != deployment.RepositoryDir {
+		return nil, nil
+	}
+	physical, err := os.OpenRoot(filepath.Dir(filepath.Clean(path)))
+	if err != nil {
+		return nil, err
+	}
+	defer physical.Close()
+	return deploymentsIn(physical)
+}
+
+// deploymentsIn returns the deployments below a physical root, also one that is pinned
+// and has lost its state.
+func deploymentsIn(physical *os.Root) ([]string, error) {
+	entries, err := fs.ReadDir(physical.FS(), deployment.DeployDir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
@@ -113,7 +128,7 @@ func deploymentsBeside(path string) ([]string, error) {
 			ids = append(ids, string(id))
 		}
 	}
-	pins, err := deployment.Pins(os.DirFS(physical))
+	pins, err := deployment.Pins(physical.FS())
 	for id := range pins {
 		if !slices.Contains(ids, string(id)) {
 			ids = append(ids, string(id))

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +69,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 		return err
 	}
 	defer repo.Close()
-	origins, err := originsBeside(s.repositoryPath(f.path), repo.deployments)
+	origins, err := originsOf(repo.physical, repo.deployments)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	return err
 }
 
-// originsBeside returns where the deployments came from whose repository is at
-// path. One without an origin, or with one that makes no sense, has none.
-func originsBeside(path string, deployments []string) ([]repocheck.Origin, error) {
+// originsOf returns where the deployments below a physical root came from. One without
+// an origin, or with one that makes no sense, has none.
+func originsOf(physical *os.Root, deployments []string) ([]repocheck.Origin, error) {
 	var origins []repocheck.Origin
 	for _, id := range deployments {
-		data, err := bounded.ReadPath(filepath.Join(filepath.Dir(filepath.Clean(path)), deployment.ID(id).OriginFile()), limits.Record)
+		data, err := bounded.ReadRoot(physical, deployment.ID(id).OriginFile(), limits.Record)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

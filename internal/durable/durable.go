@@ -246,7 +246,8 @@ func Rename(fsys FS, oldName, newName string) error {
 }
 
 // MkdirAll makes the directory called name and those above it, as far as they
-// are missing. Those that exist already survive too when it returns nil.
+// are missing. Those that exist already survive too when it returns nil. A link to a
+// directory is one, if it does not lead out of fsys.
 func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 	parent := "."
 	for part := range strings.SplitSeq(path.Clean(name), "/") {
@@ -270,7 +271,12 @@ func mkdir(fsys FS, name string, perm fs.FileMode) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if info, lerr := fsys.Lstat(name); lerr != nil || !info.IsDir() {
+	info, lerr := fsys.Lstat(name)
+	if lerr != nil || !info.IsDir() && info.Mode().Type() != fs.ModeSymlink {
+		return err
+	}
+	if !info.IsDir() { // a link will do that leads to a directory below the same root
+		_, err := fsys.ReadDir(name)
 		return err
 	}
 	return nil

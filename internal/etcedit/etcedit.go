@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -105,7 +104,7 @@ func (e *Etc) openSysroot(dir string) error {
 		return err
 	}
 	e.close = append(e.close, root.Close)
-	repo, err := store.Open(filepath.Join(dir, deployment.RepositoryDir))
+	repo, err := store.OpenIn(root, deployment.RepositoryDir)
 	if err != nil {
 		return err
 	}

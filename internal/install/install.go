@@ -92,7 +92,7 @@ func checkRoot(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot install: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "composefs")); err == nil {
+	if _, err := os.Lstat(filepath.Join(dir, "composefs")); err == nil {
 		return nil // a second try, or a second system beside the first
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot install: %w", err)

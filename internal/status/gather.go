@@ -38,6 +38,7 @@ func Gather(src Sources) Status {
 	if src.Running != nil {
 		g.booted, _ = bootedID(src.Running)
 	}
+	g.problem("physical root", src.SysrootErr)
 	g.readEntries()
 	g.readStaged()
 	g.readPins()

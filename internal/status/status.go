@@ -58,10 +58,11 @@ type Status struct {
 
 // Sources are what a Status is gathered from. What is nil is not known.
 type Sources struct {
-	Running fs.FS // root of the running system; nil for a machine that does not run
-	Sysroot fs.FS // physical root
-	Boot    *boot.Partition
-	BootErr error // why Boot is nil
+	Running    fs.FS // root of the running system; nil for a machine that does not run
+	Sysroot    fs.FS // physical root
+	SysrootErr error // why Sysroot is nil
+	Boot       *boot.Partition
+	BootErr    error // why Boot is nil
 }
 
 // Of returns the status of the machine whose physical root is the directory
@@ -72,22 +73,28 @@ type Sources struct {
 func Of(sysroot string) (Status, error) {
 	var src Sources
 	if sysroot == "" {
-		src.Running, src.Sysroot = os.DirFS("/"), os.DirFS(deployment.SysrootDir)
+		src.Running = os.DirFS("/")
 		if _, booted := bootedID(src.Running); booted {
 			src.Boot, src.BootErr = boot.Find(deployment.SysrootDir)
 		} else {
 			src.BootErr = fs.ErrNotExist // the boot partition is none of ours
 		}
+		sysroot = deployment.SysrootDir
 	} else {
 		if _, err := os.ReadDir(sysroot); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return Status{}, err
 		}
-		src.Sysroot = os.DirFS(sysroot)
 		src.Boot, src.BootErr = findBootIn(sysroot)
 	}
 	if src.Boot != nil {
 		defer src.Boot.Close()
 	}
+	root, err := os.OpenRoot(sysroot) // no link leads out of it
+	if err == nil {
+		defer root.Close()
+		src.Sysroot = root.FS()
+	}
+	src.SysrootErr = err
 	return Gather(src), nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
@@ -79,10 +78,21 @@ type Repository struct {
 // The parent directory must exist. It is an error if a repository that is there
 // contradicts the options.
 func Init(dir string, opts Options) (*Repository, error) {
-	if err := initialize(dir, opts); err != nil {
+	parent, name, err := openParent(dir)
+	if err != nil {
 		return nil, fmt.Errorf("cannot make repository %s: %w", dir, err)
 	}
-	r, err := Open(dir)
+	defer parent.Close()
+	return InitIn(parent, name, opts)
+}
+
+// InitIn is Init for a directory that is called name in parent, as for OpenIn.
+func InitIn(parent *os.Root, name string, opts Options) (*Repository, error) {
+	dir := filepath.Join(parent.Name(), name)
+	if err := initialize(parent, name, opts); err != nil {
+		return nil, fmt.Errorf("cannot make repository %s: %w", dir, err)
+	}
+	r, err := OpenIn(parent, name)
 	if err != nil {
 		return nil, err
 	}
@@ -90,31 +100,6 @@ func Init(dir string, opts Options) (*Repository, error) {
 		return nil, errors.Join(fmt.Errorf("cannot use repository %s: %w", dir, err), r.Close())
 	}
 	return r, nil
-}
-
-// Open opens the repository in dir. It writes nothing and takes no lock. If
-// there is none, the error is ErrNotARepository.
-func Open(dir string) (*Repository, error) {
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, fmt.Errorf("%s: %w", dir, ErrNotARepository)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot open repository: %w", whoMay(err))
-	}
-	r := &Repository{root: root}
-	if err := r.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open repository %s: %w", dir, whoMay(err)), r.Close())
-	}
-	return r, nil
-}
-
-// whoMay adds who may open a repository, for somebody who may not.
-func whoMay(err error) error {
-	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: only root may, or who owns it", err)
-	}
-	return err
 }
 
 func (r *Repository) open() (err error) {
@@ -203,16 +188,10 @@ func (r *Repository) fits(opts Options) error {
 
 // initialize makes the directories, and meta.json last: it makes a directory a
 // repository.
-func initialize(dir string, opts Options) error {
+func initialize(parent *os.Root, name string, opts Options) error {
 	if opts.Algorithm == 0 {
 		opts.Algorithm = digest.SHA512
 	}
-	parent, err := os.OpenRoot(filepath.Dir(filepath.Clean(dir)))
-	if err != nil {
-		return err
-	}
-	defer parent.Close()
-	name := filepath.Base(filepath.Clean(dir))
 	if err := durable.MkdirAll(durable.OS(parent), name, 0o700); err != nil {
 		return err
 	}

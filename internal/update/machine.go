@@ -170,7 +170,7 @@ func (m *Machine) openBootDir() error {
 
 // openRepository opens the repository, if there is one, and locks it.
 func (m *Machine) openRepository(lock bool) error {
-	repo, err := store.Open(m.repositoryDir())
+	repo, err := store.OpenIn(m.root, deployment.RepositoryDir)
 	if errors.Is(err, store.ErrNotARepository) {
 		return nil
 	}
@@ -183,10 +183,6 @@ func (m *Machine) openRepository(lock bool) error {
 		return m.lock()
 	}
 	return nil
-}
-
-func (m *Machine) repositoryDir() string {
-	return filepath.Join(m.root.Name(), deployment.RepositoryDir)
 }
 
 // lock keeps others from changing the machine until Close.
@@ -220,13 +216,18 @@ func (m *Machine) prepare(force bool) error {
 		}
 		return m.correctVarLinks()
 	}
-	repo, err := store.Init(m.repositoryDir(), store.Options{})
+	repo, err := store.InitIn(m.root, deployment.RepositoryDir, store.Options{})
 	if err != nil {
 		return err
 	}
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
 	return errors.Join(m.lock(), m.restrict())
+}
+
+// repositoryDir returns what people call the repository.
+func (m *Machine) repositoryDir() string {
+	return filepath.Join(m.root.Name(), deployment.RepositoryDir)
 }
 
 // restrict keeps others out of the repository.

@@ -30,6 +30,12 @@ sync loader/entries/NEW
 sync loader/entries
 remove loader/entries/NEW.staged
 sync loader/entries
+create sysupdate-image/.new/BOOT-.reserve
+write sysupdate-image/.new/BOOT-.reserve
+sync sysupdate-image/.new/BOOT-.reserve
+rename sysupdate-image/.new/BOOT-.reserve sysupdate-image/.reserve
+sync sysupdate-image/.reserve
+sync sysupdate-image
 sync state/sysupdate-image
 remove state/sysupdate-image/staged.json
 sync state/sysupdate-image

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,6 +18,10 @@ import (
 func (p *Partition) Rollback(id deployment.ID) (string, error) {
 	name, err := p.rollback(id)
 	if err != nil {
+		err = p.explain(err)
+		if full, ok := errors.AsType[*FullError](err); ok {
+			full.Besides = p.besides()
+		}
 		return "", fmt.Errorf("cannot make deployment %s the next to boot: %w", id.Short(), err)
 	}
 	return name, nil

@@ -191,7 +191,7 @@ func (p *Partition) unnamed(dir, prefix string, rest []EntryFile) ([]string, err
 	var paths []string
 	for _, base := range list {
 		name := path.Join(dir, base)
-		if strings.HasPrefix(base, prefix) && !anyNames(rest, name) && name != scratchDir {
+		if strings.HasPrefix(base, prefix) && !anyNames(rest, name) && name != scratchDir && name != reserveFile {
 			paths = append(paths, name)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -15,16 +14,12 @@ import (
 // A NoRoomError says that a kernel does not fit on the boot partition.
 type NoRoomError struct {
 	Partition  string
-	Need, Free int64 // bytes
-	Salvaged   int64 // bytes of what fsck.vfat has found and put into files
+	Need, Free int64  // bytes
+	Besides    string // what else takes room there, "" for nothing
 }
 
 func (e *NoRoomError) Error() string {
-	text := fmt.Sprintf("no room on %s: %s needed, %s free", e.Partition, mebibytes(e.Need, true), mebibytes(e.Free, false))
-	if e.Salvaged > 0 {
-		text += fmt.Sprintf("; FSCK*.REC there, which fsck.vfat has made, take %s and may be removed", mebibytes(e.Salvaged, false))
-	}
-	return text
+	return fmt.Sprintf("no room on %s: %s needed, %s free%s", e.Partition, mebibytes(e.Need, true), mebibytes(e.Free, false), e.Besides)
 }
 
 // A FullError says that the boot partition, and no other file system, was full when
@@ -32,9 +27,12 @@ func (e *NoRoomError) Error() string {
 type FullError struct {
 	Partition string
 	Err       error
+	Besides   string // as in NoRoomError
 }
 
-func (e *FullError) Error() string { return fmt.Sprintf("no room on %s: %v", e.Partition, e.Err) }
+func (e *FullError) Error() string {
+	return fmt.Sprintf("no room on %s: %v%s", e.Partition, e.Err, e.Besides)
+}
 
 func (e *FullError) Unwrap() error { return e.Err }
 
@@ -97,7 +95,7 @@ func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 	}
 	for i := 0; need > free; i++ {
 		if i == len(superseded) || need > free+gain && i == 0 {
-			return &NoRoomError{Partition: p.String(), Need: need, Free: free, Salvaged: p.salvaged()}
+			return &NoRoomError{Partition: p.String(), Need: need, Free: free, Besides: p.besides()}
 		}
 		if err := p.pruneFor(k, superseded[i:i+1]); err != nil {
 			return err
@@ -164,24 +162,6 @@ func (p *Partition) sizeOf(name string, block int64) (size int64, err error) {
 		return nil
 	})
 	return size, err
-}
-
-// salvaged returns how large the files are into which fsck.vfat puts clusters that
-// belong to nothing: what was being written when the power failed.
-func (p *Partition) salvaged() (size int64) {
-	names, err := p.readDir(".")
-	if err != nil {
-		return 0
-	}
-	for _, name := range names {
-		if match, _ := path.Match("FSCK????.REC", strings.ToUpper(name)); !match {
-			continue
-		}
-		if info, err := p.root.Lstat(name); err == nil {
-			size += info.Size()
-		}
-	}
-	return size
 }
 
 // sizes returns those of the kernel's files that are to be written. The directory of those that have

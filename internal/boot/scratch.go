@@ -109,7 +109,11 @@ func (p *Partition) writeEntry(name string, content []byte) error {
 		return err
 	}
 	temp := p.inScratch(name)
-	if err := p.writeTemp(temp, content); err != nil {
+	err := p.writeTemp(temp, content)
+	if p.useReserve(err) {
+		err = p.writeTemp(temp, content)
+	}
+	if err != nil {
 		return errors.Join(err, durable.Remove(p.fs, temp))
 	}
 	return durable.Rename(p.fs, temp, path.Join(entriesDir, name))

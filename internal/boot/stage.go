@@ -226,5 +226,9 @@ func (p *Partition) commit(name string, content []byte, old string) error {
 	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}
-	return p.removeEntry(old)
+	if err := p.removeEntry(old); err != nil {
+		return err
+	}
+	p.keepReserve()
+	return nil
 }

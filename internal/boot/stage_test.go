@@ -46,6 +46,12 @@ sync loader/entries/NEW
 sync loader/entries
 remove loader/entries/NEW.staged
 sync loader/entries
+create sysupdate-image/.new/BOOT-.reserve
+write sysupdate-image/.new/BOOT-.reserve
+sync sysupdate-image/.new/BOOT-.reserve
+rename sysupdate-image/.new/BOOT-.reserve sysupdate-image/.reserve
+sync sysupdate-image/.reserve
+sync sysupdate-image
 `
 	got := strings.NewReplacer(name, "NEW", "sysupdate-image-000010-c00000000000+3-0.conf", "OLD").Replace(trace.String())
 	if got != want {
@@ -275,6 +281,12 @@ sync loader/entries/NEW
 sync loader/entries
 remove loader/entries/A
 sync loader/entries
+create sysupdate-image/.new/BOOT-.reserve
+write sysupdate-image/.new/BOOT-.reserve
+sync sysupdate-image/.new/BOOT-.reserve
+rename sysupdate-image/.new/BOOT-.reserve sysupdate-image/.reserve
+sync sysupdate-image/.reserve
+sync sysupdate-image
 `},
 		"unstage": {func(p *Partition) error { return p.Unstage() }, `remove loader/entries/C.staged
 sync loader/entries

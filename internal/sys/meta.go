@@ -59,6 +59,8 @@ type FileSystem struct {
 	Size      uint64
 	Free      uint64 // for everyone
 	Available uint64 // for an ordinary user
+	Inodes    uint64 // 0 where there is no limit
+	FreeNodes uint64
 	ReadOnly  bool
 }
 
@@ -73,6 +75,7 @@ func Statfs(f *os.File) (FileSystem, error) {
 	return FileSystem{
 		Type: int64(s.Type), BlockSize: int64(s.Bsize),
 		Size: s.Blocks * unit, Free: s.Bfree * unit, Available: s.Bavail * unit,
+		Inodes: s.Files, FreeNodes: s.Ffree,
 		ReadOnly: s.Flags&unix.ST_RDONLY != 0,
 	}, nil
 }

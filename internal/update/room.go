@@ -9,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root
@@ -54,6 +55,7 @@ func (m *Machine) afterFull(err error) error {
 	if m.repo == nil || m.boot == nil || !m.ranFull(err) {
 		return err
 	}
+	lacks := m.lacksOtherThanBytes(err) // what was written is still there
 	v, pruneErr := m.configuredInventory()
 	if pruneErr == nil {
 		// Also where no deployment is kept: then this was to be the first.
@@ -66,12 +68,36 @@ func (m *Machine) afterFull(err error) error {
 	if errors.As(err, &noRoom) || errors.As(err, &full) {
 		return err // which says where
 	}
+	if lacks != "" {
+		return fmt.Errorf("no room on the root file system: %s: %w", lacks, err)
+	}
 	free, freeErr := m.freeBytes()
 	if freeErr != nil {
 		return errors.Join(err, freeErr)
 	}
 	return fmt.Errorf("no room, the image needs more than the %d MiB that are free on the root file system: %w", free>>20, err)
 }
+
+// lacksOtherThanBytes says what has run out on the root file system if it is not its
+// blocks, "" if it is.
+func (m *Machine) lacksOtherThanBytes(err error) string {
+	if errors.Is(err, syscall.EDQUOT) {
+		return "a disk quota is used up, see quota(1) or btrfs-qgroup(8)"
+	}
+	dir, err := m.root.Open(".")
+	if err != nil {
+		return ""
+	}
+	defer dir.Close()
+	fs, err := sys.Statfs(dir)
+	if err != nil || fs.Inodes == 0 || fs.FreeNodes >= fewInodes {
+		return ""
+	}
+	return fmt.Sprintf("all of its %d inodes are in use, while %d MiB are free", fs.Inodes, fs.Available>>20)
+}
+
+// fewInodes is less than several layers take that are being written.
+const fewInodes = 16
 
 // ranFull says whether err is that a file system was full. That the boot partition
 // has no room for a kernel is no such error, unless its room is the root's.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,8 @@ func (s *session) etcCommand() *cobra.Command {
 
 const aboutEtcDiff = `Say what is otherwise in /etc than the image has it, or only below each PATH: what was
 added (+), removed (-) or changed (~), and what of it: type, content, target, device,
-mode, owner, xattr. The change of a text is shown in the unified format, for patch -p1.
+mode, owner, xattr. Texts, links and modes are shown in the format of git diff, for patch -p1.
+Contents of new and removed files are shown too: keys and passwords among them.
 
 With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes": [{"path",
 "kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new", "oldSize",
@@ -68,6 +70,11 @@ func (s *session) etcDiffCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
+				for i := range changes {
+					if !utf8.ValidString(changes[i].Diff) {
+						changes[i].Diff = "" // JSON cannot hold it
+					}
+				}
 				return s.printJSON(etcChanges{string(e.ID), e.Etc, changes})
 			}
 			return s.printEtcChanges(changes, names)

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
@@ -20,7 +18,7 @@ import (
 // A Change is a file that is not as the image has it.
 type Change struct {
 	treediff.Change
-	// Diff is the change of a text in the unified format of diff(1).
+	// Diff is the change for patch -p1, if it can be one.
 	Diff string `json:"diff,omitempty"`
 }
 
@@ -36,18 +34,37 @@ func (e *Etc) Changes(paths ...string) ([]Change, error) {
 	ignore := map[treediff.Aspect]bool{treediff.Mtime: true, treediff.Links: true}
 	found := treediff.Trees(rooted(e.Base), rooted(e.Local), ignore)
 	changes := []Change{}
+	isSwapped := swapped(found.Changes)
 	for _, c := range found.Changes {
 		// systemd-update-done.service(8) writes it at each first boot.
 		if c.Path == "/etc/.updated" || !within(c.Path, paths) {
 			continue
 		}
-		text, err := e.textDiff(c)
-		if err != nil {
-			return nil, err
+		c, ok := withoutLinkMode(c)
+		if !ok {
+			continue
 		}
-		changes = append(changes, Change{c, text})
+		change := Change{Change: c}
+		if !isSwapped(c.Path) {
+			var err error
+			// What has gone since the tree was read has no patch.
+			if change.Diff, err = e.patch(c); err != nil && !errors.Is(err, etcmerge.ErrGone) {
+				return nil, err
+			}
+		}
+		changes = append(changes, change)
 	}
 	return changes, nil
+}
+
+// withoutLinkMode returns a change without that of the mode of a symbolic link, which
+// means nothing and cannot be set, and whether anything is left of it.
+func withoutLinkMode(c treediff.Change) (treediff.Change, bool) {
+	if c.Kind != treediff.Changed || !c.New.IsSymlink() {
+		return c, true
+	}
+	c.What = slices.DeleteFunc(slices.Clone(c.What), func(d treediff.Detail) bool { return d.Aspect == treediff.Mode })
+	return c, len(c.What) > 0
 }
 
 // rooted returns the root of which etc is the directory /etc.
@@ -67,34 +84,7 @@ func within(p string, paths []string) bool {
 	return len(paths) == 0
 }
 
-// textDiff returns how the content of a file was changed, "" if that is no text.
-func (e *Etc) textDiff(c treediff.Change) (string, error) {
-	changed := false
-	for _, d := range c.What {
-		changed = changed || d.Aspect == treediff.Content
-	}
-	if !changed {
-		return "", nil
-	}
-	old, okOld, err := e.text(c.Old)
-	if err != nil {
-		return "", fmt.Errorf("cannot read %s as the image has it: %w", c.Path, err)
-	}
-	new, okNew, err := e.text(c.New)
-	if errors.Is(err, etcmerge.ErrGone) {
-		return "", nil // since the tree was read
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot read %s: %w", c.Path, err)
-	}
-	if !okOld || !okNew {
-		return "", nil
-	}
-	// The names are such that patch -p1 knows the file.
-	return string(diff.Diff("image"+c.Path, old, "local"+c.Path, new)), nil
-}
-
-// text returns the content of a file, and whether it is a text.
+// text returns the content of a file, and whether it is a text, in whatever encoding.
 func (e *Etc) text(n *composefs.Node) (data []byte, ok bool, err error) {
 	if n.Size > uint64(limits.DiffText.Value) {
 		return nil, false, nil
@@ -110,7 +100,7 @@ func (e *Etc) text(n *composefs.Node) (data []byte, ok bool, err error) {
 			return nil, false, err
 		}
 	}
-	return data, int64(len(data)) <= limits.DiffText.Value && utf8.Valid(data) && bytes.IndexByte(data, 0) < 0, nil
+	return data, int64(len(data)) <= limits.DiffText.Value && bytes.IndexByte(data, 0) < 0, nil
 }
 
 // Clean returns the paths as they are used here: absolute and below /etc.

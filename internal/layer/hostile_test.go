@@ -102,7 +102,7 @@ func TestHostile(t *testing.T) {
 			h[156] = 'S'
 			copy(h[257:], "ustar  \x00")
 			copy(h[483:], "\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00")
-		}), end...), "have more than 17179869184 bytes"},
+		}), end...), "sparse file size limit: at most 16 GiB"},
 		{"sparse file with less than its map has", append(pax('x', record("GNU.sparse.map", "0,1")), file...), "1 bytes at 0 of 0"},
 		{"sparse file with more", append(append(pax('x', record("GNU.sparse.map", "0,1")+record("GNU.sparse.size", "1")), size("00000000002")...), append([]byte("ab"), make([]byte, 510)...)...), "1 bytes more than it says"},
 		{"segments that overlap", append(pax('x', record("GNU.sparse.map", "0,5,3,5")+record("GNU.sparse.size", "10")), file...), "5 bytes at 3 of 10"},

@@ -4,9 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
@@ -61,4 +64,31 @@ func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
 	return n, err
+}
+
+// TestTooManyDirectories: directories that are made count as well.
+func TestTooManyDirectories(t *testing.T) {
+	var deep bytes.Buffer
+	name := strings.Repeat("x/", 2000) + "x"
+	for i := range limits.Files.Value/2000 + 1 {
+		deep.Write(newBuilder(t).file(fmt.Sprintf("%d/%s", i, name), "").buf.Bytes())
+	}
+	err := new(Merger).Measure(t.Context(), &deep, digest.SHA256, nil)
+	if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != limits.Files {
+		t.Errorf("error %v; want that of too many files", err)
+	}
+}
+
+// TestFilesOfLayers: what layers replace does not count.
+func TestFilesOfLayers(t *testing.T) {
+	m := Merger{files: limits.Files.Value - 5}
+	for range 3 {
+		archive := newBuilder(t).file("a/b/c", "").file("a/d", "").end()
+		if err := m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.files > 15 {
+		t.Errorf("%d files are counted; want those that there are", m.files)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
@@ -41,6 +42,7 @@ type Merger struct {
 	Late []string
 
 	expanded int64 // bytes of sparse files
+	files    int64 // at most
 }
 
 // maxLate is how many names Late has: they are for a message.
@@ -63,13 +65,19 @@ func (m *Merger) merge(ctx context.Context, src contents) error {
 	l := m.begin()
 	p := parser{src: src}
 	var attrs attrCounter
-	for {
+	for entries := int64(0); ; entries++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		e, err := p.next()
 		if err == io.EOF {
-			return l.end()
+			if err := l.end(); err != nil {
+				return err
+			}
+			return m.countFiles(entries + l.made)
+		}
+		if err == nil {
+			err = limits.Files.Check(entries + l.made)
 		}
 		if err != nil {
 			return err
@@ -89,6 +97,17 @@ func (m *Merger) merge(ctx context.Context, src contents) error {
 	}
 }
 
+// countFiles adds what a layer has made, and counts what there is where that may be too
+// much: layers replace and remove files.
+func (m *Merger) countFiles(made int64) error {
+	if m.files += made; limits.Files.Check(m.files) == nil {
+		return nil
+	}
+	m.files = 0
+	m.Root.Walk(func(string, *composefs.Node) { m.files++ })
+	return limits.Files.Check(m.files)
+}
+
 // A layering is a layer on its way over those below.
 type layering struct {
 	*Merger
@@ -97,6 +116,7 @@ type layering struct {
 	aside *composefs.Node // what AUFS has beside a tree, see isAUFS
 
 	implied map[*composefs.Node]bool // directories of upper that have no entry so far
+	made    int64                    // directories without an entry, all in all
 	whole   map[*composefs.Node]bool // directories of upper over which something else was, so that nothing below shows
 	blocked map[string]string        // whiteouts in what is no directory below, by the path of that
 }
@@ -208,10 +228,6 @@ func (l *layering) place(dir *composefs.Node, name string, node *composefs.Node)
 	dir.Set(name, node)
 }
 
-// maxImplied bounds the directories that are made for one layer: a name of a few
-// bytes can ask for thousands of them.
-const maxImplied = 1 << 17
-
 // directory returns the directory with a path in the layer, and makes it if the
 // layer has none.
 func (l *layering) directory(root *composefs.Node, path []string) (*composefs.Node, error) {
@@ -220,11 +236,10 @@ func (l *layering) directory(root *composefs.Node, path []string) (*composefs.No
 		switch {
 		case next == nil && l.InOrder:
 			return nil, fmt.Errorf("its directory %q is not there", "/"+strings.Join(path[:i+1], "/"))
-		case next == nil && len(l.implied) >= maxImplied:
-			return nil, fmt.Errorf("more than %d directories have no entry of their own", maxImplied)
 		case next == nil:
 			next = newDirectory()
 			l.implied[next] = true
+			l.made++
 			root.Set(name, next)
 		case !next.IsDir():
 			return nil, notDirectory(strings.Join(path[:i+1], "/"))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // A sparse says what is in a file of which the archive has no holes, see "Storing
@@ -25,12 +26,6 @@ type sparse struct {
 // A segment is a part of a file that is no hole.
 type segment struct{ offset, size int64 }
 
-// Limits on sparse files: a few bytes can ask for any size.
-const (
-	maxSparse   = 16 << 30 // bytes that the sparse files of an image may have
-	maxSegments = 1 << 17
-)
-
 var errSparse = errors.New("malformed map of a sparse file")
 
 // count adds up the sizes of sparse files.
@@ -38,8 +33,8 @@ func (m *Merger) count(s *sparse) error {
 	if s == nil {
 		return nil
 	}
-	if s.size > maxSparse-m.expanded {
-		return fmt.Errorf("the sparse files of the image have more than %d bytes", int64(maxSparse))
+	if s.size > limits.Sparse.Value-m.expanded {
+		return limits.Sparse.Exceeded()
 	}
 	m.expanded += s.size
 	return nil
@@ -93,11 +88,8 @@ func (s *sparse) addAll(fields []byte) error {
 }
 
 func (s *sparse) add(offset, size int64) error {
-	if len(s.list) >= maxSegments {
-		return fmt.Errorf("sparse file of more than %d segments", maxSegments)
-	}
 	s.list = append(s.list, segment{offset, size})
-	return nil
+	return limits.Segments.Check(int64(len(s.list)))
 }
 
 // check returns an error unless the segments are in order and in the file.

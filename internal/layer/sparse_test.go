@@ -14,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // sparseFiles writes files with holes, and returns their contents.
@@ -162,7 +163,7 @@ func TestSparseSmall(t *testing.T) {
 // TestSparseCanceled: a hole as large as it may be takes a minute, which nobody has to wait for.
 func TestSparseCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := sparse{size: maxSparse}
+	s := sparse{size: limits.Sparse.Value}
 	written := 0
 	err := s.expand(ctx, writerFunc(func(p []byte) (int, error) {
 		written += len(p)

@@ -38,13 +38,12 @@ func (l *layering) whiteout(e *entry, dir []string, name string) error {
 	l.noteLate(e, dir, name)
 	from := l.lower
 	for i, part := range dir {
-		path := strings.Join(dir[:i+1], "/")
 		switch from = from.Entry(part); {
 		case from != nil && from.IsDir():
 		case l.InOrder:
-			return notDirectory(path)
+			return notDirectory(strings.Join(dir[:i+1], "/"))
 		case from != nil:
-			l.blocked[path] = e.name
+			l.blocked[strings.Join(dir[:i+1], "/")] = e.name
 			return nil
 		default:
 			return nil

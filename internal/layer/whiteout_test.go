@@ -205,11 +205,4 @@ func TestNoPlace(t *testing.T) {
 			t.Errorf("%s: error %v; want %s", name, err, tt.want)
 		}
 	}
-	deep := newBuilder(t)
-	for i := range maxImplied/1000 + 1 {
-		deep.file(fmt.Sprintf("%d/%s", i, strings.Repeat("x/", 999)+"x"), "")
-	}
-	if _, err := applyBytes(t, deep.end()); err == nil || !strings.Contains(err.Error(), "no entry of their own") {
-		t.Errorf("many directories without an entry: error %v", err)
-	}
 }

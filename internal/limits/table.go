@@ -14,6 +14,8 @@ var (
 // What an image may take here.
 var (
 	Files         = Limit{Name: "file count", Value: 1_000_000, Unit: "files", Bounds: "the files of an image, and the entries of a layer"}
+	Sparse        = Limit{Name: "sparse file size", Value: 16 << 30, Unit: Bytes, Bounds: "the sparse files of an image, with their holes"}
+	Segments      = Limit{Name: "sparse segment count", Value: 100_000, Unit: "segments", Bounds: "the parts of a sparse file that are no holes"}
 	Reserve       = Limit{Name: "disk reserve", Value: 3, Unit: Percent, Least: true, Bounds: "the bytes and inodes of the root file system that objects leave free"}
 	ReserveBytes  = Limit{Name: "disk reserve bytes", Value: 512 << 20, Unit: Bytes, Bounds: "the disk reserve of a large file system"}
 	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the same of its inodes"}
@@ -50,7 +52,7 @@ var (
 func All() []Limit {
 	return []Limit{
 		Manifest, Config, Answer, Token, Rate, RateWindow,
-		Files, Reserve, ReserveBytes, ReserveInodes,
+		Files, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
 		KernelArgs, InitramfsSize, InitramfsArchives,

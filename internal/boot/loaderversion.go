@@ -87,3 +87,14 @@ func LoaderInfo(root fs.FS) string {
 	}
 	return info
 }
+
+// firstWithPreferred is the version of systemd-boot that knows LoaderEntryPreferred.
+const firstWithPreferred = 260
+
+// KnowsPreferred says whether a loader, by what LoaderInfo returns, knows the setting
+// that is like the default and passes over entries that have used up their tries. One
+// that does not say what it is may.
+func KnowsPreferred(loaderInfo string) bool {
+	version, ok := strings.CutPrefix(loaderInfo, "systemd-boot ")
+	return !ok || leadingNumber(version) >= firstWithPreferred
+}

@@ -340,49 +340,6 @@ func (g *gatherer) rollback(next deployment.ID) *Deployment {
 	return nil
 }
 
-// noteLoaderSettings notes what makes the loader boot another entry than the
-// first: see LoaderEntryDefault in systemd-boot(7) and default in loader.conf(5).
-func (g *gatherer) noteLoaderSettings() {
-	for _, s := range g.loaderSettings() {
-		i := slices.IndexFunc(g.files, func(f boot.EntryFile) bool {
-			ok, err := path.Match(strings.ToLower(s.pattern), f.Name.ID())
-			return err == nil && ok && f.Bootable()
-		})
-		if i < 0 {
-			continue
-		}
-		if i > 0 || g.record != nil {
-			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s makes the loader boot %s, whatever is next here", s.name, g.files[i].File))
-		}
-		return // those after it do not count
-	}
-}
-
-type loaderSetting struct{ name, pattern string }
-
-// loaderSettings returns what is set, the strongest first.
-func (g *gatherer) loaderSettings() []loaderSetting {
-	var all []loaderSetting
-	if g.Running != nil {
-		for _, name := range []string{"LoaderEntryOneShot", "LoaderEntryDefault"} {
-			if pattern, err := boot.LoaderVariable(g.Running, name); err == nil && pattern != "" {
-				all = append(all, loaderSetting{"EFI variable " + name, pattern})
-			}
-		}
-	}
-	if g.Boot == nil {
-		return all
-	}
-	data, err := bounded.ReadRoot(g.Boot.Root(), "loader/loader.conf", limits.Text)
-	g.problem("loader.conf", err)
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) == 2 && f[0] == "default" {
-			all = append(all, loaderSetting{"loader.conf", f[1]})
-		}
-	}
-	return all
-}
-
 // sorted returns the deployments in the order of interest.
 func (g *gatherer) sorted() []Deployment {
 	var all []Deployment

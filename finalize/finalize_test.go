@@ -130,7 +130,7 @@ func (r *rig) stage(etc string) {
 	defer p.Close()
 	kernel, _, err := p.WriteKernel(context.Background(), strings.NewReader("kernel"), strings.NewReader("initrd"))
 	r.must(err)
-	r.entry, err = p.StageEntry(boot.NewEntry("OS", "2", kernel, deployment.Target{ID: r.staged}.Karg()))
+	r.entry, err = p.StageEntry(boot.NewEntry("OS", "2", p.KernelDir(kernel), deployment.Target{ID: r.staged}.Karg()))
 	r.must(err)
 	r.record(deployment.Staged{ID: r.staged, Entry: r.entry, Etc: etc})
 }

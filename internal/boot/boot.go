@@ -43,7 +43,8 @@ type Partition struct {
 	// The machine that it is the boot partition of: see Of.
 	machine *os.Root // physical root; nil for a partition that is nobody's in particular
 	ledger  Ledger
-	place   string // tells the machine from others that are mounted, as long as they are
+	place   string            // tells the machine from others that are mounted, as long as they are
+	places  map[string]string // directories of kernels by their digests
 	// The loader does not count boots. Of a machine that does not run it is not
 	// known, and taken to be the one that InstallLoader puts there.
 	uncounted bool

@@ -70,7 +70,7 @@ func machineWith(t *testing.T, entries ...string) string {
 }
 
 func entryFor(letter string) bootentry.Entry {
-	return NewEntry("OS", letter, "k", "quiet composefs="+string(id(letter)))
+	return NewEntry("OS", letter, kernelsDir+"/k", "quiet composefs="+string(id(letter)))
 }
 
 // tree lists the files below dir.
@@ -106,10 +106,10 @@ func next(t *testing.T, dir string) string {
 func TestNewEntry(t *testing.T) {
 	want := "title OS (2)\nsort-key sysupdate-image\nlinux /sysupdate-image/ab/vmlinuz\n" +
 		"initrd /sysupdate-image/ab/initrd\noptions quiet\n"
-	if got := string(NewEntry("OS", "2", "ab", "quiet").Encode()); got != want {
+	if got := string(NewEntry("OS", "2", kernelsDir+"/ab", "quiet").Encode()); got != want {
 		t.Errorf("NewEntry = %q; want %q", got, want)
 	}
-	if got := NewEntry("OS", "", "ab", "quiet").Title; got != "OS" {
+	if got := NewEntry("OS", "", kernelsDir+"/ab", "quiet").Title; got != "OS" {
 		t.Errorf("title without a version is %q; want OS", got)
 	}
 }

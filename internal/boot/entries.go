@@ -165,7 +165,7 @@ func serialOf(n bootentry.Name) (serial int, ours bool) {
 func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 	highest := 0
 	for _, f := range files {
-		half := f.Staged && f.Err != nil && !f.Foreign // what a crash has left, to be written again
+		half := f.Staged && !f.Foreign && (f.Err != nil || !f.IsDeployment()) // what a crash has left, to be written again
 		if serial, ours := serialOf(f.Name); ours && !half {
 			highest = max(highest, serial)
 		}

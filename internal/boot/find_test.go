@@ -276,7 +276,7 @@ func TestRealPartition(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if name, err = p.StageEntry(NewEntry("OS", "1", kernel, "composefs="+string(id("a")))); err != nil {
+			if name, err = p.StageEntry(NewEntry("OS", "1", p.KernelDir(kernel), "composefs="+string(id("a")))); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -311,7 +311,7 @@ func TestRealPartition(t *testing.T) {
 				_, err = fill.Write(block)
 			}
 			fill.Close()
-			long := NewEntry("OS", "2", strings.TrimPrefix(path.Dir(files(t, p)[0].Entry.Kernel()[0]), kernelsDir+"/"),
+			long := NewEntry("OS", "2", path.Dir(files(t, p)[0].Entry.Kernel()[0]),
 				"composefs="+string(id("b"))+" "+strings.Repeat("x", 8192))
 			if _, err := p.StageEntry(long); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("StageEntry: %v; want ENOSPC", err)
@@ -375,7 +375,7 @@ func TestDetachedPartition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name, err := p.StageEntry(NewEntry("OS", "1", kernel, "composefs="+string(id("a"))))
+		name, err := p.StageEntry(NewEntry("OS", "1", p.KernelDir(kernel), "composefs="+string(id("a"))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,11 +27,17 @@ const (
 type kernel struct {
 	digest string // SHA-256 of its parts, one after the other, in hexadecimal
 	parts  []part
-	whole  bool // all of it is there already, and stays
+	whole  bool   // all of it is there already, and stays
+	at     string // its directory, if that is not ours; see placeFor
 }
 
 // dir returns the kernel's directory.
-func (k kernel) dir() string { return kernelsDir + "/" + k.digest }
+func (k kernel) dir() string {
+	if k.at != "" {
+		return k.at
+	}
+	return kernelsDir + "/" + k.digest
+}
 
 type part struct {
 	name    string // below the kernel's directory
@@ -61,10 +67,16 @@ func (p *Partition) writeParts(ctx context.Context, parts []part, superseded []d
 	if err != nil {
 		return "", false, fmt.Errorf("cannot read kernel: %w", err)
 	}
-	created, err = p.writeKernel(ctx, k, superseded)
+	if k.at, err = p.placeFor(ctx, k); err == nil {
+		created, err = p.writeKernel(ctx, k, superseded)
+	}
 	if err != nil {
 		return "", false, fmt.Errorf("cannot write kernel to %s: %w", p, p.explain(err))
 	}
+	if p.places == nil {
+		p.places = make(map[string]string)
+	}
+	p.places[k.digest] = k.dir()
 	return k.digest, created, nil
 }
 
@@ -98,7 +110,7 @@ func (p part) hashName(h hash.Hash) {
 }
 
 func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []deployment.ID) (created bool, err error) {
-	if k.whole, err = p.verifyKernel(ctx, k.digest, k.parts); err != nil {
+	if k.whole, err = p.verifyKernel(ctx, k); err != nil {
 		return false, err
 	}
 	if err := p.makeRoom(k, superseded); err != nil || k.whole {
@@ -194,10 +206,10 @@ func (p *Partition) writeFiles(ctx context.Context, k kernel, write func(name st
 }
 
 // verifyKernel says whether the kernel of these parts is there, and whole.
-func (p *Partition) verifyKernel(ctx context.Context, digest string, parts []part) (bool, error) {
+func (p *Partition) verifyKernel(ctx context.Context, k kernel) (bool, error) {
 	h := sha256.New()
-	for _, part := range parts {
-		path := kernelsDir + "/" + digest + "/" + part.name
+	for _, part := range k.parts {
+		path := k.dir() + "/" + part.name
 		if !p.isFile(path) {
 			return false, nil
 		}
@@ -215,5 +227,5 @@ func (p *Partition) verifyKernel(ctx context.Context, digest string, parts []par
 			return false, nil // unreadable: to be written again
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)) == digest, nil
+	return hex.EncodeToString(h.Sum(nil)) == k.digest, nil
 }

@@ -77,7 +77,7 @@ func TestWriteKernelDamaged(t *testing.T) {
 		if _, created, err := writeKernel(p, "kernel", "initrd"); !created || err != nil {
 			t.Errorf("%s: WriteKernel created %v, %v; want it written again", name, created, err)
 		}
-		if whole, err := p.verifyKernel(context.Background(), digest, blsParts); !whole || err != nil {
+		if whole, err := p.verifyKernel(context.Background(), kernel{digest: digest, parts: blsParts}); !whole || err != nil {
 			t.Errorf("%s: whole = %v, %v after WriteKernel", name, whole, err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestWriteKernelDamagedSteps(t *testing.T) {
 		}
 		put(t, dir, map[string]string{
 			kernelsDir + "/" + digest + "/initrd": "inITrd",
-			entriesDir + "/a.conf":                string(NewEntry("OS", "1", digest, "composefs="+string(id("a"))).Encode()),
+			entriesDir + "/a.conf":                string(NewEntry("OS", "1", kernelsDir+"/"+digest, "composefs="+string(id("a"))).Encode()),
 		})
 		return dir, digest
 	}
@@ -230,7 +230,7 @@ func TestRoom(t *testing.T) {
 	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a", "sysupdate-image-000002-b00000000000.conf=b", "sysupdate-image-000003-c00000000000.conf=c")
 	// a and b have kernels of their own, which take a block of 4 KiB each file.
 	for _, letter := range []string{"a", "b"} {
-		e := NewEntry("OS", letter, "k"+letter, "composefs="+string(id(letter)))
+		e := NewEntry("OS", letter, kernelsDir+"/k"+letter, "composefs="+string(id(letter)))
 		put(t, dir, map[string]string{
 			kernelsDir + "/k" + letter + "/vmlinuz": "k", kernelsDir + "/k" + letter + "/initrd": "i",
 			fmt.Sprintf("%s/sysupdate-image-%06d-%s.conf", entriesDir, letter[0]-'a'+1, id(letter).Short()): string(e.Encode()),
@@ -298,7 +298,7 @@ func TestRoomForEntry(t *testing.T) {
 			tt.besides = entriesDir + "/" + tt.besides
 		}
 		if tt.besides != "" {
-			e := NewEntry("OS", "1", digest, "composefs="+string(id("a")))
+			e := NewEntry("OS", "1", kernelsDir+"/"+digest, "composefs="+string(id("a")))
 			put(t, dir, map[string]string{tt.besides: string(e.Encode())})
 		}
 		p.space = func() (free, block int64, err error) {
@@ -311,7 +311,7 @@ func TestRoomForEntry(t *testing.T) {
 		if noRoom := (*NoRoomError)(nil); errors.As(err, &noRoom) == tt.enough || tt.enough && (err != nil || created || again != digest) {
 			t.Errorf("%s: WriteKernel = %q, %v, %v; want %q, or an error: %v", name, again, created, err, digest, !tt.enough)
 		}
-		if whole, err := p.verifyKernel(context.Background(), digest, blsParts); !whole || err != nil {
+		if whole, err := p.verifyKernel(context.Background(), kernel{digest: digest, parts: blsParts}); !whole || err != nil {
 			t.Errorf("%s: the kernel is whole: %v, %v", name, whole, err)
 		}
 	}

@@ -146,7 +146,7 @@ func TestKernelShared(t *testing.T) {
 	if _, created, err := b.WriteKernel(t.Context(), strings.NewReader("kernel"), strings.NewReader("initrd")); err != nil || created || len(theirs.paths) > 0 {
 		t.Errorf("WriteKernel of what is there: %v, %v; the ledger has %q", created, err, theirs.paths)
 	}
-	if _, err := b.StageEntry(NewEntry("B", "", digest, "composefs="+string(id("b")))); err != nil {
+	if _, err := b.StageEntry(NewEntry("B", "", b.KernelDir(digest), "composefs="+string(id("b")))); err != nil {
 		t.Fatal(err)
 	}
 	if err := prune(a, ""); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 )
 
@@ -47,26 +46,14 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	if f.Name.Counted {
 		tries = p.triesFor(files, id)
 	}
-	name := nextName(files, id, tries).String()
-	return name, p.commit(name, ourForm(f.Entry).Encode(), f.File)
-}
-
-// ours says whether the name alone gives the entry its place.
-func (f EntryFile) ours() bool {
-	_, ok := serialOf(f.Name)
-	return ok && f.Entry.SortKey == sortKey && f.Entry.Version == "" && f.Entry.MachineID == ""
-}
-
-// ourForm returns an entry without what would keep its name from giving it its
-// place.
-func ourForm(e bootentry.Entry) bootentry.Entry {
-	e.SortKey, e.Version, e.MachineID = sortKey, "", ""
-	return e
+	name := nextName(files, id, tries)
+	e := ourForm(f.Entry, name, sortKeyAmong(files))
+	return name.String(), p.commit(name.String(), e.Encode(), f.File)
 }
 
 // adopt gives the entries for deployments that other programs made and that are
-// before all of ours, as those of bootc are by their sort-key, our form in
-// their order. At each moment the first entry boots what it booted before.
+// before all of ours our form in their order, but for those of bootc, which have to
+// stay as bootc wrote them. At each moment the first entry boots what it booted before.
 func (p *Partition) adopt() error {
 	files, err := p.Entries()
 	if err != nil {
@@ -94,7 +81,7 @@ func leadingForeign(files []EntryFile) []EntryFile {
 		if !f.Bootable() || f.ours() && !f.Foreign {
 			break
 		}
-		if f.IsDeployment() && !f.Name.Exhausted() {
+		if f.IsDeployment() && !f.Name.Exhausted() && !f.isBootcs() {
 			foreign = append(foreign, f)
 		}
 	}
@@ -106,13 +93,13 @@ func (p *Partition) copyForeign(f EntryFile) error {
 	if err != nil {
 		return err
 	}
-	e := ourForm(f.Entry)
+	key := sortKeyAmong(files)
 	for _, other := range files {
-		if other.ours() && !other.Staged && bytes.Equal(other.raw, e.Encode()) {
+		if other.ours() && !other.Staged && bytes.Equal(other.raw, ourForm(f.Entry, other.Name, key).Encode()) {
 			return nil // a crash interrupted this
 		}
 	}
 	name := f.Name
 	name.Base = nextName(files, f.Target.ID, 0).Base
-	return p.writeEntry(name.String(), e.Encode())
+	return p.writeEntry(name.String(), ourForm(f.Entry, name, key).Encode())
 }

@@ -16,8 +16,8 @@ import (
 // kernelPlaces are where kernels of deployments are: ours, and bootc's.
 var kernelPlaces = []struct{ dir, prefix string }{
 	{kernelsDir, ""},
-	{"EFI/Linux", "bootc_composefs-"},
-	{"EFI/Linux/bootc", "bootc_composefs-"},
+	{bootcDir, bootcPrefix},
+	{bootcDir + "/bootc", bootcPrefix},
 }
 
 // A Removal is what Prune removes from a boot partition: paths of boot entries,
@@ -151,6 +151,7 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 			rest = append(rest, f)
 		}
 	}
+	rest = append(rest, p.stagedByBootc()...)
 	if r.Kernels, err = p.scratchLeftovers(); err != nil {
 		return Removal{}, err
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 )
 
-// NewEntry returns the boot entry for the kernel that WriteKernel wrote.
-// prettyName is that of os-release(5), options the kernel command line, which
-// names the deployment.
-func NewEntry(prettyName, version, kernel, options string) bootentry.Entry {
+// NewEntry returns the boot entry for the kernel that WriteKernel wrote to a directory,
+// see KernelDir. prettyName is that of os-release(5), options the kernel command line,
+// which names the deployment.
+func NewEntry(prettyName, version, dir, options string) bootentry.Entry {
 	e := newEntry(prettyName, version)
-	e.Linux = "/" + kernelsDir + "/" + kernel + "/" + linuxFile
-	e.Initrds = []string{"/" + kernelsDir + "/" + kernel + "/" + initrdFile}
+	e.Linux = "/" + dir + "/" + linuxFile
+	e.Initrds = []string{"/" + dir + "/" + initrdFile}
 	e.Options = options
 	return e
 }
@@ -57,7 +57,7 @@ func (p *Partition) stageEntry(e bootentry.Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := p.stagedName(files, e, target.ID)
+	name, e := p.stagedForm(files, e, target.ID)
 	if err := p.writeStaged(name, e); err != nil {
 		return "", err
 	}
@@ -79,20 +79,25 @@ func (p *Partition) prepareEntries() ([]EntryFile, error) {
 	if err := p.adopt(); err != nil {
 		return nil, err
 	}
+	if err := p.addVersions(); err != nil {
+		return nil, err
+	}
 	return p.Entries()
 }
 
-// stagedName returns the name for a new entry: the one it has already if it is
-// staged and would not be written differently.
-func (p *Partition) stagedName(files []EntryFile, e bootentry.Entry, id deployment.ID) string {
-	tries := p.triesFor(files, id)
+// stagedForm returns the name for a new entry, and the entry as it is under that name:
+// the one that it has already if it is staged and would not be written differently.
+func (p *Partition) stagedForm(files []EntryFile, e bootentry.Entry, id deployment.ID) (string, bootentry.Entry) {
+	tries, key := p.triesFor(files, id), sortKeyAmong(files)
 	for _, f := range files {
-		same := f.Staged && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, e.Encode())
+		formed := ourForm(e, f.Name, key)
+		same := f.Staged && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, formed.Encode())
 		if same && isFirst(files, f.Name) {
-			return strings.TrimSuffix(f.File, stagedSuffix)
+			return strings.TrimSuffix(f.File, stagedSuffix), formed
 		}
 	}
-	return nextName(files, id, tries).String()
+	name := nextName(files, id, tries)
+	return name.String(), ourForm(e, name, key)
 }
 
 // isFirst says whether no entry has a higher serial number.

@@ -107,7 +107,7 @@ func TestStageErrors(t *testing.T) {
 func TestStageAnyTitle(t *testing.T) {
 	dir := machineWith(t, "sysupdate-image-000001-a00000000000.conf=a")
 	p := open(t, dir, nil)
-	e := NewEntry("OS \xff\x00", "4\n\x00", "k", "quiet composefs="+string(id("b")))
+	e := NewEntry("OS \xff\x00", "4\n\x00", kernelsDir+"/k", "quiet composefs="+string(id("b")))
 	name, err := p.StageEntry(e)
 	if err == nil {
 		err = p.Publish(name)
@@ -175,8 +175,8 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// bootc sorts its entries by sort-key, before ours.
-func bootcEntry(letter, key string) string {
+// otherEntry is an entry of another program's, whose sort-key comes before ours.
+func otherEntry(letter, key string) string {
 	e := entryFor(letter)
 	e.SortKey, e.Version = key, "42"
 	return string(e.Encode())
@@ -186,8 +186,8 @@ func TestAdopt(t *testing.T) {
 	seed := func(t *testing.T) string {
 		dir := machineWith(t)
 		put(t, dir, map[string]string{
-			entriesDir + "/bootc_os-42-1.conf": bootcEntry("a", "bootc-os-0"),
-			entriesDir + "/bootc_os-41-0.conf": bootcEntry("b", "bootc-os-1"),
+			entriesDir + "/other_os-42-1.conf": otherEntry("a", "an-os-0"),
+			entriesDir + "/other_os-41-0.conf": otherEntry("b", "an-os-1"),
 		})
 		return dir
 	}
@@ -318,10 +318,10 @@ sync sysupdate-image
 	}
 }
 
-// An entry of bootc's is copied, for good, before it goes.
+// Such an entry is copied, for good, before it goes.
 func TestAdoptTrace(t *testing.T) {
 	dir := machineWith(t)
-	put(t, dir, map[string]string{entriesDir + "/bootc_os-42-1.conf": bootcEntry("a", "bootc-os-0")})
+	put(t, dir, map[string]string{entriesDir + "/other_os-42-1.conf": otherEntry("a", "an-os-0")})
 	p, trace := traced(t, dir)
 	if err := p.adopt(); err != nil {
 		t.Fatal(err)
@@ -335,7 +335,7 @@ sync sysupdate-image/.new/BOOT-NEW
 rename sysupdate-image/.new/BOOT-NEW loader/entries/NEW
 sync loader/entries/NEW
 sync loader/entries
-remove loader/entries/bootc_os-42-1.conf
+remove loader/entries/other_os-42-1.conf
 sync loader/entries
 `
 	if got := strings.ReplaceAll(trace.String(), "sysupdate-image-000001-a00000000000.conf", "NEW"); got != want {

@@ -152,7 +152,7 @@ func (b *bench) titles(dir string) string {
 	var all []string
 	for _, f := range files {
 		if f.Bootable() {
-			all = append(all, f.Entry.Version+f.Entry.Title)
+			all = append(all, f.Entry.Title)
 		}
 	}
 	return strings.Join(all, ", ")

@@ -36,7 +36,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 		return "", err
 	}
 	c.origin.BootType, c.origin.BootDigest, c.origin.Kernel = deployment.BootBLS, kernel, c.Kernel.Version
-	e := boot.NewEntry(c.Name, c.Version, kernel, c.options)
+	e := boot.NewEntry(c.Name, c.Version, m.boot.KernelDir(kernel), c.options)
 	if u := c.Kernel.UKI; u != nil {
 		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
 		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.boot.UKIKey(m.loaderInfo()))

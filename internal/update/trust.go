@@ -1,15 +1,20 @@
 package update
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
@@ -76,9 +81,48 @@ func (m *Machine) previous() ([]deployment.Origin, error) {
 		if err != nil {
 			return nil, err
 		}
+		if o.Created == "" { // bootc made it
+			o.Created = m.createdBy(o.ManifestDigest)
+		}
 		all = append(all, o)
 	}
 	return all, nil
+}
+
+// createdBy returns when an image was made by the configuration that the repository
+// has of it, "" if that cannot be read or does not say so.
+func (m *Machine) createdBy(manifestDigest string) string {
+	if m.repo == nil || manifestDigest == "" {
+		return ""
+	}
+	_, refs, err := m.document("oci-manifest-" + manifestDigest)
+	if err != nil {
+		return ""
+	}
+	for name := range refs {
+		configDigest, ok := strings.CutPrefix(name, "config:")
+		if !ok {
+			continue
+		}
+		var config struct{ Created string }
+		if text, _, err := m.document("oci-config-" + configDigest); err == nil && json.Unmarshal(text, &config) == nil {
+			return config.Created
+		}
+	}
+	return ""
+}
+
+// document reads what putDocument has written.
+func (m *Machine) document(name string) (text []byte, refs map[string]digest.Digest, err error) {
+	s, err := m.repo.OpenStream(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.Close()
+	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return m.repo.OpenObject(d) })
+	defer content.Close()
+	text, err = io.ReadAll(limits.Config.Reader(content))
+	return text, s.NamedRefs(), err
 }
 
 // checkImage warns of an image that is older than the deployed one, or no longer

@@ -301,36 +301,6 @@ func RemoveAll(fsys FS, name string) error {
 	return syncParent(fsys, name)
 }
 
-func removeTree(fsys FS, name string) error {
-	info, err := fsys.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		names, err := fsys.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, below := range names {
-			err := removeTree(fsys, path.Join(name, below))
-			if errors.Is(err, fs.ErrPermission) && fsys.Unprotect(name) == nil {
-				err = removeTree(fsys, path.Join(name, below)) // the directory was
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	err = fsys.Remove(name)
-	if errors.Is(err, fs.ErrPermission) && fsys.Unprotect(name) == nil {
-		err = fsys.Remove(name)
-	}
-	return err
-}
-
 // syncParent syncs the directory of a name that is gone, if it is there itself.
 func syncParent(fsys FS, name string) error {
 	dir := path.Dir(name)

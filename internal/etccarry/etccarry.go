@@ -128,6 +128,7 @@ func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
 	if err != nil {
 		return err
 	}
+	result.Warnings = append(result.Warnings, etcmerge.Skipped(local)...)
 	Places{inEtc, inEtc}.Describe(report, result, c.Policy.OrKeep())
 	return c.Write(to, result.Tree, new, open)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
@@ -64,6 +65,7 @@ type dirReader struct {
 	mounted func(path string) *composefs.Node
 	mount   uint64                    // ID of the mount that is read
 	links   map[inode]*composefs.Node // files with several names
+	hashed  int64                     // bytes of contents, so far
 }
 
 // An inode tells files apart. The device is part of it, since each subvolume
@@ -128,6 +130,8 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*composefs.Node, err
 		return nil, err
 	}
 	switch {
+	case n.IsDir() && isTooDeep(path):
+		n.SetPayload(notEntered)
 	case n.IsDir():
 		return n, r.entries(f, path, n)
 	case n.IsSymlink():
@@ -171,7 +175,9 @@ func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.N
 }
 
 // content reads the regular file at path: all of it if it is small, else its
-// digest.
+// digest. It does not read what is so large that it would take long: any service
+// that has a directory in /etc can make a file of a tebibyte. Of such a file the
+// size tells that it is not the image's, or it is read when that has as large a one.
 func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *composefs.Node) error {
 	f, err := sys.Reopen(file, os.O_RDONLY)
 	if err != nil {
@@ -189,11 +195,15 @@ func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *compos
 		}
 		return nil
 	}
-	d, size, err := fsverity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), f))
-	if err != nil {
-		return err
-	}
-	n.Size, n.Digest = uint64(size), d
 	n.SetPayload(localPayload + r.tag + ":" + fileID(stat) + ":" + strings.TrimPrefix(path, "/"))
-	return nil
+	r.hashed += stat.Size
+	if isTooLarge(stat.Size) || limits.EtcContents.Check(r.hashed) != nil {
+		n.Size = uint64(stat.Size)
+		return nil
+	}
+	// It may grow as fast as it is read.
+	rest := io.LimitReader(f, max(stat.Size-int64(len(head)), 0))
+	d, size, err := fsverity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), rest))
+	n.Size, n.Digest = uint64(size), d
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // A RecordMerge tells what became of a file that was merged record by record.
@@ -30,7 +31,13 @@ var recordFiles = map[string][]int{
 // mergesRecords says whether the files at path are to be merged by records.
 func mergesRecords(path string, b, l, n *composefs.Node) bool {
 	_, ok := recordFiles[path]
-	return ok && l.IsRegular() && n.IsRegular() && (b == nil || b.IsRegular())
+	return ok && isAccounts(l) && isAccounts(n) && (b == nil || isAccounts(b))
+}
+
+// isAccounts reports whether n may be a file with records: one that is larger than
+// any is merged like other files.
+func isAccounts(n *composefs.Node) bool {
+	return n.IsRegular() && size(n) <= uint64(limits.Accounts.Value)
 }
 
 // mergeRecordFile merges three files of records; b may be nil.

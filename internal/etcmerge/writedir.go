@@ -118,6 +118,7 @@ type dirWriter struct {
 	lower *composefs.Node            // the tree is for an upper directory over it
 	links map[*composefs.Node]string // where a file is already
 
+	copied    int64 // bytes of local files
 	protected []protected
 }
 
@@ -190,7 +191,7 @@ func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) er
 	default:
 		err = sys.Mknodat(dir, name, n.Type(), uint64(n.Rdev))
 	}
-	if err != nil || n.IsWhiteout() {
+	if err != nil || n == nil || n.IsWhiteout() {
 		return err
 	}
 	return w.metadata(dir, name, path, n)
@@ -230,24 +231,36 @@ func (w *dirWriter) asWritten(n *composefs.Node) *composefs.Node {
 }
 
 // file writes the content of the regular file n, and returns n or, if the file
-// was replaced since it was read, a node with the new metadata.
+// was replaced since it was read, a node with the new metadata. It is nil for a
+// file that was linked, and has its metadata.
 func (w *dirWriter) file(dir *os.File, name string, n *composefs.Node) (*composefs.Node, error) {
 	in, err := w.reader(n)
 	if err != nil {
 		return n, err
 	}
 	defer in.Close()
+	local, isLocal := in.(localFile)
+	if isLocal {
+		if link, err := w.mustLink(local); err != nil {
+			return n, err
+		} else if link && sys.LinkFile(local.file, dir, name) == nil {
+			return nil, nil
+		}
+	}
 	out, err := sys.Openat(dir, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return n, err
 	}
-	if f, ok := in.(localFile); ok && f.now != nil {
-		now := w.asWritten(f.now)
+	if !isLocal {
+		_, err = io.Copy(out, in)
+		return n, errors.Join(err, out.Close())
+	}
+	if local.now != nil {
+		now := w.asWritten(local.now)
 		setLabel(now, label(n))
 		n = now
 	}
-	_, err = io.Copy(out, in)
-	return n, errors.Join(err, out.Close())
+	return n, errors.Join(copyLocal(out, local.file), out.Close())
 }
 
 // setMetadata gives name in dir the metadata of n. The order matters: a change

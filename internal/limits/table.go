@@ -37,6 +37,11 @@ var (
 	Named     = Limit{Name: "reference list size", Value: 16 << 20, Unit: Bytes, Bounds: "the named references of a stream in the repository"}
 	Streamed  = Limit{Name: "digest list size", Value: 256 << 20, Unit: Bytes, Bounds: "the digests in a stream of the repository"}
 
+	EtcFile     = Limit{Name: "local file size", Value: 64 << 20, Unit: Bytes, Bounds: "a local file in /etc whose content is compared and copied; a larger one is kept as it is"}
+	EtcContents = Limit{Name: "local files size", Value: 1 << 30, Unit: Bytes, Bounds: "all of these together"}
+	EtcDepth    = Limit{Name: "local directory depth", Value: 64, Unit: "directories", Bounds: "how deep directories in /etc are merged; what is further down is not carried over"}
+	EtcPath     = Limit{Name: "local path length", Value: 3500, Unit: Bytes, Bounds: "the same of their paths"}
+
 	ContextLine  = Limit{Name: "file context length", Value: 4096, Unit: Bytes, Bounds: "a line of an SELinux policy's file_contexts"}
 	ContextLines = Limit{Name: "file context count", Value: 100_000, Unit: "lines", Bounds: "the lines of file_contexts"}
 	ContextSize  = Limit{Name: "file context complexity", Value: 10_000, Unit: "instructions", Bounds: "the regular expression in a line of file_contexts"}
@@ -54,6 +59,7 @@ func All() []Limit {
 		Manifest, Config, Answer, Token, Rate, RateWindow,
 		Files, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
+		EtcFile, EtcContents, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
 		KernelArgs, InitramfsSize, InitramfsArchives,
 	}

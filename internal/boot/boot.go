@@ -155,6 +155,9 @@ func (p *Partition) isFile(name string) bool {
 // Open opens a file by its path in a boot entry.
 func (p *Partition) Open(path string) (*os.File, error) { return p.root.Open(relative(path)) }
 
+// Has says whether there is a file with content by a path in a boot entry.
+func (p *Partition) Has(path string) bool { return p.isFile(relative(path)) }
+
 // relative returns a path from a boot entry as the partition's root has it.
 func relative(path string) string {
 	return strings.TrimLeft(strings.ReplaceAll(path, `\`, "/"), "/")

@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
@@ -60,6 +61,25 @@ func (p *Partition) WriteKernel(ctx context.Context, linux, initrd io.ReadSeeker
 	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
 	return p.writeParts(ctx, parts, superseded)
 }
+
+// WriteKernelWith is WriteKernel with further files in the kernel's directory, such as a
+// device tree. The digest is of their names and contents too.
+func (p *Partition) WriteKernelWith(
+	ctx context.Context, linux, initrd io.ReadSeeker, further []File, superseded ...deployment.ID,
+) (digest string, created bool, err error) {
+	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
+	for _, f := range further {
+		parts = append(parts, part{name: f.Name, named: true, content: f.Content})
+	}
+	return p.writeParts(ctx, parts, superseded)
+}
+
+// InKernel returns the path in a boot entry of a file that was written with a kernel.
+func InKernel(kernel, name string) string { return "/" + path.Join(kernelsDir, kernel, name) }
+
+// IsInKernel says whether a path in a boot entry is that of a file that was written with
+// a kernel.
+func IsInKernel(name string) bool { return strings.HasPrefix(relative(name), kernelsDir+"/") }
 
 // writeParts writes a kernel of these parts.
 func (p *Partition) writeParts(ctx context.Context, parts []part, superseded []deployment.ID) (digest string, created bool, err error) {

@@ -199,11 +199,26 @@ func (e Entry) Deployment() (deployment.Target, error) {
 	return t, err
 }
 
+// Keys of other lines that name files.
+const (
+	DeviceTree = "devicetree"
+	Overlays   = "devicetree-overlay" // several, with spaces between them
+)
+
 // Kernel returns the paths of the files that the entry boots, without a slash
 // at their beginning.
 func (e Entry) Kernel() []string {
+	all := append([]string{e.Linux, e.EFI, e.UKI}, e.Initrds...)
+	for _, kv := range e.Other {
+		switch kv.Key {
+		case DeviceTree:
+			all = append(all, kv.Value)
+		case Overlays:
+			all = append(all, strings.Fields(kv.Value)...)
+		}
+	}
 	var paths []string
-	for _, p := range append([]string{e.Linux, e.EFI, e.UKI}, e.Initrds...) {
+	for _, p := range all {
 		if p = strings.TrimLeft(p, "/"); p != "" {
 			paths = append(paths, p)
 		}

@@ -281,7 +281,9 @@ func (m *Machine) wasListed(id deployment.ID) (bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	_, err = m.root.Lstat(id.OriginFile())
+	if _, err = m.root.Lstat(id.OriginFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
 	return err == nil && !m.isNew && (m.boot == nil || !m.boot.WasWritten()), nil
 }
 

@@ -24,6 +24,7 @@ type candidate struct {
 	origin  deployment.Origin
 	options string // kernel command line
 	policy  etcmerge.Policy
+	dtb     deviceTree
 }
 
 // writeDeployment writes all that a deployment needs to boot, under names that
@@ -31,6 +32,13 @@ type candidate struct {
 // entry. It returns the name of the entry. It may be repeated. What was staged
 // before is dropped last, when there is nothing left that is likely to fail.
 func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry string, err error) {
+	current, before, err := m.entryBefore()
+	if err != nil {
+		return "", err
+	}
+	if c.dtb, err = m.deviceTree(c, current, before); err != nil {
+		return "", err
+	}
 	kernel, err := m.makeKernel(ctx, c)
 	if err != nil {
 		return "", err
@@ -41,6 +49,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
 		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.boot.UKIKey(m.loaderInfo()))
 	}
+	e = m.inherit(e, before, c.dtb.path(kernel))
 	if err := m.writeState(c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}
@@ -100,7 +109,17 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 		return "", fmt.Errorf("cannot read initramfs: %w", err)
 	}
 	defer initrd.Close()
-	digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, v.superseded()...)
+	if c.dtb.node == nil {
+		digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, v.superseded()...)
+		return digest, err
+	}
+	dtb, err := c.open(c.dtb.node)
+	if err != nil {
+		return "", fmt.Errorf("cannot read device tree: %w", err)
+	}
+	defer dtb.Close()
+	digest, _, err = m.boot.WriteKernelWith(ctx, linux, initrd,
+		[]boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}}, v.superseded()...)
 	return digest, err
 }
 

@@ -163,12 +163,19 @@ func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*i
 	if found != name && i.repo == nil {
 		return nil, fmt.Errorf("cannot read the image of deployment %s: %w", name, i.repoErr)
 	}
-	img, err := imagesource.Open(ctx, found, imagesource.Options{Repository: i.repo, Algorithm: alg, Source: i.source})
+	img, err := imagesource.Open(ctx, found, imagesource.Options{Repository: i.repo, Algorithm: alg, Source: i.source, Mounted: i.session.mountedBelow(found)})
 	if err != nil {
 		return nil, nameArch(err)
 	}
 	i.open = append(i.open, img)
 	return img, nil
+}
+
+// mountedBelow returns what tells of the mount points below a directory that is read.
+func (s *session) mountedBelow(dir string) func(path string) {
+	return func(path string) {
+		s.warn(fmt.Sprintf("%s is a mount point: what is mounted there counts as part of the image", filepath.Join(dir, path)))
+	}
 }
 
 // nameArch names the option by which an image for another machine is read.

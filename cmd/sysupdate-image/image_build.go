@@ -134,7 +134,7 @@ func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags)
 		}
 		return s.writeImage(ctx, root, opts, f.out)
 	}
-	root, err := f.scan(ctx, treescan.Options{Algorithm: alg})
+	root, err := f.scan(ctx, treescan.Options{Algorithm: alg, Mounted: s.mountedBelow(f.rootfs)})
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (s *session) buildInto(ctx context.Context, f buildFlags) error {
 		return err
 	}
 	defer unlock()
-	root, err := f.scan(ctx, treescan.Options{Repository: repo})
+	root, err := f.scan(ctx, treescan.Options{Repository: repo, Mounted: s.mountedBelow(f.rootfs)})
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ type Options struct {
 	// Progress, if not nil, is called with the number of bytes of a container
 	// image that have come since its last call, as by oci.OpenLayer.
 	Progress func(int64)
+
+	// Mounted is told the mount points below a directory, as by treescan.Scan.
+	Mounted func(path string)
 }
 
 // fallback returns the algorithm of an image that has no digests yet.
@@ -164,7 +167,7 @@ func (img *Image) openDirectory(ctx context.Context, name string, opts Options) 
 	}
 	img.close = append(img.close, dir.Close)
 	img.Algorithm = cmp.Or(opts.Algorithm, opts.fallback())
-	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: img.Algorithm})
+	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: img.Algorithm, Mounted: opts.Mounted})
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,11 @@ type Options struct {
 	// Repository, if not nil, is given a copy of every content that an image
 	// does not hold itself. Its algorithm is then the one that counts.
 	Repository *store.Repository
+
+	// Mounted, if not nil, is called with the path, below the directory, of each
+	// mount point: what is mounted there is read as part of the tree, and will not
+	// be there for whoever reads it elsewhere.
+	Mounted func(path string)
 }
 
 // A Tree is a directory that was scanned. It is of use as long as the directory
@@ -152,6 +157,9 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	stat, err := sys.Statx(d.file, name)
 	if err != nil {
 		return nil, err
+	}
+	if stat.MountRoot && s.opts.Mounted != nil {
+		s.opts.Mounted(d.path + name)
 	}
 	file := inode{stat.DevMajor, stat.DevMinor, stat.Inode}
 	if n := s.links[file]; n != nil {

@@ -89,11 +89,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 }
 
 func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock) (Result, error) {
-	o, err := m.underPolicy(o)
-	if err != nil {
-		return Result{}, err
-	}
-	img, err := m.resolve(ctx, o, r)
+	img, o, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Result{}, err
 	}
@@ -155,14 +151,20 @@ func (m *Machine) fetch(ctx context.Context, img *oci.Image, o Options, r Report
 	return pull(ctx, img, layers, m.repo, r)
 }
 
-// resolve finds the image to apply.
-func (m *Machine) resolve(ctx context.Context, o Options, r Reporter) (*oci.Image, error) {
+// resolve finds the image to apply, and returns it with the options that count: see
+// underPolicy.
+func (m *Machine) resolve(ctx context.Context, given Options, r Reporter) (*oci.Image, Options, error) {
+	o, err := m.underPolicy(given)
+	if err != nil {
+		return nil, o, err
+	}
 	ref, err := m.reference(o.Reference)
 	if err != nil {
-		return nil, err
+		return nil, o, err
 	}
 	r.Step("Looking for " + ref.String())
-	return oci.Open(ctx, ref, o.Source)
+	img, err := oci.Open(ctx, ref, o.Source)
+	return img, o, err
 }
 
 // reference returns the reference that was given, or else the one that the machine

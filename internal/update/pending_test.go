@@ -37,7 +37,7 @@ func (b *bench) again(tag, version string) {
 func (b *bench) attempt(m *Machine, o Options) Result {
 	b.t.Helper()
 	ctx := context.Background()
-	img, err := m.resolve(ctx, o, silent{})
+	img, _, err := m.resolve(ctx, o, silent{})
 	b.must(err)
 	defer img.Close()
 	var result Result

@@ -33,11 +33,7 @@ type LayerPlan struct {
 
 // Plan returns what Apply would do. It changes nothing.
 func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error) {
-	o, err := m.underPolicy(o)
-	if err != nil {
-		return Plan{}, err
-	}
-	img, err := m.resolve(ctx, o, r)
+	img, o, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -37,6 +37,7 @@ func Gather(src Sources) Status {
 	g.status.Running = src.Running != nil
 	if src.Running != nil {
 		g.booted, _ = bootedID(src.Running)
+		g.readMounts()
 	}
 	g.problem("physical root", src.SysrootErr)
 	g.readEntries()
@@ -174,6 +175,7 @@ func (g *gatherer) readStates() {
 		d := g.byID[id]
 		d.PinName, d.Pinned = g.pins[id]
 		g.readOrigin(d)
+		g.readImage(d)
 		g.readEntryOf(d)
 		if g.Sysroot == nil {
 			continue
@@ -225,7 +227,7 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 	f := g.files[i]
 	d.Entry, d.Title = f.File, f.Entry.Title
 	d.Counted, d.TriesLeft, d.TriesDone = f.Name.Counted, f.Name.TriesLeft, f.Name.TriesDone
-	d.VerityOptional = f.Target.VerityOptional
+	d.VerityOptional = g.isOptional(f)
 	switch {
 	case f.Err != nil:
 		d.State, d.Why = Broken, fmt.Sprintf("boot entry %s: %v", f.File, f.Err)
@@ -325,16 +327,19 @@ func (g *gatherer) mark() {
 	}
 }
 
-// rollback returns the deployment to go back to, or that a queued rollback goes
-// back to: the first besides the booted one that has not failed.
+// rollback returns the deployment to go back to, or that a queued rollback goes back
+// to: the first besides the booted one that is good, or else that has boots left.
 func (g *gatherer) rollback(next deployment.ID) *Deployment {
 	current := g.booted
 	if current == "" {
 		current = next
 	}
-	for _, f := range g.files {
-		if f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() && f.Target.ID != current {
-			return g.byID[f.Target.ID]
+	hasBoots := func(f boot.EntryFile) bool { return f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() }
+	for _, suits := range []func(boot.EntryFile) bool{boot.EntryFile.Good, hasBoots} {
+		for _, f := range g.files {
+			if suits(f) && f.Target.ID != current {
+				return g.byID[f.Target.ID]
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"runtime"
 	"strings"
 
@@ -38,6 +39,8 @@ type hostStatusJSON struct {
 	OtherDeployments []entryJSON   `json:"otherDeployments,omitempty"`
 	RollbackQueued   bool          `json:"rollbackQueued"`
 	Type             *string       `json:"type"`
+	UsrOverlay       *Overlay      `json:"usrOverlay"`
+	ReadOnly         bool          `json:"readOnly"`
 	Extra            hostExtraJSON `json:"sysupdateImage"`
 }
 
@@ -66,7 +69,7 @@ type imageJSON struct {
 	Version      *string            `json:"version"`
 	Timestamp    *string            `json:"timestamp"`
 	ImageDigest  string             `json:"imageDigest"`
-	Architecture string             `json:"architecture,omitempty"`
+	Architecture string             `json:"architecture"`
 }
 
 type composefsJSON struct {
@@ -98,7 +101,7 @@ func (s Status) JSON() any {
 	if s.RollbackQueued {
 		h.Spec.BootOrder = "rollback"
 	}
-	h.Status.RollbackQueued = s.RollbackQueued
+	h.Status.RollbackQueued, h.Status.UsrOverlay, h.Status.ReadOnly = s.RollbackQueued, s.UsrOverlay, s.ReadOnly
 	h.Status.Extra = hostExtraJSON{Foreign: s.Foreign, Notes: s.Notes, Problems: s.Problems}
 	if next := s.Next(); next != nil {
 		h.Status.Extra.Next = next.ID
@@ -165,7 +168,8 @@ func (d Deployment) json(running bool) entryJSON {
 			Image: reference(d.Origin), Version: pointer(d.Origin.Version),
 			Timestamp: pointer(d.Origin.Created), ImageDigest: d.Origin.ManifestDigest,
 		}
-		if running { // the images of another machine may be for another architecture
+		e.Image.Architecture = cmp.Or(d.Architecture, "unknown")
+		if running && d.Architecture == "" { // the images of another machine may be for another architecture
 			e.Image.Architecture = runtime.GOARCH
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A State says what is known of a deployment's boots.
@@ -39,6 +40,8 @@ type Deployment struct {
 	TriesLeft uint
 	TriesDone uint
 
+	Architecture string // of the image, in OCI's words; "" if it is not known
+
 	Booted, Staged, Next, Rollback bool
 	Locked                         bool   // staged, but not to be made the next
 	Pinned                         bool   // stays until it is unpinned
@@ -49,6 +52,8 @@ type Deployment struct {
 // A Status is what is known of a machine.
 type Status struct {
 	Running        bool         // it is the machine that this program runs on
+	ReadOnly       bool         // the physical root is on a medium that cannot be written to
+	UsrOverlay     *Overlay     // nil if nothing is mounted over /usr
 	Deployments    []Deployment // booted, staged, next and rollback first
 	Foreign        []Foreign    // deployments of other systems on the boot partition
 	RollbackQueued bool         // a deployment other than the booted one is next, and none is staged
@@ -60,6 +65,7 @@ type Status struct {
 type Sources struct {
 	Running    fs.FS // root of the running system; nil for a machine that does not run
 	Sysroot    fs.FS // physical root
+	Repository *store.Repository
 	SysrootErr error // why Sysroot is nil
 	Boot       *boot.Partition
 	BootErr    error // why Boot is nil
@@ -93,6 +99,10 @@ func Of(sysroot string) (Status, error) {
 	if err == nil {
 		defer root.Close()
 		src.Sysroot = root.FS()
+		if repo, err := store.OpenIn(root, deployment.RepositoryDir); err == nil { // else repo fsck says why
+			defer repo.Close()
+			src.Repository = repo
+		}
 	}
 	src.SysrootErr = err
 	return Gather(src), nil

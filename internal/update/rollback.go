@@ -82,10 +82,15 @@ func (v inventory) rollbackTarget() (boot.EntryFile, error) {
 	suits := func(f boot.EntryFile) bool {
 		return f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() && f.Target.ID != next && !v.broken[f.Target.ID]
 	}
+	// What never proved itself is no way back while there is something that did.
+	i := slices.IndexFunc(v.files, func(f boot.EntryFile) bool { return suits(f) && f.Good() })
 	if v.booted != "" && v.booted != next {
+		i = -1
 		suits = func(f boot.EntryFile) bool { return f.Bootable() && f.Target.ID == v.booted }
 	}
-	i := slices.IndexFunc(v.files, suits)
+	if i < 0 {
+		i = slices.IndexFunc(v.files, suits)
+	}
 	if i < 0 || next == "" {
 		return boot.EntryFile{}, ErrNoRollback
 	}

@@ -1,0 +1,60 @@
+package status
+
+import (
+	"slices"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/uki"
+)
+
+// An Overlay is an overlay over /usr, in bootc's words.
+type Overlay struct {
+	AccessMode  string `json:"accessMode"`  // readOnly or readWrite
+	Persistence string `json:"persistence"` // transient: it is gone after a reboot
+}
+
+// readMounts fills in what the mount table of the running system tells.
+func (g *gatherer) readMounts() {
+	data, err := bounded.ReadFile(g.Running, "proc/self/mountinfo", limits.Kernel)
+	if err != nil {
+		return
+	}
+	mounts, err := mountplan.ParseMountinfo(string(data))
+	if err != nil {
+		return
+	}
+	sysroot, _ := mountplan.At(mounts, deployment.SysrootDir)
+	g.status.ReadOnly = slices.Contains(sysroot.SuperOptions, "ro")
+	if usr, _ := mountplan.At(mounts, "/usr"); usr.Type == "overlay" {
+		g.status.UsrOverlay = &Overlay{AccessMode: "readWrite", Persistence: "transient"}
+		if slices.Contains(usr.Options, "ro") || slices.Contains(usr.SuperOptions, "ro") {
+			g.status.UsrOverlay.AccessMode = "readOnly"
+		}
+	}
+}
+
+// isOptional says whether a boot entry's system boots without fs-verity. Where it has a
+// unified kernel image, that one's command line tells.
+func (g *gatherer) isOptional(f boot.EntryFile) bool {
+	name := f.Entry.UKI + f.Entry.EFI
+	if name == "" || f.Err != nil || f.Entry.Options != "" {
+		return f.Target.VerityOptional
+	}
+	file, err := g.Boot.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	image, err := uki.Read(file)
+	if err != nil {
+		return false
+	}
+	targets, err := deployment.Candidates(kcmdline.Parse(image.Cmdline))
+	i := slices.IndexFunc(targets, func(t deployment.Target) bool { return t.ID == f.Target.ID })
+	return err == nil && i >= 0 && targets[i].VerityOptional
+}

@@ -3,6 +3,7 @@ package finalize
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -97,7 +98,7 @@ func touchTree(dir *os.File) error {
 		} else {
 			err = touch(dir, e.Name())
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may go meanwhile
 			return err
 		}
 	}

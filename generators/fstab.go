@@ -29,17 +29,14 @@ var kernelMounts = []string{
 // that was taken over has some from before. No file system of theirs is at these
 // places: nothing is to be checked, remounted or grown there, nor waited for.
 func fstabUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
-	lines, err := in.fstab()
-	if err != nil {
-		return nil, err
-	}
+	lines, err := in.fstab() // nil if it cannot be read: systemd may all the same
 	units := []unitfile.Unit{masked(growService), in.remount(lines)}
 	for _, where := range []string{"/", "/etc", "/usr", "/var"} {
 		if hasLine(lines, where) && !in.hasMountUnit(where) {
 			units = append(units, in.instead(where)...)
 		}
 	}
-	return units, nil
+	return units, err
 }
 
 func hasLine(fstab mountplan.Plan, where string) bool {

@@ -187,6 +187,9 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 
 func (s settings) loadConfig(warn func(string)) (rootconfig.Config, error) {
 	fsys, names := os.DirFS("/"), []string{rootconfig.File, rootconfig.BootcFile}
+	if s.config == os.DevNull {
+		return rootconfig.Config{}, nil // the defaults
+	}
 	if s.config != "" {
 		if _, err := os.Stat(s.config); err != nil {
 			return rootconfig.Config{}, fmt.Errorf("cannot read configuration: %w", err)

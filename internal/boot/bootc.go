@@ -11,8 +11,9 @@ import (
 )
 
 // Where bootc has kernels: DIR/bootc_composefs-NAME/{vmlinuz,initrd}. It reads every
-// entry on the partition, and none if one names a kernel elsewhere. So beside its
-// entries, whichever system they belong to, ours are there as well.
+// entry on the partition, and none if one names a kernel elsewhere. So on a machine that
+// it installed ours are there as well. Where it belongs to another system on the
+// partition, its directory is that system's, and stays as it is.
 const (
 	bootcDir    = "EFI/Linux"
 	bootcPrefix = "bootc_composefs-"
@@ -21,12 +22,12 @@ const (
 	bootcStaged = "loader/entries.staged"
 )
 
-// besideBootc says whether bootc reads the partition: an entry names a kernel where it
-// has them.
+// besideBootc says whether bootc reads the machine's entries: one of them names a kernel
+// where it has them.
 func besideBootc(files []EntryFile) bool {
 	return slices.ContainsFunc(files, func(f EntryFile) bool {
 		dir := path.Dir(relative(f.Entry.Linux))
-		return strings.EqualFold(path.Dir(dir), bootcDir) && strings.HasPrefix(path.Base(dir), bootcPrefix)
+		return !f.Foreign && strings.EqualFold(path.Dir(dir), bootcDir) && strings.HasPrefix(path.Base(dir), bootcPrefix)
 	})
 }
 

@@ -166,6 +166,15 @@ func TestKernelShared(t *testing.T) {
 	has("its writer prunes when nothing names it", false)
 }
 
+// Where bootc has another system on the partition, ours keeps to its own directory.
+func TestKernelBesideForeignBootc(t *testing.T) {
+	p := shared(t, sharedDir(t), &book{}, nil, "ab", "c")
+	digest, _, err := p.WriteKernel(t.Context(), strings.NewReader("kernel"), strings.NewReader("initrd"))
+	if err != nil || p.KernelDir(digest) != kernelsDir+"/"+digest {
+		t.Errorf("kernel is in %s, %v", p.KernelDir(digest), err)
+	}
+}
+
 // What another system has written half of the same kernel is completed, not removed.
 func TestKernelHalfTheirs(t *testing.T) {
 	dir := machineWith(t)

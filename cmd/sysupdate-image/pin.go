@@ -33,7 +33,7 @@ func (s *session) pinCommand() *cobra.Command {
 					return usageError{fmt.Errorf("pin --name: %w", err)}
 				}
 			}
-			return s.change(func(m *update.Machine) error {
+			return s.switchBoot(func(m *update.Machine) error {
 				id, err := m.Pin(first(args), name)
 				if err != nil {
 					return err
@@ -61,7 +61,7 @@ func (s *session) unpinCommand() *cobra.Command {
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completePinned(),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.change(func(m *update.Machine) error {
+			return s.switchBoot(func(m *update.Machine) error {
 				id, err := m.Unpin(args[0])
 				if err == nil {
 					fmt.Fprintf(s.out, "Deployment %s is not pinned any more\n", id)

@@ -36,7 +36,7 @@ func (s *session) rollbackCommand() *cobra.Command {
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(func(m *update.Machine) error {
+			return s.switchBoot(func(m *update.Machine) error {
 				r, err := m.Rollback(cmd.Context(), first(args))
 				if err != nil {
 					return err
@@ -66,6 +66,17 @@ func (s *session) printRollback(r update.RollbackResult) error {
 // change opens the machine to change it and has f do so.
 func (s *session) change(f func(*update.Machine) error) error {
 	m, err := s.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(m), m.Close())
+}
+
+// switchBoot is change for what needs nothing in the repository: it does not wait for
+// an image that is being fetched.
+func (s *session) switchBoot(f func(*update.Machine) error) error {
+	s.changing = true
+	m, err := update.OpenToSwitch(s.sysroot, s.warn)
 	if err != nil {
 		return err
 	}

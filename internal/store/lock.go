@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
@@ -15,37 +14,78 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
-// Lock locks the repository until unlock is called or the process ends. Who
-// writes or collects garbage takes the exclusive lock; a shared one keeps
-// others from doing so. composefs-rs takes the same locks. Lock does not wait:
-// while another holds the repository the error is ErrBusy, with the name of the
-// process if it can be had. Two locks of one process exclude each other too.
+// Lock locks the repository until unlock is called or the process ends; see
+// LockFor.
 func (r *Repository) Lock(exclusive bool) (unlock func() error, err error) {
-	// Locks belong to an open(2), so each has one of its own.
+	l, err := r.LockFor(exclusive)
+	if err != nil {
+		return nil, err
+	}
+	return l.Unlock, nil
+}
+
+// A Lock is a lock of a repository. An exclusive one keeps all others away, and who
+// removes anything has one. A shared one keeps those away, so that what has been
+// written stays, though nothing refers to it yet. composefs-rs takes the same locks.
+type Lock struct {
+	repo      *Repository
+	file      *os.File // locks belong to an open(2), so each has one of its own
+	exclusive bool
+}
+
+// LockFor locks the repository until Unlock is called or the process ends. It does not
+// wait: while another holds the repository the error is ErrBusy, with the name of
+// the process if it can be had. Two locks of one process exclude each other too.
+func (r *Repository) LockFor(exclusive bool) (*Lock, error) {
 	f, err := r.root.Open(".")
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the repository: %w", err)
 	}
-	locked, err := sys.TryFlock(f, exclusive)
-	if err == nil && !locked {
-		err = fmt.Errorf("%w%s: try again when it is done", ErrBusy, holder(f))
-	}
-	if err != nil {
+	l := &Lock{repo: r, file: f}
+	if err := l.take(exclusive); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if exclusive {
-		r.exclusive.Add(1)
+	return l, nil
+}
+
+// Share makes the lock a shared one. On the way another may have had it, and changed
+// the repository.
+func (l *Lock) Share() error { return l.take(false) }
+
+// Exclude makes the lock an exclusive one, with the same reservation. With ErrBusy it is
+// as it was, or none: it is of use for Unlock only.
+func (l *Lock) Exclude() error { return l.take(true) }
+
+func (l *Lock) take(exclusive bool) error {
+	l.note(false)
+	locked, err := sys.TryFlock(l.file, exclusive)
+	if err == nil && !locked {
+		err = fmt.Errorf("%w%s: try again when it is done", ErrBusy, holder(l.file))
 	}
-	var once sync.Once
-	return func() (err error) {
-		once.Do(func() {
-			if exclusive {
-				r.exclusive.Add(-1)
-			}
-			err = f.Close()
-		})
+	if err == nil {
+		l.note(exclusive)
+	}
+	return err
+}
+
+// note tells the repository whether this lock is exclusive.
+func (l *Lock) note(exclusive bool) {
+	switch {
+	case exclusive && !l.exclusive:
+		l.repo.exclusive.Add(1)
+	case !exclusive && l.exclusive:
+		l.repo.exclusive.Add(-1)
+	}
+	l.exclusive = exclusive
+}
+
+// Unlock ends the lock. The second time it does nothing.
+func (l *Lock) Unlock() error {
+	l.note(false)
+	if err := l.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
-	}, nil
+	}
+	return nil
 }
 
 // Busy returns the ErrBusy of Lock while another writes, and keeps nobody from

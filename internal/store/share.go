@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
@@ -36,7 +37,7 @@ func (r *Repository) copyStream(ctx context.Context, from *Repository, name stri
 	if err != nil {
 		return err
 	}
-	if err := r.copyObject(from, d); err != nil {
+	if err := r.copyObject(ctx, from, d); err != nil {
 		return err
 	}
 	s, err := r.openStreamFile(name, d)
@@ -48,7 +49,7 @@ func (r *Repository) copyStream(ctx context.Context, from *Repository, name stri
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.copyObject(from, object); err != nil {
+		if err := r.copyObject(ctx, from, object); err != nil {
 			return err
 		}
 	}
@@ -58,7 +59,7 @@ func (r *Repository) copyStream(ctx context.Context, from *Repository, name stri
 	return r.publish(d, streamsDir+"/"+name)
 }
 
-func (r *Repository) copyObject(from *Repository, d digest.Digest) error {
+func (r *Repository) copyObject(ctx context.Context, from *Repository, d digest.Digest) error {
 	src, err := from.openFile(d)
 	if err != nil {
 		return err
@@ -76,14 +77,14 @@ func (r *Repository) copyObject(from *Repository, d digest.Digest) error {
 		return err
 	}
 	defer done()
-	dst, err := r.temps.copyOf(src)
+	dst, err := r.temps.copyOf(ctx, src)
 	if err != nil {
 		return err
 	}
 	defer dst.drop()
 	var got digest.Digest
 	if r.insecure {
-		got, err = sumOf(dst.File, r.algorithm)
+		got, err = sumOf(ctx, dst.File, r.algorithm)
 	} else if err = dst.protect(r.algorithm); err == nil {
 		got, err = fsverity.Measure(dst.File)
 	}
@@ -97,12 +98,12 @@ func (r *Repository) copyObject(from *Repository, d digest.Digest) error {
 }
 
 // sumOf returns the digest of a file that is open for writing only.
-func sumOf(f *os.File, alg digest.Algorithm) (digest.Digest, error) {
+func sumOf(ctx context.Context, f *os.File, alg digest.Algorithm) (digest.Digest, error) {
 	reader, err := sys.Reopen(f, os.O_RDONLY)
 	if err != nil {
 		return digest.Digest{}, err
 	}
 	defer reader.Close()
-	d, _, err := fsverity.SumReader(alg, reader)
+	d, _, err := fsverity.SumReader(alg, cancel.Reader(ctx, reader))
 	return d, err
 }

@@ -5,7 +5,7 @@
 // can be found in a repository is whole, also after a crash.
 //
 // A Repository may be used by several goroutines at once. Programs agree by
-// Lock: whoever writes or collects garbage holds the lock exclusively.
+// Lock: whoever writes holds the lock, and whoever removes something exclusively.
 package store
 
 import (

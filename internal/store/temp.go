@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
@@ -95,8 +97,8 @@ func (t *tempFile) allowAll() error {
 }
 
 // copyOf makes a file that has the content of another; where the file system can,
-// both have the same blocks.
-func (d tempDir) copyOf(from *os.File) (*tempFile, error) {
+// both have the same blocks. It stops when ctx ends.
+func (d tempDir) copyOf(ctx context.Context, from *os.File) (*tempFile, error) {
 	t, err := d.create()
 	if err != nil {
 		return nil, err
@@ -105,7 +107,7 @@ func (d tempDir) copyOf(from *os.File) (*tempFile, error) {
 		return t, nil
 	}
 	// Whatever the reason was, copying says if it is one.
-	if _, err := io.Copy(t, io.NewSectionReader(from, 0, math.MaxInt64)); err != nil {
+	if _, err := io.Copy(t, cancel.Reader(ctx, io.NewSectionReader(from, 0, math.MaxInt64))); err != nil {
 		t.drop()
 		return nil, err
 	}
@@ -169,7 +171,7 @@ func (t *tempFile) protect(alg digest.Algorithm) error {
 			return err
 		}
 		// The writer that is in the way stays for long. It has no hold of a copy.
-		again, err := t.dir.copyOf(t.File)
+		again, err := t.dir.copyOf(context.Background(), t.File)
 		if err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	clock := startClock()
 	result, err := m.apply(ctx, o, r, clock)
 	if err != nil {
-		return Result{}, m.afterFull(err)
+		return Result{}, m.afterFull(ctx, err)
 	}
 	// What boots next is settled. Garbage is for the next run to collect, if
 	// this one cannot.
@@ -89,11 +89,17 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 }
 
 func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock) (Result, error) {
-	img, o, err := m.resolve(ctx, o, r)
+	var img *oci.Image
+	err := m.whileShared(ctx, func() (err error) {
+		img, o, err = m.resolve(ctx, o, r)
+		return err
+	})
+	if img != nil {
+		defer img.Close()
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	defer img.Close()
 	if err := m.prepare(o.Force); err != nil {
 		return Result{}, err
 	}
@@ -112,7 +118,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err != nil {
 		return Result{}, err
 	}
-	if err := m.fetch(ctx, img, o, r); err != nil {
+	if err := m.whileShared(ctx, func() error { return m.fetch(ctx, img, o, r) }); err != nil {
 		return Result{}, err
 	}
 	clock.split("layers")

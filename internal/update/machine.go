@@ -30,7 +30,9 @@ type Machine struct {
 	etc     string            // how the booted deployment has its /etc
 	isNew   bool              // it is being installed
 	warn    func(string)
-	warned  bool // of a staged record that makes no sense
+	warned  bool        // of a staged record that makes no sense
+	held    *store.Lock // of repo
+	state   *os.File    // the physical root, locked; nil while it is not
 	close   []func() error
 }
 
@@ -60,6 +62,23 @@ func OpenToPlan(dir string, warn func(text string)) (*Machine, error) {
 	err := m.open(dir, true)
 	if err == nil {
 		err = m.openRepository(false)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// OpenToSwitch opens the machine as Open does, to change what it boots and nothing in
+// the repository: another may fetch an image meanwhile.
+func OpenToSwitch(dir string, warn func(text string)) (*Machine, error) {
+	m := &Machine{warn: warn}
+	err := m.open(dir, false)
+	if err == nil {
+		err = m.openRepository(false)
+	}
+	if err == nil && m.repo != nil {
+		err = m.lock(false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -180,19 +199,9 @@ func (m *Machine) openRepository(lock bool) error {
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
 	if lock {
-		return m.lock()
+		return m.lock(true)
 	}
 	return nil
-}
-
-// lock keeps others from changing the machine until Close.
-func (m *Machine) lock() error {
-	unlock, err := m.repo.Lock(true)
-	if err != nil {
-		return err
-	}
-	m.close = append(m.close, unlock)
-	return m.repo.CleanUp()
 }
 
 // prepare makes the boot directory and the repository, where there are none.
@@ -222,7 +231,7 @@ func (m *Machine) prepare(force bool) error {
 	}
 	m.repo = repo
 	m.close = append(m.close, repo.Close)
-	return errors.Join(m.lock(), m.restrict())
+	return errors.Join(m.lock(true), m.restrict())
 }
 
 // repositoryDir returns what people call the repository.

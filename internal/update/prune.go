@@ -115,6 +115,9 @@ func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID
 		report.Repository, err = m.collect(ctx, keep, true)
 		return report, err
 	}
+	if err := m.exclude(); err != nil {
+		return report, fmt.Errorf("cannot prune: %w", err)
+	}
 	if _, err := m.noteFailures(v); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}

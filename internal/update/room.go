@@ -51,15 +51,15 @@ func (m *Machine) freeBytes() (int64, error) {
 // repository and elsewhere, and says which file system that is. What has been
 // fetched does not fit, so it is no use to the next apply, unless it is only the
 // boot partition that has no room.
-func (m *Machine) afterFull(err error) error {
-	if m.repo == nil || m.boot == nil || !m.ranFull(err) {
+func (m *Machine) afterFull(ctx context.Context, err error) error {
+	if ctx.Err() != nil || m.repo == nil || m.boot == nil || !m.ranFull(err) {
 		return err
 	}
 	lacks := m.lacksOtherThanBytes(err) // what was written is still there
 	v, pruneErr := m.configuredInventory()
 	if pruneErr == nil {
 		// Also where no deployment is kept: then this was to be the first.
-		_, pruneErr = m.pruneTo(context.Background(), v, v.kept(), false)
+		_, pruneErr = m.pruneTo(ctx, v, v.kept(), false)
 	}
 	if pruneErr != nil {
 		return errors.Join(err, pruneErr)

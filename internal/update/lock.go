@@ -1,0 +1,100 @@
+package update
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+)
+
+// Two locks keep others from changing a machine. That of the repository is exclusive
+// where something may be removed from it, and shared while an image is fetched: what
+// has come stays, though nothing refers to it yet. The lock of the physical root is
+// held by whoever changes what boots, and by nobody while an image is fetched, which may
+// take days.
+
+// lock keeps others from changing the machine until Close.
+func (m *Machine) lock(exclusive bool) (err error) {
+	if m.held, err = m.repo.LockFor(exclusive); err != nil {
+		return err
+	}
+	m.close = append(m.close, m.held.Unlock, m.unlockState)
+	if err := m.lockState(); err != nil {
+		return err
+	}
+	if exclusive {
+		return m.repo.CleanUp()
+	}
+	return nil
+}
+
+func (m *Machine) lockState() error {
+	dir, err := m.root.Open(".")
+	if err != nil {
+		return fmt.Errorf("cannot lock the physical root: %w", err)
+	}
+	locked, err := sys.TryFlock(dir, true)
+	if err == nil && !locked {
+		err = fmt.Errorf("%w: try again when it is done", store.ErrBusy)
+	}
+	if err != nil {
+		dir.Close()
+		return err
+	}
+	m.state = dir
+	return nil
+}
+
+func (m *Machine) unlockState() error {
+	if m.state == nil {
+		return nil
+	}
+	defer func() { m.state = nil }()
+	return m.state.Close()
+}
+
+// What apply waits for who changes what boots, while it has fetched an image.
+const (
+	statePatience = time.Minute
+	statePause    = 50 * time.Millisecond
+)
+
+// whileShared has fetch write to the repository, while others may change what boots, but
+// remove nothing. What is in the repository before fetch begins may have changed.
+func (m *Machine) whileShared(ctx context.Context, fetch func() error) error {
+	if m.held == nil { // there is no repository yet
+		return fetch()
+	}
+	if err := m.held.Share(); err != nil {
+		return err
+	}
+	if err := m.unlockState(); err != nil {
+		return err
+	}
+	fetchErr := fetch()
+	ctx, cancel := context.WithTimeout(ctx, statePatience)
+	defer cancel()
+	for {
+		err := m.lockState()
+		if err == nil || fetchErr != nil {
+			return fetchErr
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(statePause):
+		}
+	}
+}
+
+// exclude has the machine for itself again after whileShared, to remove something.
+func (m *Machine) exclude() error {
+	if m.state == nil {
+		if err := m.lockState(); err != nil {
+			return err
+		}
+	}
+	return m.held.Exclude()
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -90,5 +91,85 @@ func TestFilesOfLayers(t *testing.T) {
 	}
 	if m.files > 15 {
 		t.Errorf("%d files are counted; want those that there are", m.files)
+	}
+}
+
+// numbered is an archive of entries that are each another: the last digits of the name
+// are a number.
+type numbered struct {
+	block   []byte // header of an entry
+	digits  int    // where they are
+	at, end int
+	left    []byte
+}
+
+func newNumbered(t *testing.T, h tar.Header, end int) *numbered {
+	t.Helper()
+	h.Name += "/00000000"
+	var buf bytes.Buffer
+	if err := tar.NewWriter(&buf).WriteHeader(&h); err != nil {
+		t.Fatal(err)
+	}
+	// Before it there may be extended headers.
+	return &numbered{block: buf.Bytes(), digits: buf.Len() - blockSize + len(h.Name) - 8, end: end}
+}
+
+func (n *numbered) Read(p []byte) (int, error) {
+	if len(n.left) == 0 {
+		if n.at == n.end {
+			return 0, io.EOF
+		}
+		copy(n.block[n.digits:], fmt.Sprintf("%08d", n.at))
+		block := n.block[len(n.block)-blockSize:]
+		copy(block[148:], "        ")
+		sum := 0
+		for _, b := range block {
+			sum += int(b)
+		}
+		copy(block[148:], fmt.Sprintf("%06o\x00", sum))
+		n.at++
+		n.left = n.block
+	}
+	size := copy(p, n.left)
+	n.left = n.left[size:]
+	return size, nil
+}
+
+// TestTooManyFiles merges layers that have too many files together, or too long names,
+// and measures what the tree takes until it is refused.
+func TestTooManyFiles(t *testing.T) {
+	tests := map[string]struct {
+		header tar.Header
+		files  int
+		want   limits.Limit
+		memory uint64 // MiB
+	}{
+		"files": {tar.Header{Typeflag: tar.TypeReg, Mode: 0o644}, 300_000, limits.Files, 512},
+		"links": {tar.Header{Typeflag: tar.TypeSymlink, Linkname: strings.Repeat("x", 4000), Mode: 0o777}, 30_000, limits.Names, 512},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			var m Merger
+			var err error
+			n := 0
+			for ; err == nil && n < 20; n++ {
+				h := tt.header
+				h.Name = fmt.Sprintf("layer%d", n)
+				err = m.Measure(t.Context(), newNumbered(t, h, tt.files), digest.SHA256, nil)
+			}
+			runtime.ReadMemStats(&after)
+			if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != tt.want {
+				t.Errorf("error %v; want that of %s", err, tt.want.Name)
+			}
+			if took := (after.HeapInuse - min(before.HeapInuse, after.HeapInuse)) >> 20; took > tt.memory {
+				t.Errorf("%d MiB in memory; want %d at most", took, tt.memory)
+			} else {
+				t.Logf("%d MiB in memory, layer %d refused", took, n)
+			}
+			runtime.KeepAlive(&m)
+		})
 	}
 }

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -43,6 +44,7 @@ type Merger struct {
 
 	expanded int64 // bytes of sparse files
 	files    int64 // at most
+	names    int64 // bytes of them, at most
 }
 
 // maxLate is how many names Late has: they are for a message.
@@ -74,7 +76,7 @@ func (m *Merger) merge(ctx context.Context, src contents) error {
 			if err := l.end(); err != nil {
 				return err
 			}
-			return m.countFiles(entries + l.made)
+			return errors.Join(m.countFiles(entries+l.made), m.countNames(l.names))
 		}
 		if err == nil {
 			err = limits.Files.Check(entries + l.made)
@@ -87,6 +89,9 @@ func (m *Merger) merge(ctx context.Context, src contents) error {
 		}
 		if err == nil && e.node != nil {
 			err = attrs.add(e.node, l.lower, l.upper)
+		}
+		if err == nil {
+			err = l.spend(e)
 		}
 		if err == nil {
 			err = l.enter(e)
@@ -117,6 +122,7 @@ type layering struct {
 
 	implied map[*composefs.Node]bool // directories of upper that have no entry so far
 	made    int64                    // directories without an entry, all in all
+	names   int64                    // bytes of names, and of what symbolic links lead to
 	whole   map[*composefs.Node]bool // directories of upper over which something else was, so that nothing below shows
 	blocked map[string]string        // whiteouts in what is no directory below, by the path of that
 }
@@ -240,6 +246,7 @@ func (l *layering) directory(root *composefs.Node, path []string) (*composefs.No
 			next = newDirectory()
 			l.implied[next] = true
 			l.made++
+			l.names += int64(len(name))
 			root.Set(name, next)
 		case !next.IsDir():
 			return nil, notDirectory(strings.Join(path[:i+1], "/"))

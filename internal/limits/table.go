@@ -16,6 +16,8 @@ var (
 	Files         = Limit{Name: "file count", Value: 1_000_000, Unit: "files", Bounds: "the files of an image, and the entries of a layer"}
 	Sparse        = Limit{Name: "sparse file size", Value: 16 << 30, Unit: Bytes, Bounds: "the sparse files of an image, with their holes"}
 	Segments      = Limit{Name: "sparse segment count", Value: 100_000, Unit: "segments", Bounds: "the parts of a sparse file that are no holes"}
+	Names         = Limit{Name: "name size", Value: 64 << 20, Unit: Bytes, Bounds: "the names of the files of an image, with what symbolic links lead to"}
+	Ratio         = Limit{Name: "inflated size", Value: 200, Unit: "times the compressed size", Bounds: "what a layer has beyond the first GiB when it is inflated"}
 	Reserve       = Limit{Name: "disk reserve", Value: 3, Unit: Percent, Least: true, Bounds: "the bytes and inodes of the root file system that objects leave free"}
 	ReserveBytes  = Limit{Name: "disk reserve bytes", Value: 512 << 20, Unit: Bytes, Bounds: "the disk reserve of a large file system"}
 	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the same of its inodes"}
@@ -57,7 +59,7 @@ var (
 func All() []Limit {
 	return []Limit{
 		Manifest, Config, Answer, Token, Rate, RateWindow,
-		Files, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
+		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,

@@ -27,6 +27,9 @@ type retry struct {
 // that is nothing that is broken.
 const moreIfTooMany = 3
 
+// maxDelay is the longest pause between two attempts that the registry does not ask for.
+const maxDelay = 16 * time.Second
+
 // enough says whether nothing is asked again after so many failures, the last of which
 // was err, or since that one wants more patience than there is.
 func (r retry) enough(failures int, err error) bool {
@@ -41,12 +44,12 @@ func (r retry) enough(failures int, err error) bool {
 // wait waits before the next attempt, as long as the registry has said in err if it
 // has. It returns false if ctx ends.
 func (r retry) wait(ctx context.Context, failures int, err error) bool {
-	delay := r.delay << (failures - 1)
+	delay := min(r.delay<<(failures-1), maxDelay)
 	if status := (*statusError)(nil); errors.As(err, &status) {
 		delay = max(delay, status.after)
 	}
 	select {
-	case <-time.After(min(delay, maxAfter)):
+	case <-time.After(delay):
 		return true
 	case <-ctx.Done():
 		return false
@@ -71,6 +74,9 @@ func (i *Image) openBlob(ctx context.Context, what string, digest godigest.Diges
 		open: func(ctx context.Context, offset int64) (io.ReadCloser, int64, error) {
 			if s, ok := i.source.(*registrySource); ok {
 				return s.open(ctx, info, offset)
+			}
+			if err := i.checkBlob(digest); err != nil {
+				return nil, 0, err
 			}
 			if !i.source.HasThreadSafeGetBlob() {
 				i.opening.Lock()
@@ -154,6 +160,9 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	for {
+		if b.ctx.Err() != nil { // which reading a file does not notice
+			return 0, b.ended()
+		}
 		n, err := b.read(p)
 		b.offset += int64(n)
 		if err == nil || err == io.EOF {

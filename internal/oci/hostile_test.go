@@ -3,8 +3,10 @@ package oci
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -230,3 +232,25 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("asked %d times, error %v; want %d and %v", asked.Load(), err, maxRedirects, errRedirects)
 	}
 }
+
+// TestCancelFile stops while a layer in a file is read that has more after its end.
+func TestCancelFile(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	read := 0
+	b := &body{ctx: ctx, retry: retry{attempts: 1, stall: time.Minute, slow: time.Minute}, explain: func(err error) error { return err }}
+	b.open = func(context.Context, int64) (io.ReadCloser, int64, error) {
+		return io.NopCloser(readerFunc(func(p []byte) (int, error) {
+			if read++; read == 3 {
+				cancel()
+			}
+			return len(p), nil
+		})), 0, nil
+	}
+	if _, err := io.Copy(io.Discard, b); !errors.Is(err, context.Canceled) || read != 3 {
+		t.Errorf("error %v after %d reads; want %v after 3", err, read, context.Canceled)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -125,13 +125,58 @@ func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext
 
 func (i *Image) openSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
 	if i.Reference.registry() == "" {
-		return i.Reference.image.NewImageSource(ctx, sys)
+		return i.openFiles(ctx, sys)
 	}
 	source, err := newRegistrySource(sys, i.Reference, i.retry)
 	if err != nil {
 		return nil, err
 	}
 	return source, nil
+}
+
+// openFiles opens an image in a file or directory, when what the library will read of
+// it has been looked at. An archive it unpacks whatever ctx says: then that goes on, in a
+// directory that is removed.
+func (i *Image) openFiles(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
+	if err := i.checkFiles(); err != nil {
+		return nil, err
+	}
+	if i.temp == nil {
+		source, err := i.Reference.image.NewImageSource(ctx, sys)
+		if err != nil || i.Reference.Transport() != "oci" {
+			return source, err
+		}
+		return &layoutSource{source, i.path(), i.Reference.image}, nil
+	}
+	if err := checkArchive(ctx, i.path(), i.temp.path, i.Reference.Transport() == "oci-archive"); err != nil {
+		return nil, err
+	}
+	return i.unpack(ctx, sys)
+}
+
+func (i *Image) unpack(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
+	type opened struct {
+		source types.ImageSource
+		err    error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		source, err := i.Reference.image.NewImageSource(ctx, sys)
+		done <- opened{source, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil || i.Reference.Transport() != "oci-archive" {
+			return o.source, o.err
+		}
+		dir, top, err := i.unpacked()
+		if err != nil {
+			return nil, errors.Join(err, o.source.Close())
+		}
+		return &layoutSource{o.source, dir, top}, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // readManifest returns the manifest of the image, out of several the one for

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	godigest "github.com/opencontainers/go-digest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
 // OpenLayer returns the tar archive of a layer. Reading it ends with io.EOF only
@@ -28,6 +30,9 @@ func (i *Image) OpenLayer(ctx context.Context, l Layer, progress func(int64)) (i
 	return newReadAhead(&archive{ctx: ctx, layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester(), large: i.large}, cancel), nil
 }
 
+// inflatedFree is how large an archive may be whatever there is of its blob.
+const inflatedFree = 1 << 30
+
 // An archive is the tar archive in a layer's blob, verified.
 type archive struct {
 	ctx   context.Context
@@ -36,6 +41,7 @@ type archive struct {
 	in    *bufio.Reader // blob
 	out   io.ReadCloser // what is compressed in it
 	diff  godigest.Digester
+	n     int64 // bytes of the archive
 	large turn
 }
 
@@ -49,6 +55,10 @@ func (a *archive) Read(p []byte) (int, error) {
 		a.out = out
 	}
 	n, err := a.out.Read(p)
+	a.n += int64(n)
+	if a.n > inflatedFree && (a.n-inflatedFree)/limits.Ratio.Value > a.layer.Size {
+		return 0, fmt.Errorf("layer %s: %w", a.layer.Digest, limits.Ratio.Exceeded())
+	}
 	a.diff.Hash().Write(p[:n])
 	if err != nil {
 		err = a.end(err)

@@ -11,6 +11,7 @@ import (
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/oci/layout"
+	"go.podman.io/image/v5/types"
 )
 
 // Architectures are those of Linux, as images name them.
@@ -127,14 +128,8 @@ func (i *Image) checkPinned(raw []byte) error {
 	switch i.Reference.Transport() {
 	case "oci":
 	case "oci-archive":
-		// The library unpacks the archive into a directory of its own making,
-		// the only one in ours.
-		found, err := filepath.Glob(filepath.Join(i.temp.path, "*", imgspec.ImageIndexFile))
-		if err != nil || len(found) != 1 {
-			return fmt.Errorf("cannot find the index of %s", i.Reference)
-		}
-		_, tag, _ := strings.Cut(ref.StringWithinTransport(), ":")
-		if ref, err = layout.ParseReference(filepath.Dir(found[0]) + ":" + tag); err != nil {
+		var err error
+		if _, ref, err = i.unpacked(); err != nil {
 			return err
 		}
 	default:
@@ -148,4 +143,17 @@ func (i *Image) checkPinned(raw []byte) error {
 		return fmt.Errorf("%s: %w", i.Reference, err)
 	}
 	return nil
+}
+
+// unpacked returns the layout into which the library has unpacked an archive, in a
+// directory of its own making, the only one in ours.
+func (i *Image) unpacked() (dir string, ref types.ImageReference, err error) {
+	found, err := filepath.Glob(filepath.Join(i.temp.path, "*", imgspec.ImageIndexFile))
+	if err != nil || len(found) != 1 {
+		return "", nil, fmt.Errorf("cannot find the index of %s", i.Reference)
+	}
+	dir = filepath.Dir(found[0])
+	_, tag, _ := strings.Cut(i.Reference.image.StringWithinTransport(), ":")
+	ref, err = layout.ParseReference(dir + ":" + tag)
+	return dir, ref, err
 }

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -89,20 +90,11 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 }
 
 func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock) (Result, error) {
-	var img *oci.Image
-	err := m.whileShared(ctx, func() (err error) {
-		img, o, err = m.resolve(ctx, o, r)
-		return err
-	})
-	if img != nil {
-		defer img.Close()
-	}
+	img, o, err := m.begin(ctx, o, r)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := m.prepare(o.Force); err != nil {
-		return Result{}, err
-	}
+	defer img.Close()
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
 	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
@@ -143,6 +135,24 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	}
 	clock.split("stage")
 	return result, nil
+}
+
+// begin finds the image to apply, and the options that count, and readies the machine.
+func (m *Machine) begin(ctx context.Context, o Options, r Reporter) (img *oci.Image, _ Options, err error) {
+	err = m.whileShared(ctx, func() (err error) {
+		img, o, err = m.resolve(ctx, o, r)
+		return err
+	})
+	if err == nil && m.held != nil {
+		err = patiently(ctx, m.exclude)
+	}
+	if err == nil {
+		err = m.prepare(o.Force)
+	}
+	if err != nil && img != nil {
+		err = errors.Join(err, img.Close())
+	}
+	return img, o, err
 }
 
 // fetch brings the layers of img that are missing into the repository.

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -74,12 +75,21 @@ func (m *Machine) whileShared(ctx context.Context, fetch func() error) error {
 		return err
 	}
 	fetchErr := fetch()
+	err := patiently(ctx, m.lockState)
+	if fetchErr != nil {
+		return fetchErr
+	}
+	return err
+}
+
+// patiently has lock try again while another has what it wants.
+func patiently(ctx context.Context, lock func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, statePatience)
 	defer cancel()
 	for {
-		err := m.lockState()
-		if err == nil || fetchErr != nil {
-			return fetchErr
+		err := lock()
+		if !errors.Is(err, store.ErrBusy) {
+			return err
 		}
 		select {
 		case <-ctx.Done():

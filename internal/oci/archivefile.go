@@ -1,0 +1,97 @@
+package oci
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+	containercompression "go.podman.io/image/v5/pkg/compression"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
+	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/store"
+)
+
+// checkArchive reads an archive that the library is about to unpack into the directory
+// temp, and refuses one that would take more than the room there, or that has too many
+// files. A plain docker-archive is read where it is.
+func checkArchive(ctx context.Context, name, temp string, unpacks bool) error {
+	if _, err := regularSize(name); err != nil {
+		return err
+	}
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // for the library to say
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	room, err := roomIn(temp)
+	if err != nil {
+		return err
+	}
+	size, compressed, err := unpackedSize(ctx, file, room)
+	if err != nil {
+		return err
+	}
+	if size > room && (compressed || unpacks) {
+		return fmt.Errorf("cannot unpack %s in %s: more than the %d MiB that may be used there: %w", name, temp, room>>20, limits.Reserve.Exceeded())
+	}
+	return nil
+}
+
+func roomIn(dir string) (int64, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return store.Room(f)
+}
+
+// unpackedSize adds up what an archive takes when it is unpacked, or is inflated, until
+// that is more than enough. What is no archive is for the library to refuse.
+func unpackedSize(ctx context.Context, file *os.File, enough int64) (size int64, compressed bool, err error) {
+	plain, compressed, err := containercompression.AutoDecompress(cancel.Reader(ctx, file))
+	if err != nil {
+		return 0, false, nil
+	}
+	defer plain.Close()
+	var in io.Reader = file // in which the content of a file is skipped
+	if compressed {
+		in = bufio.NewReader(plain)
+	} else if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return 0, false, err
+	}
+	archive := tar.NewReader(in)
+	for files := int64(1); size <= enough; files++ {
+		if err := limits.Files.Check(files); err != nil {
+			return 0, false, err
+		}
+		h, err := archive.Next()
+		if ctx.Err() != nil {
+			return 0, false, context.Cause(ctx)
+		}
+		if err != nil { // or the end
+			return size, compressed, nil
+		}
+		if path.Clean("/"+h.Name) == "/"+imgspec.ImageIndexFile {
+			if h.Typeflag != tar.TypeReg {
+				return 0, false, fmt.Errorf("%s in %s is not a regular file", h.Name, file.Name())
+			}
+			if err := limits.Manifest.Check(h.Size); err != nil {
+				return 0, false, fmt.Errorf("%s in %s has %d bytes: %w", h.Name, file.Name(), h.Size, err)
+			}
+		}
+		size += max(h.Size, 0) + 512
+	}
+	return size, compressed, nil
+}

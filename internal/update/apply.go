@@ -221,6 +221,9 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v verity
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: v.optional}
 	if system.sealedFor != nil {
+		if err := m.excludeKeeping(img, c.id); err != nil { // objects may need fs-verity
+			return candidate{}, err
+		}
 		if err := m.checkSealedVerity(ctx, *system.sealedFor, v); err != nil {
 			return candidate{}, err
 		}

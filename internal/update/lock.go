@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
@@ -107,4 +109,16 @@ func (m *Machine) exclude() error {
 		}
 	}
 	return m.held.Exclude()
+}
+
+// excludeKeeping is exclude while nothing refers to an image that is here: for a moment
+// another may have had the repository, and collected it as garbage.
+func (m *Machine) excludeKeeping(img *oci.Image, id deployment.ID) error {
+	if err := m.exclude(); err != nil {
+		return err
+	}
+	if len(missing(img, m.repo)) > 0 || !m.repo.HasImage(string(id)) {
+		return errors.New("another program has removed what was fetched: try again")
+	}
+	return nil
 }

@@ -2,11 +2,12 @@ package limits
 
 // What comes from a registry, or from an image in a file or directory.
 var (
-	Manifest = Limit{Name: "manifest size", Value: 4 << 20, Unit: Bytes, Bounds: "a manifest, or a list of manifests"}
-	Config   = Limit{Name: "configuration size", Value: 4 << 20, Unit: Bytes, Bounds: "the configuration of an image"}
-	Answer   = Limit{Name: "answer size", Value: 8 << 20, Unit: Bytes, Bounds: "any other answer of a registry that is not a layer, such as an error"}
-	Token    = Limit{Name: "token size", Value: 1 << 20, Unit: Bytes, Bounds: "the answer of a registry with a token in it"}
-	Rate     = Limit{Name: "transfer rate", Value: 4 << 10, Unit: PerSecond, Least: true, Bounds: "how fast a layer comes"}
+	Manifest  = Limit{Name: "manifest size", Value: 4 << 20, Unit: Bytes, Bounds: "a manifest, or a list of manifests"}
+	Config    = Limit{Name: "configuration size", Value: 4 << 20, Unit: Bytes, Bounds: "the configuration of an image"}
+	Answer    = Limit{Name: "answer size", Value: 8 << 20, Unit: Bytes, Bounds: "any other answer of a registry that is not a layer, such as an error"}
+	Signature = Limit{Name: "signature size", Value: 4 << 20, Unit: Bytes, Bounds: "a signature of an image"}
+	Token     = Limit{Name: "token size", Value: 1 << 20, Unit: Bytes, Bounds: "the answer of a registry with a token in it"}
+	Rate      = Limit{Name: "transfer rate", Value: 4 << 10, Unit: PerSecond, Least: true, Bounds: "how fast a layer comes"}
 
 	RateWindow = Limit{Name: "slow transfer", Value: 60, Unit: Seconds, Bounds: "the time in which less comes, before the registry is asked again or given up"}
 )
@@ -58,7 +59,7 @@ var (
 // All returns the limits in the order of the manual page.
 func All() []Limit {
 	return []Limit{
-		Manifest, Config, Answer, Token, Rate, RateWindow,
+		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
 		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcDepth, EtcPath,

@@ -254,3 +254,29 @@ func TestCancelFile(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestEndlessSignatures has a registry that does not end when it is asked for signatures.
+func TestEndlessSignatures(t *testing.T) {
+	for _, status := range []int{200, 401, 404} {
+		r := newRegistry(t)
+		ref := r.push(t, newImage(t, "amd64", archives(t)[1:2], nil), "os", "v1")
+		r.answer(func(w http.ResponseWriter, req *http.Request) bool {
+			if !strings.HasSuffix(req.URL.Path, ".sig") {
+				return false
+			}
+			endless(w, status, false)
+			return true
+		})
+		opts := options(t)
+		opts.InsecureTLS, opts.TempDir = true, t.TempDir()
+		writeBelow(t, opts.Root, "etc/containers/policy.json", signedBy)
+		before := allocated()
+		_, err := open(t, ref, opts)
+		if err == nil {
+			t.Errorf("status %d: no error; want one", status)
+		}
+		if took := allocated() - before; took > 128<<20 {
+			t.Errorf("status %d: %d MiB were allocated; want a few times %v", status, took>>20, limits.Answer)
+		}
+	}
+}

@@ -32,11 +32,12 @@ type Image struct {
 	Layers         []Layer // lowest first
 	Signature      string  // how it was checked: Signed, SignatureNotRequired or NoSignaturePolicy
 
-	source  types.ImageSource
-	opening sync.Mutex // held while a blob is opened, if the source wants that
-	temp    *tempDir
-	retry   retry
-	large   turn // of a layer that takes much memory to inflate
+	source     types.ImageSource
+	opening    sync.Mutex // held while a blob is opened, if the source wants that
+	temp       *tempDir
+	tempParent string // of temporary directories, see Options
+	retry      retry
+	large      turn // of a layer that takes much memory to inflate
 }
 
 // A Layer is a layer as the manifest and the configuration have it.
@@ -98,6 +99,7 @@ func (i *Image) open(ctx context.Context, opts Options) error {
 // connect opens the source of the image: it asks the registry, or unpacks the
 // archive.
 func (i *Image) connect(ctx context.Context, opts Options) (*types.SystemContext, error) {
+	i.tempParent = opts.TempDir
 	var path string
 	switch i.Reference.Transport() {
 	case "oci-archive", "docker-archive":
@@ -197,12 +199,12 @@ func (i *Image) readManifest(ctx context.Context, sys *types.SystemContext) ([]b
 			return nil, "", err
 		}
 	}
-	unparsed, done, err := i.withSignatures(ctx, sys, raw, unparsed)
+	signed, done, err := i.withSignatures(ctx, sys, raw, unparsed)
 	if err != nil {
 		return nil, "", explain(i.Reference, err)
 	}
 	defer done()
-	i.Signature, err = checkPolicy(ctx, sys, i.Reference, unparsed)
+	i.Signature, err = checkPolicy(ctx, sys, i.Reference, signed)
 	return raw, mediaType, err
 }
 

@@ -2,7 +2,13 @@ package oci
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"maps"
 	"net/http"
 	"os"
@@ -11,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	godigest "github.com/opencontainers/go-digest"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const (
@@ -327,4 +335,86 @@ func TestSignedInRegistry(t *testing.T) {
 			t.Errorf("signed: %v: error %v", signed, err)
 		}
 	}
+}
+
+// TestSigstore has an image with a signature in its registry as sigstore makes them, by
+// the right key, another, of another manifest, or none, and one that is no signature.
+func TestSigstore(t *testing.T) {
+	const name = "example.org/os:v1"
+	right, wrong := newECKey(t), newECKey(t)
+	im := newImage(t, "amd64", archives(t)[1:2], nil)
+	public, err := x509.MarshalPKIXPublicKey(&right.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := string(encode(t, map[string]any{"default": []any{map[string]any{
+		"type":           "sigstoreSigned",
+		"keyData":        base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
+		"signedIdentity": map[string]any{"type": "exactReference", "dockerReference": name},
+	}}}))
+	tests := []struct {
+		name   string
+		key    *ecdsa.PrivateKey // nil for no signature
+		digest godigest.Digest
+		ok     bool
+	}{
+		{"right", right, im.digest(), true},
+		{"another key", wrong, im.digest(), false},
+		{"another manifest", right, godigest.FromString("other"), false},
+		{"none", nil, "", false},
+	}
+	for _, tt := range tests {
+		r := newRegistry(t)
+		ref := r.push(t, im, "os", "v1")
+		if tt.key != nil {
+			r.attach(t, tt.key, im.digest(), tt.digest, name)
+		}
+		opts := options(t)
+		opts.InsecureTLS, opts.TempDir = true, t.TempDir()
+		writeBelow(t, opts.Root, "etc/containers/policy.json", policy)
+		img, err := open(t, "ostree-image-signed:"+ref, opts)
+		if (err == nil) != tt.ok || err == nil && img.Signature != Signed {
+			t.Errorf("%s: error %v; want success %v", tt.name, err, tt.ok)
+		}
+		if left, err := os.ReadDir(opts.TempDir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", tt.name, left, err)
+		}
+	}
+}
+
+func newECKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// attach puts a signature that says it is of a manifest where those of at are.
+func (r *testRegistry) attach(t *testing.T, key *ecdsa.PrivateKey, at, signed godigest.Digest, name string) {
+	t.Helper()
+	payload := encode(t, map[string]any{
+		"critical": map[string]any{
+			"type":     "cosign container image signature",
+			"image":    map[string]any{"docker-manifest-digest": signed},
+			"identity": map[string]any{"docker-reference": name},
+		},
+		"optional": map[string]any{},
+	})
+	sum := sha256.Sum256(payload)
+	signature, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptor := func(mediaType string, data []byte) imgspec.Descriptor {
+		d := godigest.FromBytes(data)
+		r.send(t, http.MethodPost, "/v2/os/blobs/uploads/?digest="+d.String(), "application/octet-stream", data)
+		return imgspec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(data))}
+	}
+	layer := descriptor("application/vnd.dev.cosign.simplesigning.v1+json", payload)
+	layer.Annotations = map[string]string{"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(signature)}
+	m := imgspec.Manifest{MediaType: imgspec.MediaTypeImageManifest, Config: descriptor(imgspec.MediaTypeImageConfig, []byte("{}")), Layers: []imgspec.Descriptor{layer}}
+	m.SchemaVersion = 2
+	r.send(t, http.MethodPut, "/v2/os/manifests/sha256-"+at.Encoded()+".sig", imgspec.MediaTypeImageManifest, encode(t, m))
 }

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -114,28 +113,5 @@ func TestLeads(t *testing.T) {
 				t.Errorf("the other was asked %d times, %d with credentials; want %d and none", asked, secrets, tt.asked)
 			}
 		})
-	}
-}
-
-func TestProxyButPlain(t *testing.T) {
-	proxy := proxyButPlain("registry.example.org", "signatures.example.org")
-	for at, ok := range map[string]bool{
-		"https://registry.example.org/v2/":   true,
-		"https://auth.example.org/token":     true,
-		"http://signatures.example.org/os/1": true,
-		"http://registry.example.org/v2/":    false,
-		"http://auth.example.org/token":      false,
-	} {
-		u, err := url.Parse(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := proxy(u); (err == nil) != ok {
-			t.Errorf("%s: error %v; want it allowed: %v", at, err, ok)
-		}
-	}
-	same := proxyButPlain("registry.example.org", "registry.example.org")
-	if _, err := same(&url.URL{Scheme: "http", Host: "registry.example.org"}); err == nil {
-		t.Error("a registry with TLS is asked without, as signatures are named to be there")
 	}
 }

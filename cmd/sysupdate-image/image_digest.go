@@ -19,8 +19,9 @@ image it is the digest of the file itself.
 
 --expect HEX checks it, and where it is another, tries the other ways in which images
 have been sealed: format versions 1 and 2, with and without user.* attributes, and
-with whiteouts that also remove files of their own layer. The one that fits is printed behind the digest. If none does, the exit code is 1, and the error
-says what was computed and how to see the difference.` + aboutIMAGE
+with whiteouts that also remove files of their own layer. The one that fits is printed
+behind the digest. If none does, the exit code is 1, and the error says what was
+computed and how to see the difference.` + aboutIMAGE
 
 func (s *session) imageDigestCommand() *cobra.Command {
 	var f struct {

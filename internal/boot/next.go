@@ -40,6 +40,7 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	case f.Err != nil: // so have all others of the deployment, being last
 		return "", f.Err
 	case i == 0 && !f.Name.Exhausted():
+		p.keepReserve() // it may have been stopped there
 		return f.File, nil
 	}
 	var tries uint

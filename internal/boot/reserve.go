@@ -19,7 +19,7 @@ const reserveSize = 8 << 10
 // keepReserve makes the reserve if it is missing and there is room. What was to be done
 // has been done before: no error counts.
 func (p *Partition) keepReserve() {
-	if p.exists(reserveFile) {
+	if p.exists(reserveFile) || p.openScratch() != nil {
 		return
 	}
 	temp := p.inScratch(path.Base(reserveFile))

@@ -199,7 +199,11 @@ func (p *Partition) publish(name string) error {
 	}
 	staged := p.readEntry(name + stagedSuffix)
 	if !p.exists(entriesDir + "/" + name + stagedSuffix) {
-		return p.checkPublished(staged.Name)
+		if err := p.checkPublished(staged.Name); err != nil {
+			return err
+		}
+		p.keepReserve() // it may have been stopped there
+		return nil
 	}
 	if staged.Err != nil {
 		return staged.Err

@@ -10,7 +10,15 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/test/transcript"
 )
+
+// A demo is the transcript, and the disk that was installed.
+type demo struct {
+	transcript.Transcript
+	disk string
+}
 
 // timeout bounds the whole demo; it takes a third of it on two slow processors.
 const timeout = 30 * time.Minute
@@ -33,14 +41,12 @@ func run() error {
 	}
 	defer os.RemoveAll(dir)
 
-	d := &demo{ctx: ctx, dir: dir, out: os.Stdout, began: time.Now()}
-	defer d.off()
-	for _, part := range []func(){d.build, d.install, d.firstBoot, d.update, d.secondBoot, d.rollBack, d.thirdBoot} {
-		if part(); d.err != nil {
-			return d.err
-		}
+	d := &demo{Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
+	defer d.Off()
+	if err := d.Run(d.build, d.install, d.firstBoot, d.update, d.secondBoot, d.rollBack, d.thirdBoot); err != nil {
+		return err
 	}
-	fmt.Fprintf(d.out, "\nIn %s an empty disk got version 1, was updated to version 2 from a registry and rolled back, "+
-		"and kept its settings and data; %d checks held.\n", time.Since(d.began).Round(time.Second), d.checks)
+	fmt.Fprintf(d.Out, "\nIn %s an empty disk got version 1, was updated to version 2 from a registry and rolled back, "+
+		"and kept its settings and data; %d checks held.\n", time.Since(d.Began).Round(time.Second), d.Checks)
 	return nil
 }

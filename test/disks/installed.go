@@ -55,16 +55,17 @@ func Installed(ctx context.Context) (string, error) {
 		inputs = append(inputs, step.Script)
 	}
 	dir, err := cached(ctx, "installed", keyOf(inputs...), func(ctx context.Context, dir string) error {
-		return installer.Install(ctx, dir, filepath.Join(dir, diskName), func(Step, vmtest.Result) {})
+		return installer.Install(ctx, dir, filepath.Join(dir, diskName), InstallSteps, func(Step, vmtest.Result) {})
 	})
 	return filepath.Join(dir, diskName), err
 }
 
 const diskName = "disk.qcow2"
 
-// Install makes target a new disk and installs image v1 to it, in a machine that
-// keeps its files in dir. It calls done after each step.
-func (i Installer) Install(ctx context.Context, dir, target string, done func(Step, vmtest.Result)) error {
+// Install makes target a new disk, whose serial is "target", and takes the steps that
+// install something to it, in a machine that keeps its files in dir. It calls done
+// after each step.
+func (i Installer) Install(ctx context.Context, dir, target string, steps []Step, done func(Step, vmtest.Result)) error {
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	if err := vmtest.CreateDisk(ctx, target, "6G"); err != nil {
@@ -78,7 +79,7 @@ func (i Installer) Install(ctx context.Context, dir, target string, done func(St
 	if _, err := m.WaitBoot(ctx); err != nil {
 		return err
 	}
-	for _, step := range InstallSteps {
+	for _, step := range steps {
 		result, err := m.Run(ctx, "exec 2>&1; set -e"+step.Script)
 		if err == nil {
 			err = result.Err()

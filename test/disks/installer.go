@@ -10,21 +10,24 @@ import (
 )
 
 // An Installer is a machine that boots into an image's tree on a plain ext4, as a
-// container would run it, without anything of ours having prepared its root.
+// container would run it, without anything of ours having prepared its root. It
+// brings the image along: it is the OCI layout /image in it.
 type Installer struct {
 	disk, kernel, initrd string
 	kvm                  bool
 }
 
-// NewInstaller makes the installer that runs, and brings along, image v1: it is
-// the OCI layout /image in it.
-func NewInstaller(ctx context.Context) (Installer, error) {
-	layout, err := Image(ctx, "v1")
+// NewInstaller makes the installer that runs image v1.
+func NewInstaller(ctx context.Context) (Installer, error) { return InstallerOf(ctx, "v1") }
+
+// InstallerOf makes the installer that runs an image.
+func InstallerOf(ctx context.Context, image string) (Installer, error) {
+	layout, err := Image(ctx, image)
 	if err != nil {
 		return Installer{}, err
 	}
 	dir, err := cached(ctx, "installer", keyOf("1", filepath.Base(layout)), func(ctx context.Context, dir string) error {
-		return installerBuild(ctx, layout, dir)
+		return installerBuild(ctx, layout, image, dir)
 	})
 	if err != nil {
 		return Installer{}, err
@@ -34,10 +37,10 @@ func NewInstaller(ctx context.Context) (Installer, error) {
 	return i, err
 }
 
-func installerBuild(ctx context.Context, layout, dir string) error {
+func installerBuild(ctx context.Context, layout, tag, dir string) error {
 	tree := filepath.Join(dir, "tree")
 	defer os.RemoveAll(tree)
-	if err := Unpack(ctx, layout, "v1", tree); err != nil {
+	if err := Unpack(ctx, layout, tag, tree); err != nil {
 		return err
 	}
 	if err := run(ctx, "cp", "-r", layout, filepath.Join(tree, "image")); err != nil {
@@ -52,7 +55,7 @@ func installerBuild(ctx context.Context, layout, dir string) error {
 			return err
 		}
 	}
-	return makeExt4(ctx, filepath.Join(dir, "root.ext4"), tree, "2G")
+	return makeExt4(ctx, filepath.Join(dir, "root.ext4"), tree, "3G")
 }
 
 // Config returns the machine with further disks. What it writes to its own root

@@ -2,13 +2,10 @@ package limits
 
 import (
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -85,23 +82,5 @@ func TestAll(t *testing.T) {
 	}
 	if len(names) != declared || declared == 0 {
 		t.Errorf("All has %d limits, the table %d", len(names), declared)
-	}
-}
-
-// TestDocumented compares the table in docs/security.md with the limits.
-func TestDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for _, l := range All() {
-		_, value, _ := strings.Cut(l.Exceeded().Error(), " limit: ")
-		want = append(want, fmt.Sprintf("| %s | %s | %s |", l.Name, value, l.Bounds))
-	}
-	_, table, _ := strings.Cut(string(text), "| limit | value | what it bounds |\n|---|---|---|\n")
-	table, _, _ = strings.Cut(table, "\n\n")
-	if got := strings.Split(table, "\n"); !slices.Equal(got, want) {
-		t.Errorf("docs/security.md has other limits; want\n%s", strings.Join(want, "\n"))
 	}
 }

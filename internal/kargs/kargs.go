@@ -9,12 +9,11 @@ import (
 	"path"
 	"slices"
 
-	"github.com/BurntSushi/toml"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
 )
 
 // Dir is where an image has its kernel arguments, below its root.
@@ -43,20 +42,18 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 	}
 	slices.Sort(names)
 	var all []string
-	size := int64(0)
+	var read int64
 	for _, name := range names {
 		data, err := bounded.ReadFile(fsys, name, limits.Text)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %w", err)
 		}
-		args, err := parse(data, goarch)
-		if err != nil {
+		read += int64(len(data))
+		if err := limits.TOML.Check(read); err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
 		}
-		for _, a := range args {
-			size += int64(len(a)) + 1
-		}
-		if err := limits.KernelArgs.Check(size); err != nil {
+		args, err := parse(data, goarch)
+		if err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
 		}
 		all = append(all, args...)
@@ -67,7 +64,7 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 // parse returns the arguments in a file, one a string, if it is for goarch.
 func parse(data []byte, goarch string) ([]string, error) {
 	var f file
-	meta, err := toml.Decode(string(data), &f)
+	meta, err := tomlfile.Decode(string(data), &f)
 	if err != nil {
 		return nil, err
 	}

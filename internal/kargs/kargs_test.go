@@ -99,8 +99,8 @@ func TestManyArguments(t *testing.T) {
 		fsys[fmt.Sprintf("%s/%d.toml", Dir, i)] = &fstest.MapFile{Data: []byte(`kargs = ["` + strings.Repeat("x", 4000) + `"]`)}
 	}
 	var exceeded *limits.Error
-	if _, err := Load(fsys, "amd64"); !errors.As(err, &exceeded) || exceeded.Limit != limits.KernelArgs {
-		t.Errorf("Load of 80 KB: %v; want %v", err, limits.KernelArgs.Exceeded())
+	if _, err := Load(fsys, "amd64"); !errors.As(err, &exceeded) || exceeded.Limit != limits.TOML {
+		t.Errorf("Load of 80 KB: %v; want %v", err, limits.TOML.Exceeded())
 	}
 }
 

@@ -26,19 +26,21 @@ var (
 
 // What is read from a disk, or from the files of an image.
 var (
-	Record    = Limit{Name: "record size", Value: 1 << 20, Unit: Bytes, Bounds: "a record of state: what is staged or overdue, an origin, a pin, a failed boot, meta.json, a lock"}
-	Report    = Limit{Name: "report size", Value: 64 << 20, Unit: Bytes, Bounds: "the report of a merge of /etc"}
-	Text      = Limit{Name: "configuration file size", Value: 1 << 20, Unit: Bytes, Bounds: "update.toml, prepare-root.toml, setup-root-conf.toml, a file of kargs.d, loader.conf, os-release, fstab"}
-	Kernel    = Limit{Name: "kernel file size", Value: 64 << 20, Unit: Bytes, Bounds: "a file in /proc, /sys or /run/udev, such as the mount table"}
-	BootEntry = Limit{Name: "boot entry size", Value: 64 << 10, Unit: Bytes, Bounds: "a boot entry"}
-	Loader    = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "systemd-boot, where it is installed or its version is looked up"}
-	Section   = Limit{Name: "section size", Value: 64 << 10, Unit: Bytes, Bounds: "a section with text in a unified kernel image"}
-	Contexts  = Limit{Name: "file contexts size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of an SELinux policy with the labels of files"}
-	Packages  = Limit{Name: "package database size", Value: 256 << 20, Unit: Bytes, Bounds: "the database of rpm or dpkg"}
-	Accounts  = Limit{Name: "account file size", Value: 16 << 20, Unit: Bytes, Bounds: "passwd, group and the like, where they are merged record by record"}
-	DiffText  = Limit{Name: "diff size", Value: 1 << 20, Unit: Bytes, Bounds: "a file that etc diff compares line by line; a larger one just differs"}
-	Named     = Limit{Name: "reference list size", Value: 16 << 20, Unit: Bytes, Bounds: "the named references of a stream in the repository"}
-	Streamed  = Limit{Name: "digest list size", Value: 256 << 20, Unit: Bytes, Bounds: "the digests in a stream of the repository"}
+	Record     = Limit{Name: "record size", Value: 1 << 20, Unit: Bytes, Bounds: "a record of state: what is staged or overdue, an origin, a pin, a failed boot, meta.json, a lock"}
+	Report     = Limit{Name: "report size", Value: 64 << 20, Unit: Bytes, Bounds: "the report of a merge of /etc"}
+	Text       = Limit{Name: "configuration file size", Value: 1 << 20, Unit: Bytes, Bounds: "update.toml, prepare-root.toml, setup-root-conf.toml, a file of kargs.d, loader.conf, os-release, fstab"}
+	TOML       = Limit{Name: "TOML size", Value: 64 << 10, Unit: Bytes, Bounds: "those of these files that are TOML, and all of kargs.d together"}
+	TOMLLevels = Limit{Name: "TOML depth", Value: 200, Unit: "levels", Bounds: "the inline tables in one, and the dots in a line"}
+	Kernel     = Limit{Name: "kernel file size", Value: 64 << 20, Unit: Bytes, Bounds: "a file in /proc, /sys or /run/udev, such as the mount table"}
+	BootEntry  = Limit{Name: "boot entry size", Value: 64 << 10, Unit: Bytes, Bounds: "a boot entry"}
+	Loader     = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "systemd-boot, where it is installed or its version is looked up"}
+	Section    = Limit{Name: "section size", Value: 64 << 10, Unit: Bytes, Bounds: "a section with text in a unified kernel image"}
+	Contexts   = Limit{Name: "file contexts size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of an SELinux policy with the labels of files"}
+	Packages   = Limit{Name: "package database size", Value: 256 << 20, Unit: Bytes, Bounds: "the database of rpm or dpkg"}
+	Accounts   = Limit{Name: "account file size", Value: 16 << 20, Unit: Bytes, Bounds: "passwd, group and the like, where they are merged record by record"}
+	DiffText   = Limit{Name: "diff size", Value: 1 << 20, Unit: Bytes, Bounds: "a file that etc diff compares line by line; a larger one just differs"}
+	Named      = Limit{Name: "reference list size", Value: 16 << 20, Unit: Bytes, Bounds: "the named references of a stream in the repository"}
+	Streamed   = Limit{Name: "digest list size", Value: 256 << 20, Unit: Bytes, Bounds: "the digests in a stream of the repository"}
 
 	EtcFile     = Limit{Name: "local file size", Value: 64 << 20, Unit: Bytes, Bounds: "a local file in /etc whose content is compared and copied; a larger one is kept as it is"}
 	EtcContents = Limit{Name: "local files size", Value: 1 << 30, Unit: Bytes, Bounds: "all of these together"}
@@ -51,7 +53,6 @@ var (
 	ContextsSize = Limit{Name: "file contexts complexity", Value: 2_000_000, Unit: "instructions", Bounds: "all regular expressions of file_contexts"}
 	Labelling    = Limit{Name: "labelling time", Value: 60, Unit: Seconds, Bounds: "how long it may take to find the SELinux labels of an image's files"}
 
-	KernelArgs        = Limit{Name: "kernel arguments size", Value: 64 << 10, Unit: Bytes, Bounds: "all kernel arguments that an image asks for"}
 	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "an initramfs, packed and unpacked"}
 	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
 )
@@ -61,9 +62,9 @@ func All() []Limit {
 	return []Limit{
 		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
 		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
-		Record, Report, Text, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
+		Record, Report, Text, TOML, TOMLLevels, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
-		KernelArgs, InitramfsSize, InitramfsArchives,
+		InitramfsSize, InitramfsArchives,
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/BurntSushi/toml"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
 )
 
 // Configuration files in the initramfs and in the image that it is made from,
@@ -100,7 +99,7 @@ func parse(text string) (c file, unknown []string, err error) {
 		Etc directory `toml:"etc"`
 		Var directory `toml:"var"`
 	}
-	meta, err := toml.Decode(text, &content)
+	meta, err := tomlfile.Decode(text, &content)
 	if err != nil {
 		return file{}, nil, err
 	}

@@ -6,12 +6,11 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
 )
 
 // Configuration files, relative to the root: the administrator's, and that of
@@ -39,7 +38,7 @@ const maxKeep = 1000
 // what is misspelt would otherwise have no effect, and nobody would notice.
 func parseConfig(text string) (config, error) {
 	var c config
-	meta, err := toml.Decode(text, &c)
+	meta, err := tomlfile.Decode(text, &c)
 	if err != nil {
 		return config{}, err
 	}

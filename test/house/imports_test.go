@@ -34,7 +34,7 @@ var layers = []struct {
 	{"logic", true, []string{
 		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
 		"internal/imagemount", "internal/imagesource", "internal/initramfs", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
-		"internal/repocheck", "internal/rootconfig", "internal/selabel", "internal/status", "internal/treediff", "internal/treescan",
+		"internal/repocheck", "internal/rootconfig", "internal/selabel", "internal/status", "internal/tomlfile", "internal/treediff", "internal/treescan",
 		"internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},

@@ -30,14 +30,14 @@ var orders = []order{
 	{
 		name: "internal/store.GC: objects before what leads to them",
 		file: "internal/store/gc.go",
-		from: `		if err := r.removeLinks(report); err != nil {
+		from: `		if err := r.removeLinks(ctx, report); err != nil {
 			return Report{}, err
 		}
 `,
 		to: `		if err := r.sweep(ctx, m.objects, &report, dryRun); err != nil {
 			return Report{}, err
 		}
-		if err := r.removeLinks(report); err != nil {
+		if err := r.removeLinks(ctx, report); err != nil {
 			return Report{}, err
 		}
 `,
@@ -48,12 +48,16 @@ var orders = []order{
 		from: `	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}
-	return p.removeEntry(old)
+	if err := p.removeEntry(old); err != nil {
+		return err
+	}
 `,
 		to: `	if err := p.removeEntry(old); err != nil {
 		return err
 	}
-	return p.writeEntry(name, content)
+	if err := p.writeEntry(name, content); err != nil {
+		return err
+	}
 `,
 	},
 	{
@@ -62,9 +66,13 @@ var orders = []order{
 		from: `	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}
-	return p.removeEntry(old)
+	if err := p.removeEntry(old); err != nil {
+		return err
+	}
 `,
-		to: `	return durable.Rename(p.fs, entriesDir+"/"+old, entriesDir+"/"+name)
+		to: `	if err := durable.Rename(p.fs, entriesDir+"/"+old, entriesDir+"/"+name); err != nil {
+		return err
+	}
 `,
 	},
 	{

@@ -25,7 +25,7 @@ type retry struct {
 
 // moreIfTooMany is how many more attempts there are if a registry is asked too often:
 // that is nothing that is broken.
-const moreIfTooMany = 3
+const moreIfTooMany = 2
 
 // maxDelay is the longest pause between two attempts that the registry does not ask for.
 const maxDelay = 16 * time.Second

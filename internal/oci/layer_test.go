@@ -248,8 +248,8 @@ func TestTooMany(t *testing.T) {
 		answers     int32
 		want        string // in the error; "" if there is none
 	}{
-		"for some time":              {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 7, ""},
-		"for some time, in no words": {"", "0", 7, ""},
+		"for some time":              {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 6, ""},
+		"for some time, in no words": {"", "0", 6, ""},
 		"for long":                   {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 1000, "is asked too often, try again later"},
 		"for long, in other words":   {"<html>", "0", 1000, "is asked too often, try again later"},
 		"and that one waits":         {"", "60", 1000, "is asked too often, try again later"},

@@ -20,6 +20,7 @@ import (
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/types"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 )
 
@@ -172,14 +173,7 @@ func (e *endpoint) aside(ctx context.Context, sys *types.SystemContext, signed g
 
 func (e *endpoint) readURL(ctx context.Context, at *url.URL) ([]byte, error) {
 	if at.Scheme == "file" {
-		size, err := regularSize(at.Path)
-		if err != nil {
-			return nil, err
-		}
-		if err := limits.Signature.Check(size); err != nil {
-			return nil, err
-		}
-		return os.ReadFile(at.Path)
+		return bounded.ReadPath(at.Path, limits.Signature)
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {

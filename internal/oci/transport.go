@@ -25,7 +25,7 @@ func newTransport(host string, config *tls.Config, insecure bool, plain func() b
 		unverified.InsecureSkipVerify = true
 		transport = &byHost{host, httpTransport(unverified), transport}
 	}
-	return &bounded{&guarded{transport, insecure, plain}}
+	return &capped{&guarded{transport, insecure, plain}}
 }
 
 func httpTransport(config *tls.Config) *http.Transport {
@@ -92,10 +92,10 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.RoundTripper.RoundTrip(r)
 }
 
-// bounded bounds what is read of any answer that is not a blob.
-type bounded struct{ http.RoundTripper }
+// capped bounds what is read of any answer that is not a blob.
+type capped struct{ http.RoundTripper }
 
-func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *capped) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
 	if err != nil || isBlob(r) && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent) {
 		return resp, err

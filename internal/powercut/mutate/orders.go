@@ -81,9 +81,9 @@ var orders = []order{
 		from: `	return m.boot.StageEntry(e)
 }
 `,
-		to: `	before := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: string(c.Mounts.Etc)}
+		to: `	early := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: string(c.Mounts.Etc)}
 	if m.booted != "" {
-		if err := m.writeRecord(before); err != nil {
+		if err := m.writeRecord(early); err != nil {
 			return "", err
 		}
 	}

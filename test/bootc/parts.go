@@ -158,6 +158,11 @@ func (m *machine) ourNextUpdate() {
 func (m *machine) bootcAgain() {
 	m.Head("Go on to version 2 once more, by bootc, from a kernel that we wrote")
 	m.Show("bootc status", "os:bootc4")
+	m.Say("bootc rolls back where there are two boot entries, and panics where there are three. The third is that of a\n" +
+		"deployment that version 4 has superseded, which goes with the next update, or at once:")
+	m.Show("sysupdate-image prune")
+	m.Show("bootc rollback", "Next boot: rollback deployment")
+	m.Show("bootc rollback", "Next boot: current deployment")
 	m.Show("systemctl start test-registry && bootc upgrade", "No changes")
 	m.Show("bootc switch " + repository + "bootc2")
 	m.Reboot()

@@ -176,7 +176,7 @@ func (m *machine) bootcAgain() {
 func (m *machine) end() {
 	m.Head("Nothing is damaged")
 	m.Show("sysupdate-image repo fsck")
-	m.Show("sysupdate-image gc && sysupdate-image repo fsck && bootc status", "os:bootc4")
+	m.Show("sysupdate-image prune && sysupdate-image repo gc && sysupdate-image repo fsck && bootc status", "os:bootc4")
 	if m.Err == nil {
 		began := time.Now()
 		m.Err = m.Machine.PowerOff(m.Ctx)

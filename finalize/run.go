@@ -46,5 +46,5 @@ func run(m Machine, args []string) error {
 	case args[0] == "copy-up" && len(args) > 1:
 		return CopyUp(m, args[1:])
 	}
-	return fmt.Errorf("arguments %q make no sense: want none, arm, bless, boot-failed, or copy-up DIRECTORY…", args)
+	return fmt.Errorf("invalid arguments %q: want none, arm, bless, boot-failed, or copy-up DIRECTORY…", args)
 }

@@ -137,7 +137,7 @@ func (p *Partition) note(paths ...string) error {
 	return p.ledger.SetKernels(all)
 }
 
-// forget drops from the ledger what is not there any more. It is no harm if that fails.
+// forget drops what no longer exists from the ledger. A failure costs nothing.
 func (p *Partition) forget() {
 	have := p.kernels()
 	left := slices.DeleteFunc(slices.Clone(have), func(path string) bool {

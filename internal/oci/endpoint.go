@@ -27,7 +27,7 @@ import (
 )
 
 // An endpoint is a repository in a registry, or in a mirror of that: what the
-// distribution specification of OCI has, as far as one who reads needs it. The
+// OCI distribution specification defines, as far as reading needs it. The
 // library's own client reads answers into memory however long they are.
 type endpoint struct {
 	name     reference.Named

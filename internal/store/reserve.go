@@ -69,7 +69,7 @@ func spare(u sys.Usage) int64 {
 
 func share(n int64) int64 { return n / 100 * limits.Reserve.Value }
 
-// A reserveError is like ENOSPC for who cleans up after that.
+// A reserveError unwraps to ENOSPC too, so that callers clean up as after a full disk.
 type reserveError struct{ usage sys.Usage }
 
 func (e *reserveError) Error() string {

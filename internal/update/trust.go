@@ -141,7 +141,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 	}
 	wasSigned := slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.Signature == oci.Signed })
 	if wasSigned && img.Signature != oci.Signed {
-		m.warn(fmt.Sprintf("the deployed image is signed, and for %s no signature is asked", img.Reference))
+		m.warn(fmt.Sprintf("the deployed image is signed, but the policy requires no signature for %s", img.Reference))
 	}
 	why := downgrade(img, before)
 	switch {

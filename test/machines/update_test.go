@@ -55,8 +55,8 @@ func TestUpdate(t *testing.T) {
 		t.Fatalf("after the reboot version %s runs; want 2\n%s", got, m.Do(ctx, t, "sysupdate-image status; journalctl --no-pager -b -1 | tail -n 60"))
 	}
 	contains(t, "the journal", messages(ctx, t, m, -1, msgFinalized), " boots next")
-	contains(t, "what follows the blessing", m.Do(ctx, t, "systemctl start systemd-bless-boot.service && systemctl show --property=ExecStartPost systemd-bless-boot.service"),
-		"sync", "status=0")
+	contains(t, "the blessing", m.Do(ctx, t, "systemctl start systemd-bless-boot.service && systemctl show --property=ExecStart systemd-bless-boot.service"),
+		"finalize bless", "status=0")
 	contains(t, "a local user, and the image's", m.Do(ctx, t, "id alice; id hello"), "uid=4242(alice)", "(hello)")
 	contains(t, "the new package", m.Do(ctx, t, "hello"), "Hello")
 	contains(t, "/etc/motd", m.Do(ctx, t, "cat /etc/motd"), "version 2")

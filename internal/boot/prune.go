@@ -32,7 +32,7 @@ func (r Removal) Paths() []string { return slices.Concat(r.Entries, r.Kernels) }
 // (the first stays, and the first good one), staged entries but for the one
 // that will have the name staged, what a crash has left, and then the kernels
 // that no entry names, of those that the machine wrote or its entries named. What
-// belongs to other systems and what makes no sense stays. It is an error if no
+// belongs to other systems and what cannot be parsed stays. It is an error if no
 // deployment that is kept could be booted.
 func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, error) {
 	files, err := p.Entries()

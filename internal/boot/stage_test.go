@@ -318,7 +318,7 @@ sync sysupdate-image
 	}
 }
 
-// Such an entry is copied, for good, before it goes.
+// Such an entry is copied durably before it is removed.
 func TestAdoptTrace(t *testing.T) {
 	dir := machineWith(t)
 	put(t, dir, map[string]string{entriesDir + "/other_os-42-1.conf": otherEntry("a", "an-os-0")})

@@ -24,7 +24,7 @@ func (h header) uid() (int64, error)  { return parseNumber("uid", h[108:116]) }
 func (h header) gid() (int64, error)  { return parseNumber("gid", h[116:124]) }
 
 // mtime may be negative, in GNU's binary form. No image is worth refusing for a time:
-// one that makes no sense is 1970.
+// an implausible one becomes 1970.
 func (h header) mtime() int64 {
 	n, err := parseNumber("mtime", h[136:148])
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
+	unified "github.com/rogpeppe/go-internal/diff"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
@@ -117,7 +117,7 @@ func filePatch(path string, old, new side) string {
 
 // hunks returns what has changed in a text, with the names of both, "" for nothing.
 func hunks(from string, old []byte, to string, new []byte) string {
-	out := diff.Diff("", old, "", new)
+	out := unified.Diff("", old, "", new)
 	if out == nil {
 		return ""
 	}

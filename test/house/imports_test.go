@@ -28,7 +28,7 @@ var layers = []struct {
 		"internal/limits", "internal/mountplan", "internal/printable", "internal/uki", "internal/unitfile", "internal/version",
 	}},
 	{"edges", true, []string{
-		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci", "internal/rootfs",
+		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci",
 		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
 	}},
 	{"logic", true, []string{

@@ -24,7 +24,7 @@ MANDIR                      ?= $(PREFIX)/share/man
 # version control stamp, no build id, no C.
 export CGO_ENABLED := 0
 GOFLAGS  := -trimpath -buildvcs=false -mod=readonly
-LDFLAGS  := -s -w -buildid= -X $(MODULE)/internal/version.Version=$(VERSION)
+LDFLAGS  := -s -w -buildid= -X $(MODULE)/internal/format/version.Version=$(VERSION)
 # What go.podman.io/image leaves out: C libraries, and stores that no machine updates from.
 TAGS     := containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper,containers_image_docker_daemon_stub,containers_image_storage_stub
 GOBUILD  := go build $(GOFLAGS) -tags $(TAGS) -ldflags '$(LDFLAGS)'

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 

@@ -3,7 +3,7 @@ package finalize
 import (
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/journal"
 )
 

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 )
 
 // configured returns a function that says whether the administrator has said what

@@ -1,9 +1,9 @@
 package generators
 
 import (
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/unitfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 )
 
 // mountUnits keeps /sysroot and /var, as prepare-root has mounted them, from being

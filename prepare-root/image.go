@@ -9,9 +9,9 @@ import (
 	"path"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 

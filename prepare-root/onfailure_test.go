@@ -8,8 +8,8 @@ import (
 	"testing/fstest"
 	"unicode/utf16"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 )
 
 func TestOnFailure(t *testing.T) {

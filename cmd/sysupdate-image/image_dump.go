@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 )
 
 const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has

@@ -12,8 +12,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/packages"

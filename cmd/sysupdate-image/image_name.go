@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/version"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
-	"github.com/sysupdate-image/sysupdate-image/internal/version"
 )
 
 // Exit codes, as the help text documents them.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/uki/ukitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
 )
 
 // makeUKI makes a unified kernel image, or an addon if its name says so:

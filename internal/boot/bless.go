@@ -3,7 +3,7 @@ package boot
 import (
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 )
 
 // Bless makes the entry good that the loader has booted on trial, whatever tries it

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 )
 
 // Where bootc has kernels: DIR/bootc_composefs-NAME/{vmlinuz,initrd}. It reads every

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 )
 
 // Our entries are in the order of the serial numbers in their names. systemd-boot

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // maxLine is longer than any line that a tree within the limits has, but for

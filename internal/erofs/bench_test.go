@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // largeDump returns a dump of n entries shaped like an operating system: for

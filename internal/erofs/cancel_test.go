@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // cancelWriter cancels at the first write, and counts what it is given.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // composefsRS returns a path by which cfsctl, the program of composefs-rs, is its

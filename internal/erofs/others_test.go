@@ -13,7 +13,7 @@ import (
 	goerofs "github.com/erofs/go-erofs"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // trees are the vectors and the corners, each with a name.

@@ -3,8 +3,8 @@ package etccarry
 import (
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 )
 
 func TestMounted(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 

@@ -6,7 +6,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 

@@ -13,7 +13,7 @@ import (
 	"io"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // An Opener opens the content of a regular file of one of the trees. It is not

@@ -12,7 +12,7 @@ import (
 	"io"
 	"sync"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 const (

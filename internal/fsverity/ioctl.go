@@ -5,7 +5,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // chunks is the source of a stored layer.

@@ -9,8 +9,8 @@ import (
 	"io"
 	"sync"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 

@@ -14,8 +14,8 @@ import (
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	containercompression "go.podman.io/image/v5/pkg/compression"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/cancel"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 

@@ -23,7 +23,7 @@ import (
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage/pkg/configfile"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // An endpoint is a repository in a registry, or in a mirror of that: what the

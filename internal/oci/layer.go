@@ -8,7 +8,7 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // OpenLayer returns the tar archive of a layer. Reading it ends with io.EOF only

@@ -9,7 +9,7 @@ import (
 
 	"go.podman.io/image/v5/types"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/version"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/version"
 )
 
 // Options say how to read an image. The zero value is right for an

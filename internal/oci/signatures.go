@@ -20,8 +20,8 @@ import (
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/types"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // maxSignatures is how many signatures of an image are read.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 )
 
 // maxAfter is the longest that a registry is waited for because it says so.

@@ -12,7 +12,7 @@ import (
 
 	"go.podman.io/image/v5/types"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // shortestToken is what a token lasts that says less, or nothing.

@@ -9,7 +9,7 @@ import (
 
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // maxHeaders bounds the headers of an answer, in bytes.

@@ -5,7 +5,7 @@ import (
 	"regexp/syntax"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // A budget bounds the time that a policy takes: it says what regular expressions

@@ -3,7 +3,7 @@ package splitstream
 import (
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // Content returns the stream as it was before it was split. It reads on from

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 func sum(t testing.TB, alg digest.Algorithm, b byte) digest.Digest {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // topPerm is the mode of the repository. It holds what the image has for root alone,

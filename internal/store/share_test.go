@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )

@@ -8,21 +8,21 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/initramfs"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
 // A System is an image whose layers are all in the repository, as the system

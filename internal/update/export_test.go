@@ -3,7 +3,7 @@ package update
 import (
 	"io/fs"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // RunAs makes m a machine that runs a deployment with the root running, as far as

@@ -3,7 +3,7 @@ package update
 import (
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // find returns the deployment that name stands for: its role (booted, staged,

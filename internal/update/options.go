@@ -6,14 +6,14 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
-	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/uki"
 )
 
 // options returns the kernel command line for target, the deployment of an image

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // ErrNoRollback says that there is no other deployment to go back to.

@@ -24,8 +24,8 @@ var layers = []struct {
 	packages []string
 }{
 	{"values", true, []string{
-		"internal/bootentry", "internal/bounded", "internal/cancel", "internal/deployment", "internal/digest", "internal/kcmdline",
-		"internal/limits", "internal/mountplan", "internal/printable", "internal/uki", "internal/unitfile", "internal/version",
+		"internal/format/bootentry", "internal/format/bounded", "internal/format/cancel", "internal/format/deployment", "internal/format/digest", "internal/format/kcmdline",
+		"internal/format/limits", "internal/format/mountplan", "internal/format/printable", "internal/format/uki", "internal/format/unitfile", "internal/format/version",
 	}},
 	{"edges", true, []string{
 		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci",
@@ -44,7 +44,7 @@ var layers = []struct {
 }
 
 // forTests are packages that no program may import.
-var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "internal/uki/ukitest", "test"}
+var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "internal/format/uki/ukitest", "test"}
 
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{
@@ -113,8 +113,8 @@ func TestEarlyProgramsHaveNoNetwork(t *testing.T) {
 
 func TestRulesRefuse(t *testing.T) {
 	tests := []struct{ pkg, imported, want string }{
-		{"internal/digest", "golang.org/x/text", "standard library only"},
-		{"internal/digest", module + "/internal/store", "never upwards"},
+		{"internal/format/digest", "golang.org/x/text", "standard library only"},
+		{"internal/format/digest", module + "/internal/store", "never upwards"},
 		{"internal/store", "golang.org/x/sys/unix", "one door to the kernel"},
 		{"internal/update", "go.podman.io/image/v5/docker", "container libraries"},
 		{"finalize", module + "/prepare-root", "never sideways"},

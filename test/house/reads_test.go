@@ -17,8 +17,8 @@ var wholeReads = []string{"ReadFile", "ReadAll", "ReadFrom"}
 
 // mayReadWhole are the files that do so all the same, and why.
 var mayReadWhole = map[string]string{
-	"internal/bounded/bounded.go": "it is the one that has a limit for everybody else",
-	"internal/oci/status.go":      "the transport has a limit on every answer",
+	"internal/format/bounded/bounded.go": "it is the one that has a limit for everybody else",
+	"internal/oci/status.go":             "the transport has a limit on every answer",
 }
 
 // TestReadsAreBounded: what is on a disk or in an image may be a FIFO, or have no

@@ -15,8 +15,8 @@ import (
 	"path/filepath"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )

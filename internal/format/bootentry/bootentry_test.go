@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 var hex = strings.Repeat("0123456789abcdef", 8)

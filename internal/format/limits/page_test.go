@@ -12,7 +12,7 @@ var update = flag.Bool("update", false, "rewrite the table in docs/security.md")
 
 // TestPage keeps the table of limits in docs/security.md the same as that here.
 func TestPage(t *testing.T) {
-	const name, head = "../../docs/security.md", "| limit | value | what it bounds |\n|---|---|---|\n"
+	const name, head = "../../../docs/security.md", "| limit | value | what it bounds |\n|---|---|---|\n"
 	data, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -40,5 +40,5 @@ func TestPage(t *testing.T) {
 		}
 		return
 	}
-	t.Errorf("the table of limits in %s is not that of this package: go test ./internal/limits -update", name)
+	t.Errorf("the table of limits in %s is not that of this package: go test ./internal/format/limits -update", name)
 }

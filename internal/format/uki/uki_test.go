@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/uki/ukitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
 )
 
 func TestRead(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 var small = limits.Limit{Name: "test size", Value: 10, Unit: limits.Bytes}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 )
 
 var (

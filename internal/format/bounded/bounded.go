@@ -12,7 +12,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // ReadFile returns the content of the regular file called name in fsys. An error

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 )
 
 // EtcReportFile returns where it is told how the deployment came to its /etc.

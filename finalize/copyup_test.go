@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 

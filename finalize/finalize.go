@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 

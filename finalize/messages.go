@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
 // A messageID is the MESSAGE_ID of what a program may wait for or count, and of

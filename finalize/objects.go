@@ -10,8 +10,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Finalize only reads objects. It does so without package store, whose streams

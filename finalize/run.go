@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
 // Run does what the program was called for on the machine whose root directory

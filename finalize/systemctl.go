@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
 // systemctl asks systemd by its own program, which needs neither D-Bus nor

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Apply makes the mounts of a plan. All are made out of sight, and the last step

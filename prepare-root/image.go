@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // image mounts the EROFS image of a deployment, once it is known to be whole.

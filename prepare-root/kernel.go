@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Kernel says what the running kernel can do that others cannot. It is found

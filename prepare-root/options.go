@@ -3,7 +3,7 @@ package prepareroot
 import (
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // options are those of a mount, taken apart.

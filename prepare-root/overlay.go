@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // errRefused says that the kernel does not mount an overlay of these layers. It

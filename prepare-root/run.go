@@ -17,8 +17,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 const usage = `prepare-root [OPTIONS]

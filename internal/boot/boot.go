@@ -12,8 +12,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // What is where on a boot partition.

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 )
 
 // bootcFiles are a boot partition as bootc leaves it: two deployments, a before b.

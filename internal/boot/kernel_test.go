@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 )
 
 func writeKernel(p *Partition, linux, initrd string, superseded ...deployment.ID) (string, bool, error) {

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"runtime"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // LoaderDir is where an image has systemd-boot, below its root.

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Several systems may share a boot partition. What belongs to one of them is known by

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // kernelPlaces are where kernels of deployments are: ours, and bootc's.

@@ -5,7 +5,7 @@ import (
 	"path"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // reserveFile holds the room that publishing an entry takes, for when somebody else has

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // A NoRoomError says that a kernel does not fit on the boot partition.

@@ -7,9 +7,9 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // scratchDir is where kernel directories and entries are made, to be moved to

@@ -7,9 +7,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // NewEntry returns the boot entry for the kernel that WriteKernel wrote to a directory,

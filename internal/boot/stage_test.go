@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 )
 
 func TestStageTrace(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // Mounted returns how the running system has its /etc, by its mount table. What

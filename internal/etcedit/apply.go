@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // temp is the name of a file that is being written, in the directory that it

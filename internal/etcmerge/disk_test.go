@@ -13,8 +13,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // A machine is a directory with what an overlay of /etc consists of.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // localPayload begins the Payload of a file whose content is in a directory on

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Attributes by which overlayfs keeps notes in an upper directory, see

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 

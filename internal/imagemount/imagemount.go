@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Options say how to mount an image.

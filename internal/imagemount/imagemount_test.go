@@ -11,9 +11,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
 )
 

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 const tempPrefix = "sysupdate-image-"

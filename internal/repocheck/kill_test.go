@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
 )
 

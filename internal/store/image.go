@@ -7,8 +7,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // An image is an object that may be mounted: images has a link to it. Its id is

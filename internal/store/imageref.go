@@ -7,8 +7,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 const imageRefs = imagesDir + "/" + refsName

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // ErrBeyondRepair says that the repository alone does not have what it takes to

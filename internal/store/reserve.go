@@ -7,7 +7,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 const (

@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // TestReserve writes objects of each size until there is no room, several at

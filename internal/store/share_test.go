@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 const sharedLayer = "oci-layer-sha256:0123"

@@ -15,7 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 const (

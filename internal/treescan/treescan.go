@@ -18,8 +18,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // Options say how to scan.

@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"

@@ -1,8 +1,8 @@
 package update
 
 import (
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // publish makes a deployment the next on a machine that does not run: at once,

@@ -3,7 +3,7 @@ package update
 import (
 	"context"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/systemd"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemd"
 )
 
 // Reboot asks the running machine to reboot.

@@ -7,9 +7,9 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root

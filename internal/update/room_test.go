@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // An entryFullFS is a file system with no room for a staged entry.

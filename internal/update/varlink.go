@@ -8,8 +8,8 @@ import (
 	"path"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // bootc's initramfs opens a deployment's link to /var after it has mounted the new

@@ -28,8 +28,8 @@ var layers = []struct {
 		"internal/format/limits", "internal/format/mountplan", "internal/format/printable", "internal/format/uki", "internal/format/unitfile", "internal/format/version",
 	}},
 	{"edges", true, []string{
-		"internal/durable", "internal/durable/durabletest", "internal/fsverity", "internal/journal", "internal/oci",
-		"internal/splitstream", "internal/store", "internal/sys", "internal/sysroot", "internal/systemd",
+		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/fsverity", "internal/linux/journal", "internal/oci",
+		"internal/splitstream", "internal/store", "internal/linux/sys", "internal/sysroot", "internal/linux/systemd",
 	}},
 	{"logic", true, []string{
 		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
@@ -44,16 +44,16 @@ var layers = []struct {
 }
 
 // forTests are packages that no program may import.
-var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/durable/durabletest", "internal/format/uki/ukitest", "test"}
+var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest", "internal/powercut", "internal/linux/durable/durabletest", "internal/format/uki/ukitest", "test"}
 
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{
-	{"golang.org/x/sys/unix", "internal/sys", "it is the one door to the kernel"},
+	{"golang.org/x/sys/unix", "internal/linux/sys", "it is the one door to the kernel"},
 	{"net", "internal/oci", "it is the one door to the network"},
 	{"net/http", "internal/oci", "it is the one door to the network"},
 	{"go.podman.io/image", "internal/oci", "it is the one door to the container libraries"},
 	{"go.podman.io/storage", "internal/oci", "it is the one door to the container libraries"},
-	{"github.com/coreos/go-systemd", "internal/systemd", "it is the one door to D-Bus"},
+	{"github.com/coreos/go-systemd", "internal/linux/systemd", "it is the one door to D-Bus"},
 }
 
 // withoutNet are the programs of early boot and shutdown.

@@ -16,7 +16,7 @@ import (
 
 // packages have tests that need a file system with fs-verity, or a kernel that
 // the host may not have.
-var packages = []string{"internal/sys", "internal/fsverity", "internal/store", "internal/treescan", "prepare-root"}
+var packages = []string{"internal/linux/sys", "internal/fsverity", "internal/store", "internal/treescan", "prepare-root"}
 
 // TestPackages runs the tests of packages in a machine, as root, on an ext4 and on
 // a btrfs with fs-verity. The machine is not one that was installed by us, which

@@ -19,7 +19,7 @@ import (
 
 // packages are where the programs change file systems.
 var packages = []string{
-	"internal/durable", "internal/store", "internal/boot", "internal/etcmerge", "internal/etccarry", "internal/update", "finalize",
+	"internal/linux/durable", "internal/store", "internal/boot", "internal/etcmerge", "internal/etccarry", "internal/update", "finalize",
 }
 
 // calls are the functions and methods that make something durable.
@@ -27,7 +27,7 @@ var calls = []string{"Sync", "Syncfs", "sync", "syncDir", "syncRenamed", "syncPa
 
 // A Mutant is a variant of a source file.
 type Mutant struct {
-	Name string // what is left out, such as "internal/durable.writeTemp: f.Sync()"
+	Name string // what is left out, such as "internal/linux/durable.writeTemp: f.Sync()"
 	File string // below the repository
 	Line int
 	text []byte

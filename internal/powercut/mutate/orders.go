@@ -8,8 +8,8 @@ type order struct{ name, file, from, to string }
 // orders are those that the programs rely on, one each.
 var orders = []order{
 	{
-		name: "internal/durable.syncRenamed: the directory alone, not what was renamed",
-		file: "internal/durable/durable.go",
+		name: "internal/linux/durable.syncRenamed: the directory alone, not what was renamed",
+		file: "internal/linux/durable/durable.go",
 		from: `if info.Mode().IsRegular() || info.IsDir() {`,
 		to:   `if false && info.IsDir() {`,
 	},

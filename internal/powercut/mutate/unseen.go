@@ -4,19 +4,19 @@ import "strings"
 
 // unseen are the mutants that no recording can tell, with the reason.
 var unseen = map[string]string{
-	"internal/store.Repair":     "a recording repairs nothing",
-	"internal/store.Distrust":   "a recording repairs nothing",
-	"internal/store.protect":    "a recording repairs nothing",
-	"internal/store.syncObject": "a recording has no damaged object that could be replaced",
-	"internal/store.makeLink":   "only who tries again after a crash comes here, and no power is cut twice",
-	"finalize.copyUp":           "systemd's generator asks for it, which is not part of a recording",
-	"internal/durable.Sync":     "the test's own trace calls it",
+	"internal/store.Repair":       "a recording repairs nothing",
+	"internal/store.Distrust":     "a recording repairs nothing",
+	"internal/store.protect":      "a recording repairs nothing",
+	"internal/store.syncObject":   "a recording has no damaged object that could be replaced",
+	"internal/store.makeLink":     "only who tries again after a crash comes here, and no power is cut twice",
+	"finalize.copyUp":             "systemd's generator asks for it, which is not part of a recording",
+	"internal/linux/durable.Sync": "the test's own trace calls it",
 
 	// What POSIX asks for, and these file systems do not need.
-	"internal/durable.MkdirAll":   "ext4, btrfs and FAT write a new directory with what is synced in it",
-	"internal/durable.Remove":     "what comes back is found by who removes it, and removed again",
-	"internal/durable.RemoveAll":  "as durable.Remove",
-	"internal/durable.syncParent": "durable.Remove and durable.RemoveAll call it",
+	"internal/linux/durable.MkdirAll":   "ext4, btrfs and FAT write a new directory with what is synced in it",
+	"internal/linux/durable.Remove":     "what comes back is found by who removes it, and removed again",
+	"internal/linux/durable.RemoveAll":  "as durable.Remove",
+	"internal/linux/durable.syncParent": "durable.Remove and durable.RemoveAll call it",
 }
 
 // unseenCalls are calls that no recording can tell, for themselves.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // ErrCrashed is the error of every step after a crash.

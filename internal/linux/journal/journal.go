@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Priorities, see sd-daemon(3).

@@ -7,8 +7,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 )
 
 // seed returns a directory with the file "a" and the full directory "d".

@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A rig is a machine that runs one deployment and has another one staged.
@@ -45,7 +45,7 @@ func makeRig(t *testing.T, from, to string) *rig {
 	dir := nstest.Dir(t)
 	r := &rig{t: t, log: new(bytes.Buffer), disk: dir + "/disk"}
 	r.Machine = Machine{root: running(t, dir), log: journal.Log{Else: r.log}}
-	repo, err := store.Init(r.disk+"/composefs", store.Options{Algorithm: digest.SHA512})
+	repo, err := repo.Init(r.disk+"/composefs", repo.Options{Algorithm: digest.SHA512})
 	r.must(err)
 	defer repo.Close()
 	r.booted, r.staged = r.image(repo, oldEtc), r.image(repo, newEtc)
@@ -77,11 +77,11 @@ func (r *rig) must(err error) {
 }
 
 // image puts an image with the given /etc into the repository.
-func (r *rig) image(repo *store.Repository, etc map[string]string) deployment.ID {
+func (r *rig) image(repo *repo.Repository, etc map[string]string) deployment.ID {
 	r.t.Helper()
-	dir := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	dir := &tree.Node{Mode: tree.TypeDir | 0o755}
 	for name, content := range etc {
-		file := &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(content))}
+		file := &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(content))}
 		if len(content) <= 64 {
 			file.Inline = []byte(content)
 		} else {
@@ -91,7 +91,7 @@ func (r *rig) image(repo *store.Repository, etc map[string]string) deployment.ID
 		}
 		dir.Set(name, file)
 	}
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
 	root.Set("etc", dir)
 	root.CountLinks()
 	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(context.Background(), w, root, erofs.Options{Version: 1}) })

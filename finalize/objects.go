@@ -7,9 +7,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -68,8 +68,8 @@ func (o objects) open(d digest.Digest) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open object: %w", err)
 	}
-	got, err := fsverity.Measure(f)
-	if errors.Is(err, fsverity.ErrNotEnabled) || errors.Is(err, fsverity.ErrNotSupported) {
+	got, err := verity.Measure(f)
+	if errors.Is(err, verity.ErrNotEnabled) || errors.Is(err, verity.ErrNotSupported) {
 		got, err = sum(f, d.Algorithm())
 	}
 	if err == nil && got != d {
@@ -82,7 +82,7 @@ func (o objects) open(d digest.Digest) (*os.File, error) {
 }
 
 func sum(f *os.File, alg digest.Algorithm) (digest.Digest, error) {
-	d, _, err := fsverity.SumReader(alg, f)
+	d, _, err := verity.SumReader(alg, f)
 	if err != nil {
 		return digest.Digest{}, err
 	}

@@ -9,9 +9,9 @@ import (
 	"path"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -54,11 +54,11 @@ func (b *builder) openImage(name string) (*os.File, error) {
 // the kernel command line asks for, and that all of it can be read. EROFS would
 // find a damaged page only when somebody looks up a name in it.
 func checkImage(f *os.File, id string) error {
-	got, err := fsverity.Measure(f)
+	got, err := verity.Measure(f)
 	switch {
-	case errors.Is(err, fsverity.ErrNotEnabled):
+	case errors.Is(err, verity.ErrNotEnabled):
 		return fmt.Errorf("image %s is not protected by fs-verity, so it is not to be trusted: %w", id, err)
-	case errors.Is(err, fsverity.ErrNotSupported):
+	case errors.Is(err, verity.ErrNotSupported):
 		return fmt.Errorf("image %s cannot be verified: the physical root or the kernel has no fs-verity (composefs=?%s in place of composefs=%s would do without): %w", id, id, id, err)
 	case err != nil:
 		return fmt.Errorf("image %s cannot be verified: %w", id, err)
@@ -75,7 +75,7 @@ func (b *builder) hashImage(f *os.File, id string) error {
 	if err != nil {
 		return err
 	}
-	h := fsverity.New(want.Algorithm())
+	h := verity.New(want.Algorithm())
 	if err := readImage(h, f, id); err != nil {
 		return err
 	}

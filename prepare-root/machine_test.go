@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
@@ -42,7 +42,7 @@ func newMachine(t *testing.T, without ...string) machine {
 		}
 	}
 	if etc := root.Entry("etc"); etc != nil {
-		etc.Mode = composefs.TypeDir | 0o2751
+		etc.Mode = tree.TypeDir | 0o2751
 		etc.GID = 7
 		etc.SetXattr("user.note", "kept")
 		etc.Set("default.conf", file("default\n"))
@@ -52,8 +52,8 @@ func newMachine(t *testing.T, without ...string) machine {
 		v.Set("lib", dir(0o755))
 		v.Entry("lib").Set("seed", file("from the image\n"))
 	}
-	root.Entry("usr").Set("tool", &composefs.Node{
-		Mode: composefs.TypeRegular | 0o755, Size: uint64(len(toolText)), Digest: tool,
+	root.Entry("usr").Set("tool", &tree.Node{
+		Mode: tree.TypeRegular | 0o755, Size: uint64(len(toolText)), Digest: tool,
 	})
 	root.CountLinks()
 
@@ -72,16 +72,16 @@ func newMachine(t *testing.T, without ...string) machine {
 	return m
 }
 
-func dir(mode uint32) *composefs.Node { return &composefs.Node{Mode: composefs.TypeDir | mode} }
+func dir(mode uint32) *tree.Node { return &tree.Node{Mode: tree.TypeDir | mode} }
 
-func file(text string) *composefs.Node {
-	return &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(text)), Inline: []byte(text)}
+func file(text string) *tree.Node {
+	return &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(text)), Inline: []byte(text)}
 }
 
 // object puts content into the repository.
 func (m machine) object(content []byte) digest.Digest {
 	m.t.Helper()
-	d := fsverity.Sum(digest.SHA512, content)
+	d := verity.Sum(digest.SHA512, content)
 	name := "composefs/objects/" + d.ObjectPath()
 	m.mkdir(filepath.Dir(name))
 	if err := os.WriteFile(m.path(name), content, 0o644); err != nil {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // nobody is a user who owns nothing.
@@ -58,7 +58,7 @@ func expect(neg bool, err error) error {
 //
 //	busy SYSROOT
 func busy(ts *testscript.TestScript, neg bool, args []string) {
-	repo, err := store.Open(ts.MkAbs(filepath.Join(args[0], "composefs")))
+	repo, err := repo.Open(ts.MkAbs(filepath.Join(args[0], "composefs")))
 	ts.Check(err)
 	unlock, err := repo.Lock(true)
 	ts.Check(err)

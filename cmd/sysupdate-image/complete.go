@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 // completeDeployments completes the names of deployments, as many as a command
@@ -153,7 +153,7 @@ func completeValues(cmd *cobra.Command, flag string, values ...string) {
 func completeAspects(_ *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	before := toComplete[:strings.LastIndex(toComplete, ",")+1]
 	var lists []cobra.Completion
-	for _, a := range treediff.Aspects {
+	for _, a := range diff.Aspects {
 		if !slices.Contains(strings.Split(before, ","), string(a)) {
 			lists = append(lists, before+string(a))
 		}

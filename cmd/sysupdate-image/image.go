@@ -11,13 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 const aboutImage = `Build composefs images, compute their digests, and look into images of every kind.
@@ -112,19 +112,19 @@ func (s *session) repositoryPath(flag string) string {
 }
 
 // openStore opens the repository that is meant, to read.
-func (s *session) openStore(flag string) (*store.Repository, error) {
-	repo, err := store.Open(s.repositoryPath(flag))
+func (s *session) openStore(flag string) (*repo.Repository, error) {
+	repo, err := repo.Open(s.repositoryPath(flag))
 	return repo, s.noRepository(flag, err)
 }
 
 // noRepository says what to do where a repository was expected and is not.
 func (s *session) noRepository(flag string, err error) error {
-	if flag == "" && s.sysroot != "" && errors.Is(err, store.ErrNotARepository) {
+	if flag == "" && s.sysroot != "" && errors.Is(err, repo.ErrNotARepository) {
 		if _, statErr := os.ReadDir(s.sysroot); errors.Is(statErr, fs.ErrNotExist) {
 			return fmt.Errorf("%s: no such directory", s.sysroot)
 		}
 	}
-	if flag == "" && s.sysroot == "" && errors.Is(err, store.ErrNotARepository) {
+	if flag == "" && s.sysroot == "" && errors.Is(err, repo.ErrNotARepository) {
 		return fmt.Errorf("%w: this machine was not installed from an image (--repo DIR and --sysroot DIR name another)", err)
 	}
 	return err
@@ -134,8 +134,8 @@ func (s *session) noRepository(flag string, err error) error {
 type images struct {
 	session *session
 	source  oci.Options
-	repo    *store.Repository // nil if there is none
-	repoErr error             // why
+	repo    *repo.Repository // nil if there is none
+	repoErr error            // why
 	open    []*imagesource.Image
 }
 
@@ -145,12 +145,12 @@ func (s *session) openImages(f *imageFlags) (*images, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := s.openStore(f.repository)
+	objects, err := s.openStore(f.repository)
 	asked := f.repository != "" || s.sysroot != ""
-	if err != nil && (asked || !errors.Is(err, store.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
+	if err != nil && (asked || !errors.Is(err, repo.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
 		return nil, err
 	}
-	return &images{session: s, source: source, repo: repo, repoErr: err}, nil
+	return &images{session: s, source: source, repo: objects, repoErr: err}, nil
 }
 
 // get opens an image; digests of contents are computed by alg, or if that is 0,
@@ -220,7 +220,7 @@ func (s *session) withImage(ctx context.Context, name string, flags *imageFlags,
 
 // treeOf returns the tree of an image in a form. A directory that is no system,
 // without /usr, is taken as it is.
-func treeOf(ctx context.Context, img *imagesource.Image, form canonical.Form) (*composefs.Node, error) {
+func treeOf(ctx context.Context, img *imagesource.Image, form canonical.Form) (*tree.Node, error) {
 	if img.Kind == imagesource.Directory && img.Root.Entry("usr") == nil && !form.Boot {
 		return img.Root, nil
 	}

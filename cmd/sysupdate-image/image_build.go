@@ -10,14 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
 )
 
 const aboutImageBuild = `Make a composefs image of a dump or of a directory, and print its fs-verity digest.
@@ -134,23 +134,23 @@ func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags)
 		}
 		return s.writeImage(ctx, root, opts, f.out)
 	}
-	root, err := f.scan(ctx, treescan.Options{Algorithm: alg, Mounted: s.mountedBelow(f.rootfs)})
+	root, err := f.scan(ctx, scan.Options{Algorithm: alg, Mounted: s.mountedBelow(f.rootfs)})
 	if err != nil {
 		return err
 	}
 	return s.writeImage(ctx, root, opts, f.out)
 }
 
-func readDump(name string, stdin io.Reader) (*composefs.Node, error) {
+func readDump(name string, stdin io.Reader) (*tree.Node, error) {
 	if name == "-" {
-		return composefs.ParseDump(stdin)
+		return tree.ParseDump(stdin)
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	root, err := composefs.ParseDump(file)
+	root, err := tree.ParseDump(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -158,22 +158,22 @@ func readDump(name string, stdin io.Reader) (*composefs.Node, error) {
 }
 
 // scan returns the tree of --rootfs in the form that is wanted.
-func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composefs.Node, error) {
+func (f *buildFlags) scan(ctx context.Context, opts scan.Options) (*tree.Node, error) {
 	dir, err := os.Open(f.rootfs)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	tree, err := treescan.Scan(ctx, dir, opts)
+	root, err := scan.Scan(ctx, dir, opts)
 	if err != nil {
 		return nil, err
 	}
 	if f.asIs {
-		tree.Root.CountLinks() // of names below DIR
-		return tree.Root, nil
+		root.Root.CountLinks() // of names below DIR
+		return root.Root, nil
 	}
-	return tree.Root, canonical.Transform(ctx, tree.Root, func(n *composefs.Node) ([]byte, error) {
-		r, err := tree.Open(n)
+	return root.Root, canonical.Transform(ctx, root.Root, func(n *tree.Node) ([]byte, error) {
+		r, err := root.Open(n)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func (f *buildFlags) scan(ctx context.Context, opts treescan.Options) (*composef
 
 // writeImage writes the image to the file out, if that is not empty, and prints
 // its digest.
-func (s *session) writeImage(ctx context.Context, root *composefs.Node, opts erofs.Options, out string) error {
+func (s *session) writeImage(ctx context.Context, root *tree.Node, opts erofs.Options, out string) error {
 	if out == "" {
 		d, err := erofs.Digest(ctx, root, opts)
 		if err == nil {
@@ -192,7 +192,7 @@ func (s *session) writeImage(ctx context.Context, root *composefs.Node, opts ero
 		}
 		return err
 	}
-	hash := fsverity.New(opts.Algorithm)
+	hash := verity.New(opts.Algorithm)
 	err := writeWhole(out, func(w io.Writer) error {
 		return erofs.Write(ctx, io.MultiWriter(w, hash), root, opts)
 	})
@@ -224,7 +224,7 @@ func writeWhole(name string, write func(io.Writer) error) error {
 
 // buildInto puts the image of --rootfs into a repository.
 func (s *session) buildInto(ctx context.Context, f buildFlags) error {
-	repo, err := store.Init(f.repository, store.Options{})
+	repo, err := repo.Init(f.repository, repo.Options{})
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (s *session) buildInto(ctx context.Context, f buildFlags) error {
 		return err
 	}
 	defer unlock()
-	root, err := f.scan(ctx, treescan.Options{Repository: repo, Mounted: s.mountedBelow(f.rootfs)})
+	root, err := f.scan(ctx, scan.Options{Repository: repo, Mounted: s.mountedBelow(f.rootfs)})
 	if err != nil {
 		return err
 	}

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 	"github.com/sysupdate-image/sysupdate-image/internal/packages"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 const aboutImageDiff = `Say how image A becomes image B: which packages and files were added (+), removed (-)
@@ -42,10 +42,10 @@ type diffFlags struct {
 
 // A comparison is what image diff says.
 type comparison struct {
-	Packages []managerDiff     `json:"packages"`
-	Files    []treediff.Change `json:"files"`
-	Unknown  []string          `json:"unknown,omitempty"` // files that could not be compared
-	Notes    []string          `json:"notes,omitempty"`
+	Packages []managerDiff `json:"packages"`
+	Files    []diff.Change `json:"files"`
+	Unknown  []string      `json:"unknown,omitempty"` // files that could not be compared
+	Notes    []string      `json:"notes,omitempty"`
 }
 
 type managerDiff struct {
@@ -87,23 +87,23 @@ func (s *session) imageDiffCommand() *cobra.Command {
 	return cmd
 }
 
-func parseAspects(names []string) (map[treediff.Aspect]bool, error) {
-	ignore := make(map[treediff.Aspect]bool)
-	known := make(map[treediff.Aspect]bool)
-	for _, a := range treediff.Aspects {
+func parseAspects(names []string) (map[diff.Aspect]bool, error) {
+	ignore := make(map[diff.Aspect]bool)
+	known := make(map[diff.Aspect]bool)
+	for _, a := range diff.Aspects {
 		known[a] = true
 	}
 	for _, name := range names {
-		if !known[treediff.Aspect(name)] {
-			return nil, usageError{fmt.Errorf("--ignore %s: want some of %v", name, treediff.Aspects)}
+		if !known[diff.Aspect(name)] {
+			return nil, usageError{fmt.Errorf("--ignore %s: want some of %v", name, diff.Aspects)}
 		}
-		ignore[treediff.Aspect(name)] = true
+		ignore[diff.Aspect(name)] = true
 	}
 	return ignore, nil
 }
 
 // compare opens both images and compares them.
-func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore map[treediff.Aspect]bool) (comparison, error) {
+func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore map[diff.Aspect]bool) (comparison, error) {
 	all, err := s.openImages(&f.imageFlags)
 	if err != nil {
 		return comparison{}, err
@@ -121,10 +121,10 @@ func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore
 	if err != nil {
 		return comparison{}, err
 	}
-	d := treediff.Trees(oldTree, newTree, ignore)
+	d := diff.Trees(oldTree, newTree, ignore)
 	c := comparison{Packages: []managerDiff{}, Files: d.Changes, Unknown: d.Unknown}
 	if c.Files == nil {
-		c.Files = []treediff.Change{}
+		c.Files = []diff.Change{}
 	}
 	c.addPackages(old, new)
 	return c, nil
@@ -220,7 +220,7 @@ func (s *session) printComparison(c comparison) error {
 	for _, f := range c.Files {
 		kinds[f.Kind]++
 	}
-	fmt.Fprintf(w, "Files: %d added, %d removed, %d changed\n", kinds[treediff.Added], kinds[treediff.Removed], kinds[treediff.Changed])
+	fmt.Fprintf(w, "Files: %d added, %d removed, %d changed\n", kinds[diff.Added], kinds[diff.Removed], kinds[diff.Changed])
 	for _, f := range c.Files {
 		fmt.Fprintln(w, f)
 	}

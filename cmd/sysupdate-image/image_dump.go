@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 )
@@ -42,7 +42,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return composefs.WriteDump(s.out, root)
+				return tree.WriteDump(s.out, root)
 			})
 		},
 	}
@@ -97,14 +97,14 @@ func (s *session) imageLsCommand() *cobra.Command {
 }
 
 // list writes a line for the file n, or for each file in the directory n.
-func list(w io.Writer, path string, n *composefs.Node, recursive bool) error {
+func list(w io.Writer, path string, n *tree.Node, recursive bool) error {
 	out := bufio.NewWriter(w)
 	switch {
 	case !n.IsDir():
 		fmt.Fprintln(out, listLine(path, n))
 	case recursive:
 		base := strings.TrimSuffix(path, "/")
-		n.Walk(func(p string, m *composefs.Node) {
+		n.Walk(func(p string, m *tree.Node) {
 			fmt.Fprintln(out, listLine(cmp.Or(strings.TrimSuffix(base+p, "/"), "/"), m))
 		})
 	default:
@@ -115,10 +115,10 @@ func list(w io.Writer, path string, n *composefs.Node, recursive bool) error {
 	return out.Flush()
 }
 
-func listLine(name string, n *composefs.Node) string {
+func listLine(name string, n *tree.Node) string {
 	size := fmt.Sprint(n.Size)
 	switch {
-	case n.Type() == composefs.TypeChar || n.Type() == composefs.TypeBlock:
+	case n.Type() == tree.TypeChar || n.Type() == tree.TypeBlock:
 		size = fmt.Sprintf("%d,%4d", n.Rdev>>8&0xfff, n.Rdev&0xff|n.Rdev>>12&0xfff00)
 	case n.IsSymlink():
 		size = fmt.Sprint(len(n.Target))
@@ -134,10 +134,10 @@ func listLine(name string, n *composefs.Node) string {
 }
 
 // modeText returns type and permissions as ls(1) writes them.
-func modeText(n *composefs.Node) string {
+func modeText(n *tree.Node) string {
 	types := map[uint32]byte{
-		composefs.TypeDir: 'd', composefs.TypeSymlink: 'l', composefs.TypeChar: 'c',
-		composefs.TypeBlock: 'b', composefs.TypeFIFO: 'p', composefs.TypeSocket: 's',
+		tree.TypeDir: 'd', tree.TypeSymlink: 'l', tree.TypeChar: 'c',
+		tree.TypeBlock: 'b', tree.TypeFIFO: 'p', tree.TypeSocket: 's',
 	}
 	text := []byte("-rwxrwxrwx")
 	text[0] = cmp.Or(types[n.Type()], '-')

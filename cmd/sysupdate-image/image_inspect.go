@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
@@ -183,10 +183,10 @@ func (i *inspection) addDeployment(ctx context.Context, img *imagesource.Image) 
 	return nil
 }
 
-func describeTree(root *composefs.Node) (t treeInfo) {
-	seen := make(map[*composefs.Node]bool)
+func describeTree(root *tree.Node) (t treeInfo) {
+	seen := make(map[*tree.Node]bool)
 	objects := make(map[digest.Digest]bool)
-	root.Walk(func(_ string, n *composefs.Node) {
+	root.Walk(func(_ string, n *tree.Node) {
 		if seen[n] {
 			return
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/imagemount"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 )
 
 const aboutImageMount = `Mount an image of the repository at a directory, read-only, to look into it: that of a
@@ -51,13 +51,13 @@ func (s *session) imageMountCommand() *cobra.Command {
 	return cmd
 }
 
-func mountStored(repo *store.Repository, id, dir string) error {
+func mountStored(repo *repo.Repository, id, dir string) error {
 	image, err := repo.OpenImage(id)
 	if err != nil {
 		return err
 	}
 	defer image.Close()
-	return imagemount.Mount(image, repo.ObjectsDir(), dir, imagemount.Options{
+	return mount.Mount(image, repo.ObjectsDir(), dir, mount.Options{
 		Source: "composefs:" + id, Verity: !repo.Insecure(),
 	})
 }

@@ -5,9 +5,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // aboutIMAGE is the line of help about the argument of that name.
@@ -36,7 +36,7 @@ func mayBeID(name string) bool { return strings.Trim(name, "0123456789abcdef") =
 
 // storedNamed returns the id of the image of repo that name stands for: it is how
 // the id begins, or names a deployment.
-func (s *session) storedNamed(repo *store.Repository, name string) (string, error) {
+func (s *session) storedNamed(repo *repo.Repository, name string) (string, error) {
 	if mayBeID(name) {
 		return repo.FindImage(name)
 	}

@@ -9,7 +9,7 @@ import (
 
 // vectors are dumps, and the digests of the images that other programs make of
 // them; see the README there.
-const vectors = "../../internal/erofs/testdata/"
+const vectors = "../../internal/composefs/erofs/testdata/"
 
 // TestVectors has image build print the digest of every vector.
 func TestVectors(t *testing.T) {

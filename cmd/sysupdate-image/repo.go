@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -35,7 +35,7 @@ func (s *session) repoCommand() *cobra.Command {
 
 // A repository is an open repository with what it is there for.
 type repository struct {
-	*store.Repository
+	*repo.Repository
 	deployments []string // ids of images that a machine needs
 	physical    *os.Root // root of the machine; nil where the repository is none of a machine's
 	close       []func() error
@@ -67,7 +67,7 @@ func (r *repository) open(s *session, flag string, write bool) (err error) {
 		r.close = append(r.close, physical.Close)
 		path = filepath.Join(physical.Name(), deployment.RepositoryDir)
 	}
-	if r.Repository, err = store.Open(path); err != nil {
+	if r.Repository, err = repo.Open(path); err != nil {
 		return s.noRepository(flag, err)
 	}
 	r.close = append(r.close, r.Repository.Close)
@@ -186,7 +186,7 @@ func (s *session) repoImagesCommand() *cobra.Command {
 	return cmd
 }
 
-func listImages(repo *store.Repository, deployed []string) ([]imageInfo, error) {
+func listImages(repo *repo.Repository, deployed []string) ([]imageInfo, error) {
 	ids, err := repo.Images()
 	if err != nil {
 		return nil, err
@@ -218,7 +218,7 @@ func listImages(repo *store.Repository, deployed []string) ([]imageInfo, error) 
 	return images, nil
 }
 
-func (i *imageInfo) measure(repo *store.Repository) error {
+func (i *imageInfo) measure(repo *repo.Repository) error {
 	f, err := repo.OpenImage(i.ID)
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func (i *imageInfo) measure(repo *store.Repository) error {
 
 // tagsOfImages returns the tags of the container images that images were made
 // of, by id: from tag to manifest to configuration to image.
-func tagsOfImages(repo *store.Repository) (map[string][]string, error) {
+func tagsOfImages(repo *repo.Repository) (map[string][]string, error) {
 	refs, err := repo.Refs()
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func tagsOfImages(repo *store.Repository) (map[string][]string, error) {
 
 // namedRefs returns what a stream refers to, nothing if it cannot be read: repo
 // fsck tells of that.
-func namedRefs(repo *store.Repository, stream string) map[string]string {
+func namedRefs(repo *repo.Repository, stream string) map[string]string {
 	s, err := repo.OpenStream(stream)
 	if err != nil {
 		return nil

@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 const aboutRepoGC = `Remove from the repository what nothing needs: images that are neither deployed nor
@@ -27,20 +27,20 @@ func (s *session) repoGCCommand() *cobra.Command {
   sysupdate-image repo gc`,
 		Args: needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			repo, err := s.openRepository(path, !dryRun)
+			repository, err := s.openRepository(path, !dryRun)
 			if err != nil {
 				return err
 			}
-			defer repo.Close()
-			roots := store.Roots{EachObject: erofs.EachObject}
-			for _, id := range repo.deployments {
-				if !repo.HasImage(id) {
+			defer repository.Close()
+			roots := repo.Roots{EachObject: erofs.EachObject}
+			for _, id := range repository.deployments {
+				if !repository.HasImage(id) {
 					s.warn(fmt.Sprintf("deployment %s has no image that can be used; see repo fsck", deployment.ID(id).Short()))
 					continue
 				}
 				roots.Images = append(roots.Images, id)
 			}
-			report, err := repo.GC(cmd.Context(), roots, dryRun)
+			report, err := repository.GC(cmd.Context(), roots, dryRun)
 			if err != nil {
 				return err
 			}
@@ -70,14 +70,14 @@ type gcReport struct {
 	KeptObjects int      `json:"keptObjects"`
 }
 
-func newGCReport(r store.Report, dryRun bool) gcReport {
+func newGCReport(r repo.Report, dryRun bool) gcReport {
 	return gcReport{
 		dryRun, append([]string{}, r.Images...), append([]string{}, r.Streams...), append([]string{}, r.Refs...),
 		r.Objects, r.Bytes, r.KeptObjects,
 	}
 }
 
-func (s *session) printGC(r store.Report, dryRun bool) error {
+func (s *session) printGC(r repo.Report, dryRun bool) error {
 	remove := "Removed"
 	if dryRun {
 		remove = "Would remove"

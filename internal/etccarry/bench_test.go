@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // A disk is a physical root with two images and local changes to /etc.
@@ -54,7 +54,7 @@ func content(i, version int) []byte {
 
 // object puts content into the repository.
 func (d *disk) object(data []byte) digest.Digest {
-	sum := fsverity.Sum(digest.SHA512, data)
+	sum := verity.Sum(digest.SHA512, data)
 	path := filepath.Join("objects", sum.ObjectPath())
 	d.must(d.root.MkdirAll(filepath.Dir(path), 0o755))
 	d.must(d.root.WriteFile(path, data, 0o644))
@@ -62,13 +62,13 @@ func (d *disk) object(data []byte) digest.Digest {
 }
 
 func (d *disk) image(files, version int) deployment.ID {
-	tree := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	tree := &tree.Node{Mode: tree.TypeDir | 0o755}
 	for i := range files {
 		data := content(i, version)
 		place(tree, "etc/"+name(i), d.object(data), len(data))
 	}
 	for i := range 70_000 {
-		place(tree, fmt.Sprintf("usr/lib%02d/p%d/f%d", i%50, i/50%40, i), fsverity.Sum(digest.SHA512, fmt.Append(nil, i)), 9000)
+		place(tree, fmt.Sprintf("usr/lib%02d/p%d/f%d", i%50, i/50%40, i), verity.Sum(digest.SHA512, fmt.Append(nil, i)), 9000)
 	}
 	tree.CountLinks()
 	var image strings.Builder
@@ -76,17 +76,17 @@ func (d *disk) image(files, version int) deployment.ID {
 	return deployment.ID(d.object([]byte(image.String())).String())
 }
 
-func place(tree *composefs.Node, path string, content digest.Digest, size int) {
+func place(root *tree.Node, path string, content digest.Digest, size int) {
 	names := strings.Split(path, "/")
 	for _, name := range names[:len(names)-1] {
-		next := tree.Entry(name)
+		next := root.Entry(name)
 		if next == nil {
-			next = &composefs.Node{Mode: composefs.TypeDir | 0o755}
-			tree.Set(name, next)
+			next = &tree.Node{Mode: tree.TypeDir | 0o755}
+			root.Set(name, next)
 		}
-		tree = next
+		root = next
 	}
-	tree.Set(names[len(names)-1], &composefs.Node{Mode: composefs.TypeRegular | 0o644, Nlink: 1, Size: uint64(size), Digest: content})
+	root.Set(names[len(names)-1], &tree.Node{Mode: tree.TypeRegular | 0o644, Nlink: 1, Size: uint64(size), Digest: content})
 }
 
 // change makes 50 local changes.
@@ -104,7 +104,7 @@ func (d *disk) change(files int) {
 			dir.Remove(filepath.Base(path))
 			continue
 		case 9:
-			n.Mode = composefs.TypeRegular | 0o600
+			n.Mode = tree.TypeRegular | 0o600
 		default:
 			n.Inline = []byte(strings.Repeat(fmt.Sprintf("mine = %d\n", i), 400))
 			n.Size, n.Digest = uint64(len(n.Inline)), digest.Digest{}

@@ -11,8 +11,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
@@ -151,7 +151,7 @@ func (c Carrier) begin(to Side) error {
 
 // Conflicts returns where local changes of from and the tree new, the /etc of
 // another image, exclude each other. It changes nothing.
-func (c Carrier) Conflicts(from Side, new *composefs.Node) ([]deployment.EtcConflict, error) {
+func (c Carrier) Conflicts(from Side, new *tree.Node) ([]deployment.EtcConflict, error) {
 	dir, err := c.LocalDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -173,7 +173,7 @@ func (c Carrier) Conflicts(from Side, new *composefs.Node) ([]deployment.EtcConf
 	return report.Conflicts, nil
 }
 
-func merge(base, local, new *composefs.Node, o etcmerge.Options) (*etcmerge.Result, error) {
+func merge(base, local, new *tree.Node, o etcmerge.Options) (*etcmerge.Result, error) {
 	result, err := etcmerge.Rebase(base, local, new, o)
 	if err != nil {
 		return nil, fmt.Errorf("cannot merge /etc: %w", err)
@@ -204,7 +204,7 @@ func (c Carrier) LocalDir(from Side) (*os.File, error) {
 // Local returns the /etc of a deployment as its image has it and as it is, with
 // what is in dir. part is what was read of the image: where nothing was changed,
 // names are enough, unless whole is asked for.
-func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *composefs.Node, part erofs.Part, err error) {
+func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *tree.Node, part erofs.Part, err error) {
 	id, err := from.ID.Digest()
 	if err != nil {
 		return nil, nil, nil, err
@@ -234,7 +234,7 @@ func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *compos
 
 // mayRead returns an error if the notes of an overlay are hidden from this process:
 // what was deleted in a directory, or is protected, would silently be otherwise.
-func mayRead(from Side, have *composefs.Node) error {
+func mayRead(from Side, have *tree.Node) error {
 	if from.Etc != deployment.EtcOverlay || len(have.Entries()) == 0 {
 		return nil
 	}
@@ -253,16 +253,16 @@ func makeDir(fsys durable.FS, name string) error {
 // touched returns the part of an image that an upper directory has to do with:
 // what it changes, and names in the directories where it changes something. A
 // renamed directory has to do with another place, so then it is all.
-func touched(upper *composefs.Node) erofs.Part {
+func touched(upper *tree.Node) erofs.Part {
 	renamed := false
-	upper.Walk(func(_ string, n *composefs.Node) { renamed = renamed || etcmerge.IsRenamed(n) })
+	upper.Walk(func(_ string, n *tree.Node) { renamed = renamed || etcmerge.IsRenamed(n) })
 	if renamed {
 		return erofs.All
 	}
 	return touchedIn(upper)
 }
 
-func touchedIn(upper *composefs.Node) erofs.Part {
+func touchedIn(upper *tree.Node) erofs.Part {
 	return func(name string) erofs.Part {
 		n := upper.Entry(name)
 		switch {
@@ -276,7 +276,7 @@ func touchedIn(upper *composefs.Node) erofs.Part {
 }
 
 // Write makes merged the /etc of a deployment whose image has new, at one stroke.
-func (c Carrier) Write(to Side, merged, new *composefs.Node, open etcmerge.Opener) error {
+func (c Carrier) Write(to Side, merged, new *tree.Node, open etcmerge.Opener) error {
 	changes := durable.OS(c.Sysroot)
 	if to.Etc == deployment.EtcBind {
 		if err := makeDir(changes, to.ID.Dir()); err != nil {
@@ -292,7 +292,7 @@ func (c Carrier) Write(to Side, merged, new *composefs.Node, open etcmerge.Opene
 
 // Pristine returns the part of /etc that is asked for, as the deployment's image
 // has it.
-func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*composefs.Node, error) {
+func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*tree.Node, error) {
 	tree, err := c.readImage(id, func(name string) erofs.Part {
 		if name == "etc" {
 			return part
@@ -309,7 +309,7 @@ func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*composefs.Node, e
 	return etc, nil
 }
 
-func (c Carrier) readImage(id deployment.ID, part erofs.Part) (*composefs.Node, error) {
+func (c Carrier) readImage(id deployment.ID, part erofs.Part) (*tree.Node, error) {
 	d, err := id.Digest()
 	if err != nil {
 		return nil, err
@@ -327,7 +327,7 @@ func (c Carrier) readImage(id deployment.ID, part erofs.Part) (*composefs.Node, 
 }
 
 // OpenContent opens the content of a file of an image.
-func (c Carrier) OpenContent(n *composefs.Node) (io.ReadCloser, error) {
+func (c Carrier) OpenContent(n *tree.Node) (io.ReadCloser, error) {
 	if n.Digest.IsZero() {
 		return nil, fmt.Errorf("file with payload %q has no digest", n.Payload())
 	}

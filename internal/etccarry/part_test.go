@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 )
 
 // randomDir fills dir with files of a few names, so that trees meet.
-func randomDir(r *rand.Rand, dir *composefs.Node, depth int) {
+func randomDir(r *rand.Rand, dir *tree.Node, depth int) {
 	for _, name := range []string{"a", "b", "c", "group"} {
 		if r.IntN(4) > 0 {
 			dir.Set(name, randomFile(r, depth))
@@ -22,14 +22,14 @@ func randomDir(r *rand.Rand, dir *composefs.Node, depth int) {
 	}
 }
 
-func randomFile(r *rand.Rand, depth int) *composefs.Node {
-	n := &composefs.Node{Mode: composefs.TypeRegular | 0o644, Nlink: 1}
+func randomFile(r *rand.Rand, depth int) *tree.Node {
+	n := &tree.Node{Mode: tree.TypeRegular | 0o644, Nlink: 1}
 	switch kind := r.IntN(8); {
 	case kind < 4 && depth > 0:
-		n.Mode = composefs.TypeDir | 0o755
+		n.Mode = tree.TypeDir | 0o755
 		randomDir(r, n, depth-1)
 	case kind == 4:
-		n.Mode, n.Target = composefs.TypeSymlink|0o777, fmt.Sprint(r.IntN(3))
+		n.Mode, n.Target = tree.TypeSymlink|0o777, fmt.Sprint(r.IntN(3))
 	default:
 		n.Inline = fmt.Appendf(nil, "g%d:x:%d:\n", r.IntN(3), r.IntN(3))
 		n.Size = uint64(len(n.Inline))
@@ -41,7 +41,7 @@ func randomFile(r *rand.Rand, depth int) *composefs.Node {
 }
 
 // edited returns a copy of a tree with a few changes.
-func edited(r *rand.Rand, tree *composefs.Node) *composefs.Node {
+func edited(r *rand.Rand, tree *tree.Node) *tree.Node {
 	out := tree.Clone()
 	for _, e := range out.Entries() {
 		if e.Node.IsDir() && r.IntN(2) == 0 {
@@ -59,11 +59,11 @@ func edited(r *rand.Rand, tree *composefs.Node) *composefs.Node {
 }
 
 // imageOf returns an image with the given /etc.
-func imageOf(t *testing.T, etc *composefs.Node) []byte {
+func imageOf(t *testing.T, etc *tree.Node) []byte {
 	t.Helper()
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
 	root.Set("etc", etc)
-	root.Set("usr", &composefs.Node{Mode: composefs.TypeDir | 0o755})
+	root.Set("usr", &tree.Node{Mode: tree.TypeDir | 0o755})
 	root.CountLinks()
 	var b bytes.Buffer
 	if err := erofs.Write(t.Context(), &b, root, erofs.Options{Version: erofs.V1}); err != nil {
@@ -73,7 +73,7 @@ func imageOf(t *testing.T, etc *composefs.Node) []byte {
 }
 
 // etcOf reads a part of /etc.
-func etcOf(t *testing.T, image []byte, part erofs.Part) *composefs.Node {
+func etcOf(t *testing.T, image []byte, part erofs.Part) *tree.Node {
 	t.Helper()
 	root, err := erofs.ReadPart(bytes.NewReader(image), int64(len(image)), func(name string) erofs.Part {
 		if name == "etc" {
@@ -88,7 +88,7 @@ func etcOf(t *testing.T, image []byte, part erofs.Part) *composefs.Node {
 }
 
 // rebased returns the upper directory that a merge makes, and what it reports.
-func rebased(t *testing.T, upper *composefs.Node, base, new []byte, part erofs.Part, policy etcmerge.Policy) string {
+func rebased(t *testing.T, upper *tree.Node, base, new []byte, part erofs.Part, policy etcmerge.Policy) string {
 	t.Helper()
 	b, n := etcOf(t, base, part), etcOf(t, new, part)
 	local, err := etcmerge.FromUpper(upper, b)
@@ -104,7 +104,7 @@ func rebased(t *testing.T, upper *composefs.Node, base, new []byte, part erofs.P
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	out.Walk(func(path string, n *composefs.Node) {
+	out.Walk(func(path string, n *tree.Node) {
 		fmt.Fprintf(&text, "%s %o %d %q %q %d %q\n", path, n.Mode, n.UID, n.Target, n.Inline, n.Rdev, n.Xattrs())
 	})
 	for _, c := range result.Changes {
@@ -125,7 +125,7 @@ func TestTouchedIsEnough(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	for seed := first; seed < first+500; seed++ {
 		r := rand.New(rand.NewPCG(seed, 0))
-		base := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+		base := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomDir(r, base, 3)
 		local, new := edited(r, base), edited(r, base)
 		upper, err := etcmerge.ToUpper(local, base, nil)

@@ -8,7 +8,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -73,7 +73,7 @@ func (e *Etc) applyLive(s Step) error {
 }
 
 // replace makes name in a directory, which is given twice, the file n.
-func (e *Etc) replace(parent *os.Root, dir *os.File, name string, n *composefs.Node) error {
+func (e *Etc) replace(parent *os.Root, dir *os.File, name string, n *tree.Node) error {
 	if err := parent.RemoveAll(temp); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (e *Etc) applyToTree(steps []Step) error {
 }
 
 // withEntries gives n the entries of from.
-func withEntries(n, from *composefs.Node) *composefs.Node {
+func withEntries(n, from *tree.Node) *tree.Node {
 	n.Clear()
 	for _, entry := range from.Entries() {
 		n.Set(entry.Name, entry.Node)
@@ -139,7 +139,7 @@ func withEntries(n, from *composefs.Node) *composefs.Node {
 
 // with returns a copy of the tree dir in which n is at a path, or nothing if n is
 // nil.
-func with(dir *composefs.Node, names []string, n *composefs.Node) *composefs.Node {
+func with(dir *tree.Node, names []string, n *tree.Node) *tree.Node {
 	out := dir.Clone()
 	switch {
 	case len(names) > 1:

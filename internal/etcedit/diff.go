@@ -8,16 +8,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 // A Change is a file that is not as the image has it.
 type Change struct {
-	treediff.Change
+	diff.Change
 	// Diff is the change for patch -p1, if it can be one.
 	Diff string `json:"diff,omitempty"`
 }
@@ -31,8 +31,8 @@ func (e *Etc) Changes(paths ...string) ([]Change, error) {
 			return nil, err
 		}
 	}
-	ignore := map[treediff.Aspect]bool{treediff.Mtime: true, treediff.Links: true}
-	found := treediff.Trees(rooted(e.Base), rooted(e.Local), ignore)
+	ignore := map[diff.Aspect]bool{diff.Mtime: true, diff.Links: true}
+	found := diff.Trees(rooted(e.Base), rooted(e.Local), ignore)
 	changes := []Change{}
 	isSwapped := swapped(found.Changes)
 	for _, c := range found.Changes {
@@ -59,17 +59,17 @@ func (e *Etc) Changes(paths ...string) ([]Change, error) {
 
 // withoutLinkMode returns a change without that of the mode of a symbolic link, which
 // means nothing and cannot be set, and whether anything is left of it.
-func withoutLinkMode(c treediff.Change) (treediff.Change, bool) {
-	if c.Kind != treediff.Changed || !c.New.IsSymlink() {
+func withoutLinkMode(c diff.Change) (diff.Change, bool) {
+	if c.Kind != diff.Changed || !c.New.IsSymlink() {
 		return c, true
 	}
-	c.What = slices.DeleteFunc(slices.Clone(c.What), func(d treediff.Detail) bool { return d.Aspect == treediff.Mode })
+	c.What = slices.DeleteFunc(slices.Clone(c.What), func(d diff.Detail) bool { return d.Aspect == diff.Mode })
 	return c, len(c.What) > 0
 }
 
 // rooted returns the root of which etc is the directory /etc.
-func rooted(etc *composefs.Node) *composefs.Node {
-	root := &composefs.Node{Mode: composefs.TypeDir}
+func rooted(etc *tree.Node) *tree.Node {
+	root := &tree.Node{Mode: tree.TypeDir}
 	root.Set("etc", etc)
 	return root
 }
@@ -85,7 +85,7 @@ func within(p string, paths []string) bool {
 }
 
 // text returns the content of a file, and whether it is a text, in whatever encoding.
-func (e *Etc) text(n *composefs.Node) (data []byte, ok bool, err error) {
+func (e *Etc) text(n *tree.Node) (data []byte, ok bool, err error) {
 	if n.Size > uint64(limits.DiffText.Value) {
 		return nil, false, nil
 	}

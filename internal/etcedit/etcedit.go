@@ -8,14 +8,14 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -25,10 +25,10 @@ var ErrNoDeployment = errors.New("there is no deployment whose /etc it could be"
 // An Etc is the /etc of a deployment: as its image has it, and as it is.
 type Etc struct {
 	etccarry.Side
-	Base, Local *composefs.Node
+	Base, Local *tree.Node
 
 	carrier etccarry.Carrier
-	repo    *store.Repository
+	repo    *repo.Repository
 	open    etcmerge.Opener
 	live    *os.Root            // /etc of the running machine, nil for another
 	mounts  []mountplan.Mounted // of the running machine
@@ -104,7 +104,7 @@ func (e *Etc) openSysroot(dir string) error {
 		return err
 	}
 	e.close = append(e.close, root.Close)
-	repo, err := store.OpenIn(root, deployment.RepositoryDir)
+	repo, err := repo.OpenIn(root, deployment.RepositoryDir)
 	if err != nil {
 		return err
 	}

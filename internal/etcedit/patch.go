@@ -8,13 +8,13 @@ import (
 
 	unified "github.com/rogpeppe/go-internal/diff"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // swapped returns where a directory took the place of a file, or a file that of a
 // directory, and what is below: patch(1) removes files at its end only.
-func swapped(changes []treediff.Change) func(path string) bool {
+func swapped(changes []diff.Change) func(path string) bool {
 	var places []string
 	for _, c := range changes {
 		if c.Old != nil && c.New != nil && c.Old.IsDir() != c.New.IsDir() {
@@ -28,21 +28,21 @@ func swapped(changes []treediff.Change) func(path string) bool {
 
 // A side is what a file is before or after a change, as a patch can have it.
 type side struct {
-	node *composefs.Node // nil if there is no file or link
-	data []byte          // of a link its target
-	text bool            // data is there and a text
+	node *tree.Node // nil if there is no file or link
+	data []byte     // of a link its target
+	text bool       // data is there and a text
 }
 
 // nothing is the side of a file that comes or goes.
 var nothing = side{text: true}
 
 // symlink is the mode of a symbolic link in a patch.
-const symlink = composefs.TypeSymlink
+const symlink = tree.TypeSymlink
 
 // patch returns a change for patch -p1, in the form that git diff has: with modes,
 // links, files that are new, empty or removed, and names of all kinds. It is "" where
 // there is none, as for directories, owners, and contents that are no text.
-func (e *Etc) patch(c treediff.Change) (string, error) {
+func (e *Etc) patch(c diff.Change) (string, error) {
 	old, err := e.side(c.Old)
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s as the image has it: %w", c.Path, err)
@@ -51,7 +51,7 @@ func (e *Etc) patch(c treediff.Change) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", c.Path, err)
 	}
-	if old.node != nil && new.node != nil && old.mode()&composefs.TypeMask != new.mode()&composefs.TypeMask {
+	if old.node != nil && new.node != nil && old.mode()&tree.TypeMask != new.mode()&tree.TypeMask {
 		if !old.text || !new.text {
 			return "", nil
 		}
@@ -61,7 +61,7 @@ func (e *Etc) patch(c treediff.Change) (string, error) {
 }
 
 // side reads a file.
-func (e *Etc) side(n *composefs.Node) (side, error) {
+func (e *Etc) side(n *tree.Node) (side, error) {
 	switch {
 	case n == nil:
 		return nothing, nil
@@ -79,7 +79,7 @@ func (s side) mode() uint32 {
 	if s.node.IsSymlink() {
 		return symlink
 	}
-	return s.node.Mode&composefs.TypeMask | s.node.Mode&0o777
+	return s.node.Mode&tree.TypeMask | s.node.Mode&0o777
 }
 
 // filePatch returns how a file changes, or comes or goes, without changing its type.

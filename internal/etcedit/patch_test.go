@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // tree makes a directory of files, by their names: "-> TARGET" is a symbolic link, and
 // a content that begins with "#!" is that of a program.
-func tree(t *testing.T, dir string, files map[string]string) {
+func treeOf(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
@@ -62,8 +62,8 @@ func TestPatch(t *testing.T) {
 	}
 	new["added/program"], new["untouched"], old["untouched"] = "#!/bin/sh\n", "same", "same"
 	dir := t.TempDir()
-	tree(t, filepath.Join(dir, "image/etc"), old)
-	tree(t, filepath.Join(dir, "local/etc"), new)
+	treeOf(t, filepath.Join(dir, "image/etc"), old)
+	treeOf(t, filepath.Join(dir, "local/etc"), new)
 	for _, name := range names {
 		if err := os.Chmod(filepath.Join(dir, "local/etc/mode", name), 0o755); err != nil {
 			t.Fatal(err)
@@ -87,8 +87,8 @@ func TestPatch(t *testing.T) {
 // TestSwapped tells of what patch(1) cannot do, without a patch that fails.
 func TestSwapped(t *testing.T) {
 	dir := t.TempDir()
-	tree(t, filepath.Join(dir, "image/etc"), map[string]string{"a": "file\n", "b/sub/f": "below\n", "c": "1\n"})
-	tree(t, filepath.Join(dir, "local/etc"), map[string]string{"a/sub/f": "below\n", "b": "file\n", "c": "2\n"})
+	treeOf(t, filepath.Join(dir, "image/etc"), map[string]string{"a": "file\n", "b/sub/f": "below\n", "c": "1\n"})
+	treeOf(t, filepath.Join(dir, "local/etc"), map[string]string{"a/sub/f": "below\n", "b": "file\n", "c": "2\n"})
 	const want = `~ /etc/a/  type file -> directory, mode 0644 -> 0755
 + /etc/a/sub/
 + /etc/a/sub/f
@@ -110,9 +110,9 @@ diff --git image/etc/c local/etc/c
 
 // The mode of a symbolic link is no change, as a full copy of /etc has it otherwise.
 func TestLinkMode(t *testing.T) {
-	link := func(mode uint32) *composefs.Node {
-		root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
-		root.Set("l", &composefs.Node{Mode: composefs.TypeSymlink | mode, Target: "x"})
+	link := func(mode uint32) *tree.Node {
+		root := &tree.Node{Mode: tree.TypeDir | 0o755}
+		root.Set("l", &tree.Node{Mode: tree.TypeSymlink | mode, Target: "x"})
 		return root
 	}
 	e := &Etc{Base: link(0o755), Local: link(0o777)}

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 // An Action says what a step does.
@@ -29,16 +29,16 @@ type Step struct {
 	Do   Action `json:"do"`
 	Path string `json:"path"`
 
-	local, image *composefs.Node // nil where there is nothing
+	local, image *tree.Node // nil where there is nothing
 }
 
 // String returns the step as a sentence.
 func (s Step) String() string {
 	what, at := "file", printable.Name(s.Path)
 	if n := s.image; n != nil {
-		what = treediff.TypeName(n)
+		what = diff.TypeName(n)
 	} else if s.local != nil {
-		what = treediff.TypeName(s.local)
+		what = diff.TypeName(s.local)
 	}
 	switch s.Do {
 	case Remove:
@@ -100,7 +100,7 @@ func (e *Etc) stepsFor(p string, changes []etcmerge.Change) ([]Step, error) {
 			bare.Clear()
 			steps = append(steps, Step{Make, at, nil, bare})
 		case strings.HasPrefix(p, at+"/") && c.What&etcmerge.Type != 0 && !c.New.IsDir():
-			return nil, fmt.Errorf("%s is a %s here, which leaves no place for %s: reset %s", at, treediff.TypeName(c.New), p, at)
+			return nil, fmt.Errorf("%s is a %s here, which leaves no place for %s: reset %s", at, diff.TypeName(c.New), p, at)
 		case at != p && !strings.HasPrefix(at, p+"/"), covered(steps, at):
 		default:
 			steps = append(steps, stepFor(at, c))

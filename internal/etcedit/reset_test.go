@@ -8,14 +8,14 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/treediff"
 )
 
 // A rig is a directory with an /etc of a running machine.
@@ -92,7 +92,7 @@ func (r *rig) edit() {
 	write("link")
 }
 
-func (r *rig) read(dir string) *composefs.Node {
+func (r *rig) read(dir string) *tree.Node {
 	r.t.Helper()
 	f, err := os.Open(dir)
 	r.must(err)
@@ -122,9 +122,9 @@ func (r *rig) open() *Etc {
 // differences returns what is otherwise than in the image.
 func (r *rig) differences() []string {
 	r.t.Helper()
-	ignore := map[treediff.Aspect]bool{treediff.Mtime: true, treediff.Links: true}
+	ignore := map[diff.Aspect]bool{diff.Mtime: true, diff.Links: true}
 	var out []string
-	for _, c := range treediff.Trees(r.read(r.dir+"/image"), r.read(r.etc), ignore).Changes {
+	for _, c := range diff.Trees(r.read(r.dir+"/image"), r.read(r.etc), ignore).Changes {
 		out = append(out, c.String())
 	}
 	return out

@@ -11,12 +11,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A host is a directory that is to a process in it as a machine that runs: with
@@ -84,13 +84,13 @@ func (h *host) overlay(source, lower, dir string) {
 // image puts the image into the repository.
 func (h *host) image() {
 	h.t.Helper()
-	repo, err := store.Init(h.disk+"/"+deployment.RepositoryDir, store.Options{Algorithm: digest.SHA512})
+	repo, err := repo.Init(h.disk+"/"+deployment.RepositoryDir, repo.Options{Algorithm: digest.SHA512})
 	h.must(err)
 	defer repo.Close()
-	etc := &composefs.Node{Mode: composefs.TypeDir | 0o755}
-	etc.Set("d", &composefs.Node{Mode: composefs.TypeDir | 0o755})
+	etc := &tree.Node{Mode: tree.TypeDir | 0o755}
+	etc.Set("d", &tree.Node{Mode: tree.TypeDir | 0o755})
 	for name, content := range hostEtc {
-		n := &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(content)), Inline: []byte(content)}
+		n := &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(content)), Inline: []byte(content)}
 		if len(content) > 64 {
 			n.Inline = nil
 			n.Digest, err = repo.PutObject([]byte(content))

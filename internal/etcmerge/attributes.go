@@ -3,7 +3,7 @@ package etcmerge
 import (
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // setID are the bits of a mode that give a program the rights of its owner.
@@ -13,12 +13,12 @@ const setID = 0o6000
 const capability = "security.capability"
 
 // A pair is a file here and the new default for it.
-type pair struct{ local, new *composefs.Node }
+type pair struct{ local, new *tree.Node }
 
 // mergeAttributes merges a file of which only owner, mode or attributes were
 // changed here: content, target and device number are those of the image, so a
 // chmod(1) does not keep new defaults from coming.
-func (m *merger) mergeAttributes(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) mergeAttributes(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	if n.IsDir() || n.IsSymlink() && !l.IsSymlink() {
 		m.result.Warnings = append(m.result.Warnings,
 			fmt.Sprintf("%s: the local owner, mode or attributes are dropped: the new image has something else there", path))

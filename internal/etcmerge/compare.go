@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // Aspects say in what two files differ, as a set of bits. Times are no aspect:
@@ -56,7 +56,7 @@ var errNotRead = errors.New("a file was not read from its image")
 type compare struct{ open Opener }
 
 // aspects returns in what a and b differ, directories without their entries.
-func (c compare) aspects(a, b *composefs.Node) (Aspects, error) {
+func (c compare) aspects(a, b *tree.Node) (Aspects, error) {
 	if a == b {
 		return 0, nil
 	}
@@ -73,15 +73,15 @@ func (c compare) aspects(a, b *composefs.Node) (Aspects, error) {
 		}
 	}
 	switch a.Type() {
-	case composefs.TypeRegular:
+	case tree.TypeRegular:
 		same, err := c.sameContent(a, b)
 		if err != nil {
 			return 0, err
 		}
 		add(!same, Content)
-	case composefs.TypeSymlink:
+	case tree.TypeSymlink:
 		add(a.Target != b.Target, Target)
-	case composefs.TypeChar, composefs.TypeBlock:
+	case tree.TypeChar, tree.TypeBlock:
 		add(a.Rdev != b.Rdev, Device)
 	}
 	// The mode of a link has no meaning and cannot be set.
@@ -93,7 +93,7 @@ func (c compare) aspects(a, b *composefs.Node) (Aspects, error) {
 }
 
 // same says whether a and b are the same but for their times; both nil are.
-func (c compare) same(a, b *composefs.Node) (bool, error) {
+func (c compare) same(a, b *tree.Node) (bool, error) {
 	if a == nil || b == nil {
 		return a == b, nil
 	}
@@ -102,7 +102,7 @@ func (c compare) same(a, b *composefs.Node) (bool, error) {
 }
 
 // sameTree is same for a and b and everything below.
-func (c compare) sameTree(a, b *composefs.Node) (bool, error) {
+func (c compare) sameTree(a, b *tree.Node) (bool, error) {
 	if same, err := c.same(a, b); !same || err != nil || a == b {
 		return same, err
 	}
@@ -122,7 +122,7 @@ func (c compare) sameTree(a, b *composefs.Node) (bool, error) {
 }
 
 // sameContent compares two regular files by whatever is cheapest.
-func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
+func (c compare) sameContent(a, b *tree.Node) (bool, error) {
 	switch {
 	case size(a) != size(b):
 		return false, nil
@@ -131,9 +131,9 @@ func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
 	case a.Inline != nil && b.Inline != nil:
 		return bytes.Equal(a.Inline, b.Inline), nil
 	case a.Inline != nil && !b.Digest.IsZero():
-		return fsverity.Sum(b.Digest.Algorithm(), a.Inline) == b.Digest, nil
+		return verity.Sum(b.Digest.Algorithm(), a.Inline) == b.Digest, nil
 	case b.Inline != nil && !a.Digest.IsZero():
-		return fsverity.Sum(a.Digest.Algorithm(), b.Inline) == a.Digest, nil
+		return verity.Sum(a.Digest.Algorithm(), b.Inline) == a.Digest, nil
 	case !a.Digest.IsZero() && a.Digest.Algorithm() == b.Digest.Algorithm():
 		return a.Digest == b.Digest, nil
 	}
@@ -148,7 +148,7 @@ func (c compare) sameContent(a, b *composefs.Node) (bool, error) {
 
 // sum returns the digest of the content of a regular file, and with it no size:
 // a content may be larger than memory.
-func (c compare) sum(alg digest.Algorithm, n *composefs.Node) (digest.Digest, error) {
+func (c compare) sum(alg digest.Algorithm, n *tree.Node) (digest.Digest, error) {
 	if n.Digest.Algorithm() == alg {
 		return n.Digest, nil
 	}
@@ -156,7 +156,7 @@ func (c compare) sum(alg digest.Algorithm, n *composefs.Node) (digest.Digest, er
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	d, _, err := fsverity.SumReader(alg, r)
+	d, _, err := verity.SumReader(alg, r)
 	return d, errors.Join(err, r.Close())
 }
 
@@ -169,7 +169,7 @@ func butGone(err error) error {
 }
 
 // read returns the content of a small regular file.
-func (c compare) read(n *composefs.Node) ([]byte, error) {
+func (c compare) read(n *tree.Node) ([]byte, error) {
 	r, err := c.reader(n)
 	if err != nil {
 		return nil, err
@@ -179,7 +179,7 @@ func (c compare) read(n *composefs.Node) ([]byte, error) {
 }
 
 // reader opens the content of a regular file.
-func (c compare) reader(n *composefs.Node) (io.ReadCloser, error) {
+func (c compare) reader(n *tree.Node) (io.ReadCloser, error) {
 	if n.Inline != nil || size(n) == 0 {
 		return io.NopCloser(bytes.NewReader(n.Inline)), nil
 	}
@@ -189,7 +189,7 @@ func (c compare) reader(n *composefs.Node) (io.ReadCloser, error) {
 	return c.open(n)
 }
 
-func size(n *composefs.Node) uint64 {
+func size(n *tree.Node) uint64 {
 	if n.Inline != nil {
 		return uint64(len(n.Inline))
 	}
@@ -197,15 +197,15 @@ func size(n *composefs.Node) uint64 {
 }
 
 // label returns the SELinux label of n, "" if it has none.
-func label(n *composefs.Node) string {
-	l, _ := n.Xattr(composefs.XattrSELinux)
+func label(n *tree.Node) string {
+	l, _ := n.Xattr(tree.XattrSELinux)
 	return l
 }
 
 // unlabelled returns the extended attributes of n without the SELinux label.
-func unlabelled(n *composefs.Node) []composefs.Xattr {
+func unlabelled(n *tree.Node) []tree.Xattr {
 	if label(n) == "" {
 		return n.Xattrs()
 	}
-	return slices.DeleteFunc(slices.Clone(n.Xattrs()), func(x composefs.Xattr) bool { return x.Name == composefs.XattrSELinux })
+	return slices.DeleteFunc(slices.Clone(n.Xattrs()), func(x tree.Xattr) bool { return x.Name == tree.XattrSELinux })
 }

@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // An aside is what has lost its place to the other side.
 type aside struct {
 	path string
-	node *composefs.Node
+	node *tree.Node
 }
 
 // conflict notes a conflict at path and returns the side that wins: what is
 // local, or n of the new image, which may be nil.
-func (m *merger) conflict(path string, reason Reason, local, n *composefs.Node) *composefs.Node {
+func (m *merger) conflict(path string, reason Reason, local, n *tree.Node) *tree.Node {
 	c := Conflict{Path: path, Reason: reason, Local: local, New: n}
-	walk(path, local, func(path string, n *composefs.Node) {
+	walk(path, local, func(path string, n *tree.Node) {
 		if !n.IsDir() || len(n.Entries()) == 0 {
 			c.Paths = append(c.Paths, path)
 		}
@@ -34,7 +34,7 @@ func (m *merger) conflict(path string, reason Reason, local, n *composefs.Node) 
 }
 
 // walk visits n and what is below it by their paths.
-func walk(path string, n *composefs.Node, visit func(string, *composefs.Node)) {
+func walk(path string, n *tree.Node, visit func(string, *tree.Node)) {
 	visit(path, n)
 	for _, e := range n.Entries() {
 		walk(join(path, e.Name), e.Node, visit)
@@ -55,7 +55,7 @@ func (m *merger) putAside() {
 
 // free returns a path below root where nothing is yet, nor anything in the way:
 // path itself, or one with a number behind the name that is taken.
-func free(root *composefs.Node, path string) string {
+func free(root *tree.Node, path string) string {
 	names := strings.Split(path, "/")
 	dir := root
 	for i, name := range names {
@@ -71,7 +71,7 @@ func free(root *composefs.Node, path string) string {
 
 // isFree says whether name in dir can be made, or entered if it is not the last
 // one.
-func isFree(dir *composefs.Node, name string, last bool) bool {
+func isFree(dir *tree.Node, name string, last bool) bool {
 	n := dir.Entry(name)
 	return n == nil || n.IsDir() && !last
 }
@@ -80,7 +80,7 @@ func isFree(dir *composefs.Node, name string, last bool) bool {
 // other trees have them too, and made if they are missing: only for root,
 // because what was set aside may have been in a directory that only root may
 // enter.
-func enter(root *composefs.Node, path string, n *composefs.Node) {
+func enter(root *tree.Node, path string, n *tree.Node) {
 	names := strings.Split(path, "/")
 	dir := root
 	for _, name := range names[:len(names)-1] {
@@ -88,7 +88,7 @@ func enter(root *composefs.Node, path string, n *composefs.Node) {
 		if next != nil {
 			next = next.Clone()
 		} else {
-			next = &composefs.Node{Mode: composefs.TypeDir | 0o700, UID: root.UID, GID: root.GID, Mtime: root.Mtime}
+			next = &tree.Node{Mode: tree.TypeDir | 0o700, UID: root.UID, GID: root.GID, Mtime: root.Mtime}
 			setLabel(next, label(root))
 		}
 		dir.Set(name, next)

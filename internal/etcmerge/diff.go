@@ -3,7 +3,7 @@ package etcmerge
 import (
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // A Kind says what happened to a file.
@@ -22,19 +22,19 @@ const (
 type Change struct {
 	Path string
 	Kind Kind
-	What Aspects         `json:",omitempty"` // of Changed and Metadata
-	Old  *composefs.Node `json:"-"`          // nil if it was added
-	New  *composefs.Node `json:"-"`          // nil if it was removed
+	What Aspects    `json:",omitempty"` // of Changed and Metadata
+	Old  *tree.Node `json:"-"`          // nil if it was added
+	New  *tree.Node `json:"-"`          // nil if it was removed
 }
 
 // Diff returns what has changed from the tree old to the tree new, directories
 // before what is in them, without /etc/.updated. It takes time only where they
 // are different nodes.
-func Diff(old, new *composefs.Node, open Opener) ([]Change, error) {
+func Diff(old, new *tree.Node, open Opener) ([]Change, error) {
 	return compare{open}.diff(old, new)
 }
 
-func (c compare) diff(old, new *composefs.Node) ([]Change, error) {
+func (c compare) diff(old, new *tree.Node) ([]Change, error) {
 	d := differ{compare: c}
 	err := d.node("/", old, new)
 	return d.changes, err
@@ -47,7 +47,7 @@ type differ struct {
 }
 
 // node compares what is at path in both trees; nil is nothing.
-func (d *differ) node(path string, old, new *composefs.Node) error {
+func (d *differ) node(path string, old, new *tree.Node) error {
 	if old == new || path == updated {
 		return nil
 	}
@@ -81,7 +81,7 @@ func kindOf(what Aspects) Kind {
 
 // child returns the entry of n called name, nil if n is not a directory or has
 // no such entry.
-func child(n *composefs.Node, name string) *composefs.Node {
+func child(n *tree.Node, name string) *tree.Node {
 	if n == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func child(n *composefs.Node, name string) *composefs.Node {
 
 // eachName yields the names in two directories, in order, each once. Either
 // may be nil or not a directory.
-func eachName(a, b *composefs.Node) func(yield func(string) bool) {
+func eachName(a, b *tree.Node) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		x, y := entries(a), entries(b)
 		for len(x) > 0 || len(y) > 0 {
@@ -110,7 +110,7 @@ func eachName(a, b *composefs.Node) func(yield func(string) bool) {
 	}
 }
 
-func entries(n *composefs.Node) []composefs.Entry {
+func entries(n *tree.Node) []tree.Entry {
 	if n == nil {
 		return nil
 	}

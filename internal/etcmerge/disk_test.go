@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
@@ -22,11 +22,11 @@ type machine struct {
 	t    *testing.T
 	dir  string
 	root *os.Root
-	base *composefs.Node
+	base *tree.Node
 }
 
 // newMachine returns a machine whose image has the tree base.
-func newMachine(t *testing.T, base *composefs.Node) *machine {
+func newMachine(t *testing.T, base *tree.Node) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: t.TempDir(), base: base}
 	root, err := os.OpenRoot(m.dir)
@@ -69,7 +69,7 @@ func (m *machine) open(name string) *os.File {
 }
 
 // tree returns the tree of a directory as it is on disk.
-func (m *machine) tree(name string) *composefs.Node {
+func (m *machine) tree(name string) *tree.Node {
 	m.t.Helper()
 	n, err := ReadDir(m.open(name), digest.SHA256, nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func (m *machine) tree(name string) *composefs.Node {
 
 // readUpper returns the tree that one sees through an overlay whose upper
 // directory is dir and whose lower directory is base.
-func readUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*composefs.Node, error) {
+func readUpper(dir *os.File, base *tree.Node, alg digest.Algorithm) (*tree.Node, error) {
 	upper, err := ReadDir(dir, alg, nil)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func readUpper(dir *os.File, base *composefs.Node, alg digest.Algorithm) (*compo
 }
 
 // local returns what readUpper finds.
-func (m *machine) local() *composefs.Node {
+func (m *machine) local() *tree.Node {
 	m.t.Helper()
 	n, err := readUpper(m.open("upper"), m.base, digest.SHA256)
 	if err != nil {
@@ -135,9 +135,9 @@ func (m *machine) names(dir string) []string {
 }
 
 // checkTimes fails the test if a file in got has another time than in want.
-func checkTimes(t *testing.T, got, want *composefs.Node) {
+func checkTimes(t *testing.T, got, want *tree.Node) {
 	t.Helper()
-	got.Walk(func(path string, n *composefs.Node) {
+	got.Walk(func(path string, n *tree.Node) {
 		if w := want.Lookup(path); w != nil && n.Mtime != w.Mtime {
 			t.Errorf("time of %s = %v; want %v", path, n.Mtime, w.Mtime)
 		}
@@ -165,9 +165,9 @@ func TestDirOnDisk(t *testing.T) {
 }
 
 // inlineContents reads all contents into the tree.
-func inlineContents(t *testing.T, root *composefs.Node, open Opener) {
+func inlineContents(t *testing.T, root *tree.Node, open Opener) {
 	t.Helper()
-	root.Walk(func(path string, n *composefs.Node) {
+	root.Walk(func(path string, n *tree.Node) {
 		if !n.IsRegular() || size(n) == 0 {
 			return
 		}
@@ -297,7 +297,7 @@ func TestReadUpperAfterEditing(t *testing.T) {
 
 // rewrite moves the changes to a new deployment of the same image, and looks
 // at it through the kernel.
-func rewrite(t *testing.T, m *machine, local, seen *composefs.Node) {
+func rewrite(t *testing.T, m *machine, local, seen *tree.Node) {
 	t.Helper()
 	next := newMachine(t, m.base)
 	open := LocalOpener(m.open("upper"), nil)
@@ -382,8 +382,8 @@ func TestReadDirMountPoints(t *testing.T) {
 	})
 }
 
-func withoutTimes(n *composefs.Node) *composefs.Node {
-	n.Walk(func(_ string, n *composefs.Node) { n.Mtime = composefs.Time{} })
+func withoutTimes(n *tree.Node) *tree.Node {
+	n.Walk(func(_ string, n *tree.Node) { n.Mtime = tree.Time{} })
 	return n
 }
 

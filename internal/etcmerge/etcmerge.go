@@ -12,13 +12,13 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // An Opener opens the content of a regular file of one of the trees. It is not
 // asked for files that are empty or kept inline.
-type Opener func(*composefs.Node) (io.ReadCloser, error)
+type Opener func(*tree.Node) (io.ReadCloser, error)
 
 // A Policy says which side wins where a local file or directory and the new
 // image cannot both have their way.
@@ -64,7 +64,7 @@ type Options struct {
 // A Result is a merged tree with an account of how it came about. All lists
 // are in the order of the tree.
 type Result struct {
-	Tree *composefs.Node
+	Tree *tree.Node
 	// Changes are those from base to local: what the machine has changed.
 	Changes []Change
 	// Conflicts are the places where the policy had to decide.
@@ -83,9 +83,9 @@ type Result struct {
 // A NewDefault is a default of the new image that a local change hides.
 type NewDefault struct {
 	Path  string
-	Base  *composefs.Node `json:"-"` // the old default, nil if there was none
-	Local *composefs.Node `json:"-"` // nil if it was deleted
-	New   *composefs.Node `json:"-"`
+	Base  *tree.Node `json:"-"` // the old default, nil if there was none
+	Local *tree.Node `json:"-"` // nil if it was deleted
+	New   *tree.Node `json:"-"`
 }
 
 // A Conflict is a place where a local change and a change of the image exclude
@@ -95,8 +95,8 @@ type Conflict struct {
 	Reason Reason
 	// Paths are the local files that have no place beside what the image has.
 	Paths []string
-	Local *composefs.Node `json:"-"`
-	New   *composefs.Node `json:"-"` // nil if the image removed the directory
+	Local *tree.Node `json:"-"`
+	New   *tree.Node `json:"-"` // nil if the image removed the directory
 }
 
 // A Reason says what kind of conflict it is.
@@ -116,10 +116,10 @@ const (
 // The time that Rebase takes depends on where local and base are different
 // nodes, so local should share with base what is unchanged, as FromUpper does.
 // An error tells that a content could not be read.
-func Rebase(base, local, new *composefs.Node, opts Options) (*Result, error) {
+func Rebase(base, local, new *tree.Node, opts Options) (*Result, error) {
 	m := &merger{
 		compare: compare{open: opts.Open}, opts: opts, result: &Result{},
-		copies: map[*composefs.Node]*composefs.Node{}, attributed: map[pair]*composefs.Node{},
+		copies: map[*tree.Node]*tree.Node{}, attributed: map[pair]*tree.Node{},
 	}
 	changes, err := m.diff(base, local)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -30,7 +30,7 @@ func carry(t *testing.T, root *os.Root) []string {
 	if err != nil {
 		t.Fatalf("ReadDir = %v", err)
 	}
-	empty := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	empty := &tree.Node{Mode: tree.TypeDir | 0o755}
 	local, err := FromUpper(have, empty)
 	if err != nil {
 		t.Fatal(err)
@@ -185,16 +185,16 @@ func TestDeepLocalDirectories(t *testing.T) {
 
 // TestLargeAccounts: a passwd of gigabytes is not read, and the local one stays.
 func TestLargeAccounts(t *testing.T) {
-	file := func(size int64, text string) *composefs.Node {
-		etc := &composefs.Node{Mode: composefs.TypeDir | 0o755}
-		etc.Set("passwd", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(size), Inline: []byte(text)})
+	file := func(size int64, text string) *tree.Node {
+		etc := &tree.Node{Mode: tree.TypeDir | 0o755}
+		etc.Set("passwd", &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(size), Inline: []byte(text)})
 		return etc
 	}
 	huge := file(1<<32, "")
 	huge.Entry("passwd").Inline = nil
 	huge.Entry("passwd").SetPayload("huge")
 	base, small := file(2, "a\n"), file(4, "a\nb\n")
-	for name, tt := range map[string]struct{ local, new *composefs.Node }{"local": {huge, small}, "new": {small, huge}} {
+	for name, tt := range map[string]struct{ local, new *tree.Node }{"local": {huge, small}, "new": {small, huge}} {
 		result, err := Rebase(base, tt.local, tt.new, Options{})
 		if err != nil || result.Tree.Entry("passwd") != tt.local.Entry("passwd") {
 			t.Errorf("a huge %s one: %v; want the local one, and no content read", name, err)

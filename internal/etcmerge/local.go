@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -31,7 +31,7 @@ var ErrGone = errors.New("it has disappeared or was replaced while it was read")
 // A goneError is an ErrGone that tells what is there now, nil for nothing.
 type goneError struct {
 	path string
-	now  *composefs.Node
+	now  *tree.Node
 }
 
 func (e *goneError) Error() string { return e.path + ": " + ErrGone.Error() }
@@ -43,7 +43,7 @@ func (e *goneError) Unwrap() error { return ErrGone }
 func LocalOpener(dir *os.File, images Opener) Opener { return localOpener(dir, "", images) }
 
 func localOpener(dir *os.File, tag string, images Opener) Opener {
-	return func(n *composefs.Node) (io.ReadCloser, error) {
+	return func(n *tree.Node) (io.ReadCloser, error) {
 		payload, ok := strings.CutPrefix(n.Payload(), localPayload+tag+":")
 		if ok {
 			id, paths, _ := strings.Cut(payload, ":")
@@ -63,7 +63,7 @@ func fileID(s sys.Stat) string {
 }
 
 // addPath notes one more path at which the content of n can be found.
-func addPath(n *composefs.Node, path string) {
+func addPath(n *tree.Node, path string) {
 	if p := n.Payload(); p != "" && len(p) < maxPaths {
 		n.SetPayload(p + "\x00" + strings.TrimPrefix(path, "/"))
 	}
@@ -74,7 +74,7 @@ type localFile struct {
 	file *os.File
 	// now has its metadata if they are not those that were read: a new content
 	// is not to be had with permissions that were meant for an old one.
-	now *composefs.Node
+	now *tree.Node
 }
 
 func (f localFile) Read(p []byte) (int, error) { return f.file.Read(p) }
@@ -108,7 +108,7 @@ func openAt(dir *os.File, path, id string, any bool) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	var now *composefs.Node
+	var now *tree.Node
 	if fileID(stat) != id {
 		if now, err = instead(place, stat); err != nil {
 			return nil, err
@@ -127,7 +127,7 @@ func openAt(dir *os.File, path, id string, any bool) (io.ReadCloser, error) {
 // instead returns what has taken the place of a file, nil for what counts as
 // nothing: a whiteout, a file whose content is elsewhere, and a directory, which
 // would have to be read and merged.
-func instead(place *os.File, stat sys.Stat) (*composefs.Node, error) {
+func instead(place *os.File, stat sys.Stat) (*tree.Node, error) {
 	n, err := (&dirReader{}).node(place, "", stat)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
@@ -81,7 +81,7 @@ func (m matrix) pair(t *testing.T, local, new string) []rebaseCase {
 }
 
 // tree returns a tree of nodes of its own.
-func (m matrix) tree(t *testing.T, c rebaseCase, name string) *composefs.Node {
+func (m matrix) tree(t *testing.T, c rebaseCase, name string) *tree.Node {
 	t.Helper()
 	return parseTree(t, c.section(name))
 }
@@ -149,7 +149,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
 		t.Fatal(err)
 	}
-	write := func(name string, tree *composefs.Node, open Opener, lower *composefs.Node) *os.File {
+	write := func(name string, tree *tree.Node, open Opener, lower *tree.Node) *os.File {
 		t.Helper()
 		top, err := os.Open(dir)
 		if err != nil {
@@ -173,9 +173,9 @@ func onDisk(t *testing.T, c rebaseCase) {
 	overlay, bind := write("upper", upper, noObjects, c.base), write("bind", c.local, noObjects, nil)
 	write("new", c.new, noObjects, nil)
 	want := mustRebase(t, c.base, c.local, c.new, c.opts).Tree
-	for from, read := range map[string]func() (*composefs.Node, error){
-		"overlay": func() (*composefs.Node, error) { return readUpper(overlay, c.base, digest.SHA512) },
-		"bind":    func() (*composefs.Node, error) { return ReadDir(bind, digest.SHA512, nil) },
+	for from, read := range map[string]func() (*tree.Node, error){
+		"overlay": func() (*tree.Node, error) { return readUpper(overlay, c.base, digest.SHA512) },
+		"bind":    func() (*tree.Node, error) { return ReadDir(bind, digest.SHA512, nil) },
 	} {
 		local, err := read()
 		if err != nil {
@@ -204,7 +204,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 }
 
 // shown returns what an overlay of two directories below dir shows.
-func shown(t *testing.T, dir, lower, upper string) *composefs.Node {
+func shown(t *testing.T, dir, lower, upper string) *tree.Node {
 	t.Helper()
 	for _, name := range []string{upper + ".work", upper + ".etc"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {

@@ -1,7 +1,7 @@
 package etcmerge
 
 import (
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // updated is written by systemd-update-done.service to say that services have
@@ -19,12 +19,12 @@ type merger struct {
 	removed int
 	aside   []aside
 	// Files with several names are the same file under all of them.
-	copies     map[*composefs.Node]*composefs.Node // see relabel
-	attributed map[pair]*composefs.Node            // see mergeAttributes
+	copies     map[*tree.Node]*tree.Node // see relabel
+	attributed map[pair]*tree.Node       // see mergeAttributes
 }
 
 // merge returns what is to be at path, nil for nothing.
-func (m *merger) merge(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) merge(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	switch {
 	case l == b || path == updated:
 		return n, nil
@@ -37,7 +37,7 @@ func (m *merger) merge(path string, b, l, n *composefs.Node) (*composefs.Node, e
 }
 
 // mergeFile is merge where l is not a directory.
-func (m *merger) mergeFile(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) mergeFile(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	edit, err := m.edit(b, l)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (m *merger) mergeFile(path string, b, l, n *composefs.Node) (*composefs.Nod
 // edit says what the file l has otherwise than b had: all of it, Type, where b
 // was no file. A new label alone is no edit: restorecon(8) gives it to files
 // that nobody touched.
-func (m *merger) edit(b, l *composefs.Node) (Aspects, error) {
+func (m *merger) edit(b, l *tree.Node) (Aspects, error) {
 	if b == nil || b.IsDir() {
 		return Type, nil
 	}
@@ -82,7 +82,7 @@ func (m *merger) edit(b, l *composefs.Node) (Aspects, error) {
 
 // takeNew returns the new default n for a file that is unchanged here, with
 // the local label if only that was changed.
-func (m *merger) takeNew(b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) takeNew(b, l, n *tree.Node) (*tree.Node, error) {
 	if n == nil || n.IsDir() {
 		return n, nil
 	}
@@ -99,7 +99,7 @@ func (m *merger) takeNew(b, l, n *composefs.Node) (*composefs.Node, error) {
 
 // preferLinked chooses between two files that are the same. One that has
 // several names here keeps them if none of them has to change.
-func preferLinked(l, n *composefs.Node) *composefs.Node {
+func preferLinked(l, n *tree.Node) *tree.Node {
 	if l.Nlink > 1 {
 		return l
 	}
@@ -108,7 +108,7 @@ func preferLinked(l, n *composefs.Node) *composefs.Node {
 
 // relabel returns l with the label of n if the label was not changed locally
 // but in the image, whose policy must find the labels that it knows.
-func (m *merger) relabel(b, l, n *composefs.Node) *composefs.Node {
+func (m *merger) relabel(b, l, n *tree.Node) *tree.Node {
 	if b == nil || b.IsDir() || label(b) != label(l) || label(n) == label(l) {
 		return l
 	}
@@ -122,7 +122,7 @@ func (m *merger) relabel(b, l, n *composefs.Node) *composefs.Node {
 }
 
 // mergeDir is merge where l is a directory.
-func (m *merger) mergeDir(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) mergeDir(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	switch {
 	case b != nil && !b.IsDir():
 		return m.mergeNewDir(path, b, l, n)
@@ -151,7 +151,7 @@ func (m *merger) mergeDir(path string, b, l, n *composefs.Node) (*composefs.Node
 }
 
 // mergeNewDir is mergeDir where the directory took the place of a file b.
-func (m *merger) mergeNewDir(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) mergeNewDir(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	if n == nil {
 		return l, nil
 	}
@@ -167,8 +167,8 @@ func (m *merger) mergeNewDir(path string, b, l, n *composefs.Node) (*composefs.N
 // mergeDirs merges the directory l with b and n, which are directories or nil.
 // It returns n itself if it is what comes out, and nil if n is nil and nothing
 // local is left.
-func (m *merger) mergeDirs(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
-	out := &composefs.Node{Mode: composefs.TypeDir}
+func (m *merger) mergeDirs(path string, b, l, n *tree.Node) (*tree.Node, error) {
+	out := &tree.Node{Mode: tree.TypeDir}
 	mergeMetadata(out, b, l, n)
 	changed := n == nil
 	for name := range eachName(l, n) {
@@ -197,7 +197,7 @@ func (m *merger) mergeDirs(path string, b, l, n *composefs.Node) (*composefs.Nod
 
 // hidden notes that a local change at path hides the new default n, if that is
 // not the old one.
-func (m *merger) hidden(path string, b, l, n *composefs.Node) error {
+func (m *merger) hidden(path string, b, l, n *tree.Node) error {
 	if n == nil {
 		return nil
 	}

@@ -1,6 +1,6 @@
 package etcmerge
 
-import "github.com/sysupdate-image/sysupdate-image/internal/composefs"
+import "github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 
 // merged returns the local value if it was changed, else the new one.
 func merged[T comparable](base, local, new T) T {
@@ -12,7 +12,7 @@ func merged[T comparable](base, local, new T) T {
 
 // mergeMetadata gives out the permissions, owner, attributes and time of l,
 // but those of n where l is as b. Without b or n it is l that counts.
-func mergeMetadata(out, b, l, n *composefs.Node) {
+func mergeMetadata(out, b, l, n *tree.Node) {
 	out.CopyMetadata(l)
 	if b == nil || n == nil {
 		return
@@ -26,7 +26,7 @@ func mergeMetadata(out, b, l, n *composefs.Node) {
 	if who.acl.ok {
 		values[accessACL] = who.acl.value
 	}
-	for _, from := range []*composefs.Node{l, n} {
+	for _, from := range []*tree.Node{l, n} {
 		for _, x := range from.Xattrs() {
 			if x.Name == accessACL {
 				continue
@@ -44,11 +44,11 @@ func mergeMetadata(out, b, l, n *composefs.Node) {
 
 // overrides says whether mergeMetadata takes something from l that n has changed
 // too.
-func overrides(b, l, n *composefs.Node) bool {
+func overrides(b, l, n *tree.Node) bool {
 	if changedTwice(accessOf(b), accessOf(l), accessOf(n)) || changedTwice(b.UID, l.UID, n.UID) || changedTwice(b.GID, l.GID, n.GID) {
 		return true
 	}
-	for _, from := range []*composefs.Node{b, l, n} {
+	for _, from := range []*tree.Node{b, l, n} {
 		for _, x := range from.Xattrs() {
 			if x.Name != accessACL && changedTwice(attribute(b, x.Name), attribute(l, x.Name), attribute(n, x.Name)) {
 				return true
@@ -72,8 +72,8 @@ type access struct {
 	acl  value
 }
 
-func accessOf(n *composefs.Node) access {
-	return access{n.Mode &^ composefs.TypeMask, attribute(n, accessACL)}
+func accessOf(n *tree.Node) access {
+	return access{n.Mode &^ tree.TypeMask, attribute(n, accessACL)}
 }
 
 // A value is that of an attribute that may be missing.
@@ -82,16 +82,16 @@ type value struct {
 	ok    bool
 }
 
-func attribute(n *composefs.Node, name string) value {
+func attribute(n *tree.Node, name string) value {
 	v, ok := n.Xattr(name)
 	return value{v, ok}
 }
 
 // setLabel gives n an SELinux label, or takes it away if it is "".
-func setLabel(n *composefs.Node, label string) {
+func setLabel(n *tree.Node, label string) {
 	if label != "" {
-		n.SetXattr(composefs.XattrSELinux, label)
+		n.SetXattr(tree.XattrSELinux, label)
 		return
 	}
-	n.KeepXattrs(func(name string) bool { return name != composefs.XattrSELinux })
+	n.KeepXattrs(func(name string) bool { return name != tree.XattrSELinux })
 }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
@@ -42,7 +42,7 @@ func move(t *testing.T, dir string) {
 }
 
 // inMotion is a tree before move.
-func inMotion(t *testing.T) *composefs.Node {
+func inMotion(t *testing.T) *tree.Node {
 	return parseTree(t, `
 added = "`+long("a")+`"
 backup = "`+long("b")+`"
@@ -63,7 +63,7 @@ short = "`+long("s")+`"
 
 // moved is what comes of it. A file that was replaced, and whose content is
 // still there under another name, keeps that.
-func moved(t *testing.T) *composefs.Node {
+func moved(t *testing.T) *tree.Node {
 	return parseTree(t, `
 backup = "`+long("b")+`"
 backup~ == backup
@@ -105,7 +105,7 @@ func TestWriteUpperInMotion(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		nstest.NeedRealRoot(t)
 		m := newMachine(t, inMotion(t))
-		m.base.Walk(func(_ string, n *composefs.Node) {
+		m.base.Walk(func(_ string, n *tree.Node) {
 			if n.IsRegular() {
 				n.Inline, n.Size = []byte("image"), 5
 			}

@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -38,7 +38,7 @@ func protection(p sys.Protection) string {
 
 // WriteUpper makes name below root an upper directory through which one sees
 // merged if the lower directory is new. See WriteDir for how it does so.
-func WriteUpper(root *os.Root, name string, merged, new *composefs.Node, open Opener) error {
+func WriteUpper(root *os.Root, name string, merged, new *tree.Node, open Opener) error {
 	upper, err := ToUpper(merged, new, open)
 	if err != nil {
 		return err
@@ -53,19 +53,19 @@ func WriteUpper(root *os.Root, name string, merged, new *composefs.Node, open Op
 // The overlay is to be mounted with index=off: otherwise an edit of one of
 // several names of a default shows under all of them, and the upper directory
 // alone does not tell.
-func FromUpper(upper, lower *composefs.Node) (*composefs.Node, error) {
-	o := overlay{root: lower, seen: map[*composefs.Node]*composefs.Node{}}
+func FromUpper(upper, lower *tree.Node) (*tree.Node, error) {
+	o := overlay{root: lower, seen: map[*tree.Node]*tree.Node{}}
 	return o.directory("/", upper, lower)
 }
 
 // An overlay is one run of FromUpper.
 type overlay struct {
-	root *composefs.Node                     // of the lower tree
-	seen map[*composefs.Node]*composefs.Node // files with several names
+	root *tree.Node                // of the lower tree
+	seen map[*tree.Node]*tree.Node // files with several names
 }
 
 // directory merges a directory with the lower one that belongs to it, if any.
-func (o *overlay) directory(path string, upper, lower *composefs.Node) (*composefs.Node, error) {
+func (o *overlay) directory(path string, upper, lower *tree.Node) (*tree.Node, error) {
 	out := withoutNotes(upper)
 	out.Clear()
 	opaque, _ := upper.Xattr(opaqueAttr)
@@ -89,7 +89,7 @@ func (o *overlay) directory(path string, upper, lower *composefs.Node) (*compose
 }
 
 // entry returns what is seen of the entry e, in a directory over lower.
-func (o *overlay) entry(path string, e composefs.Entry, lower *composefs.Node, opaque bool) (*composefs.Node, error) {
+func (o *overlay) entry(path string, e tree.Entry, lower *tree.Node, opaque bool) (*tree.Node, error) {
 	below := o.redirected(e, lower, opaque)
 	if e.Node.IsDir() {
 		if below != nil && !below.IsDir() {
@@ -114,7 +114,7 @@ func (o *overlay) entry(path string, e composefs.Entry, lower *composefs.Node, o
 
 // redirected returns the lower node that belongs to an entry: the one of the
 // same name, or the one it had before it was renamed.
-func (o *overlay) redirected(e composefs.Entry, lower *composefs.Node, opaque bool) *composefs.Node {
+func (o *overlay) redirected(e tree.Entry, lower *tree.Node, opaque bool) *tree.Node {
 	to, ok := e.Node.Xattr(redirectAttr)
 	switch {
 	case ok && strings.HasPrefix(to, "/"):
@@ -129,21 +129,21 @@ func (o *overlay) redirected(e composefs.Entry, lower *composefs.Node, opaque bo
 
 // IsRenamed says whether a file of an upper directory belongs to a lower one of
 // another name.
-func IsRenamed(n *composefs.Node) bool {
+func IsRenamed(n *tree.Node) bool {
 	_, ok := n.Xattr(redirectAttr)
 	return ok
 }
 
 // IsOpaque says whether nothing of the lower directory is seen through a
 // directory of an upper one.
-func IsOpaque(n *composefs.Node) bool {
+func IsOpaque(n *tree.Node) bool {
 	opaque, _ := n.Xattr(opaqueAttr)
 	return opaque == "y"
 }
 
 // isWhiteout says whether an entry of an upper directory hides what is below.
 // marked says that empty files with an attribute do so in this directory.
-func isWhiteout(n *composefs.Node, marked bool) bool {
+func isWhiteout(n *tree.Node, marked bool) bool {
 	if n.IsWhiteout() {
 		return true
 	}
@@ -152,7 +152,7 @@ func isWhiteout(n *composefs.Node, marked bool) bool {
 }
 
 // withoutNotes returns a copy of n as it is seen through the mount.
-func withoutNotes(n *composefs.Node) *composefs.Node {
+func withoutNotes(n *tree.Node) *tree.Node {
 	return renameXattrs(n, func(name string) string {
 		switch {
 		case name == protectAttr || !strings.HasPrefix(name, overlayPrefix):
@@ -165,7 +165,7 @@ func withoutNotes(n *composefs.Node) *composefs.Node {
 }
 
 // escaped returns a copy of n as it is to be in an upper directory.
-func escaped(n *composefs.Node) *composefs.Node {
+func escaped(n *tree.Node) *tree.Node {
 	return renameXattrs(n, func(name string) string {
 		if name == protectAttr || !strings.HasPrefix(name, overlayPrefix) {
 			return name
@@ -176,7 +176,7 @@ func escaped(n *composefs.Node) *composefs.Node {
 
 // renameXattrs returns a copy of n whose attributes have other names, and not
 // those that name to "".
-func renameXattrs(n *composefs.Node, rename func(string) string) *composefs.Node {
+func renameXattrs(n *tree.Node, rename func(string) string) *tree.Node {
 	out := n.Clone()
 	out.KeepXattrs(func(name string) bool { return rename(name) == name })
 	for _, x := range n.Xattrs() {

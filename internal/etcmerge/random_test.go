@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // randomTree fills dir with random files, a few names only so that trees meet.
-func randomTree(r *rand.Rand, dir *composefs.Node, depth int) {
+func randomTree(r *rand.Rand, dir *tree.Node, depth int) {
 	for _, name := range []string{"a", "b", "c", "d", "passwd"} {
 		if r.IntN(3) > 0 {
 			dir.Set(name, randomNode(r, depth))
@@ -21,18 +21,18 @@ func randomTree(r *rand.Rand, dir *composefs.Node, depth int) {
 	}
 }
 
-func randomNode(r *rand.Rand, depth int) *composefs.Node {
-	n := &composefs.Node{Mode: composefs.TypeRegular | 0o644, Nlink: 1}
+func randomNode(r *rand.Rand, depth int) *tree.Node {
+	n := &tree.Node{Mode: tree.TypeRegular | 0o644, Nlink: 1}
 	switch kind := r.IntN(12); {
 	case kind < 4 && depth > 0:
-		n.Mode = composefs.TypeDir | 0o755
+		n.Mode = tree.TypeDir | 0o755
 		randomTree(r, n, depth-1)
 	case kind == 4:
-		n.Mode, n.Target = composefs.TypeSymlink|0o777, fmt.Sprint(r.IntN(3))
+		n.Mode, n.Target = tree.TypeSymlink|0o777, fmt.Sprint(r.IntN(3))
 	case kind == 5:
-		n.Mode = composefs.TypeFIFO | 0o644
+		n.Mode = tree.TypeFIFO | 0o644
 	case kind == 6:
-		n.Mode, n.Rdev = composefs.TypeChar|0o644, 1+r.Uint32N(3)
+		n.Mode, n.Rdev = tree.TypeChar|0o644, 1+r.Uint32N(3)
 	default:
 		n.Inline = []byte(fmt.Sprintf("u%d:x:%d\n", r.IntN(3), r.IntN(3)))
 		n.Size = uint64(len(n.Inline))
@@ -47,10 +47,10 @@ func randomNode(r *rand.Rand, depth int) *composefs.Node {
 }
 
 // edit returns a copy of a tree with a few random changes.
-func edit(r *rand.Rand, tree *composefs.Node) *composefs.Node {
-	out := clone(tree)
-	var dirs []*composefs.Node
-	out.Walk(func(_ string, n *composefs.Node) {
+func edit(r *rand.Rand, root *tree.Node) *tree.Node {
+	out := clone(root)
+	var dirs []*tree.Node
+	out.Walk(func(_ string, n *tree.Node) {
 		if n.IsDir() {
 			dirs = append(dirs, n)
 		}
@@ -72,7 +72,7 @@ func TestRandomTrees(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	for seed := first; seed < first+400; seed++ {
 		r := rand.New(rand.NewPCG(seed, 4))
-		base := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+		base := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomTree(r, base, 3)
 		local, new := edit(r, base), edit(r, base)
 		if seed%2 == 0 {
@@ -109,7 +109,7 @@ func TestOrderOfUpgrades(t *testing.T) {
 	first, tried := uint64(time.Now().UnixNano()), 0
 	for seed := first; tried < 300; seed++ {
 		r := rand.New(rand.NewPCG(seed, 5))
-		a := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+		a := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomTree(r, a, 3)
 		local, b := edit(r, a), edit(r, a)
 		c := edit(r, b)
@@ -133,9 +133,9 @@ func TestOrderOfUpgrades(t *testing.T) {
 
 // touch says whether two trees have changed the same of a third, or one
 // something that is in what the other has changed.
-func touch(t *testing.T, base, x, y *composefs.Node) bool {
+func touch(t *testing.T, base, x, y *tree.Node) bool {
 	t.Helper()
-	changes := func(tree *composefs.Node) []Change {
+	changes := func(tree *tree.Node) []Change {
 		list, err := Diff(base, tree, noObjects)
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func touch(t *testing.T, base, x, y *composefs.Node) bool {
 
 // checkKept fails the test if a file that was added or changed here is neither
 // in the merged tree nor set aside.
-func checkKept(t *testing.T, base, local *composefs.Node, merged *Result) {
+func checkKept(t *testing.T, base, local *tree.Node, merged *Result) {
 	t.Helper()
 	for _, c := range merged.Changes {
 		if _, records := recordFiles[c.Path]; c.Kind == Removed || c.Kind == Metadata || c.New.IsDir() || records {
@@ -171,9 +171,9 @@ func checkKept(t *testing.T, base, local *composefs.Node, merged *Result) {
 	}
 }
 
-func formatNode(t *testing.T, n *composefs.Node) string {
+func formatNode(t *testing.T, n *tree.Node) string {
 	t.Helper()
-	dir := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	dir := &tree.Node{Mode: tree.TypeDir | 0o755}
 	dir.Set("x", n)
 	return formatTree(t, dir)
 }

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -28,12 +28,12 @@ const inlineSize = 64
 // not entered: mounted returns what stands for the one at a path, nil for
 // nothing, and may be nil itself. What disappears while ReadDir runs is left
 // out.
-func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *composefs.Node) (*composefs.Node, error) {
+func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
 	return readDir(dir, "", alg, mounted)
 }
 
 // ReadDirs is ReadDir for several directories, with an Opener for all of them.
-func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*composefs.Node, open Opener, err error) {
+func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open Opener, err error) {
 	for i, dir := range dirs {
 		tag := strconv.Itoa(i)
 		tree, err := readDir(dir, tag, alg, nil)
@@ -45,12 +45,12 @@ func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*composefs.Node, 
 	return trees, open, nil
 }
 
-func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *composefs.Node) (*composefs.Node, error) {
+func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
 	stat, err := sys.Statx(dir, "")
 	if err != nil {
 		return nil, err
 	}
-	r := dirReader{alg: alg, tag: tag, mounted: mounted, mount: stat.MountID, links: map[inode]*composefs.Node{}}
+	r := dirReader{alg: alg, tag: tag, mounted: mounted, mount: stat.MountID, links: map[inode]*tree.Node{}}
 	root, err := r.node(dir, "", stat)
 	if err != nil {
 		return nil, err
@@ -62,10 +62,10 @@ func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path s
 type dirReader struct {
 	alg     digest.Algorithm
 	tag     string // of the directory, in Payload
-	mounted func(path string) *composefs.Node
-	mount   uint64                    // ID of the mount that is read
-	links   map[inode]*composefs.Node // files with several names
-	hashed  int64                     // bytes of contents, so far
+	mounted func(path string) *tree.Node
+	mount   uint64               // ID of the mount that is read
+	links   map[inode]*tree.Node // files with several names
+	hashed  int64                // bytes of contents, so far
 }
 
 // An inode tells files apart. The device is part of it, since each subvolume
@@ -76,7 +76,7 @@ type inode struct {
 }
 
 // entries reads what is in dir into n.
-func (r *dirReader) entries(dir *os.File, path string, n *composefs.Node) error {
+func (r *dirReader) entries(dir *os.File, path string, n *tree.Node) error {
 	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (r *dirReader) entries(dir *os.File, path string, n *composefs.Node) error 
 
 // entry reads name in dir and all below it. The name is looked up once: programs
 // may put something else in its place at any time.
-func (r *dirReader) entry(dir *os.File, name, path string) (*composefs.Node, error) {
+func (r *dirReader) entry(dir *os.File, name, path string) (*tree.Node, error) {
 	f, err := sys.Openat(dir, name, oPath|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
@@ -146,12 +146,12 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*composefs.Node, err
 }
 
 // node returns a node with the metadata of name in dir.
-func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.Node, error) {
-	n := &composefs.Node{
+func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
+	n := &tree.Node{
 		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
-		Mtime: composefs.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
+		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
 	}
-	if t := n.Type(); t == composefs.TypeChar || t == composefs.TypeBlock {
+	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
 		n.Rdev = uint32(stat.Rdev)
 	}
 	attrs, err := sys.Listxattr(dir, name)
@@ -178,7 +178,7 @@ func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*composefs.N
 // digest. It does not read what is so large that it would take long: any service
 // that has a directory in /etc can make a file of a tebibyte. Of such a file the
 // size tells that it is not the image's, or it is read when that has as large a one.
-func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *composefs.Node) error {
+func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *tree.Node) error {
 	f, err := sys.Reopen(file, os.O_RDONLY)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *compos
 	}
 	// It may grow as fast as it is read.
 	rest := io.LimitReader(f, max(stat.Size-int64(len(head)), 0))
-	d, size, err := fsverity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), rest))
+	d, size, err := verity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), rest))
 	n.Size, n.Digest = uint64(size), d
 	return err
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 var update = flag.Bool("update", false, "write what Rebase does to the files in testdata")
@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write what Rebase does to the files in 
 type rebaseCase struct {
 	name             string
 	archive          *txtar.Archive
-	base, local, new *composefs.Node
+	base, local, new *tree.Node
 	opts             Options
 }
 
@@ -123,7 +123,7 @@ func formatReport(r *Result) string {
 }
 
 // checkSame fails the test if the trees differ in more than times.
-func checkSame(t *testing.T, what string, got, want *composefs.Node) {
+func checkSame(t *testing.T, what string, got, want *tree.Node) {
 	t.Helper()
 	same, err := compare{noObjects}.sameTree(got, want)
 	if err != nil {
@@ -134,7 +134,7 @@ func checkSame(t *testing.T, what string, got, want *composefs.Node) {
 	}
 }
 
-func mustRebase(t *testing.T, base, local, new *composefs.Node, opts Options) *Result {
+func mustRebase(t *testing.T, base, local, new *tree.Node, opts Options) *Result {
 	t.Helper()
 	result, err := Rebase(base, local, new, opts)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestRebaseProperties(t *testing.T) {
 	for _, c := range rebaseCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			opts := Options{Open: noObjects}
-			for _, tree := range []*composefs.Node{c.base, c.local, c.new} {
+			for _, tree := range []*tree.Node{c.base, c.local, c.new} {
 				tree.Remove(".updated")
 			}
 			if got := mustRebase(t, c.base, c.base, c.new, opts).Tree; got != c.new {
@@ -184,7 +184,7 @@ func TestUpperIsInverse(t *testing.T) {
 			merged := mustRebase(t, c.base, c.local, c.new, c.opts).Tree
 			for _, pair := range []struct {
 				what        string
-				seen, lower *composefs.Node
+				seen, lower *tree.Node
 			}{
 				{"local over base", c.local, c.base},
 				{"merged over new", merged, c.new},

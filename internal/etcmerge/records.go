@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -29,19 +29,19 @@ var recordFiles = map[string][]int{
 }
 
 // mergesRecords says whether the files at path are to be merged by records.
-func mergesRecords(path string, b, l, n *composefs.Node) bool {
+func mergesRecords(path string, b, l, n *tree.Node) bool {
 	_, ok := recordFiles[path]
 	return ok && isAccounts(l) && isAccounts(n) && (b == nil || isAccounts(b))
 }
 
 // isAccounts reports whether n may be a file with records: one that is larger than
 // any is merged like other files.
-func isAccounts(n *composefs.Node) bool {
+func isAccounts(n *tree.Node) bool {
 	return n.IsRegular() && size(n) <= uint64(limits.Accounts.Value)
 }
 
 // mergeRecordFile merges three files of records; b may be nil.
-func (m *merger) mergeRecordFile(path string, b, l, n *composefs.Node) (*composefs.Node, error) {
+func (m *merger) mergeRecordFile(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	var base records
 	local, err := m.readRecords(path, l)
 	if errors.Is(err, ErrGone) {
@@ -69,7 +69,7 @@ func (m *merger) mergeRecordFile(path string, b, l, n *composefs.Node) (*compose
 	return m.recordNode(b, l, n, merged.like(local, new))
 }
 
-func (m *merger) readRecords(path string, n *composefs.Node) (records, error) {
+func (m *merger) readRecords(path string, n *tree.Node) (records, error) {
 	data, err := m.read(n)
 	if err != nil {
 		return records{}, fmt.Errorf("cannot merge %s: %w", path, err)
@@ -79,15 +79,15 @@ func (m *merger) readRecords(path string, n *composefs.Node) (records, error) {
 
 // recordNode returns the file for merged records: l or n if it is like one of
 // them, else a new one that is kept inline, whatever its size.
-func (m *merger) recordNode(b, l, n *composefs.Node, content []byte) (*composefs.Node, error) {
-	out := &composefs.Node{Mode: composefs.TypeRegular, Nlink: 1, Inline: content}
+func (m *merger) recordNode(b, l, n *tree.Node, content []byte) (*tree.Node, error) {
+	out := &tree.Node{Mode: tree.TypeRegular, Nlink: 1, Inline: content}
 	out.Size = uint64(len(out.Inline))
 	mergeMetadata(out, b, l, n)
 	if out.Mtime.Compare(n.Mtime) < 0 {
 		// Caches of these files look at the time.
 		out.Mtime = n.Mtime
 	}
-	for _, like := range []*composefs.Node{n, l} {
+	for _, like := range []*tree.Node{n, l} {
 		if same, err := m.same(out, like); same || err != nil {
 			return like, err
 		}

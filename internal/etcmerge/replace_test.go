@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
@@ -117,9 +117,9 @@ func TestWriteDirError(t *testing.T) {
 		if err := WriteDir(root, "upper", parseTree(t, ""), nil); err != nil {
 			t.Fatalf("WriteDir = %v", err)
 		}
-		tree := parseTree(t, "")
-		tree.Set("x", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: 100})
-		if err := WriteDir(root, "upper", tree, noObjects); err == nil {
+		node := parseTree(t, "")
+		node.Set("x", &tree.Node{Mode: tree.TypeRegular | 0o644, Size: 100})
+		if err := WriteDir(root, "upper", node, noObjects); err == nil {
 			t.Error("WriteDir without content = nil; want an error")
 		}
 		if left, _ := filepath.Glob(dir + "/*"); len(left) != 1 {

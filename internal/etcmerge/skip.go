@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -23,9 +23,9 @@ func isTooDeep(path string) bool {
 
 // Skipped returns a warning for each file of a local tree that is too large to be
 // compared, and for each directory that was not entered. They begin with a path.
-func Skipped(local *composefs.Node) []string {
+func Skipped(local *tree.Node) []string {
 	var warnings []string
-	local.Walk(func(path string, n *composefs.Node) {
+	local.Walk(func(path string, n *tree.Node) {
 		switch {
 		case n.IsDir() && n.Payload() == notEntered:
 			warnings = append(warnings, fmt.Sprintf("/%s: what is in this directory is not carried over (%v, %v)",

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
@@ -133,12 +133,12 @@ func TestReadUpperWhileMounted(t *testing.T) {
 func TestNotReadIsNotWritten(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		_, root := openTemp(t)
-		tree := parseTree(t, `a = "1"`)
-		tree.Set("b", &composefs.Node{})
-		if err := WriteDir(root, "etc", tree, noObjects); err == nil || !strings.Contains(err.Error(), errNotRead.Error()) {
+		node := parseTree(t, `a = "1"`)
+		node.Set("b", &tree.Node{})
+		if err := WriteDir(root, "etc", node, noObjects); err == nil || !strings.Contains(err.Error(), errNotRead.Error()) {
 			t.Errorf("WriteDir = %v; want %v", err, errNotRead)
 		}
-		if _, err := Rebase(parseTree(t, `b = "1"`), tree, parseTree(t, ""), Options{Open: noObjects}); err == nil {
+		if _, err := Rebase(parseTree(t, `b = "1"`), node, parseTree(t, ""), Options{Open: noObjects}); err == nil {
 			t.Error("Rebase gives no error")
 		}
 	})

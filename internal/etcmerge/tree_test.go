@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // parseTree reads a tree in the form that the tests have, a line for each file:
@@ -21,9 +21,9 @@ import (
 //
 // Then may follow mode=0600 uid=1 gid=1 mtime=1 and x:NAME=VALUE. A line "/"
 // is about the root.
-func parseTree(t *testing.T, text string) *composefs.Node {
+func parseTree(t *testing.T, text string) *tree.Node {
 	t.Helper()
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
 	for line := range strings.Lines(text) {
 		fields := splitLine(t, line)
 		if len(fields) == 0 {
@@ -65,35 +65,35 @@ func splitLine(t *testing.T, line string) []string {
 }
 
 // parseNode returns the node that a line is about, and its options.
-func parseNode(t *testing.T, root *composefs.Node, f []string) (*composefs.Node, []string) {
+func parseNode(t *testing.T, root *tree.Node, f []string) (*tree.Node, []string) {
 	t.Helper()
 	switch {
 	case f[0] == "/":
 		return root, f[1:]
 	case strings.HasSuffix(f[0], "/"):
-		return &composefs.Node{Mode: composefs.TypeDir | 0o755}, f[1:]
+		return &tree.Node{Mode: tree.TypeDir | 0o755}, f[1:]
 	case len(f) > 2 && f[1] == "=":
 		content, err := strconv.Unquote(f[2])
 		if err != nil {
 			t.Fatalf("%q: %v", f, err)
 		}
-		n := &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(content))}
+		n := &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(content))}
 		if content != "" {
 			n.Inline = []byte(content)
 		}
 		return n, f[3:]
 	case len(f) > 2 && f[1] == "->":
-		return &composefs.Node{Mode: composefs.TypeSymlink | 0o777, Target: f[2]}, f[3:]
+		return &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: f[2]}, f[3:]
 	case len(f) > 2 && f[1] == "==":
 		return root.Lookup(f[2]), f[3:]
 	case len(f) > 1 && f[1] == "fifo":
-		return &composefs.Node{Mode: composefs.TypeFIFO | 0o644}, f[2:]
+		return &tree.Node{Mode: tree.TypeFIFO | 0o644}, f[2:]
 	case len(f) > 1 && f[1] == "socket":
-		return &composefs.Node{Mode: composefs.TypeSocket | 0o644}, f[2:]
+		return &tree.Node{Mode: tree.TypeSocket | 0o644}, f[2:]
 	case len(f) > 2 && (f[1] == "char" || f[1] == "block"):
-		n := &composefs.Node{Mode: composefs.TypeChar | 0o644}
+		n := &tree.Node{Mode: tree.TypeChar | 0o644}
 		if f[1] == "block" {
-			n.Mode = composefs.TypeBlock | 0o644
+			n.Mode = tree.TypeBlock | 0o644
 		}
 		var major, minor uint32
 		if _, err := fmt.Sscanf(f[2], "%d:%d", &major, &minor); err != nil {
@@ -106,7 +106,7 @@ func parseNode(t *testing.T, root *composefs.Node, f []string) (*composefs.Node,
 	return nil, nil
 }
 
-func setOption(t *testing.T, n *composefs.Node, option string) {
+func setOption(t *testing.T, n *tree.Node, option string) {
 	t.Helper()
 	key, value, _ := strings.Cut(option, "=")
 	if name, ok := strings.CutPrefix(key, "x:"); ok {
@@ -135,12 +135,12 @@ func setOption(t *testing.T, n *composefs.Node, option string) {
 }
 
 // place enters n at path, making directories on the way.
-func place(root *composefs.Node, path string, n *composefs.Node) {
+func place(root *tree.Node, path string, n *tree.Node) {
 	dir := root
 	parts := strings.Split(path, "/")
 	for _, name := range parts[:len(parts)-1] {
 		if dir.Entry(name) == nil {
-			dir.Set(name, &composefs.Node{Mode: composefs.TypeDir | 0o755})
+			dir.Set(name, &tree.Node{Mode: tree.TypeDir | 0o755})
 		}
 		dir = dir.Entry(name)
 	}
@@ -148,11 +148,11 @@ func place(root *composefs.Node, path string, n *composefs.Node) {
 }
 
 // formatTree is the inverse of parseTree.
-func formatTree(t *testing.T, root *composefs.Node) string {
+func formatTree(t *testing.T, root *tree.Node) string {
 	t.Helper()
 	var b strings.Builder
-	first := map[*composefs.Node]string{}
-	walk("/", root, func(path string, n *composefs.Node) {
+	first := map[*tree.Node]string{}
+	walk("/", root, func(path string, n *tree.Node) {
 		name := path[1:]
 		if other, ok := first[n]; ok {
 			fmt.Fprintf(&b, "%s == %s\n", name, other)
@@ -164,19 +164,19 @@ func formatTree(t *testing.T, root *composefs.Node) string {
 		perm := uint32(0o644)
 		line := ""
 		switch n.Type() {
-		case composefs.TypeDir:
+		case tree.TypeDir:
 			perm, line = 0o755, name+"/"
-		case composefs.TypeSymlink:
+		case tree.TypeSymlink:
 			perm, line = 0o777, name+" -> "+n.Target
-		case composefs.TypeRegular:
+		case tree.TypeRegular:
 			line = fmt.Sprintf("%s = %q", name, content(t, n))
-		case composefs.TypeFIFO:
+		case tree.TypeFIFO:
 			line = name + " fifo"
-		case composefs.TypeSocket:
+		case tree.TypeSocket:
 			line = name + " socket"
-		case composefs.TypeChar:
+		case tree.TypeChar:
 			line = fmt.Sprintf("%s char %d:%d", name, n.Rdev>>8, n.Rdev&0xff)
-		case composefs.TypeBlock:
+		case tree.TypeBlock:
 			line = fmt.Sprintf("%s block %d:%d", name, n.Rdev>>8, n.Rdev&0xff)
 		}
 		options := formatOptions(n, perm)
@@ -188,9 +188,9 @@ func formatTree(t *testing.T, root *composefs.Node) string {
 	return b.String()
 }
 
-func formatOptions(n *composefs.Node, perm uint32) string {
+func formatOptions(n *tree.Node, perm uint32) string {
 	var b strings.Builder
-	if got := n.Mode &^ composefs.TypeMask; got != perm {
+	if got := n.Mode &^ tree.TypeMask; got != perm {
 		fmt.Fprintf(&b, " mode=%#o", got)
 	}
 	if n.UID != 0 {
@@ -212,7 +212,7 @@ func formatOptions(n *composefs.Node, perm uint32) string {
 	return b.String()
 }
 
-func content(t *testing.T, n *composefs.Node) []byte {
+func content(t *testing.T, n *tree.Node) []byte {
 	t.Helper()
 	data, err := compare{noObjects}.read(n)
 	if err != nil {
@@ -222,15 +222,15 @@ func content(t *testing.T, n *composefs.Node) []byte {
 }
 
 // noObjects is the Opener for trees that have all contents in themselves.
-func noObjects(n *composefs.Node) (io.ReadCloser, error) {
+func noObjects(n *tree.Node) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("asked for object %s", n.Digest)
 }
 
 // clone returns a copy of a tree that shares no nodes with it.
-func clone(n *composefs.Node) *composefs.Node {
-	seen := map[*composefs.Node]*composefs.Node{}
-	var copyOf func(*composefs.Node) *composefs.Node
-	copyOf = func(n *composefs.Node) *composefs.Node {
+func clone(n *tree.Node) *tree.Node {
+	seen := map[*tree.Node]*tree.Node{}
+	var copyOf func(*tree.Node) *tree.Node
+	copyOf = func(n *tree.Node) *tree.Node {
 		if c := seen[n]; c != nil {
 			return c
 		}
@@ -246,7 +246,7 @@ func clone(n *composefs.Node) *composefs.Node {
 
 // share makes local share with base the nodes that are the same, as if it had
 // been read from an overlay.
-func share(t *testing.T, base, local *composefs.Node) {
+func share(t *testing.T, base, local *tree.Node) {
 	t.Helper()
 	for _, e := range slices.Clone(local.Entries()) {
 		b := child(base, e.Name)

@@ -1,14 +1,14 @@
 package etcmerge
 
-import "github.com/sysupdate-image/sysupdate-image/internal/composefs"
+import "github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 
 // ToUpper returns the least tree that has to be the upper directory of an
 // overlay over lower, so that one sees seen. It is the inverse of FromUpper.
-func ToUpper(seen, lower *composefs.Node, open Opener) (*composefs.Node, error) {
+func ToUpper(seen, lower *tree.Node, open Opener) (*tree.Node, error) {
 	u := upper{
 		compare: compare{open},
-		needed:  map[*composefs.Node]bool{},
-		copies:  map[*composefs.Node]*composefs.Node{},
+		needed:  map[*tree.Node]bool{},
+		copies:  map[*tree.Node]*tree.Node{},
 	}
 	if err := u.find(seen, lower); err != nil {
 		return nil, err
@@ -21,12 +21,12 @@ type upper struct {
 	compare
 	// needed are the files that have to be in the upper directory under one of
 	// their names. They are then under all of them, or would not be linked.
-	needed map[*composefs.Node]bool
-	copies map[*composefs.Node]*composefs.Node
+	needed map[*tree.Node]bool
+	copies map[*tree.Node]*tree.Node
 }
 
 // find fills needed.
-func (u *upper) find(seen, lower *composefs.Node) error {
+func (u *upper) find(seen, lower *tree.Node) error {
 	for _, e := range seen.Entries() {
 		below := child(lower, e.Name)
 		if e.Node == below {
@@ -51,7 +51,7 @@ func (u *upper) find(seen, lower *composefs.Node) error {
 
 // directory returns the upper directory for a directory over lower, which may
 // be nil or something else than a directory.
-func (u *upper) directory(seen, lower *composefs.Node) (*composefs.Node, error) {
+func (u *upper) directory(seen, lower *tree.Node) (*tree.Node, error) {
 	out := escaped(seen)
 	out.Clear()
 	if lower != nil && !lower.IsDir() {
@@ -76,7 +76,7 @@ func (u *upper) directory(seen, lower *composefs.Node) (*composefs.Node, error) 
 
 // entry returns what has to be in the upper directory for n to be seen over
 // below, nil for nothing.
-func (u *upper) entry(n, below *composefs.Node) (*composefs.Node, error) {
+func (u *upper) entry(n, below *tree.Node) (*tree.Node, error) {
 	switch {
 	case n == below:
 		return nil, nil
@@ -105,6 +105,6 @@ func (u *upper) entry(n, below *composefs.Node) (*composefs.Node, error) {
 	return u.copies[n], nil
 }
 
-func whiteout() *composefs.Node {
-	return &composefs.Node{Mode: composefs.TypeChar, Nlink: 1}
+func whiteout() *tree.Node {
+	return &tree.Node{Mode: tree.TypeChar, Nlink: 1}
 }

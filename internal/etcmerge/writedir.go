@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -20,12 +20,12 @@ import (
 // written under a temporary name, synced, and put in its place at one stroke:
 // when WriteDir has returned nil it survives a crash, and until then name is
 // what it was before, or not there. What an earlier try has left is removed.
-func WriteDir(root *os.Root, name string, tree *composefs.Node, open Opener) error {
+func WriteDir(root *os.Root, name string, tree *tree.Node, open Opener) error {
 	return writeDir(root, name, tree, dirWriter{compare: compare{open}})
 }
 
 // writeDir is WriteDir with a new dirWriter.
-func writeDir(root *os.Root, name string, tree *composefs.Node, w dirWriter) error {
+func writeDir(root *os.Root, name string, tree *tree.Node, w dirWriter) error {
 	top, err := root.Open(".")
 	if err != nil {
 		return err
@@ -71,8 +71,8 @@ func replace(fsys durable.FS, name string, write func(temp string) error, exchan
 }
 
 // writeTree writes tree as name below top, which does not exist.
-func (w dirWriter) writeTree(top *os.File, name string, tree *composefs.Node) error {
-	w.links = map[*composefs.Node]string{}
+func (w dirWriter) writeTree(top *os.File, name string, node *tree.Node) error {
+	w.links = map[*tree.Node]string{}
 	if err := sys.Mkdirat(top, name, 0o700); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (w dirWriter) writeTree(top *os.File, name string, tree *composefs.Node) er
 		return err
 	}
 	defer w.root.Close()
-	if err := w.fill(w.root, "", tree); err != nil || w.lower != nil {
+	if err := w.fill(w.root, "", node); err != nil || w.lower != nil {
 		return err
 	}
 	return w.protect()
@@ -89,8 +89,8 @@ func (w dirWriter) writeTree(top *os.File, name string, tree *composefs.Node) er
 
 // WriteNode writes n, and what is in it if it is a directory, as name in dir,
 // where nothing of that name is. Nothing is synced.
-func WriteNode(dir *os.File, name string, n *composefs.Node, open Opener) error {
-	w := dirWriter{compare: compare{open}, root: dir, links: map[*composefs.Node]string{}}
+func WriteNode(dir *os.File, name string, n *tree.Node, open Opener) error {
+	w := dirWriter{compare: compare{open}, root: dir, links: map[*tree.Node]string{}}
 	if err := w.entry(dir, name, name, n); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func WriteNode(dir *os.File, name string, n *composefs.Node, open Opener) error 
 
 // SetMetadata gives name in dir, which has the metadata of local, that of n.
 // Attributes that were not read from there are left alone.
-func SetMetadata(dir *os.File, name string, local, n *composefs.Node) error {
+func SetMetadata(dir *os.File, name string, local, n *tree.Node) error {
 	for _, x := range local.Xattrs() {
 		if _, ok := n.Xattr(x.Name); ok {
 			continue
@@ -115,8 +115,8 @@ func SetMetadata(dir *os.File, name string, local, n *composefs.Node) error {
 type dirWriter struct {
 	compare
 	root  *os.File
-	lower *composefs.Node            // the tree is for an upper directory over it
-	links map[*composefs.Node]string // where a file is already
+	lower *tree.Node            // the tree is for an upper directory over it
+	links map[*tree.Node]string // where a file is already
 
 	copied    int64 // bytes of local files
 	protected []protected
@@ -144,7 +144,7 @@ func (w *dirWriter) protect() error {
 // metadata gives name in dir, which is at path, the metadata of n. The top
 // directory is not protected: it has to get its name yet. In an upper directory
 // overlayfs protects files, by an attribute.
-func (w *dirWriter) metadata(dir *os.File, name, path string, n *composefs.Node) error {
+func (w *dirWriter) metadata(dir *os.File, name, path string, n *tree.Node) error {
 	if value, ok := n.Xattr(protectAttr); ok && w.lower == nil {
 		n = n.Clone()
 		n.KeepXattrs(func(name string) bool { return name != protectAttr })
@@ -157,7 +157,7 @@ func (w *dirWriter) metadata(dir *os.File, name, path string, n *composefs.Node)
 
 // fill writes into dir, which is path below the root, what is in n, and then
 // its metadata: a default ACL would be inherited, and the time would change.
-func (w *dirWriter) fill(dir *os.File, path string, n *composefs.Node) error {
+func (w *dirWriter) fill(dir *os.File, path string, n *tree.Node) error {
 	for _, e := range n.Entries() {
 		if err := w.entry(dir, e.Name, join(path, e.Name)[1:], e.Node); err != nil {
 			return err
@@ -167,11 +167,11 @@ func (w *dirWriter) fill(dir *os.File, path string, n *composefs.Node) error {
 }
 
 // entry writes n as name in dir.
-func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) error {
+func (w *dirWriter) entry(dir *os.File, name, path string, n *tree.Node) error {
 	switch n.Type() {
 	case 0:
 		return fmt.Errorf("%s: %w", path, errNotRead)
-	case composefs.TypeDir:
+	case tree.TypeDir:
 		return w.directory(dir, name, path, n)
 	}
 	if first, ok := w.links[n]; ok {
@@ -180,13 +180,13 @@ func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) er
 	w.links[n] = path
 	var err error
 	switch n.Type() {
-	case composefs.TypeRegular:
+	case tree.TypeRegular:
 		n, err = w.file(dir, name, n)
 		if errors.Is(err, ErrGone) {
 			delete(w.links, n)
 			return w.instead(dir, name, path, err)
 		}
-	case composefs.TypeSymlink:
+	case tree.TypeSymlink:
 		err = sys.Symlinkat(n.Target, dir, name)
 	default:
 		err = sys.Mknodat(dir, name, n.Type(), uint64(n.Rdev))
@@ -197,7 +197,7 @@ func (w *dirWriter) entry(dir *os.File, name, path string, n *composefs.Node) er
 	return w.metadata(dir, name, path, n)
 }
 
-func (w *dirWriter) directory(dir *os.File, name, path string, n *composefs.Node) error {
+func (w *dirWriter) directory(dir *os.File, name, path string, n *tree.Node) error {
 	if err := sys.Mkdirat(dir, name, 0o700); err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (w *dirWriter) instead(dir *os.File, name, path string, err error) error {
 }
 
 // asWritten returns how n is kept in the directory that is written.
-func (w *dirWriter) asWritten(n *composefs.Node) *composefs.Node {
+func (w *dirWriter) asWritten(n *tree.Node) *tree.Node {
 	if w.lower != nil {
 		return escaped(n)
 	}
@@ -233,7 +233,7 @@ func (w *dirWriter) asWritten(n *composefs.Node) *composefs.Node {
 // file writes the content of the regular file n, and returns n or, if the file
 // was replaced since it was read, a node with the new metadata. It is nil for a
 // file that was linked, and has its metadata.
-func (w *dirWriter) file(dir *os.File, name string, n *composefs.Node) (*composefs.Node, error) {
+func (w *dirWriter) file(dir *os.File, name string, n *tree.Node) (*tree.Node, error) {
 	in, err := w.reader(n)
 	if err != nil {
 		return n, err
@@ -266,7 +266,7 @@ func (w *dirWriter) file(dir *os.File, name string, n *composefs.Node) (*compose
 // setMetadata gives name in dir the metadata of n. The order matters: a change
 // of owner clears set-user-ID bits and file capabilities, an ACL changes the
 // permissions of the group.
-func setMetadata(dir *os.File, name string, n *composefs.Node) error {
+func setMetadata(dir *os.File, name string, n *tree.Node) error {
 	if err := sys.Fchownat(dir, name, n.UID, n.GID); err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func setMetadata(dir *os.File, name string, n *composefs.Node) error {
 		}
 	}
 	if !n.IsSymlink() {
-		if err := sys.Fchmodat(dir, name, n.Mode&^composefs.TypeMask); err != nil {
+		if err := sys.Fchmodat(dir, name, n.Mode&^tree.TypeMask); err != nil {
 			return err
 		}
 	}
@@ -284,7 +284,7 @@ func setMetadata(dir *os.File, name string, n *composefs.Node) error {
 }
 
 // setTime sets the modification time of name in dir, or of dir if name is "".
-func setTime(dir *os.File, name string, t composefs.Time) error {
+func setTime(dir *os.File, name string, t tree.Time) error {
 	if name == "" {
 		name = "."
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // openContainer reads the layers of a container image, those that are in the
@@ -69,9 +69,9 @@ func (k *keeper) merge(ctx context.Context, image *oci.Image, l oci.Layer, to *l
 }
 
 // opener returns a function that opens contents, and what the repository has.
-func opener(contents map[*composefs.Node][]byte, repo *store.Repository) func(*composefs.Node) (io.ReadCloser, error) {
+func opener(contents map[*tree.Node][]byte, repo *repo.Repository) func(*tree.Node) (io.ReadCloser, error) {
 	fromRepository := objectOpener(repo)
-	return func(n *composefs.Node) (io.ReadCloser, error) {
+	return func(n *tree.Node) (io.ReadCloser, error) {
 		if data, ok := contents[n]; ok {
 			return io.NopCloser(bytes.NewReader(data)), nil
 		}

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A file is a regular file, or a hard link to one if link is not "".
@@ -115,7 +115,7 @@ func TestHardLinks(t *testing.T) {
 
 // TestStoredBelow: a hard link leads to a file of a layer that is in the repository.
 func TestStoredBelow(t *testing.T) {
-	repo, err := store.Init(filepath.Join(t.TempDir(), "repo"), store.Options{Insecure: true})
+	repo, err := repo.Init(filepath.Join(t.TempDir(), "repo"), repo.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,16 +16,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
 )
 
 // A Kind says what an image is made of.
@@ -42,9 +42,9 @@ const (
 
 // Options say where to look, and how.
 type Options struct {
-	Repository *store.Repository // nil if there is none to look in
-	Algorithm  digest.Algorithm  // of digests that are computed; 0 for what fits image and repository
-	Source     oci.Options       // how to read a container image
+	Repository *repo.Repository // nil if there is none to look in
+	Algorithm  digest.Algorithm // of digests that are computed; 0 for what fits image and repository
+	Source     oci.Options      // how to read a container image
 
 	InOrder bool // merge the layers of a container image as composefs-rs does, see layer.Merger
 
@@ -52,7 +52,7 @@ type Options struct {
 	// image that have come since its last call, as by oci.OpenLayer.
 	Progress func(int64)
 
-	// Mounted is told the mount points below a directory, as by treescan.Scan.
+	// Mounted is told the mount points below a directory, as by scan.Scan.
 	Mounted func(path string)
 }
 
@@ -68,7 +68,7 @@ func (o Options) fallback() digest.Algorithm {
 type Image struct {
 	Name string
 	Kind Kind
-	Root *composefs.Node // as it is there, see Raw
+	Root *tree.Node // as it is there, see Raw
 
 	Algorithm digest.Algorithm // of its digests
 
@@ -79,7 +79,7 @@ type Image struct {
 	OCI  *oci.Image // of a container image: what manifest and configuration say
 	Late []string   // of a container image: whiteouts for which InOrder makes another tree
 
-	open  func(*composefs.Node) (io.ReadCloser, error)
+	open  func(*tree.Node) (io.ReadCloser, error)
 	close []func() error
 	opts  Options // it was opened with
 }
@@ -149,7 +149,7 @@ const minID = 4
 
 // findID returns the id of the only image that begins so, "" if there is none
 // and name may be something else.
-func findID(repo *store.Repository, name string) (string, error) {
+func findID(repo *repo.Repository, name string) (string, error) {
 	if len(name) < minID || strings.Trim(name, "0123456789abcdef") != "" {
 		return "", nil
 	}
@@ -167,7 +167,7 @@ func (img *Image) openDirectory(ctx context.Context, name string, opts Options) 
 	}
 	img.close = append(img.close, dir.Close)
 	img.Algorithm = cmp.Or(opts.Algorithm, opts.fallback())
-	tree, err := treescan.Scan(ctx, dir, treescan.Options{Algorithm: img.Algorithm, Mounted: opts.Mounted})
+	tree, err := scan.Scan(ctx, dir, scan.Options{Algorithm: img.Algorithm, Mounted: opts.Mounted})
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (img *Image) openFile(name string, opts Options) error {
 		return img.readImage(f, opts)
 	}
 	// Not every dump comes from a file that can be read from its beginning again.
-	root, err := composefs.ParseDump(f)
+	root, err := tree.ParseDump(f)
 	if err != nil {
 		return fmt.Errorf("%s is neither a composefs image nor a dump: %w", name, err)
 	}
@@ -211,7 +211,7 @@ func (img *Image) openStored(id string, opts Options) error {
 		return err
 	}
 	if img.ID.String() != id {
-		return fmt.Errorf("image %s: %w: its fs-verity digest is %s", id, store.ErrDamaged, img.ID)
+		return fmt.Errorf("image %s: %w: its fs-verity digest is %s", id, repo.ErrDamaged, img.ID)
 	}
 	return nil
 }
@@ -227,13 +227,13 @@ func (img *Image) readImage(f *os.File, opts Options) error {
 	}
 	img.open = objectOpener(opts.Repository)
 	img.Algorithm = cmp.Or(opts.Algorithm, AlgorithmOf(img.Root), opts.fallback())
-	img.ID, _, err = fsverity.SumReader(img.Algorithm, io.NewSectionReader(f, 0, img.Size))
+	img.ID, _, err = verity.SumReader(img.Algorithm, io.NewSectionReader(f, 0, img.Size))
 	return err
 }
 
 // objectOpener opens contents by their digests in a repository, if there is one.
-func objectOpener(repo *store.Repository) func(*composefs.Node) (io.ReadCloser, error) {
-	return func(n *composefs.Node) (io.ReadCloser, error) {
+func objectOpener(repo *repo.Repository) func(*tree.Node) (io.ReadCloser, error) {
+	return func(n *tree.Node) (io.ReadCloser, error) {
 		if repo == nil || n.Digest.IsZero() {
 			return nil, ErrNoContent
 		}
@@ -242,8 +242,8 @@ func objectOpener(repo *store.Repository) func(*composefs.Node) (io.ReadCloser, 
 }
 
 // AlgorithmOf returns the algorithm of the digests in a tree, 0 if it has none.
-func AlgorithmOf(root *composefs.Node) (alg digest.Algorithm) {
-	root.Walk(func(_ string, n *composefs.Node) {
+func AlgorithmOf(root *tree.Node) (alg digest.Algorithm) {
+	root.Walk(func(_ string, n *tree.Node) {
 		if alg == 0 {
 			alg = n.Digest.Algorithm()
 		}
@@ -275,7 +275,7 @@ func (img *Image) Raw() bool { return img.Kind == Directory || img.Kind == Conta
 
 // Canonical brings the tree of the image into a form, if it is raw, and returns
 // Root. There are no two trees then, which take much memory: it is called once.
-func (img *Image) Canonical(ctx context.Context, form canonical.Form) (*composefs.Node, error) {
+func (img *Image) Canonical(ctx context.Context, form canonical.Form) (*tree.Node, error) {
 	if !img.Raw() {
 		return img.Root, nil
 	}
@@ -287,7 +287,7 @@ func (img *Image) Canonical(ctx context.Context, form canonical.Form) (*composef
 
 // Open opens the content of a regular file of the image, if that is at hand: of
 // a container image those that matter to a system are.
-func (img *Image) Open(n *composefs.Node) (io.ReadCloser, error) {
+func (img *Image) Open(n *tree.Node) (io.ReadCloser, error) {
 	if n.Size == uint64(len(n.Inline)) {
 		return io.NopCloser(bytes.NewReader(n.Inline)), nil
 	}
@@ -295,7 +295,7 @@ func (img *Image) Open(n *composefs.Node) (io.ReadCloser, error) {
 }
 
 // Content returns what Open opens.
-func (img *Image) Content(n *composefs.Node) ([]byte, error) {
+func (img *Image) Content(n *tree.Node) ([]byte, error) {
 	r, err := img.Open(n)
 	if err != nil {
 		return nil, err
@@ -305,4 +305,4 @@ func (img *Image) Content(n *composefs.Node) ([]byte, error) {
 }
 
 // FS returns the files of the image to read.
-func (img *Image) FS() fs.FS { return composefs.FS(img.Root, img.Open) }
+func (img *Image) FS() fs.FS { return tree.FS(img.Root, img.Open) }

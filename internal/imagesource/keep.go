@@ -9,8 +9,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
@@ -51,16 +51,16 @@ func rowOf(name string) int {
 type keeper struct {
 	files map[string]*kept          // by path: a file in a higher layer replaces one in a lower
 	sizes [len(keepPatterns)]uint64 // of files
-	large [][]*composefs.Node       // of each layer that is read, in the order of its archive
+	large [][]*tree.Node            // of each layer that is read, in the order of its archive
 }
 
 type kept struct {
-	node *composefs.Node
+	node *tree.Node
 	data bytes.Buffer
 }
 
 // keep implements the last argument of layer.Measure.
-func (k *keeper) keep(name string, n *composefs.Node) io.Writer {
+func (k *keeper) keep(name string, n *tree.Node) io.Writer {
 	last := len(k.large) - 1
 	k.large[last] = append(k.large[last], n)
 	name = strings.TrimPrefix(name, "/")
@@ -82,8 +82,8 @@ func (k *keeper) keep(name string, n *composefs.Node) io.Writer {
 
 // contents returns the contents that are wanted of the image, which is merged. Those
 // that the repository has need not be there.
-func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*composefs.Node][]byte, error) {
-	contents := make(map[*composefs.Node][]byte)
+func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*tree.Node][]byte, error) {
+	contents := make(map[*tree.Node][]byte)
 	wanted := wantedOf(img.Root)
 	for _, f := range k.files {
 		if wanted[f.node] {
@@ -93,7 +93,7 @@ func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*c
 	}
 	k.files = nil
 	for i, l := range img.OCI.Layers {
-		missing := make(map[int]*composefs.Node)
+		missing := make(map[int]*tree.Node)
 		for number, n := range k.large[i] {
 			if wanted[n] && (opts.Repository == nil || !opts.Repository.HasObject(n.Digest)) {
 				missing[number] = n
@@ -107,9 +107,9 @@ func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*c
 }
 
 // wantedOf returns the large files of a tree that are to be kept.
-func wantedOf(root *composefs.Node) map[*composefs.Node]bool {
-	wanted := make(map[*composefs.Node]bool)
-	tree := composefs.FS(root, func(*composefs.Node) (io.ReadCloser, error) { return nil, ErrNoContent })
+func wantedOf(root *tree.Node) map[*tree.Node]bool {
+	wanted := make(map[*tree.Node]bool)
+	tree := tree.FS(root, func(*tree.Node) (io.ReadCloser, error) { return nil, ErrNoContent })
 	for _, patterns := range keepPatterns {
 		size := uint64(0)
 		for _, pattern := range patterns {
@@ -128,7 +128,7 @@ func wantedOf(root *composefs.Node) map[*composefs.Node]bool {
 }
 
 // readAgain reads the missing contents of a layer, by the numbers of their files.
-func readAgain(ctx context.Context, image *oci.Image, l oci.Layer, missing map[int]*composefs.Node, contents map[*composefs.Node][]byte) error {
+func readAgain(ctx context.Context, image *oci.Image, l oci.Layer, missing map[int]*tree.Node, contents map[*tree.Node][]byte) error {
 	if len(missing) == 0 {
 		return nil
 	}
@@ -147,7 +147,7 @@ func readAgain(ctx context.Context, image *oci.Image, l oci.Layer, missing map[i
 		return err
 	}
 	for number, n := range missing {
-		if got := fsverity.Sum(n.Digest.Algorithm(), data[number].Bytes()); got != n.Digest {
+		if got := verity.Sum(n.Digest.Algorithm(), data[number].Bytes()); got != n.Digest {
 			return fmt.Errorf("it has changed: a file with the digest %s now has %s", n.Digest, got)
 		}
 		contents[n] = data[number].Bytes()

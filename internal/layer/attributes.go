@@ -3,7 +3,7 @@ package layer
 import (
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // Limits on the extended attributes of a tree, in bytes. Real trees have labels
@@ -19,12 +19,12 @@ const (
 // name and a value once, whoever has them. Archives compress a thousandfold.
 type attrCounter struct {
 	whole       bool // other layers are counted too
-	seen        map[composefs.Xattr]bool
+	seen        map[tree.Xattr]bool
 	size, files int
 }
 
 // add counts a file that is to be entered into one of the trees.
-func (a *attrCounter) add(n *composefs.Node, trees ...*composefs.Node) error {
+func (a *attrCounter) add(n *tree.Node, trees ...*tree.Node) error {
 	a.count(n)
 	if !a.whole && a.exceeds(attrsOfLayer) {
 		*a = attrCounter{whole: true}
@@ -41,14 +41,14 @@ func (a *attrCounter) add(n *composefs.Node, trees ...*composefs.Node) error {
 
 func (a *attrCounter) exceeds(size int) bool { return a.size > size+attrsPerFile*a.files }
 
-func (a *attrCounter) countTree(n *composefs.Node) {
+func (a *attrCounter) countTree(n *tree.Node) {
 	a.count(n)
 	for _, e := range n.Entries() {
 		a.countTree(e.Node)
 	}
 }
 
-func (a *attrCounter) count(n *composefs.Node) {
+func (a *attrCounter) count(n *tree.Node) {
 	a.files++
 	for _, x := range n.Xattrs() {
 		a.size += attrItself
@@ -56,7 +56,7 @@ func (a *attrCounter) count(n *composefs.Node) {
 			continue
 		}
 		if a.seen == nil {
-			a.seen = make(map[composefs.Xattr]bool)
+			a.seen = make(map[tree.Xattr]bool)
 		}
 		a.seen[x] = true
 		a.size += len(x.Name) + len(x.Value)

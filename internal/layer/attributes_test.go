@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // attrsArchive has files of about 1 MB of extended attributes each, whose values
@@ -51,10 +51,10 @@ func TestManyAttributes(t *testing.T) {
 // TestSignatures: a file may have a signature of its own, however many there are.
 func TestSignatures(t *testing.T) {
 	var attrs attrCounter
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
 	for i := range 100000 {
-		n := &composefs.Node{Mode: composefs.TypeRegular | 0o644}
-		n.SetXattrs([]composefs.Xattr{{Name: "security.ima", Value: fmt.Sprintf("%0530d", i)}, {Name: "security.selinux", Value: "system_u:object_r:usr_t:s0"}})
+		n := &tree.Node{Mode: tree.TypeRegular | 0o644}
+		n.SetXattrs([]tree.Xattr{{Name: "security.ima", Value: fmt.Sprintf("%0530d", i)}, {Name: "security.selinux", Value: "system_u:object_r:usr_t:s0"}})
 		if err := attrs.add(root, n); err != nil {
 			t.Fatal(err)
 		}

@@ -17,9 +17,9 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 // benchSize is that of the archive.
@@ -105,7 +105,7 @@ func BenchmarkImport(b *testing.B) {
 func BenchmarkSplit(b *testing.B) {
 	b.SetBytes(int64(len(benchArchive())))
 	for b.Loop() {
-		w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+		w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 		if err := split(b.Context(), bytes.NewReader(benchArchive()), func() (object, error) { return &sink{}, nil }, w); err != nil {
 			b.Fatal(err)
 		}

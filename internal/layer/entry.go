@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // Limits on what comes before the content of an entry. Those of tar-core, which
@@ -26,14 +26,14 @@ type entry struct {
 	typeflag   byte
 	mode       int64
 	uid, gid   int64
-	mtime      composefs.Time
+	mtime      tree.Time
 	size       int64   // of the content that follows, without padding
 	sparse     *sparse // nil if that is all of the file
-	xattrs     []composefs.Xattr
+	xattrs     []tree.Xattr
 
-	path   []string        // name, in components; none for the root directory
-	target []string        // link, of a hard link
-	node   *composefs.Node // what it is, without content; nil for a hard link
+	path   []string   // name, in components; none for the root directory
+	target []string   // link, of a hard link
+	node   *tree.Node // what it is, without content; nil for a hard link
 }
 
 // padding is the number of bytes that follow size bytes of content.

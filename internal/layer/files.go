@@ -3,7 +3,7 @@ package layer
 import (
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -25,7 +25,7 @@ func (m *Merger) countNames(made int64) error {
 		return nil
 	}
 	m.names = 0
-	m.Root.Walk(func(path string, n *composefs.Node) {
+	m.Root.Walk(func(path string, n *tree.Node) {
 		m.names += int64(len(path)-1-strings.LastIndexByte(path, '/')) + int64(len(n.Target))
 	})
 	return limits.Names.Check(m.names)

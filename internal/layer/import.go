@@ -7,10 +7,10 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // StreamName returns the name that a repository has for the layer with a
@@ -25,8 +25,8 @@ func StreamName(diffID godigest.Digest) string { return "oci-layer-" + diffID.St
 // That the archive has this diff_id is for tar to say, by an error instead of
 // io.EOF, as the readers of package oci do. Nothing refers to the objects that
 // were written before an error: they are garbage, and welcome to the next try.
-func Import(ctx context.Context, tar io.Reader, repo *store.Repository, diffID godigest.Digest) (digest.Digest, error) {
-	stream := splitstream.NewWriter(repo.Algorithm(), splitstream.OCILayer)
+func Import(ctx context.Context, tar io.Reader, repo *repo.Repository, diffID godigest.Digest) (digest.Digest, error) {
+	stream := stream.NewWriter(repo.Algorithm(), stream.OCILayer)
 	if err := split(ctx, tar, stored{repo, true}.create, stream); err != nil {
 		return digest.Digest{}, fmt.Errorf("cannot import layer %s: %w", diffID, err)
 	}
@@ -35,16 +35,16 @@ func Import(ctx context.Context, tar io.Reader, repo *store.Repository, diffID g
 
 // ApplyStored merges the layer with a diff_id, which Import or composefs-rs has
 // put into the repository, over those before it.
-func (m *Merger) ApplyStored(ctx context.Context, repo *store.Repository, diffID godigest.Digest) error {
-	stream, err := repo.OpenStream(StreamName(diffID))
+func (m *Merger) ApplyStored(ctx context.Context, repo *repo.Repository, diffID godigest.Digest) error {
+	blob, err := repo.OpenStream(StreamName(diffID))
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
-	if got := stream.ContentType(); got != splitstream.OCILayer {
+	defer blob.Close()
+	if got := blob.ContentType(); got != stream.OCILayer {
 		return fmt.Errorf("stream %s holds %q: want a layer", StreamName(diffID), got)
 	}
-	if err := m.apply(ctx, stream, stored{repo, m.Expand}); err != nil {
+	if err := m.apply(ctx, blob, stored{repo, m.Expand}); err != nil {
 		return fmt.Errorf("layer %s: %w", diffID, err)
 	}
 	return nil
@@ -52,7 +52,7 @@ func (m *Merger) ApplyStored(ctx context.Context, repo *store.Repository, diffID
 
 // stored are the objects of a repository, as far as they are written.
 type stored struct {
-	repo  *store.Repository
+	repo  *repo.Repository
 	write bool
 }
 
@@ -60,7 +60,7 @@ func (s stored) open(d digest.Digest) (io.ReadCloser, error) { return s.repo.Ope
 
 func (s stored) create() (object, error) {
 	if !s.write {
-		return &measured{fsverity.New(s.repo.Algorithm())}, nil
+		return &measured{verity.New(s.repo.Algorithm())}, nil
 	}
 	o, err := s.repo.NewObject()
 	if err != nil {
@@ -72,7 +72,7 @@ func (s stored) create() (object, error) {
 // CheckStored puts the archive of a layer that is stored in the repository together
 // again and says whether it has the diff_id, as OpenLayer of package oci does for what
 // is fetched: other programs may have given the stream its name.
-func CheckStored(ctx context.Context, repo *store.Repository, stream *splitstream.Reader, diffID godigest.Digest) error {
+func CheckStored(ctx context.Context, repo *repo.Repository, stream *stream.Reader, diffID godigest.Digest) error {
 	if err := diffID.Validate(); err != nil {
 		return fmt.Errorf("layer %q: %w", diffID, err)
 	}

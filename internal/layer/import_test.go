@@ -14,14 +14,14 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
-func newRepository(t testing.TB) *store.Repository {
+func newRepository(t testing.TB) *repo.Repository {
 	t.Helper()
-	repo, err := store.Init(filepath.Join(t.TempDir(), "composefs"), store.Options{Algorithm: digest.SHA512, Insecure: true})
+	repo, err := repo.Init(filepath.Join(t.TempDir(), "composefs"), repo.Options{Algorithm: digest.SHA512, Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestApplyStored(t *testing.T) {
 	if err := new(Merger).ApplyStored(t.Context(), repo, diffID); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no stream: error %v; want %v", err, fs.ErrNotExist)
 	}
-	w := splitstream.NewWriter(digest.SHA512, splitstream.OCIConfig)
+	w := stream.NewWriter(digest.SHA512, stream.OCIConfig)
 	if _, err := repo.PutStream(StreamName(diffID), w); err != nil {
 		t.Fatal(err)
 	}
@@ -124,16 +124,16 @@ func TestCheckStored(t *testing.T) {
 func TestApplyCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	entries := 0
-	err := new(Merger).apply(ctx, streamFunc(func() (splitstream.Chunk, error) {
+	err := new(Merger).apply(ctx, streamFunc(func() (stream.Chunk, error) {
 		entries++
 		cancel()
-		return splitstream.Chunk{Inline: newBuilder(t).file("a", "").end()[:blockSize]}, nil
+		return stream.Chunk{Inline: newBuilder(t).file("a", "").end()[:blockSize]}, nil
 	}), nil)
 	if !errors.Is(err, context.Canceled) || entries != 1 {
 		t.Errorf("Apply, canceled at the first of endless entries: %v after %d; want context.Canceled after 1", err, entries)
 	}
 }
 
-type streamFunc func() (splitstream.Chunk, error)
+type streamFunc func() (stream.Chunk, error)
 
-func (f streamFunc) Next() (splitstream.Chunk, error) { return f() }
+func (f streamFunc) Next() (stream.Chunk, error) { return f() }

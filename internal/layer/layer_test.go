@@ -9,10 +9,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 // A memory keeps objects in memory.
@@ -35,7 +35,7 @@ func (m *memory) newObject() (object, error) {
 }
 
 func (o *memoryObject) Commit() (digest.Digest, error) {
-	d := fsverity.Sum(digest.SHA256, o.Bytes())
+	d := verity.Sum(digest.SHA256, o.Bytes())
 	o.to.mu.Lock()
 	defer o.to.mu.Unlock()
 	o.to.objects[d] = o.Bytes()
@@ -64,10 +64,10 @@ func (m inMemory) open(d digest.Digest) (io.ReadCloser, error) { return m.openOb
 func (m inMemory) create() (object, error)                     { return m.newObject() }
 
 // splitBytes splits an archive and returns a function that opens its stream.
-func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Reader, error) {
+func splitBytes(t testing.TB, archive []byte) (*memory, func() *stream.Reader, error) {
 	t.Helper()
 	m := &memory{objects: map[digest.Digest][]byte{}}
-	w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+	w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 	err := split(t.Context(), bytes.NewReader(archive), m.newObject, w)
 	if m.open != 0 {
 		t.Errorf("%d objects are neither committed nor aborted", m.open)
@@ -79,8 +79,8 @@ func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Read
 	if err := w.Finish(&file); err != nil {
 		t.Fatal(err)
 	}
-	return m, func() *splitstream.Reader {
-		r, err := splitstream.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	return m, func() *stream.Reader {
+		r, err := stream.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,14 +90,14 @@ func splitBytes(t testing.TB, archive []byte) (*memory, func() *splitstream.Read
 
 // applyBytes merges archives, one above the other, and sees to it that they make
 // the same tree without being stored.
-func applyBytes(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
+func applyBytes(t testing.TB, archives ...[]byte) (*tree.Node, error) {
 	t.Helper()
 	root, err := applyStored(t, archives...)
 	compareMeasured(t, root, err, archives...)
 	return root, err
 }
 
-func applyStored(t testing.TB, archives ...[]byte) (*composefs.Node, error) {
+func applyStored(t testing.TB, archives ...[]byte) (*tree.Node, error) {
 	t.Helper()
 	var m Merger
 	for _, archive := range archives {
@@ -173,10 +173,10 @@ func (b *builder) end() []byte {
 }
 
 // list describes the files of a tree, one a line, in order.
-func list(root *composefs.Node) string {
+func list(root *tree.Node) string {
 	root.CountLinks()
 	var out bytes.Buffer
-	root.Walk(func(path string, n *composefs.Node) {
+	root.Walk(func(path string, n *tree.Node) {
 		fmt.Fprintf(&out, "%s %o", path, n.Mode)
 		switch {
 		case n.IsSymlink():

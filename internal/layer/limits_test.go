@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // endless is an archive of one entry after the other, all of one name.
@@ -40,12 +40,12 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // TestTooManyEntries stores an archive without end: it ends at the limit.
 func TestTooManyEntries(t *testing.T) {
-	repo, err := store.Init(t.TempDir()+"/repo", store.Options{Insecure: true})
+	repo, err := repo.Init(t.TempDir()+"/repo", repo.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer repo.Close()
-	stream := splitstream.NewWriter(repo.Algorithm(), splitstream.OCILayer)
+	stream := stream.NewWriter(repo.Algorithm(), stream.OCILayer)
 	archive := &counter{r: newEndless(t)}
 	err = split(t.Context(), archive, func() (object, error) { return repo.NewObject() }, stream)
 	if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != limits.Files {

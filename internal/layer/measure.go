@@ -7,9 +7,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // Measure merges the archive of a layer over those before it, as Apply does with
@@ -19,7 +19,7 @@ import (
 // Contents are also written to where keep says for their absolute paths; keep
 // may return nil, and be nil itself. The archive is read to its end, so that
 // its reader can say that it is not the right one.
-func (m *Merger) Measure(ctx context.Context, tar io.Reader, alg digest.Algorithm, keep func(path string, n *composefs.Node) io.Writer) error {
+func (m *Merger) Measure(ctx context.Context, tar io.Reader, alg digest.Algorithm, keep func(path string, n *tree.Node) io.Writer) error {
 	src := &meter{ctx: ctx, input: newInput(tar), alg: alg, keep: keep}
 	if err := m.merge(ctx, src); err != nil {
 		return err
@@ -32,21 +32,21 @@ type meter struct {
 	input
 	ctx  context.Context
 	alg  digest.Algorithm
-	keep func(path string, n *composefs.Node) io.Writer
+	keep func(path string, n *tree.Node) io.Writer
 }
 
 func (m *meter) content(e *entry) error {
 	if !e.external() {
 		data, err := e.readInline(m)
 		if err == nil && e.sparse != nil && e.isFile() {
-			err = e.expand(m.ctx, bytes.NewReader(data), &measured{fsverity.New(m.alg)}, m.writer(e))
+			err = e.expand(m.ctx, bytes.NewReader(data), &measured{verity.New(m.alg)}, m.writer(e))
 		}
 		return err
 	}
 	if !e.isFile() {
 		return m.pass(e)
 	}
-	hash := &measured{fsverity.New(m.alg)}
+	hash := &measured{verity.New(m.alg)}
 	if e.sparse != nil {
 		err := e.expand(m.ctx, io.LimitReader(m.Reader, e.size), hash, m.writer(e))
 		return m.end(e, err)

@@ -10,13 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
 // compareMeasured compares what Measure makes of archives with what Apply has
 // made of them.
-func compareMeasured(t testing.TB, want *composefs.Node, wantErr error, archives ...[]byte) {
+func compareMeasured(t testing.TB, want *tree.Node, wantErr error, archives ...[]byte) {
 	t.Helper()
 	var m Merger
 	var err error
@@ -40,9 +40,9 @@ func compareMeasured(t testing.TB, want *composefs.Node, wantErr error, archives
 func TestMeasureKeeps(t *testing.T) {
 	content := strings.Repeat("what is kept\n", 100)
 	archive := newBuilder(t).dir("etc").file("etc/kept", content).file("etc/not", content+"x").end()
-	kept := map[*composefs.Node]*bytes.Buffer{}
+	kept := map[*tree.Node]*bytes.Buffer{}
 	var m Merger
-	err := m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, n *composefs.Node) io.Writer {
+	err := m.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, n *tree.Node) io.Writer {
 		if path != "/etc/kept" {
 			return nil
 		}
@@ -86,7 +86,7 @@ func TestContents(t *testing.T) {
 	large := func(c string) string { return strings.Repeat(c, 1000) }
 	archive := newBuilder(t).dir("d").file("d/a", large("a")).link("b", "d/a").file("small", "s").file(".wh.x", large("w")).file("c", large("c")).file("e", large("e")).end()
 	var numbers []string
-	if err := new(Merger).Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, _ *composefs.Node) io.Writer {
+	if err := new(Merger).Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, _ *tree.Node) io.Writer {
 		numbers = append(numbers, path)
 		return nil
 	}); err != nil {

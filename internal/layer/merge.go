@@ -7,14 +7,14 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
-// A Stream is a layer as Import has stored it: a *splitstream.Reader.
+// A Stream is a layer as Import has stored it: a *stream.Reader.
 type Stream interface {
-	Next() (splitstream.Chunk, error)
+	Next() (stream.Chunk, error)
 }
 
 // A Merger merges the layers of an image, lowest first. The zero Merger has no
@@ -27,7 +27,7 @@ type Stream interface {
 type Merger struct {
 	// Root is the tree so far, nil without layers. Links are not counted. After an
 	// error it is of no more use.
-	Root *composefs.Node
+	Root *tree.Node
 
 	// InOrder has each entry take its effect in the order of the archive, as
 	// composefs-rs does it: a whiteout then also removes what came before it in the
@@ -109,30 +109,30 @@ func (m *Merger) countFiles(made int64) error {
 		return nil
 	}
 	m.files = 0
-	m.Root.Walk(func(string, *composefs.Node) { m.files++ })
+	m.Root.Walk(func(string, *tree.Node) { m.files++ })
 	return limits.Files.Check(m.files)
 }
 
 // A layering is a layer on its way over those below.
 type layering struct {
 	*Merger
-	lower *composefs.Node // the layers below
-	upper *composefs.Node // this layer by itself, or lower if entries take effect in order
-	aside *composefs.Node // what AUFS has beside a tree, see isAUFS
+	lower *tree.Node // the layers below
+	upper *tree.Node // this layer by itself, or lower if entries take effect in order
+	aside *tree.Node // what AUFS has beside a tree, see isAUFS
 
-	implied map[*composefs.Node]bool // directories of upper that have no entry so far
-	made    int64                    // directories without an entry, all in all
-	names   int64                    // bytes of names, and of what symbolic links lead to
-	whole   map[*composefs.Node]bool // directories of upper over which something else was, so that nothing below shows
-	blocked map[string]string        // whiteouts in what is no directory below, by the path of that
+	implied map[*tree.Node]bool // directories of upper that have no entry so far
+	made    int64               // directories without an entry, all in all
+	names   int64               // bytes of names, and of what symbolic links lead to
+	whole   map[*tree.Node]bool // directories of upper over which something else was, so that nothing below shows
+	blocked map[string]string   // whiteouts in what is no directory below, by the path of that
 }
 
-func newDirectory() *composefs.Node { return &composefs.Node{Mode: composefs.TypeDir | 0o755} }
+func newDirectory() *tree.Node { return &tree.Node{Mode: tree.TypeDir | 0o755} }
 
 func (m *Merger) begin() *layering {
 	l := &layering{
 		Merger: m, lower: m.Root, aside: newDirectory(),
-		implied: make(map[*composefs.Node]bool), whole: make(map[*composefs.Node]bool), blocked: make(map[string]string),
+		implied: make(map[*tree.Node]bool), whole: make(map[*tree.Node]bool), blocked: make(map[string]string),
 	}
 	if l.lower == nil {
 		l.lower = newDirectory()
@@ -164,7 +164,7 @@ func (l *layering) end() error {
 }
 
 // cover moves what is in the directory upper over the directory lower.
-func (l *layering) cover(lower, upper *composefs.Node, path []string) error {
+func (l *layering) cover(lower, upper *tree.Node, path []string) error {
 	for _, e := range upper.Entries() {
 		old := lower.Entry(e.Name)
 		switch {
@@ -221,7 +221,7 @@ func (l *layering) enter(e *entry) error {
 }
 
 // place enters a node into a directory of the layer.
-func (l *layering) place(dir *composefs.Node, name string, node *composefs.Node) {
+func (l *layering) place(dir *tree.Node, name string, node *tree.Node) {
 	old := dir.Entry(name)
 	switch {
 	case old != nil && old.IsDir() && node.IsDir():
@@ -236,7 +236,7 @@ func (l *layering) place(dir *composefs.Node, name string, node *composefs.Node)
 
 // directory returns the directory with a path in the layer, and makes it if the
 // layer has none.
-func (l *layering) directory(root *composefs.Node, path []string) (*composefs.Node, error) {
+func (l *layering) directory(root *tree.Node, path []string) (*tree.Node, error) {
 	for i, name := range path {
 		next := root.Entry(name)
 		switch {
@@ -258,12 +258,12 @@ func (l *layering) directory(root *composefs.Node, path []string) (*composefs.No
 
 // linked returns the file that a hard link to path shares: of this layer, or of one
 // below.
-func (l *layering) linked(path []string) (*composefs.Node, error) {
+func (l *layering) linked(path []string) (*tree.Node, error) {
 	upper, lower := l.upper, l.lower
 	if aside, _ := belowWhiteout(path[:len(path)-1]); aside {
 		upper, lower = l.aside, nil
 	}
-	var node *composefs.Node
+	var node *tree.Node
 	for i, name := range path {
 		if upper, lower, node = l.step(upper, lower, name); node == nil {
 			return nil, fmt.Errorf("hard link to %q, which is not there", "/"+strings.Join(path, "/"))
@@ -280,7 +280,7 @@ func (l *layering) linked(path []string) (*composefs.Node, error) {
 
 // step returns what is called name in both directories, of which one may be nil, and
 // which of the two shows.
-func (l *layering) step(upper, lower *composefs.Node, name string) (above, below, shown *composefs.Node) {
+func (l *layering) step(upper, lower *tree.Node, name string) (above, below, shown *tree.Node) {
 	if upper != nil {
 		above = upper.Entry(name)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 func TestApply(t *testing.T) {
@@ -91,14 +91,14 @@ func TestMetadata(t *testing.T) {
 	tests := []struct {
 		name   string
 		header tar.Header
-		want   composefs.Node
+		want   tree.Node
 	}{
 		{"ustar", tar.Header{Format: tar.FormatUSTAR, Name: long, Uid: 1000, Gid: 0o7777777, Mode: 0o6755, ModTime: time.Unix(1, 0)},
-			composefs.Node{Mode: 0o106755, UID: 1000, GID: 0o7777777, Mtime: composefs.Time{Sec: 1}}},
+			tree.Node{Mode: 0o106755, UID: 1000, GID: 0o7777777, Mtime: tree.Time{Sec: 1}}},
 		{"GNU", tar.Header{Format: tar.FormatGNU, Name: long, Uid: 1 << 30, Gid: 1<<32 - 2, Mode: 0o644, ModTime: time.Unix(-5, 0)},
-			composefs.Node{Mode: 0o100644, UID: 1 << 30, GID: 1<<32 - 2, Mtime: composefs.Time{Sec: -5}}},
+			tree.Node{Mode: 0o100644, UID: 1 << 30, GID: 1<<32 - 2, Mtime: tree.Time{Sec: -5}}},
 		{"PAX", tar.Header{Format: tar.FormatPAX, Name: long, Uid: 1 << 30, Gid: 7, Mode: 0o600, ModTime: when, PAXRecords: xattrs},
-			composefs.Node{Mode: 0o100600, UID: 1 << 30, GID: 7, Mtime: composefs.Time{Sec: 1234567890, Nsec: 123456789}}},
+			tree.Node{Mode: 0o100600, UID: 1 << 30, GID: 7, Mtime: tree.Time{Sec: 1234567890, Nsec: 123456789}}},
 	}
 	for _, tt := range tests {
 		root, err := applyBytes(t, dirs.buf.Bytes(), newBuilder(t).add(tt.header, "x").end())
@@ -128,26 +128,26 @@ func TestMetadata(t *testing.T) {
 func TestParseTime(t *testing.T) {
 	tests := []struct {
 		in   string
-		want composefs.Time
+		want tree.Time
 		ok   bool
 	}{
-		{"0", composefs.Time{}, true},
-		{"5.", composefs.Time{Sec: 5}, true},
-		{"5.1", composefs.Time{Sec: 5, Nsec: 100000000}, true},
-		{"5.000000001", composefs.Time{Sec: 5, Nsec: 1}, true},
-		{"5.9999999999", composefs.Time{Sec: 5, Nsec: 999999999}, true},
-		{"-1", composefs.Time{Sec: -1}, true},
-		{"-0", composefs.Time{}, true},
-		{"-1.5", composefs.Time{Sec: -2, Nsec: 500000000}, true},
-		{"-0.000000001", composefs.Time{Sec: -1, Nsec: 999999999}, true},
-		{"253402300800", composefs.Time{Sec: 253402300800}, true},
-		{"", composefs.Time{}, false},
-		{"-", composefs.Time{}, false},
-		{"--1", composefs.Time{}, false},
-		{".5", composefs.Time{}, false},
-		{"1.-5", composefs.Time{}, false},
-		{"1e5", composefs.Time{}, false},
-		{"9223372036854775808", composefs.Time{}, false},
+		{"0", tree.Time{}, true},
+		{"5.", tree.Time{Sec: 5}, true},
+		{"5.1", tree.Time{Sec: 5, Nsec: 100000000}, true},
+		{"5.000000001", tree.Time{Sec: 5, Nsec: 1}, true},
+		{"5.9999999999", tree.Time{Sec: 5, Nsec: 999999999}, true},
+		{"-1", tree.Time{Sec: -1}, true},
+		{"-0", tree.Time{}, true},
+		{"-1.5", tree.Time{Sec: -2, Nsec: 500000000}, true},
+		{"-0.000000001", tree.Time{Sec: -1, Nsec: 999999999}, true},
+		{"253402300800", tree.Time{Sec: 253402300800}, true},
+		{"", tree.Time{}, false},
+		{"-", tree.Time{}, false},
+		{"--1", tree.Time{}, false},
+		{".5", tree.Time{}, false},
+		{"1.-5", tree.Time{}, false},
+		{"1e5", tree.Time{}, false},
+		{"9223372036854775808", tree.Time{}, false},
 	}
 	for _, tt := range tests {
 		if got, ok := parseTime(tt.in); got != tt.want || ok != tt.ok {
@@ -162,17 +162,17 @@ func TestTimes(t *testing.T) {
 	file := func(mtime string) []byte { return raw(func(h []byte) { copy(h[136:148], mtime) }) }
 	for _, tt := range []struct {
 		archive []byte
-		want    composefs.Time
+		want    tree.Time
 	}{
-		{file("00000000005\x00"), composefs.Time{Sec: 5}},
-		{file("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"), composefs.Time{Sec: -2}},
-		{file("\x80\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x05"), composefs.Time{Sec: 1<<33 + 5}},
-		{file("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"), composefs.Time{}},
-		{file("\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), composefs.Time{}},
-		{file("never\x00"), composefs.Time{}},
-		{append(pax('x', record("mtime", "-1.5")), file("00000000005\x00")...), composefs.Time{Sec: -2, Nsec: 500000000}},
-		{append(pax('x', record("mtime", "1e9")), file("00000000005\x00")...), composefs.Time{Sec: 5}},
-		{append(pax('x', record("mtime", strings.Repeat("9", 1000))), file("00000000005\x00")...), composefs.Time{Sec: 5}},
+		{file("00000000005\x00"), tree.Time{Sec: 5}},
+		{file("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"), tree.Time{Sec: -2}},
+		{file("\x80\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x05"), tree.Time{Sec: 1<<33 + 5}},
+		{file("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"), tree.Time{}},
+		{file("\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), tree.Time{}},
+		{file("never\x00"), tree.Time{}},
+		{append(pax('x', record("mtime", "-1.5")), file("00000000005\x00")...), tree.Time{Sec: -2, Nsec: 500000000}},
+		{append(pax('x', record("mtime", "1e9")), file("00000000005\x00")...), tree.Time{Sec: 5}},
+		{append(pax('x', record("mtime", strings.Repeat("9", 1000))), file("00000000005\x00")...), tree.Time{Sec: 5}},
 	} {
 		root, err := applyBytes(t, tt.archive)
 		if err != nil {

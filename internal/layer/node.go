@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // build makes the path and the node of e, and refuses what no tree can hold.
@@ -47,29 +47,29 @@ func (e *entry) buildNode(h header) error {
 	if err != nil {
 		return err
 	}
-	if kind == composefs.TypeRegular && strings.HasSuffix(e.name, "/") {
-		kind = composefs.TypeDir // as Seventh Edition's tar has them
+	if kind == tree.TypeRegular && strings.HasSuffix(e.name, "/") {
+		kind = tree.TypeDir // as Seventh Edition's tar has them
 	}
 	for what, id := range map[string]int64{"uid": e.uid, "gid": e.gid} {
 		if id < 0 || id > maxID {
 			return fmt.Errorf("%s %d: want 0 to %d", what, id, maxID)
 		}
 	}
-	e.node = &composefs.Node{
+	e.node = &tree.Node{
 		Mode:  kind | uint32(e.mode&0o7777),
 		UID:   uint32(e.uid),
 		GID:   uint32(e.gid),
 		Mtime: e.mtime,
 	}
 	switch kind {
-	case composefs.TypeRegular:
+	case tree.TypeRegular:
 		e.node.Size = uint64(e.size)
 		if e.sparse != nil {
 			e.node.Size = uint64(e.sparse.size)
 		}
-	case composefs.TypeSymlink:
+	case tree.TypeSymlink:
 		e.node.Target = strings.Clone(e.link)
-	case composefs.TypeChar, composefs.TypeBlock:
+	case tree.TypeChar, tree.TypeBlock:
 		if e.node.Rdev, err = h.device(); err != nil {
 			return err
 		}
@@ -81,24 +81,24 @@ func (e *entry) buildNode(h header) error {
 // holdsFile reports whether entries of a type have the content of a file.
 func holdsFile(typeflag byte) bool {
 	kind, err := fileType(typeflag)
-	return err == nil && kind == composefs.TypeRegular
+	return err == nil && kind == tree.TypeRegular
 }
 
 // fileType returns the type of a file by that of its entry.
 func fileType(typeflag byte) (uint32, error) {
 	switch typeflag {
 	case '0', 0, '7', 'S': // '7' is a contiguous file, 'S' a sparse one
-		return composefs.TypeRegular, nil
+		return tree.TypeRegular, nil
 	case '2':
-		return composefs.TypeSymlink, nil
+		return tree.TypeSymlink, nil
 	case '3':
-		return composefs.TypeChar, nil
+		return tree.TypeChar, nil
 	case '4':
-		return composefs.TypeBlock, nil
+		return tree.TypeBlock, nil
 	case '5':
-		return composefs.TypeDir, nil
+		return tree.TypeDir, nil
 	case '6':
-		return composefs.TypeFIFO, nil
+		return tree.TypeFIFO, nil
 	}
 	return 0, fmt.Errorf("entries of type %q are not supported", typeflag)
 }
@@ -106,8 +106,8 @@ func fileType(typeflag byte) (uint32, error) {
 // splitPath splits a path into its components. It is below the root, whether it
 // begins with a slash or not, and cannot leave it.
 func splitPath(path string) ([]string, error) {
-	if len(path) > composefs.MaxPath {
-		return nil, fmt.Errorf("path of %d bytes: want at most %d", len(path), composefs.MaxPath)
+	if len(path) > tree.MaxPath {
+		return nil, fmt.Errorf("path of %d bytes: want at most %d", len(path), tree.MaxPath)
 	}
 	var names []string
 	for name := range strings.SplitSeq(path, "/") {
@@ -117,7 +117,7 @@ func splitPath(path string) ([]string, error) {
 		if name == ".." {
 			return nil, fmt.Errorf("path %s has the component \"..\"", quote(path))
 		}
-		if err := composefs.CheckName(name); err != nil {
+		if err := tree.CheckName(name); err != nil {
 			return nil, err
 		}
 		names = append(names, strings.Clone(name))

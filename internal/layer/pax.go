@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unique"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // Prefixes of keys in PAX records.
@@ -87,7 +87,7 @@ func (e *entry) applyRecord(key, value string) error {
 	default:
 		if name, ok := strings.CutPrefix(key, xattrPrefix); ok {
 			// Files have their labels in common, and names.
-			e.xattrs = append(e.xattrs, composefs.Xattr{Name: unique.Make(name).Value(), Value: unique.Make(value).Value()})
+			e.xattrs = append(e.xattrs, tree.Xattr{Name: unique.Make(name).Value(), Value: unique.Make(value).Value()})
 		}
 	}
 	return err
@@ -130,17 +130,17 @@ func parseDecimal(key, value string, n *int64) error {
 
 // parseTime parses seconds with a fraction, of which nine digits count, and reports
 // whether it is one. Before 1970 the fraction goes back in time.
-func parseTime(value string) (composefs.Time, bool) {
+func parseTime(value string) (tree.Time, bool) {
 	positive, negative := strings.CutPrefix(value, "-")
 	whole, fraction, _ := strings.Cut(positive, ".")
 	sec, err := strconv.ParseUint(whole, 10, 63)
 	if err != nil || strings.Trim(fraction, "0123456789") != "" {
-		return composefs.Time{}, false
+		return tree.Time{}, false
 	}
 	const digits = 9
 	fraction = (fraction + strings.Repeat("0", digits))[:digits]
 	nsec, err := strconv.ParseUint(fraction, 10, 32)
-	t := composefs.Time{Sec: int64(sec), Nsec: uint32(nsec)}
+	t := tree.Time{Sec: int64(sec), Nsec: uint32(nsec)}
 	if negative {
 		if t.Sec = -t.Sec; t.Nsec > 0 {
 			t.Sec, t.Nsec = t.Sec-1, 1e9-t.Nsec

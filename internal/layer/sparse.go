@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // A sparse says what is in a file of which the archive has no holes, see "Storing
@@ -276,7 +276,7 @@ type objects interface {
 }
 
 // A measured is an object of which only the digest is computed.
-type measured struct{ *fsverity.Hasher }
+type measured struct{ *verity.Hasher }
 
 func (m *measured) Commit() (digest.Digest, error) { return m.Sum(), nil }
 func (m *measured) Abort()                         {}

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // sparseFiles writes files with holes, and returns their contents.
@@ -92,7 +92,7 @@ func checkSparse(t *testing.T, format []string, archive []byte, contents map[str
 	}
 	var numbers []string
 	kept := make(map[string]*bytes.Buffer)
-	if err := measured.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, _ *composefs.Node) io.Writer {
+	if err := measured.Measure(t.Context(), bytes.NewReader(archive), digest.SHA256, func(path string, _ *tree.Node) io.Writer {
 		numbers = append(numbers, path[1:])
 		kept[path[1:]] = new(bytes.Buffer)
 		return kept[path[1:]]
@@ -109,8 +109,8 @@ func checkSparse(t *testing.T, format []string, archive []byte, contents map[str
 	}
 	for i, name := range numbers {
 		want := contents[name]
-		d := fsverity.Sum(digest.SHA256, want)
-		for _, root := range []*composefs.Node{fromStore.Root, measured.Root} {
+		d := verity.Sum(digest.SHA256, want)
+		for _, root := range []*tree.Node{fromStore.Root, measured.Root} {
 			if n := root.Entry(name); n == nil || n.Size != uint64(len(want)) || n.Digest != d {
 				t.Errorf("%q: %s is %+v; want %d bytes and digest %s", format, name, n, len(want), d)
 			}
@@ -152,7 +152,7 @@ func TestSparseSmall(t *testing.T) {
 		n := root.Lookup("dir/name")
 		var want digest.Digest
 		if tt.digest != "" {
-			want = fsverity.Sum(digest.SHA256, []byte(tt.digest))
+			want = verity.Sum(digest.SHA256, []byte(tt.digest))
 		}
 		if n == nil || string(n.Inline) != tt.inline || n.Digest != want || n.Size != uint64(len(tt.inline)+len(tt.digest)) {
 			t.Errorf("%s: the file is %+v; want %q or %s", tt.segments, n, tt.inline, want)

@@ -9,9 +9,9 @@ import (
 	"io"
 	"sync"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 const (
@@ -55,7 +55,7 @@ type committed struct {
 
 // split reads the archive tar to its end, and once. Its memory does not depend
 // on the sizes of files. When it returns, no object is being written any more.
-func split(ctx context.Context, tar io.Reader, newObject func() (object, error), stream *splitstream.Writer) error {
+func split(ctx context.Context, tar io.Reader, newObject func() (object, error), stream *stream.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &splitter{
@@ -85,7 +85,7 @@ func split(ctx context.Context, tar io.Reader, newObject func() (object, error),
 }
 
 // write writes parts to a stream.
-func write(stream *splitstream.Writer, parts <-chan part) error {
+func write(stream *stream.Writer, parts <-chan part) error {
 	for p := range parts {
 		if p.object == nil {
 			stream.Inline(p.inline)

@@ -15,10 +15,10 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 // checkSame splits an archive, puts it together again, and compares.
@@ -119,7 +119,7 @@ func TestGNUTar(t *testing.T) {
 func TestSmallReads(t *testing.T) {
 	archive := sample(newBuilder(t), tar.FormatPAX)
 	m := &memory{objects: map[digest.Digest][]byte{}}
-	w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+	w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 	if err := split(t.Context(), iotest.OneByteReader(bytes.NewReader(archive)), m.newObject, w); err != nil || len(m.objects) != 6 {
 		t.Errorf("split: %d objects, %v; want 6", len(m.objects), err)
 	}
@@ -133,7 +133,7 @@ func TestReaderFails(t *testing.T) {
 	for _, n := range []int{0, 100, 512, 100000, len(archive) - 100000, len(archive) - 600, len(archive)} {
 		r := io.MultiReader(bytes.NewReader(archive[:n]), iotest.ErrReader(wrong))
 		m := &memory{objects: map[digest.Digest][]byte{}}
-		w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+		w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 		if err := split(t.Context(), r, m.newObject, w); !errors.Is(err, wrong) || m.open != 0 {
 			t.Errorf("after %d bytes: error %v, %d objects open; want %v and 0", n, err, m.open, wrong)
 		}
@@ -185,7 +185,7 @@ func TestStoreFails(t *testing.T) {
 			}
 			return &failing{memoryObject{to: m}, tt.write, tt.commit}, nil
 		}
-		w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+		w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 		if err := split(t.Context(), bytes.NewReader(archive), newObject, w); !errors.Is(err, full) || m.open != 0 {
 			t.Errorf("%s: error %v, %d objects open; want %v and 0", tt.name, err, m.open, full)
 		}
@@ -196,7 +196,7 @@ func TestSplitCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	m := &memory{objects: map[digest.Digest][]byte{}}
-	w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+	w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 	if err := split(ctx, bytes.NewReader(nil), m.newObject, w); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v; want %v", err, context.Canceled)
 	}
@@ -218,7 +218,7 @@ func TestMemory(t *testing.T) {
 	archive := io.MultiReader(bytes.NewReader(h), io.LimitReader(zeros{}, size+2*blockSize))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	w := splitstream.NewWriter(digest.SHA256, splitstream.OCILayer)
+	w := stream.NewWriter(digest.SHA256, stream.OCILayer)
 	if err := split(t.Context(), archive, func() (object, error) { return &sink{}, nil }, w); err != nil {
 		t.Fatal(err)
 	}
@@ -288,11 +288,11 @@ func FuzzMerge(f *testing.F) {
 		root := m.Root
 		root.CountLinks()
 		var dump bytes.Buffer
-		if err := composefs.WriteDump(&dump, root); err != nil {
+		if err := tree.WriteDump(&dump, root); err != nil {
 			t.Fatalf("cannot write the tree: %v", err)
 		}
 		text := dump.String()
-		again, err := composefs.ParseDump(&dump)
+		again, err := tree.ParseDump(&dump)
 		if err != nil {
 			t.Fatalf("cannot read the tree again: %v\n%s", err, text)
 		}

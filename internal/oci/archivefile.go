@@ -14,9 +14,9 @@ import (
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 	containercompression "go.podman.io/image/v5/pkg/compression"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // checkArchive reads an archive that the library is about to unpack into the directory
@@ -54,7 +54,7 @@ func roomIn(dir string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	return store.Room(f)
+	return repo.Room(f)
 }
 
 // unpackedSize adds up what an archive takes when it is unpacked, or is inflated, until

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // rpmDatabase has rpm itself make a database of n packages, and returns it with
@@ -129,18 +129,18 @@ func TestArchitectures(t *testing.T) {
 // or nothing can be said of the log.
 func TestJournal(t *testing.T) {
 	database := sqliteWith(t, rpmHeader("bash", "5.3", "1", "noarch"))
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
-	root.Set("rpmdb.sqlite", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: uint64(len(database)), Inline: database})
-	tree := composefs.FS(root, func(*composefs.Node) (io.ReadCloser, error) { return nil, errors.New("no content") })
-	if list, err := readRPM(tree, "rpmdb.sqlite"); err != nil || len(list) != 1 {
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
+	root.Set("rpmdb.sqlite", &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(database)), Inline: database})
+	node := tree.FS(root, func(*tree.Node) (io.ReadCloser, error) { return nil, errors.New("no content") })
+	if list, err := readRPM(node, "rpmdb.sqlite"); err != nil || len(list) != 1 {
 		t.Errorf("readRPM without a log = %v, %v; want bash", list, err)
 	}
-	root.Set("rpmdb.sqlite-wal", &composefs.Node{Mode: composefs.TypeRegular | 0o644, Size: 100})
-	if list, err := readRPM(tree, "rpmdb.sqlite"); !errors.Is(err, errJournal) {
+	root.Set("rpmdb.sqlite-wal", &tree.Node{Mode: tree.TypeRegular | 0o644, Size: 100})
+	if list, err := readRPM(node, "rpmdb.sqlite"); !errors.Is(err, errJournal) {
 		t.Errorf("readRPM(a log that is not at hand) = %v, %v; want %v", list, err, errJournal)
 	}
 	broken := errors.New("input/output error")
-	if list, err := readRPM(noLog{tree, broken}, "rpmdb.sqlite"); !errors.Is(err, broken) {
+	if list, err := readRPM(noLog{node, broken}, "rpmdb.sqlite"); !errors.Is(err, broken) {
 		t.Errorf("readRPM(a log that cannot be asked for) = %v, %v; want %v", list, err, broken)
 	}
 }

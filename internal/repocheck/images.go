@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // images looks into each image that there is, and builds those again that are
@@ -38,7 +38,7 @@ func (r *run) images(deployments []string) error {
 	for _, id := range append(built.ids(), deployments...) {
 		if d, err := digest.Parse(id); err == nil && !there[id] {
 			there[id] = true
-			missing = append(missing, store.Problem{Flaw: store.DanglingImage, Path: "images/" + id, Detail: "it is not there", Object: d})
+			missing = append(missing, repo.Problem{Flaw: repo.DanglingImage, Path: "images/" + id, Detail: "it is not there", Object: d})
 		}
 	}
 	for _, p := range missing {
@@ -48,10 +48,10 @@ func (r *run) images(deployments []string) error {
 }
 
 // damagedImages returns the damaged objects that are images, to be built again.
-func (r *run) damagedImages(ids map[string]bool) []store.Problem {
-	var out []store.Problem
+func (r *run) damagedImages(ids map[string]bool) []repo.Problem {
+	var out []repo.Problem
 	for _, p := range r.check.Problems {
-		if p.Flaw == store.DamagedObject && ids[p.Object.String()] {
+		if p.Flaw == repo.DamagedObject && ids[p.Object.String()] {
 			out = append(out, p)
 			r.settled[p.Object] = true
 		}
@@ -65,8 +65,8 @@ func (r *run) lookInto(id string) {
 	if err != nil || !r.check.HasGood(d) {
 		return // the object, or the link to it, is a problem already
 	}
-	add := func(flaw store.Flaw, detail string) {
-		p := store.Problem{Flaw: flaw, Path: "images/" + id, Detail: detail, Object: d}
+	add := func(flaw repo.Flaw, detail string) {
+		p := repo.Problem{Flaw: flaw, Path: "images/" + id, Detail: detail, Object: d}
 		f := Finding{Problem: p}
 		if r.repair {
 			f.settle(r.beyond())
@@ -108,14 +108,14 @@ func (r *run) objectsOf(id string) ([]digest.Digest, error) {
 }
 
 // settleMissing builds an image again, or takes away its link.
-func (r *run) settleMissing(p store.Problem, built sources) {
+func (r *run) settleMissing(p repo.Problem, built sources) {
 	f := Finding{Problem: p}
 	if config := built[p.Object.String()]; config != "" {
 		f.Detail += "; " + config + " says of what it is made"
 	}
 	if r.repair {
 		err := r.rebuild(p.Object, built)
-		if err != nil && errors.Is(err, errUnknownSource) && p.Flaw == store.DanglingImage && p.Detail != "it is not there" {
+		if err != nil && errors.Is(err, errUnknownSource) && p.Flaw == repo.DanglingImage && p.Detail != "it is not there" {
 			err = r.repo.Repair(p)
 		}
 		if err != nil && r.failed != nil {

@@ -6,10 +6,10 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A fetch is what is to be asked for again at an origin.
@@ -147,10 +147,10 @@ func (f fetch) holds(ids []godigest.Digest) bool {
 
 // remedy returns what repairing does about a problem, "" if that is nothing that
 // needs to be said.
-func (r *run) remedy(l *losses, p store.Problem, built sources) string {
+func (r *run) remedy(l *losses, p repo.Problem, built sources) string {
 	name := strings.TrimPrefix(p.Path, "streams/")
 	switch p.Flaw {
-	case store.DamagedObject:
+	case repo.DamagedObject:
 		if stream := l.streams[p.Object]; stream != "" {
 			return l.streamRemedy(stream)
 		}
@@ -164,9 +164,9 @@ func (r *run) remedy(l *losses, p store.Problem, built sources) string {
 			return "removes it: nothing needs it"
 		}
 		return l.anyRemedy()
-	case store.DanglingStream, store.BadStream, store.IncompleteStream:
+	case repo.DanglingStream, repo.BadStream, repo.IncompleteStream:
 		return l.streamRemedy(name)
-	case store.DanglingImage:
+	case repo.DanglingImage:
 		if built[p.Object.String()] != "" {
 			return "builds it again"
 		}

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -142,7 +142,7 @@ var insecure = oci.Options{InsecureTLS: true}
 
 func (m *machine) fsck(o repocheck.Options) repocheck.Report {
 	m.t.Helper()
-	repo, err := store.Open(filepath.Join(m.dir, "composefs"))
+	repo, err := repo.Open(filepath.Join(m.dir, "composefs"))
 	if err != nil {
 		m.t.Fatal(err)
 	}

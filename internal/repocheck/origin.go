@@ -6,8 +6,8 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"

@@ -12,14 +12,14 @@ import (
 	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
 )
 
 // Names of streams and references, see docs/formats/composefs.md, section 3.
@@ -88,7 +88,7 @@ func (r *run) find(config string, want digest.Digest, inOrder bool) (*canonical.
 	if err != nil {
 		return nil, fmt.Errorf("cannot build it again from %s: %w; apply the image again", config, err)
 	}
-	content := func(n *composefs.Node) ([]byte, error) { return r.content(n) }
+	content := func(n *tree.Node) ([]byte, error) { return r.content(n) }
 	m, err := canonical.Find(r.ctx, layers.Root, content, boot, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) && len(layers.Late) > 0 {
 		if m, err := r.find(config, want, true); err == nil {
@@ -130,7 +130,7 @@ func (r *run) compose(config string, want digest.Digest, m *layer.Merger) (boot 
 }
 
 // diffIDs returns the layers of a configuration, lowest first.
-func (r *run) diffIDs(s *splitstream.Reader) ([]godigest.Digest, error) {
+func (r *run) diffIDs(s *stream.Reader) ([]godigest.Digest, error) {
 	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
 	defer content.Close()
 	text, err := bounded.ReadAll(content, limits.Config)
@@ -150,7 +150,7 @@ func (r *run) diffIDs(s *splitstream.Reader) ([]godigest.Digest, error) {
 }
 
 // content returns what is in a regular file of a layer.
-func (r *run) content(n *composefs.Node) ([]byte, error) {
+func (r *run) content(n *tree.Node) ([]byte, error) {
 	if n.Digest.IsZero() {
 		return n.Inline, nil
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // said returns what a report says of its problems.
@@ -71,7 +71,7 @@ func (m *machine) layer() string { return m.stream("layer", m.upper()) }
 
 // upper returns the diff_id of the layer that has the file.
 func (m *machine) upper() string {
-	repo, err := store.Open(filepath.Join(m.dir, "composefs"))
+	repo, err := repo.Open(filepath.Join(m.dir, "composefs"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestRefetchByTag(t *testing.T) {
 // TestUnneeded removes a damaged object that nothing needs.
 func TestUnneeded(t *testing.T) {
 	m := newMachine(t)
-	repo, err := store.Open(filepath.Join(m.dir, "composefs"))
+	repo, err := repo.Open(filepath.Join(m.dir, "composefs"))
 	if err != nil {
 		t.Fatal(err)
 	}

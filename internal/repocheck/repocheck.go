@@ -10,20 +10,20 @@ import (
 	"os"
 	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // Flaws of images, besides those of package store.
 const (
-	BadImage        store.Flaw = "damaged image"    // it cannot be read
-	IncompleteImage store.Flaw = "incomplete image" // contents of its files are missing or damaged
+	BadImage        repo.Flaw = "damaged image"    // it cannot be read
+	IncompleteImage repo.Flaw = "incomplete image" // contents of its files are missing or damaged
 )
 
 // A Finding is a problem and what became of it.
 type Finding struct {
-	store.Problem
+	repo.Problem
 	Repaired bool   `json:"repaired"`
 	Why      string `json:"why,omitempty"`    // it was not repaired
 	Remedy   string `json:"remedy,omitempty"` // what repairing does about it
@@ -66,7 +66,7 @@ type Options struct {
 // Run checks a repository, and repairs what it can if that is wanted: what is lost
 // is fetched again by the digests that it has to have, and then everything is
 // checked once more. The caller holds a lock, to repair the exclusive one.
-func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error) {
+func Run(ctx context.Context, repo *repo.Repository, o Options) (Report, error) {
 	if o.Tell == nil {
 		o.Tell = func(string) {}
 	}
@@ -106,7 +106,7 @@ func Run(ctx context.Context, repo *store.Repository, o Options) (Report, error)
 func (r *run) distrust() error {
 	var damaged []digest.Digest
 	for _, p := range r.check.Problems {
-		if p.Flaw == store.DamagedObject {
+		if p.Flaw == repo.DamagedObject {
 			damaged = append(damaged, p.Object)
 		}
 	}
@@ -114,7 +114,7 @@ func (r *run) distrust() error {
 }
 
 // look finds out what is wrong, and what could be done about it.
-func look(ctx context.Context, repo *store.Repository, o Options) (Report, *losses, *store.Check, error) {
+func look(ctx context.Context, repo *repo.Repository, o Options) (Report, *losses, *repo.Check, error) {
 	check, err := repo.Check(ctx)
 	if err != nil {
 		return Report{}, nil, nil, err
@@ -161,12 +161,12 @@ func (found Report) after(left Report) Report {
 
 type run struct {
 	ctx     context.Context
-	repo    *store.Repository
-	check   *store.Check
+	repo    *repo.Repository
+	check   *repo.Check
 	repair  bool
 	failed  error // why not all that is lost was fetched
 	report  Report
-	gone    []store.Problem // links of images that lead to nothing
+	gone    []repo.Problem // links of images that lead to nothing
 	settled map[digest.Digest]bool
 	losses  *losses
 }
@@ -180,7 +180,7 @@ func (r *run) findings(o Options) (Report, error) {
 	}
 	r.settled = make(map[digest.Digest]bool)
 	for _, p := range check.Problems {
-		if p.Flaw == store.DanglingImage {
+		if p.Flaw == repo.DanglingImage {
 			r.gone = append(r.gone, p)
 		}
 	}
@@ -206,7 +206,7 @@ func (r *run) problems() error {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		if p.Flaw == store.DanglingImage || r.settled[p.Object] && p.Flaw == store.DamagedObject {
+		if p.Flaw == repo.DanglingImage || r.settled[p.Object] && p.Flaw == repo.DamagedObject {
 			continue // see images
 		}
 		f := Finding{Problem: p}
@@ -220,8 +220,8 @@ func (r *run) problems() error {
 
 // repairProblem repairs what is no matter of an image. What is damaged and could
 // not be fetched stays, unless nothing needs it.
-func (r *run) repairProblem(p store.Problem) error {
-	if p.Flaw != store.DamagedObject {
+func (r *run) repairProblem(p repo.Problem) error {
+	if p.Flaw != repo.DamagedObject {
 		return r.repo.Repair(p)
 	}
 	if !r.losses.unread && !r.losses.needed[p.Object] {
@@ -235,7 +235,7 @@ func (r *run) beyond() error {
 	if r.failed != nil {
 		return r.failed
 	}
-	return fmt.Errorf("%w, and nothing says where it came from", store.ErrBeyondRepair)
+	return fmt.Errorf("%w, and nothing says where it came from", repo.ErrBeyondRepair)
 }
 
 // settle notes how a repair has ended.

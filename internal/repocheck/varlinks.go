@@ -3,9 +3,9 @@ package repocheck
 import (
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -20,8 +20,8 @@ func (r *run) varLinks(physical *os.Root) error {
 		return err
 	}
 	for _, id := range wrong {
-		f := Finding{Problem: store.Problem{
-			Flaw: store.WrongLink, Path: id.Var(), Detail: "want " + deployment.VarTarget + ", as bootc's initramfs needs it",
+		f := Finding{Problem: repo.Problem{
+			Flaw: repo.WrongLink, Path: id.Var(), Detail: "want " + deployment.VarTarget + ", as bootc's initramfs needs it",
 		}}
 		if r.repair {
 			f.settle(update.CorrectVarLink(durable.OS(physical), id))

@@ -9,10 +9,10 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // versionKey is the annotation, and the label, with an image's version.
@@ -53,7 +53,7 @@ func (g *gatherer) readImage(d *Deployment) {
 
 // document reads a JSON document of an image into v, and returns what it refers to. ok
 // is false if it is not there, or not what its digest says.
-func document(repo *store.Repository, prefix, name string, v any) (refs map[string]digest.Digest, ok bool) {
+func document(repo *repo.Repository, prefix, name string, v any) (refs map[string]digest.Digest, ok bool) {
 	want, err := godigest.Parse(name)
 	if err != nil {
 		return nil, false

@@ -8,21 +8,21 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // putDocument records a document as bootc does, and returns its digest.
-func putDocument(t *testing.T, repo *store.Repository, prefix string, kind splitstream.ContentType, text, ref string, to digest.Digest) (string, digest.Digest) {
+func putDocument(t *testing.T, repo *repo.Repository, prefix string, kind stream.ContentType, text, ref string, to digest.Digest) (string, digest.Digest) {
 	t.Helper()
 	object, err := repo.PutObject([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := splitstream.NewWriter(repo.Algorithm(), kind)
+	w := stream.NewWriter(repo.Algorithm(), kind)
 	w.External(object, int64(len(text)))
 	if ref != "" {
 		w.Reference(ref, to)
@@ -38,15 +38,15 @@ func putDocument(t *testing.T, repo *store.Repository, prefix string, kind split
 // A deployment that bootc made has no version, date or architecture in its origin.
 func TestReadImage(t *testing.T) {
 	dir := t.TempDir()
-	repo, err := store.Init(filepath.Join(dir, "composefs"), store.Options{Insecure: true})
+	repo, err := repo.Init(filepath.Join(dir, "composefs"), repo.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer repo.Close()
-	config, stream := putDocument(t, repo, "oci-config-", splitstream.OCIConfig,
+	config, blob := putDocument(t, repo, "oci-config-", stream.OCIConfig,
 		`{"architecture":"arm64","os":"linux","created":"2026-05-06T07:08:09.5Z","config":{"Labels":{"org.opencontainers.image.version":"label"}}}`, "", digest.Digest{})
-	manifest, _ := putDocument(t, repo, "oci-manifest-", splitstream.OCIManifest,
-		`{"schemaVersion":2,"annotations":{"org.opencontainers.image.version":"42.1"}}`, "config:"+config, stream)
+	manifest, _ := putDocument(t, repo, "oci-manifest-", stream.OCIManifest,
+		`{"schemaVersion":2,"annotations":{"org.opencontainers.image.version":"42.1"}}`, "config:"+config, blob)
 	id := deployment.ID(strings.Repeat("a", 128))
 	origin := filepath.Join(dir, id.OriginFile())
 	if err := os.MkdirAll(filepath.Dir(origin), 0o755); err != nil {

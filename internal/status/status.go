@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A State says what is known of a deployment's boots.
@@ -65,7 +65,7 @@ type Status struct {
 type Sources struct {
 	Running    fs.FS // root of the running system; nil for a machine that does not run
 	Sysroot    fs.FS // physical root
-	Repository *store.Repository
+	Repository *repo.Repository
 	SysrootErr error // why Sysroot is nil
 	Boot       *boot.Partition
 	BootErr    error // why Boot is nil
@@ -99,7 +99,7 @@ func Of(sysroot string) (Status, error) {
 	if err == nil {
 		defer root.Close()
 		src.Sysroot = root.FS()
-		if repo, err := store.OpenIn(root, deployment.RepositoryDir); err == nil { // else repo fsck says why
+		if repo, err := repo.OpenIn(root, deployment.RepositoryDir); err == nil { // else repo fsck says why
 			defer repo.Close()
 			src.Repository = repo
 		}

@@ -197,7 +197,7 @@ func (m *Machine) reference(given string) (oci.Reference, error) {
 }
 
 // build makes the composefs image of img, whose layers are in the repository.
-func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v verity, r Reporter, clock *clock) (candidate, error) {
+func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strictness, r Reporter, clock *clock) (candidate, error) {
 	system, err := compose(ctx, img, m.repo, true)
 	if err != nil {
 		return candidate{}, err

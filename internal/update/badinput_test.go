@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -276,8 +276,8 @@ func TestTwoAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := apply(t.Context(), dir, "oci:"+layout+":1"); err == nil || !strings.Contains(err.Error(), store.ErrBusy.Error()) {
-		t.Errorf("a second apply at the same time: error %v; want %v", err, store.ErrBusy)
+	if _, err := apply(t.Context(), dir, "oci:"+layout+":1"); err == nil || !strings.Contains(err.Error(), repo.ErrBusy.Error()) {
+		t.Errorf("a second apply at the same time: error %v; want %v", err, repo.ErrBusy)
 	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)

@@ -8,15 +8,15 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 )
 
 // A Kernel is the kernel of an image with its initramfs: two files, or one.
 type Kernel struct {
-	Version       string          // kver, the directory below /usr/lib/modules; "" if only the UKI says
-	Linux, Initrd *composefs.Node // nil if there is a UKI
-	UKI           *UKI            // nil if there are two files
+	Version       string     // kver, the directory below /usr/lib/modules; "" if only the UKI says
+	Linux, Initrd *tree.Node // nil if there is a UKI
+	UKI           *UKI       // nil if there are two files
 }
 
 // ErrNoKernel says that an image cannot boot since it has no kernel.
@@ -29,7 +29,7 @@ const modulesDir = "usr/lib/modules"
 // has what is sealed, comes before a kernel in /usr/lib/modules, and that before
 // a unified kernel image there, as for bootc. An image with none, with several,
 // or without an initramfs is an error that says so.
-func FindKernel(tree *composefs.Node) (Kernel, error) {
+func FindKernel(tree *tree.Node) (Kernel, error) {
 	if found := findUKIs(tree, ukiDir); len(found) > 0 {
 		return oneKernel(found)
 	}
@@ -62,7 +62,7 @@ func FindKernel(tree *composefs.Node) (Kernel, error) {
 }
 
 // checkFile returns an error unless a kernel or an initramfs can be taken from n.
-func checkFile(path string, n *composefs.Node) error {
+func checkFile(path string, n *tree.Node) error {
 	switch {
 	case n.IsSymlink():
 		return fmt.Errorf("/%s is a symbolic link to %q: want a regular file", path, n.Target)
@@ -75,7 +75,7 @@ func checkFile(path string, n *composefs.Node) error {
 }
 
 // noInitramfs says that a kernel has none, and what other tools would have called it.
-func noInitramfs(dir *composefs.Node, path string) error {
+func noInitramfs(dir *tree.Node, path string) error {
 	for _, name := range []string{"initramfs", "initrd.img", "initrd"} {
 		if dir.Entry(name) != nil {
 			return fmt.Errorf("no initramfs: want /%s/initramfs.img, not %s", path, name)
@@ -105,7 +105,7 @@ func (k Kernel) String() string {
 
 // checkBootable says what keeps an image from being booted, apart from its
 // kernel: the directories that prepare-root and the canonical form need.
-func checkBootable(tree *composefs.Node) error {
+func checkBootable(tree *tree.Node) error {
 	for _, dir := range []string{"usr", "etc", "var", "sysroot", "boot"} {
 		if err := checkDirectory(tree, dir); err != nil {
 			return err
@@ -114,7 +114,7 @@ func checkBootable(tree *composefs.Node) error {
 	return nil
 }
 
-func checkDirectory(tree *composefs.Node, dir string) error {
+func checkDirectory(tree *tree.Node, dir string) error {
 	switch n := tree.Entry(dir); {
 	case n == nil:
 		return fmt.Errorf("no /%s: an image that boots has it, if only as an empty directory", dir)
@@ -130,7 +130,7 @@ var apiDirs = []string{"dev", "proc", "run", "sys"}
 
 // checkAPIDirs says what keeps an initramfs from switching to the image. One that was not
 // looked into may do without: then it is an error only if some are there and others not.
-func checkAPIDirs(tree *composefs.Node, known bool) error {
+func checkAPIDirs(tree *tree.Node, known bool) error {
 	missing := 0
 	for _, dir := range apiDirs {
 		if tree.Entry(dir) == nil {

@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
 // tree makes directories and, for names that end in *, regular files.
-func tree(paths ...string) *composefs.Node {
-	root := &composefs.Node{Mode: composefs.TypeDir | 0o755}
+func treeOf(paths ...string) *tree.Node {
+	root := &tree.Node{Mode: tree.TypeDir | 0o755}
 	for _, p := range paths {
 		file := strings.HasSuffix(p, "*")
 		names := strings.Split(strings.Trim(p, "/*"), "/")
@@ -17,9 +17,9 @@ func tree(paths ...string) *composefs.Node {
 		for i, name := range names {
 			child := dir.Entry(name)
 			if child == nil {
-				child = &composefs.Node{Mode: composefs.TypeDir | 0o755}
+				child = &tree.Node{Mode: tree.TypeDir | 0o755}
 				if file && i == len(names)-1 {
-					child.Mode, child.Size = composefs.TypeRegular|0o644, 1
+					child.Mode, child.Size = tree.TypeRegular|0o644, 1
 				}
 				dir.Set(name, child)
 			}
@@ -56,7 +56,7 @@ func TestFindKernel(t *testing.T) {
 		{"directory called efi", []string{"boot/EFI/Linux/x.efi"}, "", "no kernel"},
 	}
 	for _, tt := range tests {
-		k, err := FindKernel(tree(tt.paths...))
+		k, err := FindKernel(treeOf(tt.paths...))
 		if tt.wantErr != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
 				t.Errorf("%s: FindKernel() error = %v; want one with %q", tt.name, err, tt.wantErr)
@@ -71,11 +71,11 @@ func TestFindKernel(t *testing.T) {
 // there, and what it is.
 func TestOddFiles(t *testing.T) {
 	for _, name := range []string{"vmlinuz", "initramfs.img"} {
-		for want, n := range map[string]*composefs.Node{
-			`is a symbolic link to "../\x1bx": want a regular file`: {Mode: composefs.TypeSymlink | 0o777, Target: "../\x1bx"},
-			"is empty": {Mode: composefs.TypeRegular | 0o644}, "is not a regular file": {Mode: composefs.TypeChar | 0o644},
+		for want, n := range map[string]*tree.Node{
+			`is a symbolic link to "../\x1bx": want a regular file`: {Mode: tree.TypeSymlink | 0o777, Target: "../\x1bx"},
+			"is empty": {Mode: tree.TypeRegular | 0o644}, "is not a regular file": {Mode: tree.TypeChar | 0o644},
 		} {
-			root := tree("usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*")
+			root := treeOf("usr/lib/modules/6.12/vmlinuz*", "usr/lib/modules/6.12/initramfs.img*")
 			root.Lookup("usr/lib/modules/6.12").Set(name, n)
 			if _, err := FindKernel(root); err == nil || err.Error() != "/usr/lib/modules/6.12/"+name+" "+want {
 				t.Errorf("%s: error %v; want that it %s", name, err, want)
@@ -87,32 +87,32 @@ func TestOddFiles(t *testing.T) {
 func TestCheckAPIDirs(t *testing.T) {
 	all := []string{"dev", "proc", "run", "sys"}
 	for _, known := range []bool{true, false} {
-		if err := checkAPIDirs(tree(all...), known); err != nil {
+		if err := checkAPIDirs(treeOf(all...), known); err != nil {
 			t.Errorf("checkAPIDirs() = %v; want none", err)
 		}
 		for i, missing := range all {
-			root := tree(all...)
+			root := treeOf(all...)
 			root.Remove(missing)
 			if err := checkAPIDirs(root, known); err == nil || !strings.Contains(err.Error(), "no /"+missing) {
 				t.Errorf("without /%s: checkAPIDirs() = %v; want an error that names it", missing, err)
 			}
-			root.Set(missing, &composefs.Node{Mode: composefs.TypeSymlink | 0o777, Target: all[(i+1)%4]})
+			root.Set(missing, &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: all[(i+1)%4]})
 			if err := checkAPIDirs(root, known); err == nil || !strings.Contains(err.Error(), "/"+missing+" is not a directory") {
 				t.Errorf("/%s is a link: checkAPIDirs() = %v; want an error that names it", missing, err)
 			}
 		}
-		if err := checkAPIDirs(tree("usr"), known); (err != nil) != known {
+		if err := checkAPIDirs(treeOf("usr"), known); (err != nil) != known {
 			t.Errorf("without any, initramfs known %v: %v", known, err)
 		}
 	}
 }
 
 func TestCheckBootable(t *testing.T) {
-	if err := checkBootable(tree("usr", "etc", "var", "sysroot", "boot")); err != nil {
+	if err := checkBootable(treeOf("usr", "etc", "var", "sysroot", "boot")); err != nil {
 		t.Errorf("checkBootable() = %v; want none", err)
 	}
 	for _, missing := range []string{"usr", "etc", "var", "sysroot", "boot"} {
-		root := tree("usr", "etc", "var", "sysroot", "boot")
+		root := treeOf("usr", "etc", "var", "sysroot", "boot")
 		root.Remove(missing)
 		if err := checkBootable(root); err == nil || !strings.Contains(err.Error(), "no /"+missing) {
 			t.Errorf("without /%s: checkBootable() = %v; want an error that names it", missing, err)

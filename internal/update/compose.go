@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/selabel"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -21,19 +23,17 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A System is an image whose layers are all in the repository, as the system
 // that it boots.
 type System struct {
-	Tree          *composefs.Node // as the layers give it, with /boot
+	Tree          *tree.Node // as the layers give it, with /boot
 	Kernel        Kernel
 	Name, Version string   // from os-release(5), for people
 	Kargs         []string // kernel arguments that the image asks for
 	Mounts        rootconfig.Config
-	repo          *store.Repository
+	repo          *repo.Repository
 	name          string            // of the image, by digest where it can be
 	form          canonical.Variant // how its composefs image is made
 	image         *oci.Image
@@ -46,7 +46,7 @@ type System struct {
 // compose merges the layers of an image and says what system they make. With expand,
 // the contents of sparse files are put into the repository. An image that cannot boot
 // is an error.
-func compose(ctx context.Context, img *oci.Image, repo *store.Repository, expand bool) (*System, error) {
+func compose(ctx context.Context, img *oci.Image, repo *repo.Repository, expand bool) (*System, error) {
 	s := &System{repo: repo, expand: expand, image: img, name: img.PinnedName(), form: canonical.Variant{Version: repo.FormatVersion()}}
 	m := layer.Merger{Expand: expand}
 	if err := s.merge(ctx, &m); err != nil {
@@ -161,14 +161,14 @@ func (s *System) transform(ctx context.Context) error {
 	if s.Kernel.UKI != nil {
 		return s.transformSealed(ctx)
 	}
-	if err := composefs.TransformForOCI(s.Tree, false); err != nil {
+	if err := tree.TransformForOCI(s.Tree, false); err != nil {
 		return err
 	}
 	labeler, err := selabel.LoadTree(ctx, s.Tree, s.content)
 	if err != nil {
 		return fmt.Errorf("cannot read the image's SELinux policy: %w", err)
 	}
-	if err := composefs.TransformForBoot(s.Tree, labeler); err != nil {
+	if err := tree.TransformForBoot(s.Tree, labeler); err != nil {
 		return err
 	}
 	return labeler.Err()
@@ -189,7 +189,7 @@ func (s *System) build(ctx context.Context) (deployment.ID, error) {
 
 // FS returns the image's files to read.
 func (s *System) FS() fs.FS {
-	return composefs.FS(s.Tree, func(n *composefs.Node) (io.ReadCloser, error) { return s.open(n) })
+	return tree.FS(s.Tree, func(n *tree.Node) (io.ReadCloser, error) { return s.open(n) })
 }
 
 // A contentReader reads the content of a regular file.
@@ -199,7 +199,7 @@ type contentReader interface {
 }
 
 // open returns the content of a regular file.
-func (s *System) open(n *composefs.Node) (contentReader, error) {
+func (s *System) open(n *tree.Node) (contentReader, error) {
 	if n.Digest.IsZero() {
 		return nopCloser{bytes.NewReader(n.Inline)}, nil
 	}
@@ -220,7 +220,7 @@ func (s *System) openPath(path string) (io.ReadCloser, error) {
 }
 
 // content returns what is in a regular file.
-func (s *System) content(n *composefs.Node) ([]byte, error) {
+func (s *System) content(n *tree.Node) ([]byte, error) {
 	r, err := s.open(n)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
@@ -100,8 +100,8 @@ func furtherInitrds(e bootentry.Entry) (further []string) {
 // A deviceTree is the one that a new entry names: a file of the image, or what the entry
 // before names.
 type deviceTree struct {
-	name string          // below an image's directory of device trees, or a path on the boot partition
-	node *composefs.Node // nil for what is on the boot partition
+	name string     // below an image's directory of device trees, or a path on the boot partition
+	node *tree.Node // nil for what is on the boot partition
 }
 
 // path returns what the entry says, for a kernel that was written with the device tree.
@@ -126,7 +126,7 @@ func treeDirs(kver string) []string {
 
 // findTree returns a device tree of an image by its name below one of treeDirs, or by the
 // longest part at the end of a path that is such a name.
-func findTree(tree *composefs.Node, kver, name string) (deviceTree, bool) {
+func findTree(tree *tree.Node, kver, name string) (deviceTree, bool) {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
 	for i := range parts {
 		below := path.Join(parts[i:]...)
@@ -223,7 +223,7 @@ func (m *Machine) isImagesTree(id deployment.ID, name string) (bool, error) {
 }
 
 // sameAsFile says whether a file on the boot partition has the content of an image's.
-func (m *Machine) sameAsFile(s *System, n *composefs.Node, name string) (bool, error) {
+func (m *Machine) sameAsFile(s *System, n *tree.Node, name string) (bool, error) {
 	if !m.boot.Has(name) {
 		return true, nil // there is nothing of anybody's to lose
 	}

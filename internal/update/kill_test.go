@@ -13,12 +13,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -52,21 +52,21 @@ func change(ctx context.Context, args []string) error {
 
 // collect does what repo gc does.
 func collect(ctx context.Context, dir string) error {
-	repo, err := store.Open(dir + "/composefs")
+	repository, err := repo.Open(dir + "/composefs")
 	if err != nil {
 		return err
 	}
-	defer repo.Close()
-	unlock, err := repo.Lock(true)
+	defer repository.Close()
+	unlock, err := repository.Lock(true)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	keep := store.Roots{EachObject: erofs.EachObject}
+	keep := repo.Roots{EachObject: erofs.EachObject}
 	if keep.Images, err = deployed(dir); err != nil {
 		return err
 	}
-	_, err = repo.GC(ctx, keep, false)
+	_, err = repository.GC(ctx, keep, false)
 	return err
 }
 
@@ -177,7 +177,7 @@ func kill(t *testing.T, times int, before, what string, more ...string) {
 
 // checkRepository returns what repo fsck finds.
 func checkRepository(ctx context.Context, dir string) error {
-	repo, err := store.Open(dir + "/composefs")
+	repo, err := repo.Open(dir + "/composefs")
 	if err != nil {
 		return err
 	}

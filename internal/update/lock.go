@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // Two locks keep others from changing a machine. That of the repository is exclusive
@@ -40,7 +40,7 @@ func (m *Machine) lockState() error {
 	}
 	locked, err := sys.TryFlock(dir, true)
 	if err == nil && !locked {
-		err = fmt.Errorf("%w: try again when it is done", store.ErrBusy)
+		err = fmt.Errorf("%w: try again when it is done", repo.ErrBusy)
 	}
 	if err != nil {
 		dir.Close()
@@ -90,7 +90,7 @@ func patiently(ctx context.Context, lock func() error) error {
 	defer cancel()
 	for {
 		err := lock()
-		if !errors.Is(err, store.ErrBusy) {
+		if !errors.Is(err, repo.ErrBusy) {
 			return err
 		}
 		select {

@@ -11,10 +11,10 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
@@ -22,24 +22,24 @@ import (
 // and the deployments in it, and the partition that its boot loader reads.
 type Machine struct {
 	root    *os.Root
-	changes durable.FS        // of root: through which it is changed
-	repo    *store.Repository // nil where there is none yet, before prepare
-	boot    *boot.Partition   // the same
-	booted  deployment.ID     // "" unless it is the running machine
-	running fs.FS             // root of the running machine
-	etc     string            // how the booted deployment has its /etc
-	isNew   bool              // it is being installed
+	changes durable.FS       // of root: through which it is changed
+	repo    *repo.Repository // nil where there is none yet, before prepare
+	boot    *boot.Partition  // the same
+	booted  deployment.ID    // "" unless it is the running machine
+	running fs.FS            // root of the running machine
+	etc     string           // how the booted deployment has its /etc
+	isNew   bool             // it is being installed
 	warn    func(string)
-	warned  bool        // of a staged record that makes no sense
-	held    *store.Lock // of repo
-	state   *os.File    // the physical root, locked; nil while it is not
+	warned  bool       // of a staged record that makes no sense
+	held    *repo.Lock // of repo
+	state   *os.File   // the physical root, locked; nil while it is not
 	close   []func() error
 }
 
 // Open opens the machine whose physical root is the directory dir, or the
 // running one if dir is empty, and keeps others from changing it until Close.
 // It makes nothing: a directory without boot directory and repository gets
-// them when there is something to put into them. The error is store.ErrBusy
+// them when there is something to put into them. The error is repo.ErrBusy
 // while another changes the machine, and sysroot.ErrNotBooted if the running
 // machine was not booted from an image. warn is told what an administrator
 // should look at.
@@ -189,15 +189,15 @@ func (m *Machine) openBootDir() error {
 
 // openRepository opens the repository, if there is one, and locks it.
 func (m *Machine) openRepository(lock bool) error {
-	repo, err := store.OpenIn(m.root, deployment.RepositoryDir)
-	if errors.Is(err, store.ErrNotARepository) {
+	repository, err := repo.OpenIn(m.root, deployment.RepositoryDir)
+	if errors.Is(err, repo.ErrNotARepository) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	m.repo = repo
-	m.close = append(m.close, repo.Close)
+	m.repo = repository
+	m.close = append(m.close, repository.Close)
 	if lock {
 		return m.lock(true)
 	}
@@ -225,7 +225,7 @@ func (m *Machine) prepare(force bool) error {
 		}
 		return m.correctVarLinks()
 	}
-	repo, err := store.InitIn(m.root, deployment.RepositoryDir, store.Options{})
+	repo, err := repo.InitIn(m.root, deployment.RepositoryDir, repo.Options{})
 	if err != nil {
 		return err
 	}

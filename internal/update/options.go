@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
@@ -149,7 +149,7 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 }
 
 // readImage returns the tree of a deployment's image.
-func (m *Machine) readImage(id deployment.ID) (*composefs.Node, error) {
+func (m *Machine) readImage(id deployment.ID) (*tree.Node, error) {
 	tree, err := m.readImageFile(id)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", damagedImage(id), err)
@@ -162,7 +162,7 @@ func damagedImage(id deployment.ID) string {
 	return fmt.Sprintf("image of deployment %s is damaged, see 'sysupdate-image repo fsck --repair'", id.Short())
 }
 
-func (m *Machine) readImageFile(id deployment.ID) (*composefs.Node, error) {
+func (m *Machine) readImageFile(id deployment.ID) (*tree.Node, error) {
 	file, err := m.repo.OpenImage(string(id))
 	if err != nil {
 		return nil, err

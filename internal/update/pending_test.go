@@ -46,7 +46,7 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 		return result
 	}
 	b.must(pull(ctx, img, missing(img, m.repo), m.repo, silent{}))
-	c, err := m.build(ctx, img, o, verity{optional: true}, silent{}, startClock())
+	c, err := m.build(ctx, img, o, strictness{optional: true}, silent{}, startClock())
 	b.must(err)
 	if err := m.deploy(ctx, c, o, &result, silent{}); err != nil && !notArmed(err) {
 		b.t.Fatal(err)

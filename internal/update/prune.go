@@ -7,10 +7,10 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // A PruneReport says what was pruned, or would be.
@@ -19,7 +19,7 @@ type PruneReport struct {
 	Kept        []deployment.ID
 	BootFiles   []string // entries and kernels, on the boot partition
 	Leftovers   []string // state directories and what crashes left, on the root file system
-	Repository  store.Report
+	Repository  repo.Report
 }
 
 // PlanPrune returns what Prune would remove from the machine that Open would
@@ -32,7 +32,7 @@ func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneRe
 	}
 	defer m.Close()
 	if m.repo != nil {
-		if err := m.repo.Busy(); errors.Is(err, store.ErrBusy) {
+		if err := m.repo.Busy(); errors.Is(err, repo.ErrBusy) {
 			warn(err.Error() + "; what it has not finished may look as if it were not needed")
 		} else if err != nil {
 			return PruneReport{}, err
@@ -138,8 +138,8 @@ func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID
 // from, and what nothing in the repository needs then. Where the image of a
 // deployment cannot be read the contents of all stay, and where the origin cannot,
 // the layers of all.
-func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool) (store.Report, error) {
-	roots := store.Roots{EachObject: erofs.EachObject}
+func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool) (repo.Report, error) {
+	roots := repo.Roots{EachObject: erofs.EachObject}
 	wanted := make(map[string]bool)
 	known := true
 	for _, id := range keep {
@@ -157,7 +157,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 	}
 	refs, err := m.repo.Refs()
 	if err != nil {
-		return store.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+		return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
 	}
 	for _, ref := range slices.Sorted(maps.Keys(refs)) {
 		if known && isRootRef(ref) && !wanted[ref] {

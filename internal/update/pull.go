@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // layersAtOnce is how many layers are fetched side by side: enough to keep the
@@ -19,7 +19,7 @@ const layersAtOnce = 4
 
 // missing returns the layers of an image that the repository does not have,
 // each once.
-func missing(img *oci.Image, repo *store.Repository) []oci.Layer {
+func missing(img *oci.Image, repo *repo.Repository) []oci.Layer {
 	var out []oci.Layer
 	seen := make(map[string]bool)
 	for _, l := range img.Layers {
@@ -42,7 +42,7 @@ func bytesOf(layers []oci.Layer) (total int64) {
 
 // pull brings layers into the repository, several at once. What has come when
 // one of them fails stays and is not fetched again.
-func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *store.Repository, r Reporter) error {
+func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *repo.Repository, r Reporter) error {
 	if len(layers) == 0 {
 		return nil
 	}
@@ -63,7 +63,7 @@ func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *store.R
 	return group.Wait()
 }
 
-func pullLayer(ctx context.Context, img *oci.Image, l oci.Layer, repo *store.Repository, r Reporter) error {
+func pullLayer(ctx context.Context, img *oci.Image, l oci.Layer, repo *repo.Repository, r Reporter) error {
 	tar, err := img.OpenLayer(ctx, l, r.Fetched)
 	if err != nil {
 		return err

@@ -5,20 +5,20 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // RecordImage records manifest and configuration of an image as composefs-rs
 // does, with the composefs image that they make, and gives the manifest the
 // name that keeps all of it from being collected as garbage. id and form are those
 // of the composefs image.
-func RecordImage(img *oci.Image, repo *store.Repository, id deployment.ID, form canonical.Variant) error {
+func RecordImage(img *oci.Image, repo *repo.Repository, id deployment.ID, form canonical.Variant) error {
 	image, err := id.Digest()
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func RecordImage(img *oci.Image, repo *store.Repository, id deployment.ID, form 
 	}
 	config, err := putDocument(repo, document{
 		name:    "oci-config-" + img.ConfigDigest,
-		kind:    splitstream.OCIConfig,
+		kind:    stream.OCIConfig,
 		content: img.RawConfig,
 		refs:    with(layers, form.Ref(), image),
 	})
@@ -38,7 +38,7 @@ func RecordImage(img *oci.Image, repo *store.Repository, id deployment.ID, form 
 	}
 	manifest := document{
 		name:    "oci-manifest-" + img.ManifestDigest,
-		kind:    splitstream.OCIManifest,
+		kind:    stream.OCIManifest,
 		content: img.RawManifest,
 		refs:    with(layers, "config:"+img.ConfigDigest, config),
 	}
@@ -52,17 +52,17 @@ func RecordImage(img *oci.Image, repo *store.Repository, id deployment.ID, form 
 // names.
 type document struct {
 	name    string
-	kind    splitstream.ContentType
+	kind    stream.ContentType
 	content []byte
 	refs    map[string]digest.Digest // to other streams and images
 }
 
-func putDocument(repo *store.Repository, d document) (digest.Digest, error) {
+func putDocument(repo *repo.Repository, d document) (digest.Digest, error) {
 	object, err := repo.PutObject(d.content)
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	w := splitstream.NewWriter(repo.Algorithm(), d.kind)
+	w := stream.NewWriter(repo.Algorithm(), d.kind)
 	w.External(object, int64(len(d.content)))
 	for _, name := range slices.Sorted(maps.Keys(d.refs)) { // the same file each time
 		w.Reference(name, d.refs[name])
@@ -71,7 +71,7 @@ func putDocument(repo *store.Repository, d document) (digest.Digest, error) {
 }
 
 // layerStreams returns the streams of an image's layers by diff_id.
-func layerStreams(img *oci.Image, repo *store.Repository) (map[string]digest.Digest, error) {
+func layerStreams(img *oci.Image, repo *repo.Repository) (map[string]digest.Digest, error) {
 	streams := make(map[string]digest.Digest)
 	for _, l := range img.Layers {
 		d, err := repo.StreamDigest(layer.StreamName(l.DiffID))

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/splitstream"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // reuse takes those of the layers that other repositories have from there, and
@@ -15,7 +15,7 @@ import (
 // whatever the reason, of which a warning tells.
 func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, r Reporter) ([]oci.Layer, error) {
 	for _, dir := range dirs {
-		other, err := store.Open(dir)
+		other, err := repo.Open(dir)
 		if err != nil {
 			m.warn(fmt.Sprintf("cannot reuse layers, fetching them instead: %v", err))
 			continue
@@ -29,7 +29,7 @@ func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, 
 	return layers, nil
 }
 
-func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir string, layers []oci.Layer, r Reporter) (left []oci.Layer, err error) {
+func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir string, layers []oci.Layer, r Reporter) (left []oci.Layer, err error) {
 	if other.Algorithm() != m.repo.Algorithm() {
 		m.warn(fmt.Sprintf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.repo.Algorithm()))
 		return layers, nil
@@ -48,7 +48,7 @@ func (m *Machine) reuseFrom(ctx context.Context, other *store.Repository, dir st
 			continue
 		}
 		r.Step("Reusing layer " + l.Digest.String() + " of " + dir)
-		err := m.repo.CopyStream(ctx, other, name, func(s *splitstream.Reader) error {
+		err := m.repo.CopyStream(ctx, other, name, func(s *stream.Reader) error {
 			return layer.CheckStored(ctx, m.repo, s, l.DiffID)
 		})
 		if err != nil {

@@ -7,9 +7,9 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root
@@ -40,7 +40,7 @@ func (m *Machine) freeBytes() (int64, error) {
 		return 0, err
 	}
 	defer dir.Close()
-	free, err := store.Room(dir)
+	free, err := repo.Room(dir)
 	if err != nil {
 		return 0, fmt.Errorf("cannot tell the room on the root file system: %w", err)
 	}

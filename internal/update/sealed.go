@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 )

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
@@ -40,7 +40,7 @@ func digestOf(t *testing.T, m *layer.Merger, archive []byte, v canonical.Variant
 	if err := m.Measure(t.Context(), bytes.NewReader(archive), alg, nil); err != nil {
 		t.Fatal(err)
 	}
-	content := func(n *composefs.Node) ([]byte, error) { return n.Inline, nil }
+	content := func(n *tree.Node) ([]byte, error) { return n.Inline, nil }
 	root, err := canonical.Tree(t.Context(), m.Root, content, canonical.Form{Boot: true, UserXattrs: v.UserXattrs})
 	if err != nil {
 		t.Fatal(err)

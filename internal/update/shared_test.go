@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -92,8 +92,8 @@ func TestRollbackWhileFetching(t *testing.T) {
 					t.Errorf("rollback leads to %s; want %s", got, want)
 				}
 			}
-			if _, err := update.Open(dir, func(string) {}); !errors.Is(err, store.ErrBusy) {
-				t.Errorf("opened to remove something: error %v; want %v", err, store.ErrBusy)
+			if _, err := update.Open(dir, func(string) {}); !errors.Is(err, repo.ErrBusy) {
+				t.Errorf("opened to remove something: error %v; want %v", err, repo.ErrBusy)
 			}
 			close(registry.let)
 			if err := <-done; err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
@@ -21,9 +21,9 @@ const ukiDir = "boot/EFI/Linux"
 // A UKI is the unified kernel image of an image. What is in it is known once it
 // has been read.
 type UKI struct {
-	Path   string            // below the image's root
-	Node   *composefs.Node   // its content
-	Extras []composefs.Entry // what systemd-stub(7) reads beside it, by name
+	Path   string       // below the image's root
+	Node   *tree.Node   // its content
+	Extras []tree.Entry // what systemd-stub(7) reads beside it, by name
 
 	Cmdline    string              // with those of the addons
 	Targets    []deployment.Target // the images that it was sealed for, in order
@@ -31,7 +31,7 @@ type UKI struct {
 }
 
 // findUKIs returns the unified kernel images in a directory of an image.
-func findUKIs(tree *composefs.Node, dir string) []Kernel {
+func findUKIs(tree *tree.Node, dir string) []Kernel {
 	parent := tree.Lookup(dir)
 	if parent == nil {
 		return nil
@@ -50,7 +50,7 @@ func findUKIs(tree *composefs.Node, dir string) []Kernel {
 	return found
 }
 
-func (u *UKI) addExtras(dir *composefs.Node) {
+func (u *UKI) addExtras(dir *tree.Node) {
 	for _, e := range dir.Entries() {
 		if e.Node.IsRegular() && boot.IsExtra(e.Name) {
 			u.Extras = append(u.Extras, e)
@@ -108,7 +108,7 @@ func (s *System) ukiCmdline(first string) (string, error) {
 	return strings.Join(all, " "), nil
 }
 
-func (s *System) readAddon(n *composefs.Node) (*uki.Image, error) {
+func (s *System) readAddon(n *tree.Node) (*uki.Image, error) {
 	f, err := s.open(n)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -29,7 +29,7 @@ func (m *Machine) makeVar(c candidate) error {
 	}
 	image := c.Tree.Entry("var")
 	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
-		open := func(n *composefs.Node) (io.ReadCloser, error) { return c.open(n) }
+		open := func(n *tree.Node) (io.ReadCloser, error) { return c.open(n) }
 		return etcmerge.WriteDir(m.root, deployment.SharedVar, image, open)
 	}
 	bare := image.Clone()
@@ -60,5 +60,5 @@ func (m *Machine) readyVar(c candidate) error {
 	if err != nil || slices.ContainsFunc(names, func(name string) bool { return name != "lost+found" }) {
 		return err
 	}
-	return etcmerge.SetMetadata(dir, "", &composefs.Node{}, c.Tree.Entry("var"))
+	return etcmerge.SetMetadata(dir, "", &tree.Node{}, c.Tree.Entry("var"))
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // Verity says whether a deployment boots where fs-verity is missing. Empty is what
@@ -21,7 +21,7 @@ const (
 )
 
 // verity is what was decided for a new deployment.
-type verity struct {
+type strictness struct {
 	optional bool
 	floor    bool // the deployment before is strict, and nobody allowed less
 }
@@ -29,23 +29,23 @@ type verity struct {
 // verity decides how strict a new deployment is, and has fs-verity protect the
 // repository if it has to. What the booted deployment demands is never given up by
 // itself: meta.json may say less, as bootc writes it without fs-verity.
-func (m *Machine) verity(ctx context.Context, o Options) (verity, error) {
+func (m *Machine) verity(ctx context.Context, o Options) (strictness, error) {
 	before, known, err := m.verityBefore()
 	if err != nil {
-		return verity{}, err
+		return strictness{}, err
 	}
-	v := verity{optional: m.repo.Insecure()}
+	v := strictness{optional: m.repo.Insecure()}
 	if known {
-		v = verity{optional: before, floor: !before}
+		v = strictness{optional: before, floor: !before}
 	}
 	if o.Verity != "" {
-		v = verity{optional: o.Verity == VerityOptional, floor: o.Verity == VerityRequired}
+		v = strictness{optional: o.Verity == VerityOptional, floor: o.Verity == VerityRequired}
 	}
 	if v.optional {
 		return v, nil
 	}
 	err = m.repo.Protect(ctx)
-	if errors.Is(err, fsverity.ErrNotSupported) && o.Verity == "" {
+	if errors.Is(err, verity.ErrNotSupported) && o.Verity == "" {
 		err = fmt.Errorf("%w; the system that boots now demands it: --allow-missing-verity would give that up", err)
 	}
 	return v, err
@@ -67,7 +67,7 @@ func (m *Machine) verityBefore() (optional, known bool, err error) {
 
 // checkSealedVerity refuses a sealed image that would boot with less, or with more, than
 // the machine has.
-func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Target, v verity) error {
+func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Target, v strictness) error {
 	if sealed.VerityOptional {
 		if v.floor {
 			return fmt.Errorf("image is sealed for %s, which boots without fs-verity, and the system that boots now demands it: --allow-missing-verity would give that up", sealed.Karg())
@@ -75,7 +75,7 @@ func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Targe
 		return nil
 	}
 	err := m.repo.Protect(ctx)
-	if errors.Is(err, fsverity.ErrNotSupported) {
+	if errors.Is(err, verity.ErrNotSupported) {
 		return fmt.Errorf("image cannot boot: it is sealed for %s, which demands fs-verity, and the repository of this machine does without: %w", sealed.Karg(), err)
 	}
 	return err

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 )
 
 // setEntries replaces a text in all boot entries of a machine.
@@ -64,7 +64,7 @@ func TestVerityFollowsEntry(t *testing.T) {
 			_, err := m.Apply(t.Context(), o, silent{})
 			b.must(m.Close())
 			if tt.refused {
-				if !errors.Is(err, fsverity.ErrNotSupported) || tt.verity == "" && !strings.Contains(err.Error(), "--allow-missing-verity") {
+				if !errors.Is(err, verity.ErrNotSupported) || tt.verity == "" && !strings.Contains(err.Error(), "--allow-missing-verity") {
 					t.Errorf("error is %v; want one that says how to go on", err)
 				}
 				if after := files(t, dir+"/boot"); after != before {
@@ -88,10 +88,10 @@ func TestVeritySealedForLess(t *testing.T) {
 	m := b.open(b.dir, nil)
 	defer m.Close()
 	target := deployment.Target{ID: deployment.ID(strings.Repeat("0", 128)), VerityOptional: true}
-	err := m.checkSealedVerity(t.Context(), target, verity{floor: true})
+	err := m.checkSealedVerity(t.Context(), target, strictness{floor: true})
 	if err == nil || !strings.Contains(err.Error(), "--allow-missing-verity") {
 		t.Errorf("checkSealedVerity = %v; want an error that says how to go on", err)
 	}
-	b.must(m.checkSealedVerity(t.Context(), target, verity{}))
-	b.must(m.checkSealedVerity(t.Context(), target, verity{optional: true}))
+	b.must(m.checkSealedVerity(t.Context(), target, strictness{}))
+	b.must(m.checkSealedVerity(t.Context(), target, strictness{optional: true}))
 }

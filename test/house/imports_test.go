@@ -28,13 +28,13 @@ var layers = []struct {
 		"internal/format/limits", "internal/format/mountplan", "internal/format/printable", "internal/format/uki", "internal/format/unitfile", "internal/format/version",
 	}},
 	{"edges", true, []string{
-		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/fsverity", "internal/linux/journal", "internal/oci",
-		"internal/splitstream", "internal/store", "internal/linux/sys", "internal/sysroot", "internal/linux/systemd",
+		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/composefs/verity", "internal/linux/journal", "internal/oci",
+		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/sysroot", "internal/linux/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/canonical", "internal/composefs", "internal/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
-		"internal/imagemount", "internal/imagesource", "internal/initramfs", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
-		"internal/repocheck", "internal/rootconfig", "internal/selabel", "internal/status", "internal/tomlfile", "internal/treediff", "internal/treescan",
+		"internal/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
+		"internal/composefs/mount", "internal/imagesource", "internal/initramfs", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
+		"internal/repocheck", "internal/rootconfig", "internal/composefs/selabel", "internal/status", "internal/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
 		"internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
@@ -115,7 +115,7 @@ func TestRulesRefuse(t *testing.T) {
 	tests := []struct{ pkg, imported, want string }{
 		{"internal/format/digest", "golang.org/x/text", "standard library only"},
 		{"internal/format/digest", module + "/internal/store", "never upwards"},
-		{"internal/store", "golang.org/x/sys/unix", "one door to the kernel"},
+		{"internal/composefs/repo", "golang.org/x/sys/unix", "one door to the kernel"},
 		{"internal/update", "go.podman.io/image/v5/docker", "container libraries"},
 		{"finalize", module + "/prepare-root", "never sideways"},
 		{"internal/update", module + "/internal/vmtest", "tests only"},

@@ -16,7 +16,7 @@ import (
 
 // packages have tests that need a file system with fs-verity, or a kernel that
 // the host may not have.
-var packages = []string{"internal/linux/sys", "internal/fsverity", "internal/store", "internal/treescan", "prepare-root"}
+var packages = []string{"internal/linux/sys", "internal/composefs/verity", "internal/composefs/repo", "internal/composefs/scan", "prepare-root"}
 
 // TestPackages runs the tests of packages in a machine, as root, on an ext4 and on
 // a btrfs with fs-verity. The machine is not one that was installed by us, which
@@ -35,7 +35,7 @@ func TestPackages(t *testing.T) {
 	for _, pkg := range packages {
 		t.Run(pkg, func(t *testing.T) { testIn(ctx, t, m, pkg, "/srv/ext4/tmp") })
 	}
-	for _, pkg := range []string{"internal/fsverity", "internal/store"} {
+	for _, pkg := range []string{"internal/composefs/verity", "internal/composefs/repo"} {
 		t.Run("btrfs/"+pkg, func(t *testing.T) { testIn(ctx, t, m, pkg, "/srv/btrfs/tmp") })
 	}
 

@@ -18,10 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
 	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
 )
 
@@ -378,7 +378,7 @@ func checkWhole(ctx context.Context, t *testing.T, m *vmtest.Machine, cutOff boo
 		t.Errorf("repo fsck: %v, exit status %d\n%s%s", err, result.Exit, result.Stdout, result.Stderr)
 	}
 	for _, f := range report.Findings {
-		if !cutOff || f.Flaw != store.LeftOver {
+		if !cutOff || f.Flaw != repo.LeftOver {
 			t.Errorf("repo fsck: %s", f.Problem)
 		}
 	}

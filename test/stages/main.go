@@ -69,7 +69,7 @@ func run(layout, tag, dir string) (err error) {
 		{"inflate", inflate, nil},
 		{"sha256 of blobs", func(l layer) (int64, error) { return hash(l.blob) }, nil},
 		{"sha256 of archives", func(l layer) (int64, error) { return hash(l.archive) }, nil},
-		{"fs-verity digests of files", verity, nil},
+		{"fs-verity digests of files", strictness, nil},
 		{"write archives and sync", w.archive, w.sync},
 		{"write files and sync", w.files, w.sync},
 	} {

@@ -15,8 +15,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/fsverity"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -66,9 +66,9 @@ func hash(path string) (int64, error) {
 	return io.CopyBuffer(sha256.New(), struct{ io.Reader }{f}, make([]byte, bufferSize))
 }
 
-func verity(l layer) (int64, error) {
+func strictness(l layer) (int64, error) {
 	return eachFile(l, func(r io.Reader) error {
-		_, _, err := fsverity.SumReader(digest.SHA512, r)
+		_, _, err := verity.SumReader(digest.SHA512, r)
 		return err
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
@@ -95,7 +95,7 @@ func dumpInOrder(t *testing.T, name string) (dump string, late int, err error) {
 		return "", 0, err
 	}
 	var b strings.Builder
-	err = composefs.WriteDump(&b, root)
+	err = tree.WriteDump(&b, root)
 	return b.String(), late, err
 }
 

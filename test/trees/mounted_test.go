@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagemount"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
-	"github.com/sysupdate-image/sysupdate-image/internal/treescan"
 )
 
 // TestDirectoryMounted makes images of a directory with a Debian in it and some
@@ -26,19 +26,19 @@ func TestDirectoryMounted(t *testing.T) {
 	nstest.Run(t, func(t *testing.T) {
 		want := unpacked(t, layout(t, "base"), "base")
 		addOddFiles(t, filepath.Join(want, "usr/lib/odd"))
-		repo := newRepository(t, store.Options{})
+		repo := newRepository(t, repo.Options{})
 		dir, err := os.Open(want)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer dir.Close()
-		tree, err := treescan.Scan(t.Context(), dir, treescan.Options{Repository: repo})
+		tree, err := scan.Scan(t.Context(), dir, scan.Options{Repository: repo})
 		if err != nil {
 			t.Fatal(err)
 		}
 		tree.Root.CountLinks()
 		for _, version := range []int{erofs.V0, erofs.V1} {
-			sameFiles(t, mount(t, repo, tree.Root, version), want)
+			sameFiles(t, mountImage(t, repo, tree.Root, version), want)
 		}
 	})
 }
@@ -51,7 +51,7 @@ func TestLayersMounted(t *testing.T) {
 		ctx := t.Context()
 		from := layout(t, "v2")
 		want := unpacked(t, from, "v2")
-		repo := newRepository(t, store.Options{})
+		repo := newRepository(t, repo.Options{})
 		img := openImage(ctx, t, from, "v2")
 		if len(img.Layers) < 3 {
 			t.Errorf("the image has %d layers; want several", len(img.Layers))
@@ -71,12 +71,12 @@ func TestLayersMounted(t *testing.T) {
 			}
 		}
 		m.Root.CountLinks()
-		sameFiles(t, mount(t, repo, m.Root, erofs.V1), want)
+		sameFiles(t, mountImage(t, repo, m.Root, erofs.V1), want)
 	})
 }
 
 // mount puts the image of a tree into the repository and mounts it.
-func mount(t *testing.T, repo *store.Repository, root *composefs.Node, version int) string {
+func mountImage(t *testing.T, repo *repo.Repository, root *tree.Node, version int) string {
 	t.Helper()
 	id, err := repo.PutImage(func(w io.Writer) error {
 		return erofs.Write(t.Context(), w, root, erofs.Options{Version: version})
@@ -90,7 +90,7 @@ func mount(t *testing.T, repo *store.Repository, root *composefs.Node, version i
 	}
 	defer image.Close()
 	dir := nstest.Dir(t)
-	if err := imagemount.Mount(image, repo.ObjectsDir(), dir, imagemount.Options{Source: "composefs:" + id.String()}); err != nil {
+	if err := mount.Mount(image, repo.ObjectsDir(), dir, mount.Options{Source: "composefs:" + id.String()}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/selabel"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/selabel"
 )
 
 // policyOf reads the SELinux policy of an unpacked system.

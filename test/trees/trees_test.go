@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -64,10 +64,10 @@ func openImage(ctx context.Context, t testing.TB, layout, name string) *oci.Imag
 }
 
 // newRepository returns an empty repository that does without fs-verity.
-func newRepository(t testing.TB, opts store.Options) *store.Repository {
+func newRepository(t testing.TB, opts repo.Options) *repo.Repository {
 	t.Helper()
 	opts.Insecure = true
-	repo, err := store.Init(filepath.Join(t.TempDir(), "composefs"), opts)
+	repo, err := repo.Init(filepath.Join(t.TempDir(), "composefs"), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ import (
 	"path/filepath"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/store"
 )
 
 // readESP reads the boot partition as a loader would, and reads the kernels.
@@ -175,40 +175,40 @@ func checkState(id deployment.ID) error {
 // readRepository reads every object, and says what is wrong with what is named.
 func readRepository(f *facts.RootFacts) error {
 	dir := filepath.Join(rootDir, deployment.RepositoryDir)
-	repo, err := store.Open(dir)
-	if errors.Is(err, store.ErrNotARepository) {
+	repository, err := repo.Open(dir)
+	if errors.Is(err, repo.ErrNotARepository) {
 		return nil // every deployment misses its image then
 	}
 	if err != nil {
 		return err
 	}
-	defer repo.Close()
-	found, err := repo.Check(context.Background())
+	defer repository.Close()
+	found, err := repository.Check(context.Background())
 	if err != nil {
 		return err
 	}
 	for _, p := range found.Problems {
 		switch p.Flaw {
-		case store.LeftOver, store.DamagedObject, store.UnprotectedObject:
+		case repo.LeftOver, repo.DamagedObject, repo.UnprotectedObject:
 			// No matter as long as nothing names it, which is looked at next.
 		default:
 			f.Problems = append(f.Problems, p.String())
 		}
 	}
-	streams, err := repo.Streams()
+	streams, err := repository.Streams()
 	if err != nil {
 		return err
 	}
 	for _, name := range streams {
-		if d, err := repo.StreamDigest(name); err != nil || !found.HasGood(d) {
+		if d, err := repository.StreamDigest(name); err != nil || !found.HasGood(d) {
 			f.Problems = append(f.Problems, fmt.Sprintf("stream %s is damaged: %v", name, err))
 		}
 	}
-	if f.Tagged, err = tagged(repo); err != nil {
+	if f.Tagged, err = tagged(repository); err != nil {
 		return err
 	}
 	for id, d := range f.Deployments {
-		if err := checkImage(repo, found, id); err != nil {
+		if err := checkImage(repository, found, id); err != nil {
 			d.Image = err.Error()
 			f.Deployments[id] = d
 		}
@@ -217,7 +217,7 @@ func readRepository(f *facts.RootFacts) error {
 }
 
 // checkImage wants an image and all objects that it names to be whole.
-func checkImage(repo *store.Repository, found *store.Check, id string) error {
+func checkImage(repo *repo.Repository, found *repo.Check, id string) error {
 	image, err := repo.OpenImage(id)
 	if err != nil {
 		return err
@@ -240,7 +240,7 @@ func checkImage(repo *store.Repository, found *store.Check, id string) error {
 }
 
 // tagged returns the images to which tags lead, by manifest and configuration.
-func tagged(repo *store.Repository) (ids []string, err error) {
+func tagged(repo *repo.Repository) (ids []string, err error) {
 	refs, err := repo.Refs()
 	if err != nil {
 		return nil, err

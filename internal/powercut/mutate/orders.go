@@ -14,8 +14,8 @@ var orders = []order{
 		to:   `if false && info.IsDir() {`,
 	},
 	{
-		name: "internal/store.publish: the link before what it leads to",
-		file: "internal/store/link.go",
+		name: "internal/composefs/repo.publish: the link before what it leads to",
+		file: "internal/composefs/repo/link.go",
 		from: `	if err := r.Sync(); err != nil {
 		return err
 	}
@@ -28,8 +28,8 @@ var orders = []order{
 `,
 	},
 	{
-		name: "internal/store.GC: objects before what leads to them",
-		file: "internal/store/gc.go",
+		name: "internal/composefs/repo.GC: objects before what leads to them",
+		file: "internal/composefs/repo/gc.go",
 		from: `		if err := r.removeLinks(ctx, report); err != nil {
 			return Report{}, err
 		}

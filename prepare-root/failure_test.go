@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 // failures are machines that cannot start, and what is said of them.

@@ -7,7 +7,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 )
 
 // Where a plan puts the file systems that it makes before they have a place.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted part of testdata")

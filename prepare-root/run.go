@@ -17,8 +17,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 const usage = `prepare-root [OPTIONS]

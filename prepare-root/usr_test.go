@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 )
 
 func TestKeepUsr(t *testing.T) {

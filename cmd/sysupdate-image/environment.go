@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
 // forgetUser makes the files of the system the only ones that count for root, besides

@@ -16,8 +16,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
 const aboutImage = `Build composefs images, compute their digests, and look into images of every kind.
@@ -136,7 +136,7 @@ type images struct {
 	source  oci.Options
 	repo    *repo.Repository // nil if there is none
 	repoErr error            // why
-	open    []*imagesource.Image
+	open    []*source.Image
 }
 
 // openImages opens the repository, if it is there or was asked for.
@@ -155,7 +155,7 @@ func (s *session) openImages(f *imageFlags) (*images, error) {
 
 // get opens an image; digests of contents are computed by alg, or if that is 0,
 // as the repository has them.
-func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*imagesource.Image, error) {
+func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*source.Image, error) {
 	found, err := i.session.imageNamed(name)
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*i
 	if found != name && i.repo == nil {
 		return nil, fmt.Errorf("cannot read the image of deployment %s: %w", name, i.repoErr)
 	}
-	img, err := imagesource.Open(ctx, found, imagesource.Options{Repository: i.repo, Algorithm: alg, Source: i.source, Mounted: i.session.mountedBelow(found)})
+	img, err := source.Open(ctx, found, source.Options{Repository: i.repo, Algorithm: alg, Source: i.source, Mounted: i.session.mountedBelow(found)})
 	if err != nil {
 		return nil, nameArch(err)
 	}
@@ -205,7 +205,7 @@ func (i *images) Close() error {
 }
 
 // withImage calls f with an image.
-func (s *session) withImage(ctx context.Context, name string, flags *imageFlags, alg digest.Algorithm, f func(*imagesource.Image) error) error {
+func (s *session) withImage(ctx context.Context, name string, flags *imageFlags, alg digest.Algorithm, f func(*source.Image) error) error {
 	all, err := s.openImages(flags)
 	if err != nil {
 		return err
@@ -220,8 +220,8 @@ func (s *session) withImage(ctx context.Context, name string, flags *imageFlags,
 
 // treeOf returns the tree of an image in a form. A directory that is no system,
 // without /usr, is taken as it is.
-func treeOf(ctx context.Context, img *imagesource.Image, form canonical.Form) (*tree.Node, error) {
-	if img.Kind == imagesource.Directory && img.Root.Entry("usr") == nil && !form.Boot {
+func treeOf(ctx context.Context, img *source.Image, form canonical.Form) (*tree.Node, error) {
+	if img.Kind == source.Directory && img.Root.Entry("usr") == nil && !form.Boot {
 		return img.Root, nil
 	}
 	return img.Canonical(ctx, form)

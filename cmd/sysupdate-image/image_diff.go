@@ -10,8 +10,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
-	"github.com/sysupdate-image/sysupdate-image/internal/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
 const aboutImageDiff = `Say how image A becomes image B: which packages and files were added (+), removed (-)
@@ -132,15 +132,15 @@ func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore
 
 // pair opens two images with contents by the same algorithm: that of the one
 // that says which.
-func (i *images) pair(ctx context.Context, a, b string) (old, new *imagesource.Image, err error) {
+func (i *images) pair(ctx context.Context, a, b string) (old, new *source.Image, err error) {
 	if old, err = i.get(ctx, a, 0); err != nil {
 		return nil, nil, err
 	}
-	alg := imagesource.AlgorithmOf(old.Root)
+	alg := source.AlgorithmOf(old.Root)
 	if new, err = i.get(ctx, b, alg); err != nil {
 		return nil, nil, err
 	}
-	if other := imagesource.AlgorithmOf(new.Root); old.Raw() && alg != other && other != 0 {
+	if other := source.AlgorithmOf(new.Root); old.Raw() && alg != other && other != 0 {
 		old, err = i.get(ctx, a, other)
 	}
 	return old, new, err
@@ -148,7 +148,7 @@ func (i *images) pair(ctx context.Context, a, b string) (old, new *imagesource.I
 
 // formBeside returns the form in which a raw image is compared with another: one
 // that is made already most likely has the form that boots.
-func (f *diffFlags) formBeside(img, other *imagesource.Image) canonical.Form {
+func (f *diffFlags) formBeside(img, other *source.Image) canonical.Form {
 	form := f.form()
 	if img.Raw() && !other.Raw() && img.Root.Entry("boot") != nil && img.Root.Entry("sysroot") != nil {
 		form.Boot = true
@@ -157,7 +157,7 @@ func (f *diffFlags) formBeside(img, other *imagesource.Image) canonical.Form {
 }
 
 // addPackages compares the packages, where both lists can be read.
-func (c *comparison) addPackages(old, new *imagesource.Image) {
+func (c *comparison) addPackages(old, new *source.Image) {
 	before, err := packages.Of(old.FS())
 	if err != nil {
 		c.note("packages are not compared: %s: %v", old.Name, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
 const aboutImageDigest = `Print the fs-verity digest of the composefs image that IMAGE makes: with --boot the
@@ -57,7 +57,7 @@ func (s *session) imageDigestCommand() *cobra.Command {
 				}
 				alg = want.Algorithm()
 			}
-			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *imagesource.Image) error {
+			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *source.Image) error {
 				if !want.IsZero() {
 					return s.expectDigest(cmd.Context(), img, f.boot, want)
 				}
@@ -75,14 +75,14 @@ func (s *session) imageDigestCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) printDigest(ctx context.Context, img *imagesource.Image, form canonical.Form, opts erofs.Options) error {
+func (s *session) printDigest(ctx context.Context, img *source.Image, form canonical.Form, opts erofs.Options) error {
 	d := img.ID
 	if d.IsZero() {
 		root, err := img.Canonical(ctx, form)
 		if err != nil {
 			return err
 		}
-		if img.Kind == imagesource.Dump {
+		if img.Kind == source.Dump {
 			opts.Dialect = erofs.Mkcomposefs
 		}
 		if d, err = erofs.Digest(ctx, root, opts); err != nil {
@@ -94,7 +94,7 @@ func (s *session) printDigest(ctx context.Context, img *imagesource.Image, form 
 }
 
 // expectDigest prints the digest and the way in which it is that of the image.
-func (s *session) expectDigest(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) error {
+func (s *session) expectDigest(ctx context.Context, img *source.Image, boot bool, want digest.Digest) error {
 	way, err := findWay(ctx, img, boot, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
 		other.Image, other.Boot = img.Name, boot && img.Raw()
@@ -110,7 +110,7 @@ func (s *session) expectDigest(ctx context.Context, img *imagesource.Image, boot
 const inOrder = " with whiteouts that also remove files of their own layer"
 
 // findWay returns how an image has a digest, for people.
-func findWay(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) (string, error) {
+func findWay(ctx context.Context, img *source.Image, boot bool, want digest.Digest) (string, error) {
 	v, err := findVariant(ctx, img, boot, want)
 	if other := (*canonical.Mismatch)(nil); len(img.Late) == 0 || !errors.As(err, &other) {
 		return v.String(), err
@@ -127,7 +127,7 @@ func findWay(ctx context.Context, img *imagesource.Image, boot bool, want digest
 }
 
 // findVariant is canonical.Find for images that are canonical already, too.
-func findVariant(ctx context.Context, img *imagesource.Image, boot bool, want digest.Digest) (canonical.Variant, error) {
+func findVariant(ctx context.Context, img *source.Image, boot bool, want digest.Digest) (canonical.Variant, error) {
 	if img.Raw() {
 		m, err := canonical.Find(ctx, img.Root, img.Content, boot, want)
 		if err != nil {

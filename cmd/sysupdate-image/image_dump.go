@@ -12,7 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
 const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has
@@ -37,7 +37,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *imagesource.Image) error {
+			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *source.Image) error {
 				root, err := treeOf(cmd.Context(), img, f.form())
 				if err != nil {
 					return err
@@ -77,7 +77,7 @@ func (s *session) imageLsCommand() *cobra.Command {
 			if len(args) == 2 {
 				path = "/" + strings.Trim(args[1], "/")
 			}
-			return s.withImage(cmd.Context(), args[0], &f.imageFlags, 0, func(img *imagesource.Image) error {
+			return s.withImage(cmd.Context(), args[0], &f.imageFlags, 0, func(img *source.Image) error {
 				root, err := treeOf(cmd.Context(), img, f.form())
 				if err != nil {
 					return err

@@ -14,9 +14,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
-	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
-	"github.com/sysupdate-image/sysupdate-image/internal/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -25,8 +25,8 @@ deployment it boots, and what it weighs.` + aboutIMAGE
 
 // inspection is what image inspect says. What is not known is left out.
 type inspection struct {
-	Name string           `json:"name"`
-	Kind imagesource.Kind `json:"kind"`
+	Name string      `json:"name"`
+	Kind source.Kind `json:"kind"`
 
 	ManifestDigest string            `json:"manifestDigest,omitempty"`
 	ConfigDigest   string            `json:"configDigest,omitempty"`
@@ -85,7 +85,7 @@ func (s *session) imageInspectCommand() *cobra.Command {
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withImage(cmd.Context(), args[0], &f, 0, func(img *imagesource.Image) error {
+			return s.withImage(cmd.Context(), args[0], &f, 0, func(img *source.Image) error {
 				i, err := inspect(cmd.Context(), img)
 				if err != nil {
 					return err
@@ -102,7 +102,7 @@ func (s *session) imageInspectCommand() *cobra.Command {
 	return cmd
 }
 
-func inspect(ctx context.Context, img *imagesource.Image) (inspection, error) {
+func inspect(ctx context.Context, img *source.Image) (inspection, error) {
 	i := inspection{Name: img.Name, Kind: img.Kind, Tree: describeTree(img.Root)}
 	if !img.ID.IsZero() {
 		i.Digest, i.FormatVersion, i.ImageSize = img.ID.String(), &img.Version, img.Size
@@ -113,7 +113,7 @@ func inspect(ctx context.Context, img *imagesource.Image) (inspection, error) {
 	} else if img.Raw() {
 		i.NotBooting = err.Error()
 	}
-	if err := i.addSystem(img, arch); err != nil && !errors.Is(err, imagesource.ErrNoContent) {
+	if err := i.addSystem(img, arch); err != nil && !errors.Is(err, source.ErrNoContent) {
 		return i, err
 	}
 	return i, i.addDeployment(ctx, img)
@@ -121,7 +121,7 @@ func inspect(ctx context.Context, img *imagesource.Image) (inspection, error) {
 
 // addContainer adds what manifest and configuration say, and returns the
 // architecture.
-func (i *inspection) addContainer(img *imagesource.Image) string {
+func (i *inspection) addContainer(img *source.Image) string {
 	if img.OCI == nil {
 		return ""
 	}
@@ -135,7 +135,7 @@ func (i *inspection) addContainer(img *imagesource.Image) string {
 }
 
 // addSystem adds what files in the image say.
-func (i *inspection) addSystem(img *imagesource.Image, arch string) (err error) {
+func (i *inspection) addSystem(img *source.Image, arch string) (err error) {
 	if img.Root.Lookup("usr/lib/os-release") != nil {
 		if i.System, i.Version, err = update.Titles(img.FS()); err != nil {
 			return err
@@ -149,18 +149,18 @@ func (i *inspection) addSystem(img *imagesource.Image, arch string) (err error) 
 }
 
 // addPackages adds how many packages the image has, or why that is not known.
-func (i *inspection) addPackages(img *imagesource.Image) {
+func (i *inspection) addPackages(img *source.Image) {
 	lists, err := packages.Of(img.FS())
 	for _, l := range lists {
 		i.Packages = append(i.Packages, packageManager{l.Manager, len(l.Packages), l.Unread})
 	}
-	if err != nil && !errors.Is(err, imagesource.ErrNoContent) {
+	if err != nil && !errors.Is(err, source.ErrNoContent) {
 		i.Notes = append(i.Notes, err.Error())
 	}
 }
 
 // addDeployment adds the id as which an image boots, if it can.
-func (i *inspection) addDeployment(ctx context.Context, img *imagesource.Image) error {
+func (i *inspection) addDeployment(ctx context.Context, img *source.Image) error {
 	if !img.Raw() || i.NotBooting != "" {
 		return nil
 	}
@@ -177,7 +177,7 @@ func (i *inspection) addDeployment(ctx context.Context, img *imagesource.Image) 
 		return err
 	}
 	// A repository with other digests gives other ids.
-	if imagesource.AlgorithmOf(root) != digest.SHA256 {
+	if source.AlgorithmOf(root) != digest.SHA256 {
 		i.Deployment = d.String()
 	}
 	return nil

@@ -15,7 +15,7 @@ const aboutIMAGE = `
 
 IMAGE is a file, directory, deployment, pin, id or reference: see sysupdate-image image.`
 
-// imageNamed returns what imagesource.Open calls the image that name stands for:
+// imageNamed returns what source.Open calls the image that name stands for:
 // of a deployment the id, if there is no file of that name; all else stays.
 func (s *session) imageNamed(name string) (string, error) {
 	if _, err := os.Stat(name); err == nil || !mayBeWord(name) {

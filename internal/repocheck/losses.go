@@ -8,8 +8,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
 // A fetch is what is to be asked for again at an origin.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 

@@ -18,11 +18,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
-	"github.com/sysupdate-image/sysupdate-image/internal/initramfs"
-	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 )
 
 // A System is an image whose layers are all in the repository, as the system

@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/tomlfile"
 )
 
 // Configuration files, relative to the root: the administrator's, and that of

@@ -14,8 +14,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
 // ErrNothingTracked says that a machine follows no image.

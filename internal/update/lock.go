@@ -8,8 +8,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
 // Two locks keep others from changing a machine. That of the repository is exclusive

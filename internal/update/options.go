@@ -13,7 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
-	"github.com/sysupdate-image/sysupdate-image/internal/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
 )
 
 // options returns the kernel command line for target, the deployment of an image

@@ -8,8 +8,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 )
 
 // transformSealed gives the tree the form of which the unified kernel image has

@@ -15,9 +15,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 

@@ -28,13 +28,13 @@ var layers = []struct {
 		"internal/format/limits", "internal/format/mountplan", "internal/format/printable", "internal/format/uki", "internal/format/unitfile", "internal/format/version",
 	}},
 	{"edges", true, []string{
-		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/composefs/verity", "internal/linux/journal", "internal/oci",
+		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/composefs/verity", "internal/linux/journal", "internal/image/oci",
 		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/sysroot", "internal/linux/systemd",
 	}},
 	{"logic", true, []string{
 		"internal/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
-		"internal/composefs/mount", "internal/imagesource", "internal/initramfs", "internal/install", "internal/kargs", "internal/layer", "internal/packages",
-		"internal/repocheck", "internal/rootconfig", "internal/composefs/selabel", "internal/status", "internal/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
+		"internal/composefs/mount", "internal/image/source", "internal/image/initramfs", "internal/install", "internal/image/kargs", "internal/image/layer", "internal/image/packages",
+		"internal/repocheck", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
 		"internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
@@ -49,10 +49,10 @@ var forTests = []string{"internal/nstest", "internal/ocitest", "internal/vmtest"
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{
 	{"golang.org/x/sys/unix", "internal/linux/sys", "it is the one door to the kernel"},
-	{"net", "internal/oci", "it is the one door to the network"},
-	{"net/http", "internal/oci", "it is the one door to the network"},
-	{"go.podman.io/image", "internal/oci", "it is the one door to the container libraries"},
-	{"go.podman.io/storage", "internal/oci", "it is the one door to the container libraries"},
+	{"net", "internal/image/oci", "it is the one door to the network"},
+	{"net/http", "internal/image/oci", "it is the one door to the network"},
+	{"go.podman.io/image", "internal/image/oci", "it is the one door to the container libraries"},
+	{"go.podman.io/storage", "internal/image/oci", "it is the one door to the container libraries"},
 	{"github.com/coreos/go-systemd", "internal/linux/systemd", "it is the one door to D-Bus"},
 }
 

@@ -18,7 +18,7 @@ var wholeReads = []string{"ReadFile", "ReadAll", "ReadFrom"}
 // mayReadWhole are the files that do so all the same, and why.
 var mayReadWhole = map[string]string{
 	"internal/format/bounded/bounded.go": "it is the one that has a limit for everybody else",
-	"internal/oci/status.go":             "the transport has a limit on every answer",
+	"internal/image/oci/status.go":       "the transport has a limit on every answer",
 }
 
 // TestReadsAreBounded: what is on a disk or in an image may be a FIFO, or have no

@@ -14,8 +14,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/imagesource"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 )
 
@@ -79,14 +79,14 @@ func TestRandomLayers(t *testing.T) {
 // it, and returns how many whiteouts make a difference otherwise.
 func dumpInOrder(t *testing.T, name string) (dump string, late int, err error) {
 	t.Helper()
-	opts := imagesource.Options{Source: oci.Options{TempDir: t.TempDir()}}
-	img, err := imagesource.Open(t.Context(), name, opts)
+	opts := source.Options{Source: oci.Options{TempDir: t.TempDir()}}
+	img, err := source.Open(t.Context(), name, opts)
 	if err == nil {
 		late = len(img.Late)
 		img.Close()
 	}
 	opts.InOrder = true
-	if img, err = imagesource.Open(t.Context(), name, opts); err != nil {
+	if img, err = source.Open(t.Context(), name, opts); err != nil {
 		return "", 0, err
 	}
 	defer img.Close()

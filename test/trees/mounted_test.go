@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 )
 

@@ -1,8 +1,8 @@
-// Package imagesource opens what an administrator calls an image, and hides
+// Package source opens what an administrator calls an image, and hides
 // where it is: a composefs image or a dump in a file, an image of the
 // repository, a directory, or a container image in a registry, of which nothing
 // is stored.
-package imagesource
+package source
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
 // A Kind says what an image is made of.

@@ -1,4 +1,4 @@
-package imagesource
+package source
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
 // maxKept bounds the contents of an image that are kept in memory, of each row of

@@ -10,7 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/tomlfile"
 )
 
 // Configuration files in the initramfs and in the image that it is made from,

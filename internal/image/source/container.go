@@ -1,4 +1,4 @@
-package imagesource
+package source
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
 // openContainer reads the layers of a container image, those that are in the

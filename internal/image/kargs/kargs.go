@@ -13,7 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/tomlfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/tomlfile"
 )
 
 // Dir is where an image has its kernel arguments, below its root.

@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
-	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // Arm is what the unit does when it starts: it says what the coming shutdown

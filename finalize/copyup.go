@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // completeAttr marks a directory below the shared /var that has all that the

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // errTimeout is why a shutdown does not wait for longer.

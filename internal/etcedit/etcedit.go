@@ -15,8 +15,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
-	"github.com/sysupdate-image/sysupdate-image/internal/sysroot"
 )
 
 // ErrNoDeployment says that a system has no deployment whose /etc it could be.

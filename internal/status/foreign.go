@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // A Foreign is the boot entry of a deployment that another system on the same boot

@@ -9,7 +9,7 @@ import (
 	"testing/fstest"
 	"unicode/utf16"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // TestLoaderSettings has the loader told in several ways what to boot, of the entries

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted text in testdata")

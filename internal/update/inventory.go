@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // An inventory is what decides which deployments stay.

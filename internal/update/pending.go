@@ -3,9 +3,9 @@ package update
 import (
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // A pending says what a reboot of the running machine would leave the booted

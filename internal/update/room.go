@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // checkRoom says before anything is fetched when layers cannot fit on the root

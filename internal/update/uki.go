@@ -7,11 +7,11 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // ukiDir is where an image has a unified kernel image that is sealed: the digest

@@ -29,10 +29,10 @@ var layers = []struct {
 	}},
 	{"edges", true, []string{
 		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/composefs/verity", "internal/linux/journal", "internal/image/oci",
-		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/sysroot", "internal/linux/systemd",
+		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/machine/sysroot", "internal/linux/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
+		"internal/machine/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
 		"internal/composefs/mount", "internal/image/source", "internal/image/initramfs", "internal/install", "internal/image/kargs", "internal/image/layer", "internal/image/packages",
 		"internal/repocheck", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
 		"internal/update",

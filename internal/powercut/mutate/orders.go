@@ -43,8 +43,8 @@ var orders = []order{
 `,
 	},
 	{
-		name: "internal/boot.commit: the entry is gone before its new name is there",
-		file: "internal/boot/stage.go",
+		name: "internal/machine/boot.commit: the entry is gone before its new name is there",
+		file: "internal/machine/boot/stage.go",
 		from: `	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ var orders = []order{
 `,
 	},
 	{
-		name: "internal/boot.commit: the entry itself is renamed, not a copy",
-		file: "internal/boot/stage.go",
+		name: "internal/machine/boot.commit: the entry itself is renamed, not a copy",
+		file: "internal/machine/boot/stage.go",
 		from: `	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}

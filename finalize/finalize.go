@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -38,7 +38,7 @@ func Finalize(m Machine, goesOn bool) error {
 	if err != nil {
 		return err
 	}
-	plan, err := MakePlan(staged, booted, etccarry.Mounted(mounts))
+	plan, err := MakePlan(staged, booted, carry.Mounted(mounts))
 	if err == nil {
 		plan.KeepRecord = goesOn
 		err = m.apply(plan, s)
@@ -154,7 +154,7 @@ func checkTries(p *boot.Partition, entry string) error {
 
 // carryEtc gives the staged deployment the local changes to /etc.
 func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
-	c := etccarry.Carrier{
+	c := carry.Carrier{
 		Sysroot:    root,
 		Booted:     plan.Booted,
 		OpenObject: o.open,

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
@@ -22,7 +22,7 @@ type Plan struct {
 	Booted, Staged deployment.ID
 	From, To       string // how the two have their /etc
 	// Conflicts says which side wins a conflict of /etc.
-	Conflicts etcmerge.Policy
+	Conflicts merge.Policy
 	// Entry is the boot entry to publish, which is the commit. Published says
 	// that this was done at an earlier shutdown, and what was booted since was the
 	// same as before.
@@ -45,7 +45,7 @@ func MakePlan(staged *deployment.Staged, booted deployment.ID, etc string) (Plan
 	}
 	p := Plan{
 		DropRecord: true, Booted: booted, Staged: staged.ID, From: etc, To: staged.Etc, Entry: staged.Entry,
-		Conflicts: etcmerge.Policy(staged.EtcConflicts), Published: staged.Published,
+		Conflicts: merge.Policy(staged.EtcConflicts), Published: staged.Published,
 	}
 	if p.To == "" {
 		p.To = deployment.EtcOverlay
@@ -62,8 +62,8 @@ func (p Plan) idleID() messageID {
 }
 
 // from returns the side that /etc is carried from, to the one it is carried to.
-func (p Plan) from() etccarry.Side { return etccarry.Side{ID: p.Booted, Etc: p.From} }
-func (p Plan) to() etccarry.Side   { return etccarry.Side{ID: p.Staged, Etc: p.To} }
+func (p Plan) from() carry.Side { return carry.Side{ID: p.Booted, Etc: p.From} }
+func (p Plan) to() carry.Side   { return carry.Side{ID: p.Staged, Etc: p.To} }
 
 // String returns the plan, a line for each step.
 func (p Plan) String() string {
@@ -74,7 +74,7 @@ func (p Plan) String() string {
 	switch {
 	case p.from().HasLocal() && p.to().HasLocal():
 		fmt.Fprintf(&b, "carry /etc of %s (%s) over to %s (%s)", p.Booted.Short(), p.From, p.Staged.Short(), p.To)
-		if p.Conflicts == etcmerge.New {
+		if p.Conflicts == merge.New {
 			b.WriteString(", the image wins conflicts")
 		}
 		b.WriteByte('\n')

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 )
 
 const aboutEtc = `Look at what this machine has changed in /etc, undo it, and see what an update made of it.
@@ -40,9 +40,9 @@ With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes":
 
 // etcChanges is what etc diff says.
 type etcChanges struct {
-	Deployment string           `json:"deployment"`
-	Etc        string           `json:"etc"`
-	Changes    []etcedit.Change `json:"changes"`
+	Deployment string        `json:"deployment"`
+	Etc        string        `json:"etc"`
+	Changes    []edit.Change `json:"changes"`
 }
 
 func (s *session) etcDiffCommand() *cobra.Command {
@@ -60,7 +60,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := etcedit.Open(s.sysroot, len(paths) > 0)
+			e, err := edit.Open(s.sysroot, len(paths) > 0)
 			if err != nil {
 				return err
 			}
@@ -86,14 +86,14 @@ func (s *session) etcDiffCommand() *cobra.Command {
 }
 
 func cleanEtcPaths(command string, args []string) ([]string, error) {
-	paths, err := etcedit.Clean(args)
+	paths, err := edit.Clean(args)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %w", command, err)}
 	}
 	return paths, nil
 }
 
-func (s *session) printEtcChanges(changes []etcedit.Change, names bool) error {
+func (s *session) printEtcChanges(changes []edit.Change, names bool) error {
 	w := bufio.NewWriter(s.out)
 	for _, c := range changes {
 		fmt.Fprintln(w, c)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 )
 
 const aboutEtcMerge = `Merge what was changed from --base to --local into --new, write the merged tree as --out,
@@ -23,7 +23,7 @@ Paths are relative to the directories. With --json, the form of etc report --jso
 from, to and time; policy may be fail, and then there is no wins.`
 
 func (s *session) etcMergeCommand() *cobra.Command {
-	var t etcedit.Trees
+	var t edit.Trees
 	var conflicts string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 				return err
 			}
 			if policy == "" {
-				policy = etcmerge.Fail
+				policy = merge.Fail
 			}
 			return s.etcMerge(t, policy, asJSON)
 		},
@@ -61,12 +61,12 @@ func (s *session) etcMergeCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) etcMerge(t etcedit.Trees, policy etcmerge.Policy, asJSON bool) error {
+func (s *session) etcMerge(t edit.Trees, policy merge.Policy, asJSON bool) error {
 	if t.Base == "" || t.Local == "" || t.New == "" || t.Out == "" {
 		return usageError{fmt.Errorf("etc merge: want all of --base, --local, --new and --out")}
 	}
-	report, err := etcedit.Merge(t, policy)
-	if err != nil && !errors.Is(err, etcedit.ErrConflicts) {
+	report, err := edit.Merge(t, policy)
+	if err != nil && !errors.Is(err, edit.ErrConflicts) {
 		return err
 	}
 	if asJSON {

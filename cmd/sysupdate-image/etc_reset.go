@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etcedit"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 )
 
 const aboutEtcReset = `Make each PATH in /etc what the image has there, and say what that took: a changed file is
@@ -23,9 +23,9 @@ metadata", "path"}]}.`
 
 // etcReset is what etc reset says.
 type etcReset struct {
-	Deployment string         `json:"deployment"`
-	DryRun     bool           `json:"dryRun"`
-	Steps      []etcedit.Step `json:"steps"`
+	Deployment string      `json:"deployment"`
+	DryRun     bool        `json:"dryRun"`
+	Steps      []edit.Step `json:"steps"`
 }
 
 func (s *session) etcResetCommand() *cobra.Command {
@@ -56,7 +56,7 @@ func (s *session) etcResetCommand() *cobra.Command {
 }
 
 func (s *session) etcReset(paths []string, dryRun, force, asJSON bool) error {
-	e, err := etcedit.Open(s.sysroot, true)
+	e, err := edit.Open(s.sysroot, true)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *session) etcReset(paths []string, dryRun, force, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return s.printJSON(etcReset{string(e.ID), dryRun, append([]etcedit.Step{}, steps...)})
+		return s.printJSON(etcReset{string(e.ID), dryRun, append([]edit.Step{}, steps...)})
 	}
 	for _, step := range steps {
 		fmt.Fprintln(s.out, step)

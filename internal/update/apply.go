@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -24,8 +24,8 @@ type Options struct {
 	Verity    Verity      // whether the system boots without fs-verity; empty keeps what it is
 	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
 	// EtcConflicts says what to do where a local change to /etc and the image
-	// exclude each other; "" is etcmerge.Fail, which changes nothing.
-	EtcConflicts etcmerge.Policy
+	// exclude each other; "" is merge.Fail, which changes nothing.
+	EtcConflicts merge.Policy
 }
 
 // Outcome says what apply came to.

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -147,7 +147,7 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 	if !ok {
 		return nil, errFromImage
 	}
-	kind, err := etccarry.OnDisk(m.root, id)
+	kind, err := carry.OnDisk(m.root, id)
 	if err != nil {
 		return nil, err
 	}

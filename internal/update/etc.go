@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
@@ -21,14 +21,14 @@ func (e *EtcConflictsError) Error() string {
 		fmt.Fprintf(&b, "  %s\n", c)
 	}
 	b.WriteString("Move these files away, or go on with\n" +
-		"  --etc-conflicts=keep   what is local stays, and what the image has goes to /etc/" + etccarry.ConflictsDir + "\n" +
-		"  --etc-conflicts=new    what the image has comes, and what is local goes to /etc/" + etccarry.ConflictsDir)
+		"  --etc-conflicts=keep   what is local stays, and what the image has goes to /etc/" + carry.ConflictsDir + "\n" +
+		"  --etc-conflicts=new    what the image has comes, and what is local goes to /etc/" + carry.ConflictsDir)
 	return b.String()
 }
 
 // checkEtc returns the conflicts in /etc that the policy is to decide when the
 // candidate is booted. Under the policy Fail they are an error.
-func (m *Machine) checkEtc(c candidate, policy etcmerge.Policy) ([]deployment.EtcConflict, error) {
+func (m *Machine) checkEtc(c candidate, policy merge.Policy) ([]deployment.EtcConflict, error) {
 	if c.id == m.booted {
 		return nil, nil
 	}
@@ -36,7 +36,7 @@ func (m *Machine) checkEtc(c candidate, policy etcmerge.Policy) ([]deployment.Et
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether local changes to /etc fit the image: %w", err)
 	}
-	if len(conflicts) > 0 && policy != etcmerge.Keep && policy != etcmerge.New {
+	if len(conflicts) > 0 && policy != merge.Keep && policy != merge.New {
 		return nil, &EtcConflictsError{conflicts}
 	}
 	for i := range conflicts {
@@ -49,7 +49,7 @@ func (m *Machine) checkEtc(c candidate, policy etcmerge.Policy) ([]deployment.Et
 // whose tree is in the form in which it boots.
 func (m *Machine) etcConflicts(s *System) ([]deployment.EtcConflict, error) {
 	from, err := m.etcSide()
-	if err != nil || from.ID == "" || !(etccarry.Side{Etc: string(s.Mounts.Etc)}).HasLocal() {
+	if err != nil || from.ID == "" || !(carry.Side{Etc: string(s.Mounts.Etc)}).HasLocal() {
 		return nil, err // there is nothing to carry over, or it would not be seen
 	}
 	return m.carrier("").Conflicts(from, s.Tree.Entry("etc"))
@@ -57,7 +57,7 @@ func (m *Machine) etcConflicts(s *System) ([]deployment.EtcConflict, error) {
 
 // setEtcPolicy notes a policy, if it is not "", for the deployment that is
 // staged, if one is.
-func (m *Machine) setEtcPolicy(policy etcmerge.Policy) error {
+func (m *Machine) setEtcPolicy(policy merge.Policy) error {
 	record, err := m.staged()
 	if err != nil || record == nil || policy == "" || record.EtcConflicts == string(policy) {
 		return err
@@ -68,23 +68,23 @@ func (m *Machine) setEtcPolicy(policy etcmerge.Policy) error {
 
 // etcSide returns the deployment whose /etc a new one takes over, the zero Side
 // if there is none.
-func (m *Machine) etcSide() (etccarry.Side, error) {
+func (m *Machine) etcSide() (carry.Side, error) {
 	id, err := m.current()
 	if err != nil || id == "" {
-		return etccarry.Side{Etc: deployment.EtcNone}, err
+		return carry.Side{Etc: deployment.EtcNone}, err
 	}
 	if id == m.booted {
-		return etccarry.Side{ID: id, Etc: m.etc}, nil
+		return carry.Side{ID: id, Etc: m.etc}, nil
 	}
-	etc, err := etccarry.OnDisk(m.root, id)
+	etc, err := carry.OnDisk(m.root, id)
 	if err != nil {
 		err = fmt.Errorf("cannot tell how deployment %s has its /etc: %w", id.Short(), err)
 	}
-	return etccarry.Side{ID: id, Etc: etc}, err
+	return carry.Side{ID: id, Etc: etc}, err
 }
 
-func (m *Machine) carrier(policy etcmerge.Policy) etccarry.Carrier {
-	return etccarry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
+func (m *Machine) carrier(policy merge.Policy) carry.Carrier {
+	return carry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
 }
 
 // carryEtc gives a deployment the local changes to /etc of the one before it.
@@ -93,7 +93,7 @@ func (m *Machine) carryEtc(c candidate) error {
 	if err != nil {
 		return err
 	}
-	report, err := m.carrier(c.policy).Carry(from, etccarry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
+	report, err := m.carrier(c.policy).Carry(from, carry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
 	for _, conflict := range report.Conflicts {
 		m.warn(conflict.String())
 	}

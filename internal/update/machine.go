@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/etccarry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -123,7 +123,7 @@ func (m *Machine) openRunning(toPlan bool) error {
 	if err != nil {
 		return err
 	}
-	m.booted, m.etc, m.running = booted, etccarry.Mounted(mounts), os.DirFS("/")
+	m.booted, m.etc, m.running = booted, carry.Mounted(mounts), os.DirFS("/")
 	if toPlan {
 		err = m.openRoot(deployment.SysrootDir)
 	} else {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -23,7 +23,7 @@ type candidate struct {
 	id      deployment.ID
 	origin  deployment.Origin
 	options string // kernel command line
-	policy  etcmerge.Policy
+	policy  merge.Policy
 	dtb     deviceTree
 }
 

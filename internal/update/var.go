@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/etcmerge"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -30,11 +30,11 @@ func (m *Machine) makeVar(c candidate) error {
 	image := c.Tree.Entry("var")
 	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
 		open := func(n *tree.Node) (io.ReadCloser, error) { return c.open(n) }
-		return etcmerge.WriteDir(m.root, deployment.SharedVar, image, open)
+		return merge.WriteDir(m.root, deployment.SharedVar, image, open)
 	}
 	bare := image.Clone()
 	bare.Clear()
-	err := etcmerge.WriteUpper(m.root, deployment.SharedVar, bare, bare, nil)
+	err := merge.WriteUpper(m.root, deployment.SharedVar, bare, bare, nil)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // prepare-root makes it like the image's when the machine boots
 	}
@@ -60,5 +60,5 @@ func (m *Machine) readyVar(c candidate) error {
 	if err != nil || slices.ContainsFunc(names, func(name string) bool { return name != "lost+found" }) {
 		return err
 	}
-	return etcmerge.SetMetadata(dir, "", &tree.Node{}, c.Tree.Entry("var"))
+	return merge.SetMetadata(dir, "", &tree.Node{}, c.Tree.Entry("var"))
 }

@@ -32,7 +32,7 @@ var layers = []struct {
 		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/machine/sysroot", "internal/linux/systemd",
 	}},
 	{"logic", true, []string{
-		"internal/machine/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etccarry", "internal/etcedit", "internal/etcmerge",
+		"internal/machine/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etc/carry", "internal/etc/edit", "internal/etc/merge",
 		"internal/composefs/mount", "internal/image/source", "internal/image/initramfs", "internal/install", "internal/image/kargs", "internal/image/layer", "internal/image/packages",
 		"internal/repocheck", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
 		"internal/update",

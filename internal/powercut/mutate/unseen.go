@@ -24,7 +24,7 @@ var unseenCalls = map[string]string{
 	`internal/machine/boot.sync: p.fs.Sync(".")`:                "in a recording all partitions are on one disk, whose cache the next sync of the root empties",
 	"internal/composefs/repo.writeMetadata: sys.Syncfs(f.File)": "where there is fs-verity, as in a recording, enabling it writes the file out, and the name comes with the first thing that is published",
 	"internal/machine/boot.makeDirs: p.sync()":                  "what is promised in these directories follows another sync of all, in every program that makes them",
-	`internal/etcmerge.replace: fsys.Sync(path.Dir(name))`:      "ext4 and btrfs keep the order of exchange and removal, which POSIX does not promise",
+	`internal/etc/merge.replace: fsys.Sync(path.Dir(name))`:     "ext4 and btrfs keep the order of exchange and removal, which POSIX does not promise",
 }
 
 // Unseen says why no recording can notice a mutant, "" if one has to.

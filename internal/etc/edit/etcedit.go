@@ -1,0 +1,165 @@
+// Package edit shows local changes to /etc, and undoes them. It hides where a
+// machine keeps them, and how they are undone under running programs.
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
+	"github.com/sysupdate-image/sysupdate-image/internal/status"
+)
+
+// ErrNoDeployment says that a system has no deployment whose /etc it could be.
+var ErrNoDeployment = errors.New("there is no deployment whose /etc it could be")
+
+// An Etc is the /etc of a deployment: as its image has it, and as it is.
+type Etc struct {
+	carry.Side
+	Base, Local *tree.Node
+
+	carrier carry.Carrier
+	repo    *repo.Repository
+	open    merge.Opener
+	live    *os.Root            // /etc of the running machine, nil for another
+	mounts  []mountplan.Mounted // of the running machine
+	close   []func() error
+}
+
+// Open opens the /etc of the running machine or, if dir is not empty, of the
+// deployment that boots next on the machine whose physical root that is. With
+// whole, everything is read; else what is as the image has it is there by name
+// alone, where that saves time. The caller closes it.
+func Open(dir string, whole bool) (*Etc, error) {
+	e := &Etc{}
+	err := e.openSide(dir)
+	if err == nil {
+		err = e.read(whole)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// openSide finds out which deployment it is and how it has its /etc.
+func (e *Etc) openSide(dir string) error {
+	if dir == "" {
+		return e.openRunning()
+	}
+	if err := e.openSysroot(dir); err != nil {
+		return err
+	}
+	s, err := status.Of(dir)
+	if err != nil {
+		return err
+	}
+	next := s.Next()
+	if next == nil {
+		return fmt.Errorf("%s: %w", dir, ErrNoDeployment)
+	}
+	e.ID = next.ID
+	e.Etc, err = carry.OnDisk(e.carrier.Sysroot, e.ID)
+	return err
+}
+
+// ErrNeedRoot says that somebody else than root asked about a running machine.
+var ErrNeedRoot = errors.New("this takes root: nobody else may read all of /etc, nor the notes of the overlay")
+
+func (e *Etc) openRunning() error {
+	running, err := os.OpenRoot("/")
+	if err != nil {
+		return err
+	}
+	defer running.Close()
+	if e.ID, e.mounts, err = sysroot.Booted(running); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return ErrNeedRoot
+	}
+	e.Etc = carry.Mounted(e.mounts)
+	if e.live, err = running.OpenRoot("etc"); err != nil {
+		return err
+	}
+	e.close = append(e.close, e.live.Close)
+	err = e.openSysroot(deployment.SysrootDir)
+	e.carrier.Booted = e.ID
+	return err
+}
+
+// openSysroot opens the physical root and its repository.
+func (e *Etc) openSysroot(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	e.close = append(e.close, root.Close)
+	repo, err := repo.OpenIn(root, deployment.RepositoryDir)
+	if err != nil {
+		return err
+	}
+	e.close = append(e.close, repo.Close)
+	e.repo = repo
+	e.carrier = carry.Carrier{Sysroot: root, OpenObject: repo.OpenObject}
+	return nil
+}
+
+// read reads both trees. Local changes are read where they are kept: there
+// nothing is mounted over any of them.
+func (e *Etc) read(whole bool) error {
+	dir, err := e.carrier.LocalDir(e.Side)
+	switch {
+	case err == nil:
+		e.close = append(e.close, dir.Close)
+		e.open = merge.LocalOpener(dir, e.carrier.OpenContent)
+		e.Base, e.Local, _, err = e.carrier.Local(e.Side, dir, whole)
+		return err
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot read local changes to /etc: %w", err)
+	case e.Etc == deployment.EtcTransient && e.live != nil:
+		return e.readLive()
+	}
+	e.open = e.carrier.OpenContent
+	e.Base, err = e.carrier.Pristine(e.ID, erofs.All)
+	e.Local = e.Base
+	return err
+}
+
+// readLive reads /etc through its mount, where that alone shows it. What is
+// mounted below is taken to hide what the image has.
+func (e *Etc) readLive() error {
+	id, err := e.ID.Digest()
+	if err != nil {
+		return err
+	}
+	dir, err := e.live.Open(".")
+	if err != nil {
+		return err
+	}
+	e.close = append(e.close, dir.Close)
+	e.open = merge.LocalOpener(dir, e.carrier.OpenContent)
+	if e.Base, err = e.carrier.Pristine(e.ID, erofs.All); err != nil {
+		return err
+	}
+	e.Local, err = merge.ReadDir(dir, id.Algorithm(), e.Base.Lookup)
+	return err
+}
+
+// Close lets go of what Open has opened.
+func (e *Etc) Close() error {
+	var errs []error
+	for _, c := range e.close {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,156 @@
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+)
+
+// An Action says what a step does.
+type Action string
+
+// The actions.
+const (
+	Restore  Action = "restore"  // the file as the image has it, with all that is in it
+	Remove   Action = "remove"   // what the image does not have
+	Make     Action = "make"     // a directory of the image, on the way to a file
+	Metadata Action = "metadata" // owner, mode and attributes
+)
+
+// A Step is a change that brings back what the image has.
+type Step struct {
+	Do   Action `json:"do"`
+	Path string `json:"path"`
+
+	local, image *tree.Node // nil where there is nothing
+}
+
+// String returns the step as a sentence.
+func (s Step) String() string {
+	what, at := "file", printable.Name(s.Path)
+	if n := s.image; n != nil {
+		what = diff.TypeName(n)
+	} else if s.local != nil {
+		what = diff.TypeName(s.local)
+	}
+	switch s.Do {
+	case Remove:
+		return fmt.Sprintf("remove %s, a %s that the image does not have", at, what)
+	case Make:
+		return fmt.Sprintf("make the directory %s, without what was in it", at)
+	case Metadata:
+		return fmt.Sprintf("give %s the owner, mode and attributes that it has in the image", at)
+	}
+	if s.local == nil {
+		return fmt.Sprintf("bring back %s, a %s that was deleted here", at, what)
+	}
+	return fmt.Sprintf("replace %s by the %s of the image", at, what)
+}
+
+// accounts are files without which nobody may be able to log in.
+var accounts = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"}
+
+// PlanReset returns the steps after which the given paths, as Clean returns
+// them, are as the image has them. It changes nothing. Without force it refuses
+// what the machine most likely cannot do without.
+func (e *Etc) PlanReset(paths []string, force bool) ([]Step, error) {
+	changes, err := merge.Diff(e.Base, e.Local, e.open)
+	if err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, p := range paths {
+		switch {
+		case p == "/etc":
+			return nil, errors.New("all of /etc would take users, host keys and the machine's name with it: name the files")
+		case slices.Contains(accounts, p) && !force:
+			return nil, fmt.Errorf("%s has the accounts of this machine, and its image knows none of those made here: --force does it all the same", p)
+		}
+		found, err := e.stepsFor(p, changes)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			if !slices.ContainsFunc(steps, func(t Step) bool { return t.Path == s.Path }) {
+				steps = append(steps, s)
+			}
+		}
+	}
+	return steps, nil
+}
+
+// stepsFor returns the steps for one path.
+func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
+	if err := e.checkExists(p); err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, c := range changes {
+		at := path.Join("/etc", c.Path)
+		switch {
+		case strings.HasPrefix(p, at+"/") && c.Kind == merge.Removed:
+			bare := c.Old.Clone()
+			bare.Clear()
+			steps = append(steps, Step{Make, at, nil, bare})
+		case strings.HasPrefix(p, at+"/") && c.What&merge.Type != 0 && !c.New.IsDir():
+			return nil, fmt.Errorf("%s is a %s here, which leaves no place for %s: reset %s", at, diff.TypeName(c.New), p, at)
+		case at != p && !strings.HasPrefix(at, p+"/"), covered(steps, at):
+		default:
+			steps = append(steps, stepFor(at, c))
+		}
+	}
+	for _, s := range steps {
+		if m := e.mountedAt(s); m != "" {
+			return nil, fmt.Errorf("%s is a mount point, which hides what would be reset: unmount it first", m)
+		}
+	}
+	return steps, nil
+}
+
+// checkExists refuses a path, as Clean returns it, where there is nothing and was
+// nothing.
+func (e *Etc) checkExists(p string) error {
+	if e.Base.Lookup(below(p)) == nil && e.Local.Lookup(below(p)) == nil {
+		return fmt.Errorf("neither this machine nor its image has %s", p)
+	}
+	return nil
+}
+
+func stepFor(at string, c merge.Change) Step {
+	s := Step{Restore, at, c.New, c.Old}
+	switch c.Kind {
+	case merge.Added:
+		s.Do = Remove
+	case merge.Metadata:
+		s.Do = Metadata
+	}
+	return s
+}
+
+// covered says whether a step restores or removes what is at a path, with the
+// directory that it is in.
+func covered(steps []Step, at string) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool {
+		return (s.Do == Restore || s.Do == Remove) && strings.HasPrefix(at, s.Path+"/")
+	})
+}
+
+// mountedAt returns the mount point that is in the way of a step, "" if none is.
+func (e *Etc) mountedAt(s Step) string {
+	for _, m := range e.mounts {
+		if m.Where == s.Path && s.Path != "/etc" || s.Do != Metadata && s.Do != Make && strings.HasPrefix(m.Where, s.Path+"/") {
+			return m.Where
+		}
+	}
+	return ""
+}
+
+// below returns a path below /etc relative to it.
+func below(p string) string { return strings.TrimPrefix(strings.TrimPrefix(p, "/etc"), "/") }

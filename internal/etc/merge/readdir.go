@@ -1,0 +1,209 @@
+package merge
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+)
+
+// inlineSize is up to what size images keep contents inline, so that comparing
+// with them needs no digest.
+const inlineSize = 64
+
+// ReadDir returns the tree of a directory as it is on disk; the content of
+// files stays there and can be opened by LocalOpener. Mount points below are
+// not entered: mounted returns what stands for the one at a path, nil for
+// nothing, and may be nil itself. What disappears while ReadDir runs is left
+// out.
+func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
+	return readDir(dir, "", alg, mounted)
+}
+
+// ReadDirs is ReadDir for several directories, with an Opener for all of them.
+func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open Opener, err error) {
+	for i, dir := range dirs {
+		tag := strconv.Itoa(i)
+		tree, err := readDir(dir, tag, alg, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		trees, open = append(trees, tree), localOpener(dir, tag, open)
+	}
+	return trees, open, nil
+}
+
+func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
+	stat, err := sys.Statx(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	r := dirReader{alg: alg, tag: tag, mounted: mounted, mount: stat.MountID, links: map[inode]*tree.Node{}}
+	root, err := r.node(dir, "", stat)
+	if err != nil {
+		return nil, err
+	}
+	return root, r.entries(dir, "/", root)
+}
+
+// A dirReader is one run of ReadDir.
+type dirReader struct {
+	alg     digest.Algorithm
+	tag     string // of the directory, in Payload
+	mounted func(path string) *tree.Node
+	mount   uint64               // ID of the mount that is read
+	links   map[inode]*tree.Node // files with several names
+	hashed  int64                // bytes of contents, so far
+}
+
+// An inode tells files apart. The device is part of it, since each subvolume
+// of btrfs has numbers of its own.
+type inode struct {
+	major, minor uint32
+	number       uint64
+}
+
+// entries reads what is in dir into n.
+func (r *dirReader) entries(dir *os.File, path string, n *tree.Node) error {
+	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	names, err := list.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		entry, err := r.entry(list, name, join(path, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if entry != nil {
+			n.Set(name, entry)
+		}
+	}
+	return nil
+}
+
+// entry reads name in dir and all below it. The name is looked up once: programs
+// may put something else in its place at any time.
+func (r *dirReader) entry(dir *os.File, name, path string) (*tree.Node, error) {
+	f, err := sys.Openat(dir, name, oPath|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	stat, err := sys.Statx(f, "")
+	if err != nil {
+		return nil, err
+	}
+	if stat.MountID != r.mount || stat.MountRoot {
+		if r.mounted == nil {
+			return nil, nil
+		}
+		return r.mounted(path), nil
+	}
+	file := inode{stat.DevMajor, stat.DevMinor, stat.Inode}
+	if n := r.links[file]; n != nil {
+		addPath(n, path)
+		return n, nil
+	}
+	n, err := r.node(f, "", stat)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case n.IsDir() && isTooDeep(path):
+		n.SetPayload(notEntered)
+	case n.IsDir():
+		return n, r.entries(f, path, n)
+	case n.IsSymlink():
+		n.Target, err = sys.Readlink(f, "")
+	case n.IsRegular():
+		err = r.content(f, path, stat, n)
+	}
+	if stat.Nlink > 1 {
+		r.links[file] = n
+	}
+	return n, err
+}
+
+// node returns a node with the metadata of name in dir.
+func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
+	n := &tree.Node{
+		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
+		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
+	}
+	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
+		n.Rdev = uint32(stat.Rdev)
+	}
+	attrs, err := sys.Listxattr(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, attr := range attrs {
+		v, err := sys.Getxattr(dir, name, attr)
+		if errors.Is(err, sys.ErrNoXattr) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		n.SetXattr(attr, string(v))
+	}
+	if p := stat.Protection; p != (sys.Protection{}) {
+		n.SetXattr(protectAttr, protection(p))
+	}
+	return n, nil
+}
+
+// content reads the regular file at path: all of it if it is small, else its
+// digest. It does not read what is so large that it would take long: any service
+// that has a directory in /etc can make a file of a tebibyte. Of such a file the
+// size tells that it is not the image's, or it is read when that has as large a one.
+func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *tree.Node) error {
+	f, err := sys.Reopen(file, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head, err := bounded.Head(f, inlineSize+1)
+	if err != nil {
+		return err
+	}
+	n.Size = uint64(len(head))
+	if len(head) <= inlineSize {
+		if len(head) > 0 {
+			n.Inline = head
+		}
+		return nil
+	}
+	n.SetPayload(localPayload + r.tag + ":" + fileID(stat) + ":" + strings.TrimPrefix(path, "/"))
+	r.hashed += stat.Size
+	if isTooLarge(stat.Size) || limits.EtcContents.Check(r.hashed) != nil {
+		n.Size = uint64(stat.Size)
+		return nil
+	}
+	// It may grow as fast as it is read.
+	rest := io.LimitReader(f, max(stat.Size-int64(len(head)), 0))
+	d, size, err := verity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), rest))
+	n.Size, n.Digest = uint64(size), d
+	return err
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
 const aboutRepoFsck = `Check the whole repository: read every object and compare it with the digest that is
@@ -73,7 +73,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	if err != nil {
 		return err
 	}
-	report, err := repocheck.Run(cmd.Context(), repo.Repository, repocheck.Options{
+	report, err := repair.Run(cmd.Context(), repo.Repository, repair.Options{
 		Deployments: repo.deployments, Physical: repo.physical, Origins: origins,
 		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
 		Tell: func(text string) { fmt.Fprintln(s.err, printable.Text(text)) },
@@ -94,8 +94,8 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 
 // originsOf returns where the deployments below a physical root came from. One without
 // an origin, or with one that makes no sense, has none.
-func originsOf(physical *os.Root, deployments []string) ([]repocheck.Origin, error) {
-	var origins []repocheck.Origin
+func originsOf(physical *os.Root, deployments []string) ([]repair.Origin, error) {
+	var origins []repair.Origin
 	for _, id := range deployments {
 		data, err := bounded.ReadRoot(physical, deployment.ID(id).OriginFile(), limits.Record)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -108,12 +108,12 @@ func originsOf(physical *os.Root, deployments []string) ([]repocheck.Origin, err
 		if err != nil || o.Reference == "" || o.ManifestDigest == "" {
 			continue // status tells of it
 		}
-		origins = append(origins, repocheck.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
+		origins = append(origins, repair.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
 	}
 	return origins, nil
 }
 
-func (s *session) printFsck(r repocheck.Report, repair bool) error {
+func (s *session) printFsck(r repair.Report, repair bool) error {
 	for _, f := range r.Findings {
 		line := f.Problem.String()
 		switch {

@@ -18,7 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -186,7 +186,7 @@ func checkRepository(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	report, err := repocheck.Run(ctx, repo, repocheck.Options{Deployments: ids})
+	report, err := repair.Run(ctx, repo, repair.Options{Deployments: ids})
 	if err == nil && report.Left() > 0 {
 		err = fmt.Errorf("repo fsck: %v", report.Findings)
 	}

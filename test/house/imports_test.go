@@ -34,7 +34,7 @@ var layers = []struct {
 	{"logic", true, []string{
 		"internal/machine/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etc/carry", "internal/etc/edit", "internal/etc/merge",
 		"internal/composefs/mount", "internal/image/source", "internal/image/initramfs", "internal/install", "internal/image/kargs", "internal/image/layer", "internal/image/packages",
-		"internal/repocheck", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
+		"internal/repair", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
 		"internal/update",
 	}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},

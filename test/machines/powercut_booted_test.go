@@ -21,7 +21,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
 )
 
@@ -370,7 +370,7 @@ func (r *recording) checkKept(ctx context.Context, t *testing.T, m *vmtest.Machi
 func checkWhole(ctx context.Context, t *testing.T, m *vmtest.Machine, cutOff bool) {
 	t.Helper()
 	result, err := m.Run(ctx, "sysupdate-image repo fsck --json")
-	var report repocheck.Report
+	var report repair.Report
 	if err == nil {
 		err = json.Unmarshal([]byte(result.Stdout), &report)
 	}

@@ -1,4 +1,4 @@
-package repocheck_test
+package repair_test
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
 // said returns what a report says of its problems.
-func said(r repocheck.Report) string {
+func said(r repair.Report) string {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		b.WriteString(f.String() + " (" + f.Remedy + f.Why + ")\n")
@@ -137,18 +137,18 @@ func TestRefetch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
 			m.push("1", layerOf(t, append(system, "usr/other"), nil))
-			if r := m.fsck(repocheck.Options{}); len(r.Findings) > 0 {
+			if r := m.fsck(repair.Options{}); len(r.Findings) > 0 {
 				t.Fatalf("before anything was damaged:\n%s", said(r))
 			}
 			tt.damage(m)
-			before := m.fsck(repocheck.Options{})
+			before := m.fsck(repair.Options{})
 			if got := said(before); before.Left() == 0 || !strings.Contains(got, tt.remedy) {
 				t.Errorf("after the damage:\n%swant problems, and %q", got, tt.remedy)
 			}
-			if r := m.fsck(repocheck.Options{Repair: true}); r.Left() > 0 || len(r.Findings) < len(before.Findings) {
+			if r := m.fsck(repair.Options{Repair: true}); r.Left() > 0 || len(r.Findings) < len(before.Findings) {
 				t.Errorf("repaired:\n%s%d are left of %d; want none", said(r), r.Left(), len(before.Findings))
 			}
-			if r := m.fsck(repocheck.Options{}); len(r.Findings) > 0 {
+			if r := m.fsck(repair.Options{}); len(r.Findings) > 0 {
 				t.Errorf("after it was repaired:\n%s", said(r))
 			}
 			if got, err := os.ReadFile(m.content()); string(got) != file || err != nil {
@@ -163,15 +163,15 @@ func TestRefetch(t *testing.T) {
 func TestRefetchOffline(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(m *machine)
-		options repocheck.Options
+		options repair.Options
 		want    string
 	}{
-		"asked to be":           {func(*machine) {}, repocheck.Options{Offline: true}, "nothing was fetched: --offline"},
-		"registry is gone":      {func(m *machine) { m.registry.Close() }, repocheck.Options{}, "nothing can be fetched from docker://"},
-		"image is gone":         {func(m *machine) { m.registry.Hide("/manifests/") }, repocheck.Options{}, "no such image"},
-		"layers are gone":       {func(m *machine) { m.registry.Hide("/blobs/") }, repocheck.Options{}, "nothing can be fetched from docker://"},
-		"layer comes damaged":   {func(m *machine) { m.damage(m.upper()) }, repocheck.Options{}, "has a wrong digest"},
-		"origin makes no sense": {func(m *machine) { m.origin.Reference = "NOT A REFERENCE" }, repocheck.Options{}, "NOT A REFERENCE"},
+		"asked to be":           {func(*machine) {}, repair.Options{Offline: true}, "nothing was fetched: --offline"},
+		"registry is gone":      {func(m *machine) { m.registry.Close() }, repair.Options{}, "nothing can be fetched from docker://"},
+		"image is gone":         {func(m *machine) { m.registry.Hide("/manifests/") }, repair.Options{}, "no such image"},
+		"layers are gone":       {func(m *machine) { m.registry.Hide("/blobs/") }, repair.Options{}, "nothing can be fetched from docker://"},
+		"layer comes damaged":   {func(m *machine) { m.damage(m.upper()) }, repair.Options{}, "has a wrong digest"},
+		"origin makes no sense": {func(m *machine) { m.origin.Reference = "NOT A REFERENCE" }, repair.Options{}, "NOT A REFERENCE"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestRefetchOffline(t *testing.T) {
 			m.registry.Hide("")
 			m.registry.Damage("")
 			m.origin = origin
-			if r := m.fsck(repocheck.Options{Repair: true}); r.Left() > 0 {
+			if r := m.fsck(repair.Options{Repair: true}); r.Left() > 0 {
 				t.Errorf("repaired once the registry has it:\n%s", said(r))
 			}
 		})
@@ -203,7 +203,7 @@ func TestRefetchByTag(t *testing.T) {
 	rewrite(t, m.content(), flip)
 	m.push("1", layerOf(t, append(system, "usr/other"), nil), layerOf(t, []string{"usr/file"}, map[string]string{"usr/file": file}))
 	m.registry.Hide(m.origin.ManifestDigest)
-	if r := m.fsck(repocheck.Options{Repair: true}); r.Left() > 0 {
+	if r := m.fsck(repair.Options{Repair: true}); r.Left() > 0 {
 		t.Errorf("repaired:\n%s", said(r))
 	}
 }
@@ -220,10 +220,10 @@ func TestUnneeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	rewrite(t, m.path(func(_, content string) bool { return strings.HasPrefix(content, "garbage") }), half)
-	if got := said(m.fsck(repocheck.Options{})); !strings.Contains(got, "removes it: nothing needs it") {
+	if got := said(m.fsck(repair.Options{})); !strings.Contains(got, "removes it: nothing needs it") {
 		t.Errorf("found:\n%s", got)
 	}
-	if r := m.fsck(repocheck.Options{Repair: true, Offline: true}); r.Left() > 0 {
+	if r := m.fsck(repair.Options{Repair: true, Offline: true}); r.Left() > 0 {
 		t.Errorf("repaired:\n%s", said(r))
 	}
 }

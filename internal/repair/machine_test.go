@@ -1,4 +1,4 @@
-package repocheck_test
+package repair_test
 
 import (
 	"archive/tar"
@@ -11,7 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -28,7 +28,7 @@ type machine struct {
 	t        *testing.T
 	dir      string
 	registry *ocitest.Registry
-	origin   repocheck.Origin
+	origin   repair.Origin
 }
 
 // file is in the upper layer, and large enough to be an object.
@@ -56,7 +56,7 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.origin = repocheck.Origin{Deployment: string(result.ID), Reference: o.Reference, ManifestDigest: o.ManifestDigest}
+	m.origin = repair.Origin{Deployment: string(result.ID), Reference: o.Reference, ManifestDigest: o.ManifestDigest}
 	return m
 }
 
@@ -140,7 +140,7 @@ func (m *machine) image() string {
 // insecure reads from the registry of the tests, which has no TLS.
 var insecure = oci.Options{InsecureTLS: true}
 
-func (m *machine) fsck(o repocheck.Options) repocheck.Report {
+func (m *machine) fsck(o repair.Options) repair.Report {
 	m.t.Helper()
 	repo, err := repo.Open(filepath.Join(m.dir, "composefs"))
 	if err != nil {
@@ -153,8 +153,8 @@ func (m *machine) fsck(o repocheck.Options) repocheck.Report {
 	}
 	defer unlock()
 	o.Source = insecure
-	o.Deployments, o.Origins = []string{m.origin.Deployment}, []repocheck.Origin{m.origin}
-	report, err := repocheck.Run(m.t.Context(), repo, o)
+	o.Deployments, o.Origins = []string{m.origin.Deployment}, []repair.Origin{m.origin}
+	report, err := repair.Run(m.t.Context(), repo, o)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package repocheck_test
+package repair_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/repocheck"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
 // TestChild is the process that TestKilledRepair kills. It repairs a repository:
@@ -19,7 +19,7 @@ func TestChild(t *testing.T) {
 	if len(args) == 0 {
 		return
 	}
-	m := machine{t: t, dir: args[0], origin: repocheck.Origin{Deployment: args[1], Reference: args[2], ManifestDigest: args[3]}}
+	m := machine{t: t, dir: args[0], origin: repair.Origin{Deployment: args[1], Reference: args[2], ManifestDigest: args[3]}}
 	if err := m.repair(); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestChild(t *testing.T) {
 
 // repair repairs everything.
 func (m *machine) repair() error {
-	if r := m.fsck(repocheck.Options{Repair: true}); r.Left() > 0 {
+	if r := m.fsck(repair.Options{Repair: true}); r.Left() > 0 {
 		return fmt.Errorf("these are left: %v", r.Findings)
 	}
 	return nil
@@ -59,7 +59,7 @@ func TestKilledRepair(t *testing.T) {
 			if err := again.repair(); err != nil {
 				return err
 			}
-			if r := again.fsck(repocheck.Options{}); len(r.Findings) > 0 {
+			if r := again.fsck(repair.Options{}); len(r.Findings) > 0 {
 				return fmt.Errorf("after the repair: %v", r.Findings)
 			}
 			return nil

@@ -1,7 +1,7 @@
-// Package repocheck finds out what is wrong with a repository as a whole, down
+// Package repair finds out what is wrong with a repository as a whole, down
 // to the contents that images name, and repairs it: contents are fetched again
 // from where they came, and an image that is gone is built again from its layers.
-package repocheck
+package repair
 
 import (
 	"context"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // begin makes the machine be in the boot with the given number.
@@ -65,7 +65,7 @@ func (r *rig) checkRecord(want bool) {
 // A deployment stays staged over boots that end without a shutdown, and over
 // one whose shutdown fails; who asks learns of both.
 func TestArm(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.record(deployment.Staged{ID: r.staged, Entry: r.entry, BootID: bootID("a")})
 		r.arm("a", "is staged: it takes over when this system shuts down", 0)
@@ -93,7 +93,7 @@ func TestArm(t *testing.T) {
 // A crash between the commit and the end of finalize leaves the record to the
 // next boot.
 func TestArmDropsWhatRuns(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.boots(r.staged)
 		r.arm("b", "was staged, and runs", 0)
@@ -102,7 +102,7 @@ func TestArmDropsWhatRuns(t *testing.T) {
 }
 
 func TestArmLocked(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.record(deployment.Staged{ID: r.staged, Entry: r.entry, BootID: bootID("a"), FinalizationLocked: true})
 		r.arm("a", "is staged, and locked: it does not take over", 0)
@@ -114,7 +114,7 @@ func TestArmLocked(t *testing.T) {
 // Where what runs goes on running, the deployment boots next and the record
 // stays: the next shutdown carries over what has changed in /etc since.
 func TestFinalizeTwice(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.record(deployment.Staged{ID: r.staged, Entry: r.entry, BootID: bootID("a")})
 		r.begin("a")
@@ -134,7 +134,7 @@ func TestFinalizeTwice(t *testing.T) {
 
 // The next deployment has failed all its boots meanwhile.
 func TestFinalizeAfterFallback(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.must(Finalize(r.Machine, true))
 		p, err := boot.OpenDir(r.disk + "/boot")
@@ -155,7 +155,7 @@ func TestFinalizeAfterFallback(t *testing.T) {
 // The image had failed before, and was applied again all the same: its entry of
 // that time says nothing of the new one.
 func TestFinalizeAgainAfterFailure(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.must(Finalize(r.Machine, true))
 		entries := r.disk + "/boot/loader/entries/"

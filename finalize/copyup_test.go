@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // running makes a running system below dir: a read-only /sysroot, and an overlay
@@ -43,9 +43,9 @@ func running(t *testing.T, dir string) *os.Root {
 }
 
 func TestCopyUp(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		dir := ns.Dir(t)
 		m := Machine{root: running(t, dir), log: journal.Log{Else: new(bytes.Buffer)}}
 		image, upper := dir+"/image/var/lib/docker", dir+"/disk/state/os/default/var/lib/docker"
 		seed(t, image)
@@ -81,9 +81,9 @@ func TestCopyUp(t *testing.T) {
 // A directory that the administrator has put elsewhere does not keep the others from
 // being ready.
 func TestCopyUpOthers(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		dir := ns.Dir(t)
 		m := Machine{root: running(t, dir), log: journal.Log{Else: new(bytes.Buffer)}}
 		if err := os.Symlink("/srv/docker", dir+"/root/var/lib/docker"); err != nil {
 			t.Fatal(err)
@@ -145,9 +145,9 @@ func checkCopy(t *testing.T, dir string) {
 }
 
 func TestCopyUpRefuses(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
-		m := Machine{root: running(t, nstest.Dir(t)), log: journal.Log{Else: new(bytes.Buffer)}}
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		m := Machine{root: running(t, ns.Dir(t)), log: journal.Log{Else: new(bytes.Buffer)}}
 		for _, dir := range []string{"/etc", "/var", "/var/../etc"} {
 			if err := CopyUp(m, []string{dir}); err == nil || !strings.Contains(err.Error(), "not below /var") {
 				t.Errorf("CopyUp(%q) error = %v; want one that says it is not below /var", dir, err)

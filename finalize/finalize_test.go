@@ -17,7 +17,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A rig is a machine that runs one deployment and has another one staged.
@@ -41,8 +41,8 @@ var (
 // makeRig makes a rig with the given ways to have /etc, "" for none said.
 func makeRig(t *testing.T, from, to string) *rig {
 	t.Helper()
-	nstest.NeedRealRoot(t)
-	dir := nstest.Dir(t)
+	ns.NeedRealRoot(t)
+	dir := ns.Dir(t)
 	r := &rig{t: t, log: new(bytes.Buffer), disk: dir + "/disk"}
 	r.Machine = Machine{root: running(t, dir), log: journal.Log{Else: r.log}}
 	repo, err := repo.Init(r.disk+"/composefs", repo.Options{Algorithm: digest.SHA512})
@@ -222,7 +222,7 @@ func TestFinalize(t *testing.T) {
 		{"nothing to transient", deployment.EtcNone, deployment.EtcTransient, nil, nil},
 		{"nothing to nothing", deployment.EtcNone, deployment.EtcNone, nil, nil},
 	}
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for _, tt := range tests {
 			t.Log(tt.name)
 			r := makeRig(t, tt.from, tt.to)
@@ -249,7 +249,7 @@ func TestFinalize(t *testing.T) {
 // Extensions may lie over what prepare-root has mounted: see systemd-confext(8).
 func TestFinalizeConfext(t *testing.T) {
 	upper := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout"}
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for _, from := range []string{deployment.EtcBind, deployment.EtcOverlay} {
 			r := makeRig(t, from, deployment.EtcOverlay)
 			r.mount("99 23 0:77 / /etc ro - overlay confext ro")
@@ -278,7 +278,7 @@ func (r *rig) mount(line string) {
 // What runs has its /etc somewhere: if it is not where it should be, nothing tells
 // what an administrator has changed.
 func TestFinalizeLostEtc(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for from, dir := range map[string]func(deployment.ID) string{
 			deployment.EtcOverlay: deployment.ID.EtcUpper, deployment.EtcBind: deployment.ID.EtcDir,
 		} {
@@ -315,7 +315,7 @@ func TestFinalizeConflict(t *testing.T) {
 		{deployment.ConflictsKeep, deployment.ConflictsKeep, map[string]string{"added/mine": "mine", ".conflicts/ID/added": "y"}},
 		{deployment.ConflictsNew, deployment.ConflictsNew, map[string]string{"added": "", ".conflicts/ID/added/mine": "mine"}},
 	}
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for _, tt := range tests {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.record(deployment.Staged{ID: r.staged, Entry: r.entry, EtcConflicts: tt.policy})
@@ -365,7 +365,7 @@ func (r *rig) breakImage() (repair func()) {
 // What goes wrong before the commit leaves the entry unpublished and the record
 // for the next try.
 func TestFinalizeFails(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		repair := r.breakImage()
 		err := Finalize(r.Machine, false)
@@ -382,7 +382,7 @@ func TestFinalizeFails(t *testing.T) {
 }
 
 func TestLocked(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		sysroot, err := os.OpenRoot(r.disk)
 		r.must(err)

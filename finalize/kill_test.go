@@ -12,7 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // TestChild is the process that TestKilled kills. It finalizes what is staged on the
@@ -31,7 +31,7 @@ func TestChild(t *testing.T) {
 // leaves what it leaves when nothing has happened. The deployment has all of its
 // /etc in a directory, which is the most to write.
 func TestKilled(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcBind, deployment.EtcBind)
 		for i := range 50 {
 			r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcDir(), fmt.Sprintf("local%02d", i)), []byte(long("local")), 0o644))

@@ -11,13 +11,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // Finalize takes these steps, apart from those by which etccarry writes /etc
 // before them. The rename of the entry is the commit.
 func TestFinalizeTrace(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		trace := durabletest.Trace(nil)
 		r.wrap = func(fsys durable.FS) durable.FS { return trace.Also("", fsys) }
@@ -50,7 +50,7 @@ sync state/sysupdate-image
 // Finalize that is stopped after any step has published the deployment or not,
 // and gets through the next time.
 func TestFinalizeStopped(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for n := 0; ; n++ {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.wrap = durabletest.Crash(n)
@@ -81,7 +81,7 @@ func TestFinalizeStopped(t *testing.T) {
 // The record of a failed boot is the one before or the new one, and is written
 // the next time if this was stopped.
 func TestRecordStopped(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		old := deployment.BootFailure{ID: r.booted, Entry: "a+1-2.conf", Time: "2026-01-01T00:00:00Z"}
 		failure := old

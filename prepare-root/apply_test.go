@@ -12,12 +12,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 func TestRootOfImage(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for name, kernel := range kernels(t) {
 			t.Run(name, func(t *testing.T) { testRootOfImage(t, kernel) })
 		}
@@ -93,11 +93,11 @@ func wantEtcAttributes(t *testing.T, name string) {
 }
 
 func TestLocalChangesLast(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t)
 		for boot, want := range []string{"default\n", "changed\n"} {
-			where := nstest.Dir(t)
+			where := ns.Dir(t)
 			in := m.input(rootconfig.Config{})
 			in.Where = where
 			k, err := ProbeKernel()
@@ -117,8 +117,8 @@ func TestLocalChangesLast(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, mode := range []rootconfig.Mode{rootconfig.None, rootconfig.Bind, rootconfig.Overlay, rootconfig.Transient} {
 			for _, transientRoot := range []bool{false, true} {
 				name := string(mode)
@@ -140,7 +140,7 @@ func testMode(t *testing.T, mode rootconfig.Mode, transientRoot bool) {
 		t.Fatal(err)
 	}
 	in := m.input(rootconfig.Config{RootTransient: transientRoot, Etc: mode, Var: mode})
-	in.Where = nstest.Dir(t)
+	in.Where = ns.Dir(t)
 	if _, err := m.apply(Plan(in), k); err != nil {
 		t.Fatalf("Apply = %v", err)
 	}
@@ -189,8 +189,8 @@ func wantFlags(t *testing.T, root string) {
 }
 
 func TestReadOnlyPhysicalRoot(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		k, err := ProbeKernel()
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // failures are machines that cannot start, and what is said of them.
@@ -59,8 +59,8 @@ var failures = []struct {
 }
 
 func TestFailureUndoesAll(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, tt := range failures {
 			t.Run(tt.name, func(t *testing.T) {
 				m := newMachine(t, tt.without...)
@@ -88,8 +88,8 @@ func TestFailureUndoesAll(t *testing.T) {
 }
 
 func TestFailureUndoesAllOnOlderKernels(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for name, kernel := range kernels(t) {
 			t.Run(name, func(t *testing.T) {
 				m := newMachine(t, "var")
@@ -107,8 +107,8 @@ func TestFailureUndoesAllOnOlderKernels(t *testing.T) {
 }
 
 func TestDamagedImageWhereVerityIsOptional(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t)
 		name := m.path("composefs/images/" + string(m.target.ID))
 		image, err := os.ReadFile(name)
@@ -131,8 +131,8 @@ func TestDamagedImageWhereVerityIsOptional(t *testing.T) {
 }
 
 func TestMissingState(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t)
 		k, err := ProbeKernel()
 		if err != nil {
@@ -147,11 +147,11 @@ func TestMissingState(t *testing.T) {
 }
 
 func TestTooManyOverlays(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t)
 		// With a physical root that is an overlay, /etc would be the third.
-		upper := nstest.Dir(t)
+		upper := ns.Dir(t)
 		for _, name := range []string{"upper", "work"} {
 			if err := os.Mkdir(upper+"/"+name, 0o755); err != nil {
 				t.Fatal(err)

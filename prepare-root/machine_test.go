@@ -15,7 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A machine is a physical root with one deployment, in a directory. fs-verity is
@@ -32,7 +32,7 @@ var toolText = strings.Repeat("a tool that is too large for the image itself\n",
 // newMachine installs an image; without are directories that it lacks.
 func newMachine(t *testing.T, without ...string) machine {
 	t.Helper()
-	m := machine{t: t, sysroot: nstest.Dir(t)}
+	m := machine{t: t, sysroot: ns.Dir(t)}
 	tool := m.object([]byte(toolText))
 
 	root := dir(0o755)

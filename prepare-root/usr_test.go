@@ -6,12 +6,12 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 func TestKeepUsr(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		k, err := ProbeKernel()
 		if err != nil {
 			t.Fatal(err)

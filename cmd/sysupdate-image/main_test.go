@@ -7,7 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +18,7 @@ func TestScripts(t *testing.T) { runScripts(t, "testdata") }
 
 // TestFull runs scripts that mount small file systems.
 func TestFull(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { runScripts(t, "testdata/full") })
+	ns.Run(t, func(t *testing.T) { runScripts(t, "testdata/full") })
 }
 
 func runScripts(t *testing.T, dir string) {

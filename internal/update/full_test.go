@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 // TestNoRoom shows that a full file system is said, and that the same apply
@@ -18,7 +18,7 @@ import (
 func TestNoRoom(t *testing.T) {
 	for _, full := range []string{"", "boot"} {
 		t.Run("full /"+full, func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) { testNoRoom(t, full) })
+			ns.Run(t, func(t *testing.T) { testNoRoom(t, full) })
 		})
 	}
 }
@@ -30,7 +30,7 @@ func testNoRoom(t *testing.T, full string) {
 		t.Fatal(err)
 	}
 	ref := "oci:" + layout + ":1"
-	dir := nstest.Dir(t)
+	dir := ns.Dir(t)
 	small := filepath.Join(dir, full)
 	if err := os.MkdirAll(small, 0o755); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func fill(t *testing.T, name string) {
 // from none until it gets through, so that it runs out of it everywhere. Each
 // time that is said, and nothing is left: what is there is what was there.
 func TestLittleRoom(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		layout := t.TempDir()
 		first := ocitest.Image{Layers: [][]byte{archive(t, "")}}
 		second := ocitest.Image{Layers: [][]byte{archive(t, ""), manyFiles(t, "file", 10), archive(t, "", tar.Header{Name: "usr/new", Typeflag: tar.TypeReg, Mode: 0o644})}}
@@ -80,7 +80,7 @@ func TestLittleRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		dir := nstest.Dir(t)
+		dir := ns.Dir(t)
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755,size=8m"); err != nil {
 			t.Fatal(err)
 		}

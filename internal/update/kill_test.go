@@ -16,9 +16,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -101,8 +101,8 @@ func manyFiles(t *testing.T, word string, n int) []byte {
 // has written is all there. The same once more gets through, and leaves what is
 // left when nothing has happened, of which repo fsck has nothing to say.
 func TestKilled(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		work := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		work := ns.Dir(t)
 		if err := syscall.Mount("tmpfs", work, "tmpfs", 0, "mode=755"); err != nil {
 			t.Fatalf("mount tmpfs: %v", err)
 		}

@@ -9,7 +9,7 @@ import (
 	"testing/fstest"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A boot partition that is another machine's, or is not mounted, is no reason to
@@ -77,7 +77,7 @@ func TestCutOffFirst(t *testing.T) {
 // Whose boot entries are lost gets new ones by force, with the kernel arguments that
 // the machine runs with: for another image, or for the one that runs.
 func TestLostEntries(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		two := b.idOf("2")
 		for _, tag := range []string{"2", "3"} {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
-	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 // leadTo has a deployment come from the image with a tag from now on, as if its
@@ -57,7 +57,7 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 // With 2 running and a rollback to 1 queued or 3 staged, what runs becomes the next
 // if it is named, and a rollback stays what it is if it is not.
 func TestQueuedRollback(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		b.again("2-again", "2")
 		one, two := deployment.ID(b.idOf("1")), deployment.ID(b.idOf("2"))

@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // runAsTwo makes m a machine that runs the image 2.
@@ -41,7 +41,7 @@ func notArmed(err error) bool {
 // Apply of what is staged sees to it that a shutdown makes it the next, whatever has
 // become of it since.
 func TestStagedAgain(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		for name, tt := range map[string]struct {
 			change func(staged string, record *deployment.Staged) // staged is the path of the entry
@@ -94,7 +94,7 @@ func TestStagedAgain(t *testing.T) {
 // An entry of an earlier time does not stand for one that was published and lost. Of
 // such a machine, too, it is known how many deployments are to stay.
 func TestPublishedLost(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		dir := b.copy()
 		b.stage(dir, "1") // which has an entry
@@ -130,7 +130,7 @@ func (b *bench) replaceID(file, version string) {
 
 // What is staged on a machine that does not run is nothing to the one that does.
 func TestOthersRecord(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		dir := b.copy()
 		b.stage(dir, "3")

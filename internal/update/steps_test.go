@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // Each change of a machine, stopped after every step of it on the root file
@@ -92,7 +92,7 @@ func TestStopped(t *testing.T) {
 // The steps on the root file system and the boot partition, apart from the
 // repository's own.
 func TestTraces(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // stage writes to /run
 		b := newBench(t)
 		one, two := b.idOf("1"), b.idOf("2")
 		var three string

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -57,7 +57,7 @@ func (m *machine) install() {
 		return
 	}
 	m.disk = filepath.Join(m.Dir, "disk.qcow2")
-	m.Err = installer.Install(m.Ctx, m.Dir, m.disk, installSteps, func(step disks.Step, result vmtest.Result) {
+	m.Err = installer.Install(m.Ctx, m.Dir, m.disk, installSteps, func(step disks.Step, result vm.Result) {
 		m.Say(step.Title)
 		fmt.Fprintf(m.Out, "\n  # %s\n", strings.ReplaceAll(strings.TrimSpace(step.Script), "\n", "\n    "))
 		m.Print(result)
@@ -77,7 +77,7 @@ func (m *machine) firstBoot() {
 		m.Err = err
 		return
 	}
-	m.Start(vmtest.Config{Dir: m.Dir, KVM: installer.KVM(), MemoryMiB: 2048, Disks: []vmtest.Disk{
+	m.Start(vm.Config{Dir: m.Dir, KVM: installer.KVM(), MemoryMiB: 2048, Disks: []vm.Disk{
 		{Path: m.disk, Format: "qcow2", Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}})

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -44,7 +44,7 @@ func (d *demo) install() {
 		return
 	}
 	d.disk = filepath.Join(d.Dir, "disk.qcow2")
-	d.Err = installer.Install(d.Ctx, d.Dir, d.disk, disks.InstallSteps, func(step disks.Step, result vmtest.Result) {
+	d.Err = installer.Install(d.Ctx, d.Dir, d.disk, disks.InstallSteps, func(step disks.Step, result vm.Result) {
 		d.Say(step.Title)
 		fmt.Fprintf(d.Out, "\n  # %s\n", strings.ReplaceAll(strings.TrimSpace(step.Script), "\n", "\n    "))
 		d.Print(result)
@@ -64,7 +64,7 @@ func (d *demo) firstBoot() {
 		d.Err = err
 		return
 	}
-	d.Start(vmtest.Config{Dir: d.Dir, KVM: installer.KVM(), Disks: []vmtest.Disk{
+	d.Start(vm.Config{Dir: d.Dir, KVM: installer.KVM(), Disks: []vm.Disk{
 		{Path: d.disk, Format: "qcow2", Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}})

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // A Step is something that is done in a machine.
@@ -55,7 +55,7 @@ func Installed(ctx context.Context) (string, error) {
 		inputs = append(inputs, step.Script)
 	}
 	dir, err := cached(ctx, "installed", keyOf(inputs...), func(ctx context.Context, dir string) error {
-		return installer.Install(ctx, dir, filepath.Join(dir, diskName), InstallSteps, func(Step, vmtest.Result) {})
+		return installer.Install(ctx, dir, filepath.Join(dir, diskName), InstallSteps, func(Step, vm.Result) {})
 	})
 	return filepath.Join(dir, diskName), err
 }
@@ -65,13 +65,13 @@ const diskName = "disk.qcow2"
 // Install makes target a new disk, whose serial is "target", and takes the steps that
 // install something to it, in a machine that keeps its files in dir. It calls done
 // after each step.
-func (i Installer) Install(ctx context.Context, dir, target string, steps []Step, done func(Step, vmtest.Result)) error {
+func (i Installer) Install(ctx context.Context, dir, target string, steps []Step, done func(Step, vm.Result)) error {
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	if err := vmtest.CreateDisk(ctx, target, "6G"); err != nil {
+	if err := vm.CreateDisk(ctx, target, "6G"); err != nil {
 		return err
 	}
-	m, err := vmtest.Start(ctx, i.Config(dir, vmtest.Disk{Path: target, Format: "qcow2", Serial: "target"}))
+	m, err := vm.Start(ctx, i.Config(dir, vm.Disk{Path: target, Format: "qcow2", Serial: "target"}))
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // An Installer is a machine that boots into an image's tree on a plain ext4, as a
@@ -60,13 +60,13 @@ func installerBuild(ctx context.Context, layout, tag, dir string) error {
 
 // Config returns the machine with further disks. What it writes to its own root
 // is forgotten when it is off.
-func (i Installer) Config(dir string, others ...vmtest.Disk) vmtest.Config {
-	root := vmtest.Disk{Path: i.disk, Serial: "installer", Forget: true}
-	return vmtest.Config{
+func (i Installer) Config(dir string, others ...vm.Disk) vm.Config {
+	root := vm.Disk{Path: i.disk, Serial: "installer", Forget: true}
+	return vm.Config{
 		Dir:    dir,
 		Kernel: i.kernel, Initrd: i.initrd, KVM: i.kvm,
 		Cmdline: "root=/dev/disk/by-id/virtio-installer rw console=ttyS0 systemd.show_status=true",
-		Disks:   append([]vmtest.Disk{root}, others...),
+		Disks:   append([]vm.Disk{root}, others...),
 	}
 }
 
@@ -80,7 +80,7 @@ func kvm(ctx context.Context, kernel string) (bool, error) {
 		return false, err
 	}
 	dir, err := cached(ctx, "kvm", keyOf(string(bootID)), func(ctx context.Context, dir string) error {
-		return os.WriteFile(filepath.Join(dir, "works"), fmt.Append(nil, vmtest.TryKVM(ctx, kernel)), 0o644)
+		return os.WriteFile(filepath.Join(dir, "works"), fmt.Append(nil, vm.TryKVM(ctx, kernel)), 0o644)
 	})
 	if err != nil {
 		return false, err

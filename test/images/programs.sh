@@ -24,7 +24,7 @@ machine() {
   if [ ! -e "$tree.complete" ]; then
     rm -rf "$tree" && cp -r "$here/machine" "$tree"
     (cd "$repository" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
-      -o "$tree/usr/lib/test-machine/agent" ./internal/vmtest/agent)
+      -o "$tree/usr/lib/test-machine/agent" ./internal/testing/vm/agent)
     touch "$tree.complete"
   fi
   echo "$tree"

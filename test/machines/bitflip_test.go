@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // flip is a shell function that changes one bit of a file's first block, behind
@@ -29,7 +29,7 @@ flip() {
 func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 30*time.Minute)
-	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1"))
+	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1"))
 	settled(ctx, t, m)
 
 	const victim = "/usr/bin/zstd" // nothing runs it
@@ -45,7 +45,7 @@ func TestFlippedBits(t *testing.T) {
 
 	id := m.Do(ctx, t, "findmnt --noheadings --output SOURCE / | sed 's/.*://'")
 	m.Do(ctx, t, flip+"flip $(readlink -f /sysroot/composefs/images/"+id+")")
-	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vm.WentDown(err) {
 		t.Fatal(err)
 	}
 	// Nothing else says this name in such a sentence.
@@ -60,7 +60,7 @@ func TestFlippedBits(t *testing.T) {
 }
 
 // repaired has the machine fetch a damaged file again.
-func repaired(ctx context.Context, t *testing.T, m *vmtest.Machine, victim string) {
+func repaired(ctx context.Context, t *testing.T, m *vm.Machine, victim string) {
 	t.Helper()
 	contains(t, "repair without where the image came from", m.Fails(ctx, t, 1, "sysupdate-image repo fsck --repair --offline"), "not repaired: nothing was fetched")
 	// From now on it follows the registry, which has the same image.

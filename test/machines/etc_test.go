@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // TestEtc shows and undoes changes to the /etc of a running machine, and updates
@@ -13,7 +13,7 @@ import (
 func TestEtc(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 30*time.Minute)
-	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2"))
+	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2"))
 	settled(ctx, t, m)
 
 	m.Do(ctx, t, `set -e
@@ -48,7 +48,7 @@ test "$(cat /etc/late.conf)" = late`)
 
 // undoChanges brings back what the image has, file by file, under the programs
 // that run.
-func undoChanges(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func undoChanges(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	contains(t, "etc reset --dry-run", m.Do(ctx, t, "sysupdate-image etc reset --dry-run /etc/motd /etc/mine.d"),
 		"/etc/motd", "remove /etc/mine.d, a directory that the image does not have\n", "Nothing was changed.")
@@ -63,7 +63,7 @@ test -z "$(sysupdate-image etc diff /etc/motd /etc/mine.d /etc/issue.net)"`)
 
 // meetConflict has version 2 refused because of a local directory where it has a
 // file, and then staged by the policy new, with an edit that comes later.
-func meetConflict(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func meetConflict(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	m.Do(ctx, t, "systemctl start test-registry && rm /etc/motd && mkdir /etc/motd && echo mine > /etc/motd/mine")
 	const conflict = "/etc/motd: local directory, file in the new image: /etc/motd/mine"

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // TestFallback updates to an image that never gets to boot-complete.target, and
@@ -13,9 +13,9 @@ import (
 func TestFallback(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 30*time.Minute)
-	m := vmtest.Boot(ctx, t, installed(ctx, t))
+	m := vm.Boot(ctx, t, installed(ctx, t))
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken")
-	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vm.WentDown(err) {
 		t.Fatal(err)
 	}
 	tries := waitForVersion(t, m, "1")
@@ -38,7 +38,7 @@ func TestFallback(t *testing.T) {
 
 // waitForVersion lets the machine boot until it runs a version, and returns how
 // many boots of others it saw.
-func waitForVersion(t *testing.T, m *vmtest.Machine, want string) int {
+func waitForVersion(t *testing.T, m *vm.Machine, want string) int {
 	t.Helper()
 	ctx := need(t, 30*time.Minute)
 	for others := 0; ; others++ {
@@ -49,7 +49,7 @@ func waitForVersion(t *testing.T, m *vmtest.Machine, want string) int {
 		if err == nil && got == want {
 			return others
 		}
-		if err != nil && !vmtest.WentDown(err) {
+		if err != nil && !vm.WentDown(err) {
 			t.Fatal(err)
 		}
 	}

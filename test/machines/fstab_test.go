@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // takenOver is what a machine had in fstab(5) before an image was installed on it. None
@@ -25,7 +25,7 @@ sync`
 func TestFstab(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 30*time.Minute)
-	m := vmtest.Boot(ctx, t, installed(ctx, t))
+	m := vm.Boot(ctx, t, installed(ctx, t))
 	settled(ctx, t, m)
 	const mounts = "findmnt --noheadings --output FSTYPE,OPTIONS --mountpoint / && findmnt --noheadings --output FSTYPE /etc && findmnt --noheadings --output FSTYPE /var"
 	before := m.Do(ctx, t, mounts)

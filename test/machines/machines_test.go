@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -41,13 +41,13 @@ func needLong(t *testing.T, limit time.Duration) context.Context {
 // installed describes a machine that image v1 was just installed on, with a
 // registry that has the images of most tests. Its disk is its own, for as long
 // as the test runs.
-func installed(ctx context.Context, t *testing.T) vmtest.Config {
+func installed(ctx context.Context, t *testing.T) vm.Config {
 	t.Helper()
 	return installedWith(ctx, t, "v1", "v2", "broken", "sid")
 }
 
 // installedWith is installed with a registry that has these images.
-func installedWith(ctx context.Context, t *testing.T, images ...string) vmtest.Config {
+func installedWith(ctx context.Context, t *testing.T, images ...string) vm.Config {
 	t.Helper()
 	disk, err := disks.Installed(ctx)
 	if err != nil {
@@ -63,10 +63,10 @@ func installedWith(ctx context.Context, t *testing.T, images ...string) vmtest.C
 	}
 	dir := t.TempDir()
 	own := filepath.Join(dir, "disk.qcow2")
-	if err := vmtest.Overlay(ctx, own, disk); err != nil {
+	if err := vm.Overlay(ctx, own, disk); err != nil {
 		t.Fatal(err)
 	}
-	return vmtest.Config{Dir: dir, CPUs: 1, KVM: installer.KVM(), Disks: []vmtest.Disk{
+	return vm.Config{Dir: dir, CPUs: 1, KVM: installer.KVM(), Disks: []vm.Disk{
 		{Path: own, Format: "qcow2", Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}}
@@ -83,13 +83,13 @@ func contains(t *testing.T, what, text string, parts ...string) {
 }
 
 // version returns what /etc/os-release says the machine runs.
-func version(ctx context.Context, t *testing.T, m *vmtest.Machine) string {
+func version(ctx context.Context, t *testing.T, m *vm.Machine) string {
 	t.Helper()
 	return m.Do(ctx, t, ". /etc/os-release && echo $IMAGE_VERSION")
 }
 
 // settled fails the test unless every unit of the boot started.
-func settled(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func settled(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	state, err := m.WaitSettled(ctx)
 	if err != nil {
@@ -100,7 +100,7 @@ func settled(ctx context.Context, t *testing.T, m *vmtest.Machine) {
 	}
 }
 
-func reboot(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func reboot(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	if err := m.Reboot(ctx); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 func TestModes(t *testing.T) {
 	t.Parallel()
 	ctx := needLong(t, 90*time.Minute)
-	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "podman", "transient"))
+	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "podman", "transient"))
 	settled(ctx, t, m)
 	m.Do(ctx, t, "useradd --uid 4242 alice && rm /etc/issue.net && echo tower > /etc/hostname")
 
@@ -47,7 +47,7 @@ func TestModes(t *testing.T) {
 // checkCarried finds in /etc what was changed in version 1: a user, next to the
 // one that version 2 adds, a file that is no more, and one with another content;
 // and what an image has changed and nobody here has.
-func checkCarried(ctx context.Context, t *testing.T, m *vmtest.Machine, fstype string) {
+func checkCarried(ctx context.Context, t *testing.T, m *vm.Machine, fstype string) {
 	t.Helper()
 	if got := m.Do(ctx, t, "findmnt --noheadings --output FSTYPE /etc"); got != fstype {
 		t.Errorf("/etc is on %s; want %s", got, fstype)
@@ -63,7 +63,7 @@ func checkCarried(ctx context.Context, t *testing.T, m *vmtest.Machine, fstype s
 // fillsUp applies an image with so many KiB left on a file system, fewer first,
 // until one is enough: each time before, the message says so, and nothing stays
 // behind of what it wrote, as list has it.
-func fillsUp(ctx context.Context, t *testing.T, m *vmtest.Machine, filler, ref, list string, left []int) {
+func fillsUp(ctx context.Context, t *testing.T, m *vm.Machine, filler, ref, list string, left []int) {
 	t.Helper()
 	m.Do(ctx, t, "sysupdate-image prune") // what is superseded would go first to make room
 	before := m.Do(ctx, t, list)
@@ -136,7 +136,7 @@ func diffLines(before, after string) string {
 
 // runContainer makes a container image of one static program and runs it. Its
 // files are on an overlay of podman's own, which cannot be on that of /var.
-func runContainer(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func runContainer(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	if got := m.Do(ctx, t, "findmnt --noheadings --output FSTYPE /var"); got != "overlay" {
 		t.Errorf("/var is on %s; want overlay", got)
@@ -150,7 +150,7 @@ func runContainer(ctx context.Context, t *testing.T, m *vmtest.Machine) {
 
 // forgetsEtc changes /etc where that does not last. What was changed before is
 // with the deployment before.
-func forgetsEtc(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func forgetsEtc(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	contains(t, "/etc", m.Do(ctx, t, "findmnt --noheadings --output SOURCE,FSTYPE /etc"), "transient", "overlay")
 	m.Fails(ctx, t, 1, "id alice")

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -28,8 +28,8 @@ func TestPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := vmtest.Boot(ctx, t, installer.Config(t.TempDir(),
-		vmtest.Disk{Path: testDisk(t), Serial: "ext4"}, vmtest.Disk{Path: btrfsDisk(t), Serial: "btrfs"}))
+	m := vm.Boot(ctx, t, installer.Config(t.TempDir(),
+		vm.Disk{Path: testDisk(t), Serial: "ext4"}, vm.Disk{Path: btrfsDisk(t), Serial: "btrfs"}))
 	m.Do(ctx, t, `for fs in ext4 btrfs; do mkdir -p /srv/$fs && mount -t $fs /dev/disk/by-id/virtio-$fs /srv/$fs && mkdir /srv/$fs/tmp; done`)
 	t.Logf("kernel %s", m.Do(ctx, t, "uname -r"))
 	for _, pkg := range packages {
@@ -48,7 +48,7 @@ func TestPackages(t *testing.T) {
 }
 
 // testIn runs the tests of a package with their temporary files in dir.
-func testIn(ctx context.Context, t *testing.T, m *vmtest.Machine, pkg, dir string) {
+func testIn(ctx context.Context, t *testing.T, m *vm.Machine, pkg, dir string) {
 	t.Helper()
 	result, err := m.Run(ctx, "cd /srv/ext4/"+pkg+" && TMPDIR="+dir+" ./run.test -test.v -test.timeout 10m")
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
 	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // TestPowercutBooted records what a real machine writes during an update and really
@@ -82,7 +82,7 @@ type recording struct {
 
 // recordedUpdate records an update, or takes the recording that the environment
 // names.
-func recordedUpdate(ctx context.Context, t *testing.T, cfg vmtest.Config) *recording {
+func recordedUpdate(ctx context.Context, t *testing.T, cfg vm.Config) *recording {
 	t.Helper()
 	r := &recording{dir: t.TempDir()}
 	if kept := os.Getenv("SYSUPDATE_POWERCUT_RECORDING"); kept != "" {
@@ -108,9 +108,9 @@ func recordedUpdate(ctx context.Context, t *testing.T, cfg vmtest.Config) *recor
 
 // record updates a machine to an image with another kernel, so that the boot
 // partition gets one, and removes the old deployment in the end.
-func (r *recording) record(ctx context.Context, t *testing.T, cfg vmtest.Config) {
+func (r *recording) record(ctx context.Context, t *testing.T, cfg vm.Config) {
 	t.Helper()
-	if err := vmtest.Raw(ctx, filepath.Join(r.dir, "base"), cfg.Disks[0].Path); err != nil {
+	if err := vm.Raw(ctx, filepath.Join(r.dir, "base"), cfg.Disks[0].Path); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Disks = slices.Clone(cfg.Disks)
@@ -125,7 +125,7 @@ func (r *recording) record(ctx context.Context, t *testing.T, cfg vmtest.Config)
 		}
 		return n
 	}
-	m := vmtest.Boot(ctx, t, cfg)
+	m := vm.Boot(ctx, t, cfg)
 	settled(ctx, t, m)
 	proved(ctx, t, m)
 	r.Old = running(ctx, t, m)
@@ -142,7 +142,7 @@ func (r *recording) record(ctx context.Context, t *testing.T, cfg vmtest.Config)
 	r.Applied = now()
 	m.Do(ctx, t, mark("after"))
 	r.Down = now()
-	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vm.WentDown(err) {
 		t.Fatal(err)
 	}
 	// The loader writes to the boot partition too, some seconds later.
@@ -171,7 +171,7 @@ func mark(name string) string {
 }
 
 // running returns the deployment that a machine says it runs.
-func running(ctx context.Context, t *testing.T, m *vmtest.Machine) string {
+func running(ctx context.Context, t *testing.T, m *vm.Machine) string {
 	t.Helper()
 	var host struct {
 		Status struct {
@@ -290,7 +290,7 @@ func (r *recording) cuts(t *testing.T, seed uint64) []phasedCut {
 
 // boot boots a machine from what a power cut left, on a medium that has all that
 // is durable, and on if it is to take the next update as well.
-func (r *recording) boot(ctx context.Context, t *testing.T, cfg vmtest.Config, medium string, c phasedCut, on bool) {
+func (r *recording) boot(ctx context.Context, t *testing.T, cfg vm.Config, medium string, c phasedCut, on bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
@@ -303,9 +303,9 @@ func (r *recording) boot(ctx context.Context, t *testing.T, cfg vmtest.Config, m
 		t.Fatal(err)
 	}
 	cfg.Disks = slices.Clone(cfg.Disks)
-	cfg.Disks[0] = vmtest.Disk{Path: disk, Serial: cfg.Disks[0].Serial}
+	cfg.Disks[0] = vm.Disk{Path: disk, Serial: cfg.Disks[0].Serial}
 
-	m := vmtest.Boot(ctx, t, cfg)
+	m := vm.Boot(ctx, t, cfg)
 	settled(ctx, t, m)
 	if n := strings.Count(m.Console(), "Linux version "); n != 1 {
 		t.Errorf("a kernel was started %d times; want once", n)
@@ -350,7 +350,7 @@ func (r *recording) allowed(c phasedCut) []string {
 }
 
 // checkKept finds what was synced before a power cut, and a whole repository.
-func (r *recording) checkKept(ctx context.Context, t *testing.T, m *vmtest.Machine, c phasedCut) {
+func (r *recording) checkKept(ctx context.Context, t *testing.T, m *vm.Machine, c phasedCut) {
 	t.Helper()
 	for name, at := range map[string]int{"before": r.Apply, "after": r.Down} {
 		if c.At < at {
@@ -367,7 +367,7 @@ func (r *recording) checkKept(ctx context.Context, t *testing.T, m *vmtest.Machi
 
 // checkWhole finds nothing wrong with the repository, but for files that are nothing
 // yet, where an apply was cut off: it leaves them to the next.
-func checkWhole(ctx context.Context, t *testing.T, m *vmtest.Machine, cutOff bool) {
+func checkWhole(ctx context.Context, t *testing.T, m *vm.Machine, cutOff bool) {
 	t.Helper()
 	result, err := m.Run(ctx, "sysupdate-image repo fsck --json")
 	var report repair.Report

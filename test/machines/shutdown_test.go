@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // What finalize says by MESSAGE_ID, see finalize/sysupdate-image.catalog.
@@ -21,7 +21,7 @@ const (
 // A down brings a machine down by one of the ways there are, and up again.
 type down struct {
 	name string
-	do   func(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Config) *vmtest.Machine
+	do   func(ctx context.Context, t *testing.T, m *vm.Machine, cfg vm.Config) *vm.Machine
 }
 
 // TestTenUpdates updates ten times in a row from one image to the other and back,
@@ -31,7 +31,7 @@ func TestTenUpdates(t *testing.T) {
 	t.Parallel()
 	ctx := needLong(t, 90*time.Minute)
 	cfg := installedWith(ctx, t, "v1", "v2", "podman", "transient")
-	m := vmtest.Boot(ctx, t, cfg)
+	m := vm.Boot(ctx, t, cfg)
 	settled(ctx, t, m)
 	m.Do(ctx, t, keepJournal)
 
@@ -75,7 +75,7 @@ func TestTenUpdates(t *testing.T) {
 }
 
 // update stages an image and has it take over.
-func update(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Config, ref string, way down) *vmtest.Machine {
+func update(ctx context.Context, t *testing.T, m *vm.Machine, cfg vm.Config, ref string, way down) *vm.Machine {
 	t.Helper()
 	m.Do(ctx, t, "systemctl start test-registry")
 	if way.do == nil {
@@ -95,7 +95,7 @@ func update(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Con
 const keepJournal = `mkdir -p /var/log/journal && systemctl restart systemd-journald && journalctl --flush`
 
 // messages returns what a boot's journal has of one kind.
-func messages(ctx context.Context, t *testing.T, m *vmtest.Machine, boot int, id string) string {
+func messages(ctx context.Context, t *testing.T, m *vm.Machine, boot int, id string) string {
 	t.Helper()
 	number := "0"
 	if boot < 0 {
@@ -114,7 +114,7 @@ type usage struct {
 // the system itself has changed below /var and in /etc does not count. Files of the
 // boot partition have no names here, as those of entries count upwards, and their
 // directory grows: the firmware appends to it whenever a boot is counted.
-func used(ctx context.Context, t *testing.T, m *vmtest.Machine) usage {
+func used(ctx context.Context, t *testing.T, m *vm.Machine) usage {
 	t.Helper()
 	var u usage
 	out := m.Do(ctx, t, diskUse)
@@ -135,21 +135,21 @@ find /run/esp -type f -printf '%s on the boot partition\n' | sort
 find /run/esp -mindepth 1 -type d ! -path /run/esp/loader/entries -printf '%s %P/ on the boot partition\n' | sort
 umount /run/esp`
 
-func byReboot(ctx context.Context, t *testing.T, m *vmtest.Machine, _ vmtest.Config) *vmtest.Machine {
+func byReboot(ctx context.Context, t *testing.T, m *vm.Machine, _ vm.Config) *vm.Machine {
 	t.Helper()
 	reboot(ctx, t, m)
 	return m
 }
 
-func byPowerOff(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Config) *vmtest.Machine {
+func byPowerOff(ctx context.Context, t *testing.T, m *vm.Machine, cfg vm.Config) *vm.Machine {
 	t.Helper()
 	if err := m.PowerOff(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return vmtest.Boot(ctx, t, cfg)
+	return vm.Boot(ctx, t, cfg)
 }
 
-func byPowerButton(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Config) *vmtest.Machine {
+func byPowerButton(ctx context.Context, t *testing.T, m *vm.Machine, cfg vm.Config) *vm.Machine {
 	t.Helper()
 	if err := m.PressPowerButton(ctx); err != nil {
 		t.Fatal(err)
@@ -158,20 +158,20 @@ func byPowerButton(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmt
 		t.Fatal(err)
 	}
 	contains(t, "the console", m.Console(), "sysupdate-image-finalize: deployment ")
-	return vmtest.Boot(ctx, t, cfg)
+	return vm.Boot(ctx, t, cfg)
 }
 
-func byHalt(ctx context.Context, t *testing.T, m *vmtest.Machine, cfg vmtest.Config) *vmtest.Machine {
+func byHalt(ctx context.Context, t *testing.T, m *vm.Machine, cfg vm.Config) *vm.Machine {
 	t.Helper()
 	if err := m.Halt(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return vmtest.Boot(ctx, t, cfg)
+	return vm.Boot(ctx, t, cfg)
 }
 
 // bySoftReboot restarts all but the kernel first. The system is the same then,
 // whole, and what it changes in /etc until it goes down is not lost.
-func bySoftReboot(ctx context.Context, t *testing.T, m *vmtest.Machine, _ vmtest.Config) *vmtest.Machine {
+func bySoftReboot(ctx context.Context, t *testing.T, m *vm.Machine, _ vm.Config) *vm.Machine {
 	t.Helper()
 	before := version(ctx, t, m)
 	if err := m.SoftReboot(ctx); err != nil {
@@ -192,7 +192,7 @@ func bySoftReboot(ctx context.Context, t *testing.T, m *vmtest.Machine, _ vmtest
 
 // afterFailure hides the staged boot entry during a shutdown. The machine comes
 // back with the system that it had, and status says why.
-func afterFailure(ctx context.Context, t *testing.T, m *vmtest.Machine, _ vmtest.Config) *vmtest.Machine {
+func afterFailure(ctx context.Context, t *testing.T, m *vm.Machine, _ vm.Config) *vm.Machine {
 	t.Helper()
 	const move = "mkdir -p /run/esp && mount " + esp + " /run/esp && mv /run/esp/%/*.conf.staged /run/esp/% && umount /run/esp"
 	at := func(from, to string) string { return strings.Replace(strings.Replace(move, "%", from, 1), "%", to, 1) }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // TestUKI updates from a kernel with an initramfs and arguments of the boot entry
@@ -16,7 +16,7 @@ import (
 func TestUKI(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 45*time.Minute)
-	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
 	m.Do(ctx, t, `set -e
 echo tower > /etc/hostname
 mount `+esp+` /mnt
@@ -50,7 +50,7 @@ umount /mnt`)
 func TestUKIFallback(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 45*time.Minute)
-	m := vmtest.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
 	m.Do(ctx, t, `set -e
 cat > /etc/systemd/system/test-broken.service <<EOF
 [Unit]
@@ -66,7 +66,7 @@ EOF
 systemctl --quiet enable test-broken.service
 systemctl start test-registry
 sysupdate-image apply 127.0.0.1:5000/os:uki`)
-	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vmtest.WentDown(err) {
+	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vm.WentDown(err) {
 		t.Fatal(err)
 	}
 	if tries := waitForVersion(t, m, "1"); tries == 0 {
@@ -78,7 +78,7 @@ sysupdate-image apply 127.0.0.1:5000/os:uki`)
 
 // to runs a command that makes another version boot, boots it, and waits until it
 // has proved itself.
-func to(ctx context.Context, t *testing.T, m *vmtest.Machine, command, want string) {
+func to(ctx context.Context, t *testing.T, m *vm.Machine, command, want string) {
 	t.Helper()
 	m.Do(ctx, t, "systemctl start test-registry && "+command)
 	reboot(ctx, t, m)
@@ -90,7 +90,7 @@ func to(ctx context.Context, t *testing.T, m *vmtest.Machine, command, want stri
 }
 
 // proved waits until the loader does not count the boots of what runs any more.
-func proved(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func proved(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	m.Do(ctx, t, `for n in $(seq 100); do
   sysupdate-image status --json | grep -q '"state": "trying"' || exit 0

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 const (
@@ -22,7 +22,7 @@ func TestUpdate(t *testing.T) {
 	t.Parallel()
 	ctx := need(t, 30*time.Minute)
 	cfg := installed(ctx, t)
-	m := vmtest.Boot(ctx, t, cfg)
+	m := vm.Boot(ctx, t, cfg)
 	settled(ctx, t, m)
 	if got := version(ctx, t, m); got != "1" {
 		t.Fatalf("version %s runs; want 1", got)
@@ -41,7 +41,7 @@ func TestUpdate(t *testing.T) {
 
 	// A staged deployment outlives a power cut.
 	m.Kill()
-	m = vmtest.Boot(ctx, t, cfg)
+	m = vm.Boot(ctx, t, cfg)
 	if got := version(ctx, t, m); got != "1" {
 		t.Errorf("after a power cut with a deployment staged, version %s runs; want 1", got)
 	}
@@ -80,7 +80,7 @@ umount /run/esp`
 
 // applyIsRefused meets what a machine can lack, each time with a sentence that
 // says so.
-func applyIsRefused(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func applyIsRefused(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	contains(t, "apply without a registry", m.Fails(ctx, t, 1, "sysupdate-image apply "+v2), "refused")
 	m.Do(ctx, t, "systemctl start test-registry")
@@ -88,7 +88,7 @@ func applyIsRefused(ctx context.Context, t *testing.T, m *vmtest.Machine) {
 }
 
 // applyIsKilled kills apply while it writes objects.
-func applyIsKilled(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func applyIsKilled(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	out := m.Do(ctx, t, `
 count() { find /sysroot/composefs/objects -type f | wc -l; }
@@ -104,7 +104,7 @@ echo $(( $(count) - before )) objects`)
 	nothingStaged(ctx, t, m)
 }
 
-func nothingStaged(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func nothingStaged(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	out := m.Do(ctx, t, "sysupdate-image status")
 	contains(t, "status", out, "booted")
@@ -115,9 +115,9 @@ func nothingStaged(ctx context.Context, t *testing.T, m *vmtest.Machine) {
 
 // applyTwiceAtOnce stages version 2, in one of two runs; the other one says why it
 // did not, or found it staged.
-func applyTwiceAtOnce(ctx context.Context, t *testing.T, m *vmtest.Machine) {
+func applyTwiceAtOnce(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
-	var results [2]vmtest.Result
+	var results [2]vm.Result
 	var errs [2]error
 	var group sync.WaitGroup
 	for i := range results {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
 // A Transcript prints and checks. After the first error, which stays in Err, its
@@ -21,7 +21,7 @@ type Transcript struct {
 	Dir     string
 	Out     io.Writer
 	Began   time.Time
-	Machine *vmtest.Machine
+	Machine *vm.Machine
 	// Checks counts what held.
 	Checks int
 	Err    error
@@ -82,9 +82,9 @@ func (t *Transcript) Refused(command string, texts ...string) {
 }
 
 // command runs a command in the machine and prints it with its output.
-func (t *Transcript) command(command string) (vmtest.Result, bool) {
+func (t *Transcript) command(command string) (vm.Result, bool) {
 	if t.Err != nil {
-		return vmtest.Result{}, false
+		return vm.Result{}, false
 	}
 	fmt.Fprintf(t.Out, "\n  # %s\n", strings.ReplaceAll(command, "\n", "\n    "))
 	ctx, cancel := context.WithTimeout(t.Ctx, 20*time.Minute)
@@ -92,14 +92,14 @@ func (t *Transcript) command(command string) (vmtest.Result, bool) {
 	result, err := t.Machine.Run(ctx, "exec 2>&1\n"+command)
 	if err != nil {
 		t.Err = fmt.Errorf("%s: %w", command, err)
-		return vmtest.Result{}, false
+		return vm.Result{}, false
 	}
 	t.Print(result)
 	return result, true
 }
 
 // Print shows what a command wrote, and how long it took when that is felt.
-func (t *Transcript) Print(result vmtest.Result) {
+func (t *Transcript) Print(result vm.Result) {
 	for line := range strings.Lines(result.Stdout + result.Stderr) {
 		fmt.Fprintf(t.Out, "    %s\n", strings.TrimRight(line, "\n"))
 	}
@@ -108,7 +108,7 @@ func (t *Transcript) Print(result vmtest.Result) {
 	}
 }
 
-func (t *Transcript) contains(command string, result vmtest.Result, texts []string) {
+func (t *Transcript) contains(command string, result vm.Result, texts []string) {
 	output := result.Stdout + result.Stderr
 	for _, text := range texts {
 		if !strings.Contains(output, text) {
@@ -120,12 +120,12 @@ func (t *Transcript) contains(command string, result vmtest.Result, texts []stri
 }
 
 // Start switches a machine on.
-func (t *Transcript) Start(cfg vmtest.Config) {
+func (t *Transcript) Start(cfg vm.Config) {
 	if t.Err != nil {
 		return
 	}
 	t.bootedBy(func(ctx context.Context) (err error) {
-		if t.Machine, err = vmtest.Start(t.Ctx, cfg); err == nil {
+		if t.Machine, err = vm.Start(t.Ctx, cfg); err == nil {
 			_, err = t.Machine.WaitBoot(ctx)
 		}
 		return err

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // These tests exchange repositories with composefs-rs: what we write, its program
@@ -139,7 +139,7 @@ func entries(t testing.TB, dir, prefix string) []string {
 // applied to.
 func TestOursByTheirs(t *testing.T) {
 	need(t)
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		p := newPair(t)
 		dir := machine(t)
 		image := "oci:" + layout(t, "v2") + ":v2"
@@ -162,7 +162,7 @@ func TestOursByTheirs(t *testing.T) {
 		p.same([]string{"image", "dump", image}, []string{"--repo", repo, "oci", "dump", tag})
 		p.layersRead(repo)
 
-		ours, theirs := nstest.Dir(t), nstest.Dir(t)
+		ours, theirs := ns.Dir(t), ns.Dir(t)
 		p.our("--sysroot", dir, "image", "mount", id, ours)
 		p.their("--repo", repo, "mount", id, theirs)
 		sameFiles(t, theirs, ours)

@@ -16,7 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
-	"github.com/sysupdate-image/sysupdate-image/internal/ocitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 const (

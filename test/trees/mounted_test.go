@@ -15,7 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // TestDirectoryMounted makes images of a directory with a Debian in it and some
@@ -23,7 +23,7 @@ import (
 // is in the directory.
 func TestDirectoryMounted(t *testing.T) {
 	need(t)
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		want := unpacked(t, layout(t, "base"), "base")
 		addOddFiles(t, filepath.Join(want, "usr/lib/odd"))
 		repo := newRepository(t, repo.Options{})
@@ -47,7 +47,7 @@ func TestDirectoryMounted(t *testing.T) {
 // files of each other. The directory was made of them by umoci.
 func TestLayersMounted(t *testing.T) {
 	need(t)
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		ctx := t.Context()
 		from := layout(t, "v2")
 		want := unpacked(t, from, "v2")
@@ -89,7 +89,7 @@ func mountImage(t *testing.T, repo *repo.Repository, root *tree.Node, version in
 		t.Fatal(err)
 	}
 	defer image.Close()
-	dir := nstest.Dir(t)
+	dir := ns.Dir(t)
 	if err := mount.Mount(image, repo.ObjectsDir(), dir, mount.Options{Source: "composefs:" + id.String()}); err != nil {
 		t.Fatal(err)
 	}

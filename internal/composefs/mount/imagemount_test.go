@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // scanInto puts an image of a directory with its contents into a new repository.
@@ -50,8 +50,8 @@ func scanInto(t *testing.T, source string, version int) (tree *tree.Node, image,
 
 // TestMount mounts an image in every way that there is, and reads from it.
 func TestMount(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		source := t.TempDir()
 		large := strings.Repeat("large ", 1000)
 		for name, content := range map[string]string{"small": "small", "large": large} {
@@ -83,7 +83,7 @@ func TestMount(t *testing.T) {
 			}
 			mount.Close()
 		}
-		dir := nstest.Dir(t)
+		dir := ns.Dir(t)
 		if err := Mount(image, objects, dir, Options{Source: "composefs:test"}); err != nil {
 			t.Fatal(err)
 		}
@@ -102,8 +102,8 @@ var realTrees = []string{"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gn
 // TestRealTree mounts images of real directories, and scans the mounts: they
 // are, file for file, what they were made of.
 func TestRealTree(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		seen := 0
 		for _, source := range realTrees {
 			if _, err := os.Stat(source); err != nil {
@@ -111,7 +111,7 @@ func TestRealTree(t *testing.T) {
 			}
 			seen++
 			want, image, objects := scanInto(t, source, erofs.V1)
-			dir := nstest.Dir(t)
+			dir := ns.Dir(t)
 			if err := Mount(image, objects, dir, Options{Source: "test"}); err != nil {
 				t.Fatal(err)
 			}

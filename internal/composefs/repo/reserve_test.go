@@ -13,7 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // TestReserve writes objects of each size until there is no room, several at
@@ -29,13 +29,13 @@ func TestReserve(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			nstest.Run(t, func(t *testing.T) { testReserve(t, tt.options, tt.size) })
+			ns.Run(t, func(t *testing.T) { testReserve(t, tt.options, tt.size) })
 		})
 	}
 }
 
 func testReserve(t *testing.T, options string, size int) {
-	dir := nstest.Dir(t)
+	dir := ns.Dir(t)
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Fatalf("mount: %v\n%s", err, out)
 	}

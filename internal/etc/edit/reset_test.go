@@ -15,7 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A rig is a directory with an /etc of a running machine.
@@ -28,8 +28,8 @@ type rig struct {
 // newRig makes the image's files, and an /etc over them.
 func newRig(t *testing.T, mode string) *rig {
 	t.Helper()
-	nstest.NeedRealRoot(t)
-	r := &rig{t: t, dir: nstest.Dir(t)}
+	ns.NeedRealRoot(t)
+	r := &rig{t: t, dir: ns.Dir(t)}
 	r.etc = r.dir + "/etc"
 	r.fill(r.dir + "/image")
 	switch mode {
@@ -144,7 +144,7 @@ var edited = []string{
 }
 
 func TestReset(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for _, mode := range []string{deployment.EtcOverlay, deployment.EtcBind} {
 			r := newRig(t, mode)
 			r.edit()
@@ -168,7 +168,7 @@ func TestReset(t *testing.T) {
 
 // A plan says what it will do, and refuses what it should.
 func TestPlanReset(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		r := newRig(t, deployment.EtcBind)
 		r.edit()
 		e := r.open()
@@ -211,7 +211,7 @@ func TestPlanReset(t *testing.T) {
 
 // What is already done when a reset stops is whole, and the next one goes on.
 func TestResetStopped(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for n := range edited {
 			r := newRig(t, deployment.EtcOverlay)
 			r.edit()

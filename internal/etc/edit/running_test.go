@@ -16,7 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A host is a directory that is to a process in it as a machine that runs: with
@@ -31,8 +31,8 @@ var hostEtc = map[string]string{"a": strings.Repeat("image\n", 20), "gone": "ima
 
 func newHost(t *testing.T, mode string) *host {
 	t.Helper()
-	nstest.NeedRealRoot(t)
-	dir := nstest.Dir(t)
+	ns.NeedRealRoot(t)
+	dir := ns.Dir(t)
 	h := &host{t: t, root: dir + "/root", disk: dir + "/disk"}
 	for _, name := range []string{"root", "disk", "lower/etc/d", "lower/proc", "lower/sysroot", "tmp"} {
 		h.must(os.MkdirAll(dir+"/"+name, 0o755))
@@ -137,7 +137,7 @@ func (h *host) changes() []string {
 // A machine that runs is shown as it is, and reset, however it has its /etc and
 // whatever is mounted below.
 func TestRunningMachine(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		for _, mode := range []string{deployment.EtcOverlay, deployment.EtcBind, deployment.EtcTransient} {
 			h := newHost(t, mode)
 			h.inside(func() {

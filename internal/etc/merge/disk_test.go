@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A machine is a directory with what an overlay of /etc consists of.
@@ -101,8 +101,8 @@ func (m *machine) local() *tree.Node {
 // The kernel must show the trees that the upper directories are made for, and
 // readUpper must see what the kernel shows.
 func TestUpperOnDisk(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, c := range rebaseCases(t) {
 			t.Run(c.name, func(t *testing.T) {
 				m := newMachine(t, c.base)
@@ -146,8 +146,8 @@ func checkTimes(t *testing.T, got, want *tree.Node) {
 
 // A full copy of /etc, as bootc keeps it, is written and read back.
 func TestDirOnDisk(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, c := range rebaseCases(t) {
 			t.Run(c.name, func(t *testing.T) {
 				merged := mustRebase(t, c.base, c.local, c.new, c.opts).Tree
@@ -260,8 +260,8 @@ quiet/a/b/c = "BIG"
 // What readUpper finds must be what the kernel shows after all sorts of edits,
 // whatever overlayfs is configured to write into the upper directory.
 func TestReadUpperAfterEditing(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, options := range []string{"", ",redirect_dir=on", ",redirect_dir=on,metacopy=on", ",xino=on,metacopy=off"} {
 			t.Run(strings.NewReplacer(",", " ", "=", " ").Replace("with"+options), func(t *testing.T) {
 				big := strings.Repeat("default ", 999)
@@ -333,8 +333,8 @@ func tolerate(err, expected error) error {
 
 // chattr +i is kept by overlayfs as a note in the upper directory.
 func TestImmutableSurvives(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t, parseTree(t, `resolv.conf = "1"`))
 		m.mount("")
 		if out, err := exec.Command("chattr", "+i", m.path("etc/resolv.conf")).CombinedOutput(); err != nil {
@@ -358,7 +358,7 @@ func TestImmutableSurvives(t *testing.T) {
 
 // What is mounted below a bound /etc is no part of it.
 func TestReadDirMountPoints(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := newMachine(t, parseTree(t, "a = \"1\"\nd/m/f = \"1\"\nhostname = \"old\""))
 		if err := syscall.Mount("tmpfs", m.path("base/d/m"), "tmpfs", 0, ""); err != nil {
 			t.Fatal(err)
@@ -389,7 +389,7 @@ func withoutTimes(n *tree.Node) *tree.Node {
 
 // A file that is no longer what it was must not block the reader.
 func TestLocalOpenerRefusesFIFO(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := newMachine(t, parseTree(t, `a = "`+strings.Repeat("x", 100)+`"`))
 		n := m.tree("base").Entry("a")
 		open := LocalOpener(m.open("base"), nil)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // A matrix is a file of testdata/matrix: a base, what may have become of it here
@@ -132,8 +132,8 @@ func TestMatrixProperties(t *testing.T) {
 // Each case on disk, read from an upper directory or from a full copy, and
 // written as either: the kernel shows what the merge in memory gives.
 func TestMatrixOnDisk(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		for _, m := range matrices(t) {
 			for _, c := range m.cases {
 				if !t.Run(filepath.Base(m.file)+"/"+c.name, func(t *testing.T) { onDisk(t, c) }) {
@@ -145,7 +145,7 @@ func TestMatrixOnDisk(t *testing.T) {
 }
 
 func onDisk(t *testing.T, c rebaseCase) {
-	dir := nstest.Dir(t)
+	dir := ns.Dir(t)
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
 		t.Fatal(err)
 	}

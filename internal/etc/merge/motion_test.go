@@ -10,7 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // long is a content that stays on disk when a tree is read.
@@ -81,7 +81,7 @@ short = "sss"
 
 // TestWriteDirInMotion merges a directory whose files change after they were read.
 func TestWriteDirInMotion(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := newMachine(t, inMotion(t))
 		local, none := m.tree("base"), parseTree(t, "")
 		open := LocalOpener(m.open("base"), nil)
@@ -102,8 +102,8 @@ func TestWriteDirInMotion(t *testing.T) {
 // TestWriteUpperInMotion does so over an image that has a file of each name: what
 // has disappeared is removed, and does not come back as the image has it.
 func TestWriteUpperInMotion(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t, inMotion(t))
 		m.base.Walk(func(_ string, n *tree.Node) {
 			if n.IsRegular() {
@@ -124,7 +124,7 @@ func TestWriteUpperInMotion(t *testing.T) {
 
 // A file of users that disappears for a moment does not take all of them with it.
 func TestRecordsGone(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := newMachine(t, parseTree(t, `passwd = "`+long(`root:x:0:0::/root:/bin/sh\n`)+`"`))
 		base, new := parseTree(t, `passwd = "root:x\n"`), parseTree(t, `passwd = "root:x\nnew:x\n"`)
 		local, open := m.tree("base"), LocalOpener(m.open("base"), nil)

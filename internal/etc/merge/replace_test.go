@@ -9,7 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // stepped calls replace as WriteDir does, with all changes as steps of fsys.
@@ -112,7 +112,7 @@ func TestReplaceStopped(t *testing.T) {
 
 // An unreadable content leaves the old directory and nothing else.
 func TestWriteDirError(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		dir, root := openTemp(t)
 		if err := WriteDir(root, "upper", parseTree(t, ""), nil); err != nil {
 			t.Fatalf("WriteDir = %v", err)

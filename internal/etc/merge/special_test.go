@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // largestXattr is the largest value that the kernel takes, XATTR_SIZE_MAX.
@@ -45,9 +45,9 @@ func mountLarge(t *testing.T, dir string) {
 // Values as large as the kernel takes them survive, in an upper directory and in
 // a full copy.
 func TestLargestXattrs(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		dir := ns.Dir(t)
 		mountLarge(t, dir)
 		root, err := os.OpenRoot(dir)
 		if err != nil {
@@ -112,8 +112,8 @@ func TestLargestXattrs(t *testing.T) {
 // An edit that came after a deployment was staged is in what finalize reads: the
 // upper directory of an overlay that is still mounted.
 func TestReadUpperWhileMounted(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t, parseTree(t, `a = "1"`))
 		m.mount("")
 		for i, content := range []string{"first", "second", strings.Repeat("third", 1000)} {
@@ -131,7 +131,7 @@ func TestReadUpperWhileMounted(t *testing.T) {
 
 // Part of an image that was not read is an error, and never an empty file.
 func TestNotReadIsNotWritten(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		_, root := openTemp(t)
 		node := parseTree(t, `a = "1"`)
 		node.Set("b", &tree.Node{})
@@ -147,8 +147,8 @@ func TestNotReadIsNotWritten(t *testing.T) {
 // What chattr(1) protects in a full copy of /etc is protected in the next one,
 // can be replaced there, and removed; an overlay has it by another way.
 func TestProtectionSurvives(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		m := newMachine(t, parseTree(t, "resolv.conf = \"1\"\nlog = \"1\"\nd/f = \"1\""))
 		t.Cleanup(func() { _ = exec.Command("chattr", "-R", "-ia", m.dir).Run() })
 		for name, attr := range map[string]string{"resolv.conf": "+i", "log": "+a", "d": "+i"} {

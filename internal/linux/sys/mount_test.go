@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 func TestMounts(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		dir := ns.Dir(t)
 		tmpfs := detached(t, "tmpfs", 0, sys.MountString("mode", "0750"))
 		if err := sys.Attach(tmpfs, open(t, dir), ""); err != nil {
 			t.Fatalf("Attach: %v", err)
@@ -49,8 +49,8 @@ func TestMounts(t *testing.T) {
 }
 
 func TestAttachBeneath(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		dir := ns.Dir(t)
 		below, above := detached(t, "tmpfs", 0), detached(t, "tmpfs", 0)
 		if err := sys.Attach(above, open(t, dir), ""); err != nil {
 			t.Fatalf("Attach: %v", err)
@@ -75,7 +75,7 @@ func TestAttachBeneath(t *testing.T) {
 }
 
 func TestReconfigure(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		tmpfs := detached(t, "tmpfs", 0, sys.MountFlag("ro"))
 		wantReadOnly(t, tmpfs, true)
 		if err := sys.Reconfigure(tmpfs, sys.MountFlag("rw")); err != nil {
@@ -86,7 +86,7 @@ func TestReconfigure(t *testing.T) {
 }
 
 func TestMountErrorsNameWhatTheKernelSays(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		_, err := sys.Detached("tmpfs", 0, sys.MountString("size", "banana"))
 		const want = "fsconfig size=banana: invalid argument (e tmpfs: Bad value for 'size')"
 		if err == nil || err.Error() != want {
@@ -108,9 +108,9 @@ func TestMountErrorsNameWhatTheKernelSays(t *testing.T) {
 }
 
 func TestLoopDevice(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
-		name := filepath.Join(nstest.Dir(t), "file")
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		name := filepath.Join(ns.Dir(t), "file")
 		if err := os.WriteFile(name, []byte(strings.Repeat("block\n", 4096)), 0o644); err != nil {
 			t.Fatal(err)
 		}

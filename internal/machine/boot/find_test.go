@@ -18,7 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // fakeMachine is a system with the disk vda (vda1 an ESP, vda2 the root file
@@ -246,8 +246,8 @@ func TestFindIn(t *testing.T) {
 // An XBOOTLDR partition with ext4, a real one: what is written survives that it
 // is unmounted, and one that fills up is left as it was.
 func TestRealPartition(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		nstest.NeedRealRoot(t)
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
 		image := filepath.Join(t.TempDir(), "xbootldr")
 		run(t, "truncate", "-s", "4M", image)
 		run(t, "mkfs.ext4", "-q", "-m", "0", image)
@@ -362,7 +362,7 @@ func names(t *testing.T, p *Partition) []string {
 // A mount that is attached nowhere can be changed like any directory, and is
 // gone afterwards.
 func TestDetachedPartition(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := fakeMachine(t)
 		m.mount = func(string, string) (*os.File, error) {
 			return sys.Detached("tmpfs", sys.NoSuid|sys.NoDev|sys.NoExec)
@@ -394,7 +394,7 @@ func TestDetachedPartition(t *testing.T) {
 
 // A tmpfs without room is a partition without room.
 func TestFullPartition(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
 		m := fakeMachine(t)
 		m.mount = func(string, string) (*os.File, error) {
 			return sys.Detached("tmpfs", 0, sys.MountString("size", "1M"))

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/nstest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // fill takes all the room of a file system.
@@ -30,8 +30,8 @@ func fill(t *testing.T, name string) {
 // TestReserve goes back and forth, and publishes what is staged, where somebody
 // else has taken the last block.
 func TestReserve(t *testing.T) {
-	nstest.Run(t, func(t *testing.T) {
-		dir := nstest.Dir(t)
+	ns.Run(t, func(t *testing.T) {
+		dir := ns.Dir(t)
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0755"); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,7 @@
-// Package vmtest runs whole machines for tests and the demo. It hides QEMU: how
+// Package vm runs whole machines for tests and the demo. It hides QEMU: how
 // a machine is started without hardware help, how scripts run in it, how its
 // power fails, and that nothing of it is left when the test ends.
-package vmtest
+package vm
 
 import (
 	"context"

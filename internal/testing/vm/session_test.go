@@ -1,4 +1,4 @@
-package vmtest
+package vm
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/guest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/guest"
 )
 
 // connect returns a machine whose agent runs in this process, and a function that

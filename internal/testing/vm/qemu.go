@@ -1,4 +1,4 @@
-package vmtest
+package vm
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 const qemu = "qemu-system-x86_64"

@@ -1,6 +1,6 @@
-// Package nstest runs tests that mount file systems, in namespaces of their own,
+// Package ns runs tests that mount file systems, in namespaces of their own,
 // so that nothing they do is seen outside and all is undone when they end.
-package nstest
+package ns
 
 import (
 	"bytes"

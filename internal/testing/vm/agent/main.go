@@ -8,8 +8,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/guest"
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/guest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-package vmtest
+package vm
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 // A monitor is the connection to QEMU itself, in the QEMU Machine Protocol.

@@ -1,4 +1,4 @@
-package vmtest
+package vm
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 // A Result is how a script in the machine ended.

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/vmtest/wire"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 // Serve says hello for the boot with the given id and then runs what comes over

@@ -19,10 +19,10 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // TestPowercutBooted records what a real machine writes during an update and really

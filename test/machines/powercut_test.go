@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/record"
 )
 
 // TestPowercut checks 500 of the power cuts of make powercut, and after some of
@@ -20,11 +20,11 @@ func TestPowercut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab, err := powercut.NewLab(ctx, t.TempDir(), repository, kernel)
+	lab, err := record.NewLab(ctx, t.TempDir(), repository, kernel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for fstype, plan := range map[string]powercut.Plan{
+	for fstype, plan := range map[string]record.Plan{
 		"ext4":  {Cuts: 400, Seed: 1, Guests: 2, Recover: 6},
 		"btrfs": {Cuts: 100, Seed: 2, Guests: 2, Recover: 2},
 	} {

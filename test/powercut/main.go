@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/record"
 )
 
 func main() {
@@ -34,7 +34,7 @@ type settings struct {
 	mutants         bool
 	only            string
 	disk            int
-	plan            powercut.Plan
+	plan            record.Plan
 }
 
 func run(ctx context.Context) error {
@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.fstype, "root", "ext4", "type of the root file system: ext4 or btrfs")
 	flag.Uint64Var(&s.seed, "seed", 1, "seed of the images, the edits and the cuts")
 	flag.BoolVar(&s.neighbour, "neighbour", true, "run another program that syncs at the worst moments")
-	flag.IntVar(&s.cluster, "cluster", powercut.DefaultCluster, "size of the boot partition's clusters, in sectors: 1 breaks directories into pieces (mutants are tried with both)")
+	flag.IntVar(&s.cluster, "cluster", record.DefaultCluster, "size of the boot partition's clusters, in sectors: 1 breaks directories into pieces (mutants are tried with both)")
 	flag.BoolVar(&s.keep, "keep", false, "check the recording that is in the directory")
 	flag.IntVar(&s.plan.Cuts, "cuts", 500, "how many power cuts to check")
 	flag.IntVar(&s.plan.Guests, "guests", 2, "machines that check side by side")
@@ -73,22 +73,22 @@ func run(ctx context.Context) error {
 	return cut(ctx, lab, s)
 }
 
-func newLab(ctx context.Context, dir string) (powercut.Lab, error) {
+func newLab(ctx context.Context, dir string) (record.Lab, error) {
 	repository, err := disks.Repository()
 	if err != nil {
-		return powercut.Lab{}, err
+		return record.Lab{}, err
 	}
 	kernel, err := disks.Kernel(ctx)
 	if err != nil {
-		return powercut.Lab{}, err
+		return record.Lab{}, err
 	}
-	return powercut.NewLab(ctx, dir, repository, kernel)
+	return record.NewLab(ctx, dir, repository, kernel)
 }
 
 // cut makes a recording and checks power cuts.
-func cut(ctx context.Context, lab powercut.Lab, s settings) error {
+func cut(ctx context.Context, lab record.Lab, s settings) error {
 	began := time.Now()
-	recording, err := record(ctx, lab, s)
+	recording, err := recordUpdates(ctx, lab, s)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func cut(ctx context.Context, lab powercut.Lab, s settings) error {
 }
 
 // writeDisk writes what a power cut leaves of the disk, for people to look at.
-func writeDisk(ctx context.Context, r *powercut.Recording, s settings) error {
+func writeDisk(ctx context.Context, r *record.Recording, s settings) error {
 	cuts, err := r.Cuts(s.plan.Cuts, s.plan.Seed)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func writeDisk(ctx context.Context, r *powercut.Recording, s settings) error {
 	return r.WriteDisk(ctx, cuts[s.disk], name)
 }
 
-func record(ctx context.Context, lab powercut.Lab, s settings) (*powercut.Recording, error) {
+func recordUpdates(ctx context.Context, lab record.Lab, s settings) (*record.Recording, error) {
 	if s.keep {
 		return lab.Load(s.fstype, s.seed)
 	}

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/mutate"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/mutate"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/record"
 )
 
 // tryMutants tries all mutants and prints a table. The error says how many were
 // not noticed, but for those that mutate.Unseen gives a reason for.
-func tryMutants(ctx context.Context, lab powercut.Lab, s settings) error {
+func tryMutants(ctx context.Context, lab record.Lab, s settings) error {
 	only, err := regexp.Compile(s.only)
 	if err != nil {
 		return err

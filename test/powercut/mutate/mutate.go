@@ -133,7 +133,7 @@ func reorderings(repository fs.FS) ([]Mutant, error) {
 		}
 		at := strings.Index(string(text), o.from)
 		if at < 0 || strings.Count(string(text), o.from) != 1 {
-			errs = append(errs, fmt.Errorf("%s has changed: the order %q of internal/powercut/mutate cannot be turned round there", o.file, o.name))
+			errs = append(errs, fmt.Errorf("%s has changed: the order %q of test/powercut/mutate cannot be turned round there", o.file, o.name))
 			continue
 		}
 		all = append(all, Mutant{

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
 )
 
 func main() {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // write is an entry that fills sectors with a letter.

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // Options say which cuts to enumerate.

@@ -1,4 +1,4 @@
-package powercut
+package record
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
 )
 
 // A Plan says how much of a recording to check.

@@ -1,4 +1,4 @@
-package powercut
+package record
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
 )
 
 const mib = 1 << 20

@@ -1,4 +1,4 @@
-package powercut
+package record
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/mutate"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/mutate"
 )
 
 // A Verdict says how a mutant fared.

@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // A checker looks at what file systems have after power cuts.

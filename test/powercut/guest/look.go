@@ -18,7 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
 )
 
 // readESP reads the boot partition as a loader would, and reads the kernels.

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // A power cut breaks a boot partition by a few writes of which the wrong ones

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
 )
 
 // recover takes on from a power cut: the deployment that the loader would choose

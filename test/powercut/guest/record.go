@@ -12,7 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
 )
 
 // Partition types of the Discoverable Partitions Specification; the last is none

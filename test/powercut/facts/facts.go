@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
 )
 
 // Partitions of the disk, in order.

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // An area is a partition of the disk that is checked: what it durably has, and a

@@ -1,7 +1,7 @@
-// Package powercut proves that no power cut breaks a machine: it records all that
+// Package record proves that no power cut breaks a machine: it records all that
 // is written to a disk while the programs install, update and roll back, and looks
 // at what a power cut at each moment would have left. docs/powercut.md says how.
-package powercut
+package record
 
 import (
 	"bytes"
@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/facts"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/mutate"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/mutate"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // A Lab is where recordings are made and checked: programs, images and a kernel.
@@ -42,7 +42,7 @@ func NewLab(ctx context.Context, dir, repository, kernel string) (Lab, error) {
 		return Lab{}, err
 	}
 	l := Lab{Dir: dir, Repository: repository, Kernel: kernel, Cluster: DefaultCluster, tags: tags, init: filepath.Join(dir, "init")}
-	return l, l.goBuild(ctx, l.init, nil, "./internal/powercut/guest")
+	return l, l.goBuild(ctx, l.init, nil, "./test/powercut/guest")
 }
 
 // programs are what is tested.

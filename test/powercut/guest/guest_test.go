@@ -9,8 +9,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/replay"
-	"github.com/sysupdate-image/sysupdate-image/internal/powercut/writelog"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
+	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
 
 // TestManager starts a unit as go-systemd does, over two connections.

@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// Finalize only reads objects. It does so without package store, whose streams
+// Finalize only reads objects. It does so without package repo, whose streams
 // need a decompressor that would be a tenth of the program.
 
 // objects is the repository's directory of objects.

@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
-// Finalize takes these steps, apart from those by which etccarry writes /etc
+// Finalize takes these steps, apart from those by which etc/carry writes /etc
 // before them. The rename of the entry is the commit.
 func TestFinalizeTrace(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {

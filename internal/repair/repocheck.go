@@ -15,7 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
-// Flaws of images, besides those of package store.
+// Flaws of images, besides those of package repo.
 const (
 	BadImage        repo.Flaw = "damaged image"    // it cannot be read
 	IncompleteImage repo.Flaw = "incomplete image" // contents of its files are missing or damaged

@@ -15,32 +15,26 @@ import (
 
 const module = "github.com/sysupdate-image/sysupdate-image"
 
-// layers lists the packages from the lowest layer to the highest. A package
-// imports those of its own layer, where siblings allows it, and of lower ones.
-// docs/design.md, "Folders, and who may import whom".
-var layers = []struct {
+// wings lists the folders of the tree in the order of their dependencies: a
+// package imports those of its own wing, where siblings allows it, and of the
+// wings before. docs/design.md, "Folders, and who may import whom".
+var wings = []wing{
+	{"format", true, []string{"internal/format"}},
+	{"linux", true, []string{"internal/linux"}},
+	{"composefs", true, []string{"internal/composefs"}},
+	{"image", true, []string{"internal/image"}},
+	{"machine", true, []string{"internal/machine", "internal/status"}},
+	{"etc", true, []string{"internal/etc"}},
+	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
+	{"update", true, []string{"internal/install", "internal/repair", "internal/update"}},
+	{"commands", false, []string{"cmd"}},
+}
+
+// A wing is some folders and what lies below them.
+type wing struct {
 	name     string
 	siblings bool
-	packages []string
-}{
-	{"values", true, []string{
-		"internal/format/bootentry", "internal/format/bounded", "internal/format/cancel", "internal/format/deployment", "internal/format/digest", "internal/format/kcmdline",
-		"internal/format/limits", "internal/format/mountplan", "internal/format/printable", "internal/format/uki", "internal/format/unitfile", "internal/format/version",
-	}},
-	{"edges", true, []string{
-		"internal/linux/durable", "internal/linux/durable/durabletest", "internal/composefs/verity", "internal/linux/journal", "internal/image/oci",
-		"internal/composefs/stream", "internal/composefs/repo", "internal/linux/sys", "internal/machine/sysroot", "internal/linux/systemd",
-	}},
-	{"logic", true, []string{
-		"internal/machine/boot", "internal/composefs/canonical", "internal/composefs/tree", "internal/composefs/erofs", "internal/etc/carry", "internal/etc/edit", "internal/etc/merge",
-		"internal/composefs/mount", "internal/image/source", "internal/image/initramfs", "internal/install", "internal/image/kargs", "internal/image/layer", "internal/image/packages",
-		"internal/repair", "internal/image/rootconfig", "internal/composefs/selabel", "internal/status", "internal/image/tomlfile", "internal/composefs/diff", "internal/composefs/scan",
-		"internal/update",
-	}},
-	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
-	{"commands", false, []string{
-		"cmd/finalize", "cmd/prepare-root", "cmd/sysupdate-image", "cmd/sysupdate-image-generator",
-	}},
+	folders  []string
 }
 
 // forTests are packages that no program may import.
@@ -64,9 +58,9 @@ func TestImports(t *testing.T) {
 		if within(pkg, forTests) {
 			continue
 		}
-		level := layerOf(pkg)
+		level := wingOf(pkg)
 		if level < 0 {
-			t.Errorf("%s is in no layer: add it to the table here and in docs/design.md", pkg)
+			t.Errorf("%s is in no wing: add it to the table here and in docs/design.md", pkg)
 			continue
 		}
 		for _, imported := range imports {
@@ -85,18 +79,18 @@ func mayImport(pkg string, level int, imported string) error {
 	}
 	own, ok := strings.CutPrefix(imported, module+"/")
 	if !ok {
-		if first, _, _ := strings.Cut(imported, "/"); layers[level].name == "values" && strings.Contains(first, ".") {
-			return fmt.Errorf("%s imports %s: values use the standard library only", pkg, imported)
+		if first, _, _ := strings.Cut(imported, "/"); wings[level].name == "format" && strings.Contains(first, ".") {
+			return fmt.Errorf("%s imports %s: formats use the standard library only", pkg, imported)
 		}
 		return nil
 	}
-	switch to := layerOf(own); {
+	switch to := wingOf(own); {
 	case within(own, forTests):
 		return fmt.Errorf("%s imports %s, which is for tests only", pkg, own)
 	case to > level:
-		return fmt.Errorf("%s (%s) imports %s (%s): never upwards", pkg, layers[level].name, own, layers[to].name)
-	case to == level && !layers[level].siblings && path.Dir(own) != pkg:
-		return fmt.Errorf("%s imports %s: never sideways between %s; what they share is a format, a package of values", pkg, own, layers[level].name)
+		return fmt.Errorf("%s (%s) imports %s (%s): never upwards", pkg, wings[level].name, own, wings[to].name)
+	case to == level && !wings[level].siblings && path.Dir(own) != pkg:
+		return fmt.Errorf("%s imports %s: never sideways between %s; what they share is a format, a package below internal/format", pkg, own, wings[level].name)
 	}
 	return nil
 }
@@ -114,15 +108,15 @@ func TestEarlyProgramsHaveNoNetwork(t *testing.T) {
 func TestRulesRefuse(t *testing.T) {
 	tests := []struct{ pkg, imported, want string }{
 		{"internal/format/digest", "golang.org/x/text", "standard library only"},
-		{"internal/format/digest", module + "/internal/store", "never upwards"},
+		{"internal/format/digest", module + "/internal/composefs/repo", "never upwards"},
 		{"internal/composefs/repo", "golang.org/x/sys/unix", "one door to the kernel"},
 		{"internal/update", "go.podman.io/image/v5/docker", "container libraries"},
 		{"finalize", module + "/prepare-root", "never sideways"},
-		{"internal/update", module + "/internal/vmtest", "tests only"},
-		{"internal/update", module + "/internal/store", ""},
+		{"internal/update", module + "/internal/testing/vm", "tests only"},
+		{"internal/update", module + "/internal/composefs/repo", ""},
 	}
 	for _, tt := range tests {
-		err := mayImport(tt.pkg, layerOf(tt.pkg), tt.imported)
+		err := mayImport(tt.pkg, wingOf(tt.pkg), tt.imported)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("mayImport(%s, %s) = %v; want an error with %q", tt.pkg, tt.imported, err, tt.want)
 		}
@@ -179,17 +173,12 @@ func repository(t *testing.T) string {
 	return dir
 }
 
-func layerOf(pkg string) int {
-	return slices.IndexFunc(layers, func(l struct {
-		name     string
-		siblings bool
-		packages []string
-	}) bool {
-		return slices.Contains(l.packages, pkg)
-	})
+// wingOf returns the index of the wing that holds pkg, -1 if none does.
+func wingOf(pkg string) int {
+	return slices.IndexFunc(wings, func(w wing) bool { return within(pkg, w.folders) })
 }
 
-// within says whether pkg is one of roots or below one.
+// within reports whether pkg is one of roots or below one.
 func within(pkg string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool {
 		return pkg == root || strings.HasPrefix(pkg, root+"/")

@@ -1,6 +1,6 @@
 //go:build !amd64
 
-package fsverity
+package verity
 
 import "crypto/sha512"
 

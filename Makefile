@@ -29,6 +29,7 @@ LDFLAGS  := -s -w -buildid= -X $(MODULE)/internal/format/version.Version=$(VERSI
 TAGS     := containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper,containers_image_docker_daemon_stub,containers_image_storage_stub
 GOBUILD  := go build $(GOFLAGS) -tags $(TAGS) -ldflags '$(LDFLAGS)'
 GOTEST   := go test $(GOFLAGS) -tags $(TAGS)
+QUIET    := go run $(GOFLAGS) ./test/quiet
 
 # Where the programs are built.
 OUT      ?= bin
@@ -74,7 +75,7 @@ lint:  ## gofmt, go vet, staticcheck, shellcheck, govulncheck, unit files
 	hack/lint
 
 test:  ## tests that need no virtual machine
-	$(GOTEST) -v ./...
+	$(QUIET) -- $(GOTEST) ./...
 
 fuzz:  ## fuzz every parser, each for FUZZTIME (10m; 3s in make check)
 	hack/fuzz $(FUZZTIME)
@@ -85,10 +86,10 @@ oracles:  ## get mkcomposefs and cfsctl, for the tests that compare with them
 	hack/cfsctl || echo '--- SKIP: what compares with composefs-rs (there is no cfsctl)'
 
 trees: oracles  ## tests with the files of a real Debian
-	SYSUPDATE_VM_TESTS=1 $(GOTEST) -v -count=1 -timeout 30m ./test/trees/...
+	SYSUPDATE_VM_TESTS=1 $(QUIET) -tests -- $(GOTEST) -count=1 -timeout 30m ./test/trees/...
 
 machines:  ## tests that boot virtual machines, two at a time
-	SYSUPDATE_VM_TESTS=1 $(GOTEST) -v -count=1 -parallel 2 -timeout 60m ./test/machines/...
+	SYSUPDATE_VM_TESTS=1 $(QUIET) -tests -- $(GOTEST) -count=1 -parallel 2 -timeout 60m ./test/machines/...
 
 machines-long:  ## those that take longer than CI has time for
 	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted' ./test/machines/...

@@ -29,7 +29,7 @@ base_make() {
 base_tree() {
   local tree=$1
   quietly debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-    trixie "$tree" "$(mirror)"
+    trixie "$tree" "$(mirror trixie)"
   # Documentation stays out, as in Debian's slim container images.
   cat >"$tree/etc/dpkg/dpkg.cfg.d/image" <<'EOF'
 path-exclude=/usr/share/doc/*

@@ -23,9 +23,10 @@ bench_next='qemu-system-x86'
 bench_key() { hash_of "$here"/{bench,debian}.sh; }
 
 bench_make() {
-  local layout=$1 packages
+  local layout=$1 packages site
+  site=$(mirror trixie)
   rmdir "$layout" # umoci makes it
-  curl -fsS "$(mirror)/dists/trixie/main/binary-amd64/Packages.xz" | xz -dc >"$scratch/packages"
+  curl -fsS "$site/dists/trixie/main/binary-amd64/Packages.xz" | xz -dc >"$scratch/packages"
   umoci init --layout "$layout"
   umoci new --image "$layout:bench"
   for packages in "${bench_layers[@]}"; do
@@ -38,13 +39,13 @@ bench_make() {
   umoci gc --layout "$layout"
 }
 
-# bench_layer LAYOUT TAG PACKAGES - adds a layer that holds the packages
+# bench_layer LAYOUT TAG PACKAGES - adds a layer that holds the packages, from $site
 bench_layer() {
   local layout=$1 tag=$2 package tree=$scratch/tree
   rm -rf "$tree" && mkdir "$tree"
   set -f # the names are not for the shell to expand
   for package in $3; do
-    curl -fsS -o "$scratch/deb" "$(mirror)/$(bench_package "$package")"
+    curl -fsS -o "$scratch/deb" "$site/$(bench_package "$package")"
     dpkg-deb -x "$scratch/deb" "$tree"
   done
   set +f

@@ -17,7 +17,7 @@ bootc_base_make() {
   umoci new --image "$layout:bootc_base"
   unpack "$layout" bootc_base "$bundle"
   quietly debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-    sid "$tree" "$(mirror)"
+    sid "$tree" "$(mirror sid)"
   rm -rf "${tree:?}"/dev/* "$tree"/usr/share/{doc,info,locale,man}/*
   quietly with_apt "$tree" sid apt-get install -y --no-install-recommends "${base_packages[@]}" "${bootc_packages[@]}"
   bootc_base_kernel "$tree"

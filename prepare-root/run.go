@@ -153,14 +153,19 @@ func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)
 
 // check says in a sentence what is missing on the physical root.
 func (s settings) check(id deployment.ID) error {
-	_, err := os.Stat(path.Join(s.sysroot, deployment.RepositoryDir))
+	root, err := os.OpenRoot(s.sysroot)
+	if err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
+	defer root.Close()
+	_, err = root.Stat(deployment.RepositoryDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no repository on the physical root: was the right file system mounted at %s? %w", s.sysroot, err)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = os.Stat(path.Join(s.sysroot, id.Dir()))
+	_, err = root.Stat(id.Dir())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("it has no state directory on the physical root: it was removed, or never installed: %w", err)
 	}
@@ -177,11 +182,22 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 	for _, arg := range deployment.PassedOver(cmdline) {
 		warn(arg + " on the kernel command line is passed over: an argument before it demands verification")
 	}
-	in.Target = firstPresent(targets, path.Join(s.sysroot, deployment.RepositoryDir, "images"))
 	if in.Config, err = s.loadConfig(warn); err != nil {
 		return Input{}, err
 	}
-	in.EtcIsCopy, err = isCopy(path.Join(s.sysroot, in.Target.ID.EtcDir()))
+	in.Target = targets[0]
+	root, err := os.OpenRoot(s.sysroot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return in, nil // check reports it; --dry-run needs no physical root
+	}
+	if err != nil {
+		return Input{}, fmt.Errorf("cannot open the physical root: %w", err)
+	}
+	defer root.Close()
+	if in.Target, err = firstPresent(root, targets); err != nil {
+		return Input{}, err
+	}
+	in.EtcIsCopy, err = isCopy(root, in.Target.ID.EtcDir())
 	return in, err
 }
 
@@ -203,21 +219,28 @@ func (s settings) loadConfig(warn func(string)) (rootconfig.Config, error) {
 	return config, err
 }
 
-// firstPresent returns the first target whose image is there. A command line
-// names several if it was written before the image's format was known.
-func firstPresent(targets []deployment.Target, images string) deployment.Target {
+// firstPresent returns the first target whose image is there, or else the first one. A
+// command line names several if it was written before the image's format was known. An
+// image that cannot be looked at is not missing: booting the next one would boot another
+// system than the one asked for.
+func firstPresent(root *os.Root, targets []deployment.Target) (deployment.Target, error) {
 	for _, t := range targets {
-		if _, err := os.Stat(path.Join(images, string(t.ID))); err == nil {
-			return t
+		_, err := root.Stat(path.Join(deployment.RepositoryDir, "images", string(t.ID)))
+		found, err := bounded.Found(err)
+		if err != nil {
+			return t, fmt.Errorf("cannot look for the image of deployment %s: %w", t.ID.Short(), err)
+		}
+		if found {
+			return t, nil
 		}
 	}
-	return targets[0]
+	return targets[0], nil
 }
 
 // isCopy says whether a deployment's directory of /etc is itself an /etc, and
 // not the place of an upper directory.
-func isCopy(dir string) (bool, error) {
-	entries, err := os.ReadDir(dir)
+func isCopy(root *os.Root, dir string) (bool, error) {
+	entries, err := fs.ReadDir(root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

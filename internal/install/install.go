@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -88,11 +88,16 @@ func findRoot(o Options, warn func(string)) ([]string, error) {
 // checkRoot says whether an image can be installed on the file system at dir:
 // nothing is on it but what mkfs made, or an installation that was begun.
 func checkRoot(dir string) error {
-	list, err := os.ReadDir(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("cannot install: %w", err)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, "composefs")); err == nil {
+	defer root.Close()
+	list, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("cannot install: %w", err)
+	}
+	if _, err := root.Lstat(deployment.RepositoryDir); err == nil {
 		return nil // a second try, or a second system beside the first
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot install: %w", err)

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -39,63 +41,142 @@ func (m *Machine) entryBefore() (deployment.ID, bootentry.Entry, error) {
 }
 
 // inherit gives a new entry what the one before it has besides what is written here.
-func (m *Machine) inherit(e, before bootentry.Entry, tree string) bootentry.Entry {
-	if e.Linux != "" {
-		e.Initrds = m.inheritInitrds(e.Initrds, before)
-	} else if further := furtherInitrds(before); len(further) > 0 {
-		m.warn(fmt.Sprintf("the boot entry has initrd %s no more: a unified kernel image has its own", strings.Join(further, " ")))
+func (m *Machine) inherit(e, before bootentry.Entry, tree string) (bootentry.Entry, error) {
+	initrds, err := m.inheritInitrds(e, before)
+	if err != nil {
+		return e, err
 	}
+	e.Initrds = initrds
 	for _, kv := range before.Other {
-		switch kv.Key {
-		case bootentry.DeviceTree:
-			continue // see below
-		case bootentry.Overlays:
-			if e.Linux == "" {
-				m.warn(fmt.Sprintf("the boot entry has %s %s no more: a unified kernel image has its own", kv.Key, kv.Value))
-				continue
-			}
+		value, err := m.inheritLine(e, kv)
+		if err != nil {
+			return e, err
 		}
-		e.Other = append(e.Other, kv)
+		if value != "" {
+			e.Other = append(e.Other, bootentry.KeyValue{Key: kv.Key, Value: value})
+		}
 	}
 	if tree != "" {
 		e.Other = append(e.Other, bootentry.KeyValue{Key: bootentry.DeviceTree, Value: tree})
 	}
-	return e
+	return e, nil
 }
 
-// inheritInitrds returns the initrds of a new entry: its own in the place of the one
-// before it among the others.
-func (m *Machine) inheritInitrds(own []string, before bootentry.Entry) []string {
+// dropped warns that the new boot entry lacks a line of the one before.
+func (m *Machine) dropped(key, value, why string) {
+	m.warn(fmt.Sprintf("'%s %s' is not carried over to the new boot entry: %s", key, value, why))
+}
+
+// Why a line is not carried over.
+const (
+	ukiHasOwn  = "a unified kernel image has its own"
+	onlyForUKI = "it is for a unified kernel image"
+)
+
+// missingOn is another reason.
+func (m *Machine) missingOn(names ...string) string {
+	return fmt.Sprintf("%s is missing on %s", strings.Join(names, ", "), m.boot)
+}
+
+// inheritLine returns what a line with a key that is not known here says in the new
+// entry, "" for nothing. The device tree is chosen elsewhere.
+func (m *Machine) inheritLine(e bootentry.Entry, kv bootentry.KeyValue) (string, error) {
+	isUKI := e.Linux == ""
+	switch kv.Key {
+	case bootentry.DeviceTree:
+		return "", nil
+	case bootentry.UKIURL:
+		m.dropped(kv.Key, kv.Value, "an entry boots one kernel")
+		return "", nil
+	case bootentry.Profile:
+		if !isUKI {
+			m.dropped(kv.Key, kv.Value, onlyForUKI)
+			return "", nil
+		}
+	case bootentry.Overlays:
+		if isUKI {
+			m.dropped(kv.Key, kv.Value, ukiHasOwn)
+			return "", nil
+		}
+		return m.inheritOverlays(kv)
+	}
+	return kv.Value, nil
+}
+
+// inheritOverlays returns those of a line's overlays that are there: the loader boots no
+// entry that names a file which is missing.
+func (m *Machine) inheritOverlays(kv bootentry.KeyValue) (string, error) {
+	var kept, lost []string
+	for _, overlay := range strings.Fields(kv.Value) {
+		found, err := m.boot.Has(overlay)
+		if err != nil {
+			return "", fmt.Errorf("cannot carry over %s: %w", kv.Key, err)
+		}
+		if found {
+			kept = append(kept, overlay)
+		} else {
+			lost = append(lost, overlay)
+		}
+	}
+	if len(lost) > 0 {
+		m.dropped(kv.Key, strings.Join(lost, " "), m.missingOn(lost...))
+	}
+	return strings.Join(kept, " "), nil
+}
+
+// inheritInitrds returns the initrds of a new entry: its own in the place that the
+// initramfs of the image before has among the others.
+func (m *Machine) inheritInitrds(e, before bootentry.Entry) ([]string, error) {
 	var first, last []string
-	list := &first
+	list, own := &first, ownInitrd(before)
 	for _, initrd := range before.Initrds {
-		if isOwnInitrd(before, initrd) {
+		switch {
+		case own != "" && samePath(initrd, own):
 			list = &last
 			continue
+		case e.Linux == "":
+			m.dropped("initrd", initrd, ukiHasOwn)
+			continue
+		case slices.ContainsFunc(e.Initrds, func(s string) bool { return samePath(s, initrd) }):
+			continue
 		}
-		if !m.boot.Has(initrd) {
-			m.warn(fmt.Sprintf("the boot entry has initrd %s no more: it is missing on %s", initrd, m.boot))
+		found, err := m.boot.Has(initrd)
+		if err != nil {
+			return nil, fmt.Errorf("cannot carry over initrd: %w", err)
+		}
+		if !found {
+			m.dropped("initrd", initrd, m.missingOn(initrd))
 			continue
 		}
 		*list = append(*list, initrd)
 	}
-	return slices.Concat(first, own, last)
+	return slices.Concat(first, e.Initrds, last), nil
 }
 
-// isOwnInitrd says whether an initrd is the initramfs of the image that the entry boots:
-// it is beside the kernel, under the name that both we and bootc give it.
-func isOwnInitrd(e bootentry.Entry, initrd string) bool {
-	return initrd == path.Join(path.Dir(e.Linux), "initrd") || len(e.Initrds) == 1
-}
-
-func furtherInitrds(e bootentry.Entry) (further []string) {
+// ownInitrd returns the initrd that is the initramfs of the image that the entry boots,
+// "" if there is none: the one beside the kernel that has the name which both we and
+// bootc give it, or else the last one beside the kernel, or else the last one. What comes
+// before it is microcode, as a rule.
+func ownInitrd(e bootentry.Entry) (own string) {
+	if e.Linux == "" {
+		return ""
+	}
+	dir, isBeside := path.Dir(boot.Relative(e.Linux)), false
 	for _, initrd := range e.Initrds {
-		if !isOwnInitrd(e, initrd) {
-			further = append(further, initrd)
+		name := boot.Relative(initrd)
+		beside := strings.EqualFold(path.Dir(name), dir)
+		if beside && strings.EqualFold(path.Base(name), "initrd") {
+			return initrd
+		}
+		if beside || !isBeside {
+			own, isBeside = initrd, beside
 		}
 	}
-	return further
+	return own
 }
+
+// samePath reports whether two paths in boot entries are of one file, on FAT.
+func samePath(a, b string) bool { return strings.EqualFold(boot.Relative(a), boot.Relative(b)) }
 
 // A deviceTree is the one that a new entry names: a file of the image, or what the entry
 // before names.
@@ -104,12 +185,13 @@ type deviceTree struct {
 	node *tree.Node // nil for what is on the boot partition
 }
 
-// path returns what the entry says, for a kernel that was written with the device tree.
-func (d deviceTree) path(kernel string) string {
+// path returns what the entry says, for the directory of a kernel that was written with
+// the device tree.
+func (d deviceTree) path(dir string) string {
 	if d.node == nil {
 		return d.name
 	}
-	return boot.InKernel(kernel, deviceTrees+"/"+d.name)
+	return "/" + path.Join(dir, deviceTrees, d.name)
 }
 
 // deviceTrees is where the device tree is beside a kernel.
@@ -127,7 +209,7 @@ func treeDirs(kver string) []string {
 // findTree returns a device tree of an image by its name below one of treeDirs, or by the
 // longest part at the end of a path that is such a name.
 func findTree(tree *tree.Node, kver, name string) (deviceTree, bool) {
-	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
+	parts := strings.Split(boot.Relative(name), "/")
 	for i := range parts {
 		below := path.Join(parts[i:]...)
 		for _, dir := range treeDirs(kver) {
@@ -142,30 +224,36 @@ func findTree(tree *tree.Node, kver, name string) (deviceTree, bool) {
 // deviceTree returns the device tree for the candidate's entry: the image's, in the place
 // of that of the image before, or the one that the image asks for if none was named, or
 // what was put there by somebody else.
-func (m *Machine) deviceTree(c candidate, current deployment.ID, before bootentry.Entry) (deviceTree, error) {
-	i := slices.IndexFunc(before.Other, func(kv bootentry.KeyValue) bool { return kv.Key == bootentry.DeviceTree })
-	if i < 0 {
+func (m *Machine) deviceTree(ctx context.Context, c candidate, current deployment.ID, before bootentry.Entry) (deviceTree, error) {
+	name := before.DeviceTree()
+	if name == "" {
 		return m.wantedTree(c)
 	}
-	name := before.Other[i].Value
 	if c.Kernel.UKI != nil {
-		m.warn(fmt.Sprintf("the boot entry has %s %s no more: a unified kernel image has its own", bootentry.DeviceTree, name))
+		m.dropped(bootentry.DeviceTree, name, ukiHasOwn)
 		return deviceTree{}, nil
 	}
 	if d, ok := findTree(c.Tree, c.Kernel.Version, name); ok {
-		ours, err := m.isImagesTree(current, name)
+		ours, err := m.isImagesTree(ctx, current, name)
+		if ctx.Err() != nil {
+			return deviceTree{}, ctx.Err()
+		}
 		if err != nil {
-			m.warn(fmt.Sprintf("device tree %s stays, whatever the image has: %v", name, err))
+			m.warn(fmt.Sprintf("keeping device tree %s instead of the new image's: %v", name, err))
 		} else if ours {
 			return d, nil
 		}
 	}
-	if !m.boot.Has(name) {
-		m.warn(fmt.Sprintf("the boot entry has %s %s no more: it is missing on %s", bootentry.DeviceTree, name, m.boot))
+	found, err := m.boot.Has(name)
+	if err != nil {
+		return deviceTree{}, fmt.Errorf("cannot carry over %s: %w", bootentry.DeviceTree, err)
+	}
+	if !found {
+		m.dropped(bootentry.DeviceTree, name, m.missingOn(name))
 		return deviceTree{}, nil
 	}
 	if boot.IsInKernel(name) {
-		m.warn(fmt.Sprintf("the image has no device tree %s: that of the image before stays in use", path.Base(name)))
+		m.warn(fmt.Sprintf("the new image has no device tree %s: keeping that of the previous image", path.Base(boot.Relative(name))))
 	}
 	return deviceTree{name: name}, nil
 }
@@ -185,7 +273,11 @@ func (m *Machine) wantedTree(c candidate) (deviceTree, error) {
 		if err != nil {
 			return deviceTree{}, fmt.Errorf("cannot read /%s in the image: %w", file, err)
 		}
-		name := strings.TrimSpace(string(text))
+		line, _, _ := strings.Cut(string(text), "\n")
+		name := strings.TrimSpace(line)
+		if name == "" {
+			continue
+		}
 		if d, ok := findTree(c.Tree, c.Kernel.Version, name); ok && d.name == path.Clean(name) {
 			return d, nil
 		}
@@ -197,7 +289,7 @@ func (m *Machine) wantedTree(c candidate) (deviceTree, error) {
 
 // isImagesTree says whether a device tree on the boot partition came from the image of a
 // deployment: it was written with its kernel, or is the same.
-func (m *Machine) isImagesTree(id deployment.ID, name string) (bool, error) {
+func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name string) (bool, error) {
 	if boot.IsInKernel(name) {
 		return true, nil
 	}
@@ -215,7 +307,7 @@ func (m *Machine) isImagesTree(id deployment.ID, name string) (bool, error) {
 		if !ok {
 			continue
 		}
-		if same, err := m.sameAsFile(&s, d.node, name); same || err != nil {
+		if same, err := m.sameAsFile(ctx, &s, d.node, name); same || err != nil {
 			return same, err
 		}
 	}
@@ -223,9 +315,9 @@ func (m *Machine) isImagesTree(id deployment.ID, name string) (bool, error) {
 }
 
 // sameAsFile says whether a file on the boot partition has the content of an image's.
-func (m *Machine) sameAsFile(s *System, n *tree.Node, name string) (bool, error) {
-	if !m.boot.Has(name) {
-		return true, nil // there is nothing of anybody's to lose
+func (m *Machine) sameAsFile(ctx context.Context, s *System, n *tree.Node, name string) (bool, error) {
+	if found, err := m.boot.Has(name); !found {
+		return err == nil, err // there is nothing of anybody's to lose
 	}
 	there, err := m.boot.Open(name)
 	if err != nil {
@@ -241,8 +333,8 @@ func (m *Machine) sameAsFile(s *System, n *tree.Node, name string) (bool, error)
 		return false, err
 	}
 	defer ours.Close()
-	a, errA := sum(there)
-	b, errB := sum(ours)
+	a, errA := sum(cancel.Reader(ctx, there))
+	b, errB := sum(cancel.Reader(ctx, ours))
 	return a == b, errors.Join(errA, errB)
 }
 

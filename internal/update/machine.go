@@ -293,7 +293,11 @@ func (m *Machine) wasListed(id deployment.ID) (bool, error) {
 	if _, err = m.root.Lstat(id.OriginFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	return err == nil && !m.isNew && (m.boot == nil || !m.boot.WasWritten()), nil
+	if err != nil || m.isNew || m.boot == nil {
+		return err == nil && !m.isNew, nil
+	}
+	written, err := m.boot.WasWritten()
+	return !written, err
 }
 
 // onWhich says which boot partition was taken for that of a machine that does not run.

@@ -36,7 +36,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 	if err != nil {
 		return "", err
 	}
-	if c.dtb, err = m.deviceTree(c, current, before); err != nil {
+	if c.dtb, err = m.deviceTree(ctx, c, current, before); err != nil {
 		return "", err
 	}
 	kernel, err := m.makeKernel(ctx, c)
@@ -49,7 +49,9 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
 		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.boot.UKIKey(m.loaderInfo()))
 	}
-	e = m.inherit(e, before, c.dtb.path(kernel))
+	if e, err = m.inherit(e, before, c.dtb.path(m.boot.KernelDir(kernel))); err != nil {
+		return "", err
+	}
 	if err := m.writeState(c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}

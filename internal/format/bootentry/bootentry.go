@@ -112,7 +112,7 @@ func (e *Entry) check() error {
 		}
 	}
 	for _, o := range e.Other {
-		if o.Key == "uki-url" {
+		if o.Key == UKIURL {
 			keys = append(keys, o.Key)
 		}
 	}
@@ -199,11 +199,24 @@ func (e Entry) Deployment() (deployment.Target, error) {
 	return t, err
 }
 
-// Keys of other lines that name files.
+// Keys of other lines that are about what is booted.
 const (
 	DeviceTree = "devicetree"
 	Overlays   = "devicetree-overlay" // several, with spaces between them
+	UKIURL     = "uki-url"            // a unified kernel image to be fetched
+	Profile    = "profile"            // of a unified kernel image
 )
+
+// DeviceTree returns the device tree that the entry names, "" if it names none. As the
+// loader has it, the last line counts.
+func (e Entry) DeviceTree() (name string) {
+	for _, kv := range e.Other {
+		if kv.Key == DeviceTree {
+			name = kv.Value
+		}
+	}
+	return name
+}
 
 // Kernel returns the paths of the files that the entry boots, without a slash
 // at their beginning.

@@ -71,6 +71,20 @@ func ReadAll(r io.Reader, most limits.Limit) ([]byte, error) { return io.ReadAll
 // Head returns the first n bytes of what r has, or all of it.
 func Head(r io.Reader, n int64) ([]byte, error) { return io.ReadAll(io.LimitReader(r, n)) }
 
+// Found reports whether a file exists, by the error of a call that asked for it. A name
+// is absent if nothing has it, or if something above it is not a directory. Any other
+// error, such as EACCES, EIO or ELOOP, says nothing about that and is returned: not being
+// allowed to look is not absence.
+func Found(err error) (bool, error) {
+	if err == nil {
+		return true, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
+		return false, nil
+	}
+	return false, err
+}
+
 // ErrNotRegular reports that a name is not that of a regular file.
 var ErrNotRegular = errors.New("not a regular file")
 

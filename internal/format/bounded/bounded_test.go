@@ -105,3 +105,22 @@ func TestReadReplaced(t *testing.T) {
 		t.Errorf("ReadOpen of a FIFO = %q, %v; want %v", got, err, ErrNotRegular)
 	}
 }
+
+func TestFound(t *testing.T) {
+	dir := disk(t)
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"ten": true, "none": false, "ten/below": false, strings.Repeat("x", 300): false} {
+		_, err := os.Stat(filepath.Join(dir, name))
+		if found, err := Found(err); found != want || err != nil {
+			t.Errorf("Found of %s = %v, %v; want %v", name, found, err, want)
+		}
+	}
+	_, loop := os.Stat(filepath.Join(dir, "loop"))
+	for _, want := range []error{loop, syscall.EACCES, syscall.EIO, syscall.EPERM, fs.ErrClosed} {
+		if found, err := Found(want); found || err != want {
+			t.Errorf("Found(%v) = %v, %v; want the error", want, found, err)
+		}
+	}
+}

@@ -5,13 +5,16 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -141,24 +144,29 @@ func (p *Partition) readDir(name string) ([]string, error) {
 	return names, err
 }
 
-func (p *Partition) exists(name string) bool {
+// exists reports whether there is something of a name. An error means that it could not
+// be looked at.
+func (p *Partition) exists(name string) (bool, error) {
 	_, err := p.root.Lstat(name)
-	return err == nil
+	return bounded.Found(err)
 }
 
-// isFile says whether the loader would find a file with content there.
-func (p *Partition) isFile(name string) bool {
+// isFile reports whether the loader would find a file with content there.
+func (p *Partition) isFile(name string) (bool, error) {
 	info, err := p.root.Stat(name)
-	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+	found, err := bounded.Found(err)
+	return found && info.Mode().IsRegular() && info.Size() > 0, err
 }
 
 // Open opens a file by its path in a boot entry.
-func (p *Partition) Open(path string) (*os.File, error) { return p.root.Open(relative(path)) }
+func (p *Partition) Open(path string) (*os.File, error) { return p.root.Open(Relative(path)) }
 
-// Has says whether there is a file with content by a path in a boot entry.
-func (p *Partition) Has(path string) bool { return p.isFile(relative(path)) }
+// Has reports whether there is a file with content by a path in a boot entry.
+func (p *Partition) Has(path string) (bool, error) { return p.isFile(Relative(path)) }
 
-// relative returns a path from a boot entry as the partition's root has it.
-func relative(path string) string {
-	return strings.TrimLeft(strings.ReplaceAll(path, `\`, "/"), "/")
+// Relative returns a path from a boot entry as the partition's root has it. It has no
+// "..", so that nothing leads out, and two paths of one file differ in case alone.
+func Relative(name string) string {
+	clean := path.Clean("/" + strings.ReplaceAll(name, `\`, "/"))
+	return cmp.Or(strings.TrimPrefix(clean, "/"), ".")
 }

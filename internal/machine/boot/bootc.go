@@ -3,11 +3,13 @@ package boot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 )
 
 // Where bootc has kernels: DIR/bootc_composefs-NAME/{vmlinuz,initrd}. It reads every
@@ -26,7 +28,7 @@ const (
 // where it has them.
 func besideBootc(files []EntryFile) bool {
 	return slices.ContainsFunc(files, func(f EntryFile) bool {
-		dir := path.Dir(relative(f.Entry.Linux))
+		dir := path.Dir(Relative(f.Entry.Linux))
 		return !f.Foreign && strings.EqualFold(path.Dir(dir), bootcDir) && strings.HasPrefix(path.Base(dir), bootcPrefix)
 	})
 }
@@ -74,18 +76,20 @@ func (p *Partition) KernelDir(digest string) string {
 }
 
 // stagedByBootc returns the entries that bootc publishes at the next shutdown.
-func (p *Partition) stagedByBootc() []EntryFile {
+func (p *Partition) stagedByBootc() ([]EntryFile, error) {
 	names, err := p.readDir(bootcStaged)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var files []EntryFile
 	for _, name := range names {
 		f := EntryFile{File: name, Staged: true}
 		if f.raw, f.Err = p.readSmall(bootcStaged + "/" + name); f.Err == nil {
 			f.Entry, f.Err = bootentry.Parse(bytes.Clone(f.raw))
+		} else {
+			f.unread = !errors.Is(f.Err, bounded.ErrNotRegular)
 		}
 		files = append(files, f)
 	}
-	return files
+	return files, nil
 }

@@ -105,7 +105,7 @@ func TestBesideBootc(t *testing.T) {
 				t.Errorf("after %d steps %s is %q, %v; want it as it was", n, name, got, err)
 			}
 		}
-		if p.exists(kernelsDir) {
+		if there(p, kernelsDir) {
 			if list, _ := p.readDir(kernelsDir); slices.ContainsFunc(list, func(name string) bool { return name[0] != '.' }) {
 				t.Errorf("kernels are in %s: %q", kernelsDir, list)
 			}
@@ -223,7 +223,7 @@ func TestPruneKeepsStagedByBootc(t *testing.T) {
 	if err := prune(p, "", "a", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if !p.exists(kernel+"/initrd") || p.exists(bootcDir+"/"+bootcPrefix+"left") {
+	if !there(p, kernel+"/initrd") || there(p, bootcDir+"/"+bootcPrefix+"left") {
 		t.Errorf("left are %q", tree(t, dir))
 	}
 }

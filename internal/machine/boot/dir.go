@@ -124,4 +124,4 @@ func (p *Partition) hasDeployment() (bool, error) {
 
 // WasWritten says whether a kernel of a deployment was ever to be written to the
 // partition. That comes before all else of a deployment, and survives what comes after.
-func (p *Partition) WasWritten() bool { return p.exists(scratchDir) }
+func (p *Partition) WasWritten() (bool, error) { return p.exists(scratchDir) }

@@ -51,7 +51,11 @@ func (p *Partition) makeDirs() error {
 		if err != nil {
 			return err
 		}
-		if p.exists(dir) && !slices.ContainsFunc(names, isFiller) {
+		found, err := p.exists(dir)
+		if err != nil {
+			return err
+		}
+		if found && !slices.ContainsFunc(names, isFiller) {
 			continue
 		}
 		changed = true
@@ -111,13 +115,17 @@ func filler(i int) string { return fmt.Sprintf("%s%0*d", fillerPrefix, 255-len(f
 func isFiller(name string) bool { return strings.HasPrefix(name, fillerPrefix) }
 
 // roomForDirs returns how many bytes the directories take that makeDirs would make.
-func (p *Partition) roomForDirs(block int64) (need int64) {
+func (p *Partition) roomForDirs(block int64) (need int64, err error) {
 	for _, dir := range grownDirs {
-		if p.fat && !p.exists(dir) {
+		found, err := p.exists(dir)
+		if err != nil {
+			return 0, err
+		}
+		if p.fat && !found {
 			need += max(dirSize, block)
 		}
 	}
-	return need
+	return need, nil
 }
 
 // explain says which file system is full, and what to do about an error of the disk,

@@ -74,7 +74,7 @@ func TestMakeDirsCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(left) > 0 && isFiller(left[len(left)-1]) || !p.exists(name) {
+			if len(left) > 0 && isFiller(left[len(left)-1]) || !there(p, name) {
 				want += fillers - len(slices.DeleteFunc(left, func(name string) bool { return !isFiller(name) }))
 			}
 		}
@@ -107,15 +107,15 @@ func (c countingFS) Create(name string, perm fs.FileMode) (durable.File, error) 
 func TestRoomForDirs(t *testing.T) {
 	dir := t.TempDir()
 	for _, test := range []struct{ block, want int64 }{{512, 3 * dirSize}, {65536, 3 * 65536}} {
-		if got := openFAT(t, dir, nil).roomForDirs(test.block); got != test.want {
-			t.Errorf("with blocks of %d bytes directories take %d bytes; want %d", test.block, got, test.want)
+		if got, err := openFAT(t, dir, nil).roomForDirs(test.block); got != test.want || err != nil {
+			t.Errorf("with blocks of %d bytes directories take %d bytes, %v; want %d", test.block, got, err, test.want)
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(dir, entriesDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if got := openFAT(t, dir, nil).roomForDirs(512); got != 2*dirSize {
-		t.Errorf("two directories take %d bytes; want %d", got, 2*dirSize)
+	if got, err := openFAT(t, dir, nil).roomForDirs(512); got != 2*dirSize || err != nil {
+		t.Errorf("two directories take %d bytes, %v; want %d", got, err, 2*dirSize)
 	}
 }
 

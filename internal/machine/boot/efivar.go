@@ -43,20 +43,32 @@ const (
 // loaderFeatures returns what the loader says that it can do. What does not say,
 // known is false, was not started by EFI or by a loader without the Boot Loader
 // Interface.
-func loaderFeatures(root fs.FS) (features uint64, known bool) {
+func loaderFeatures(root fs.FS) (features uint64, known bool, err error) {
 	data, err := bounded.ReadFile(root, EFIVars+"/LoaderFeatures-"+loaderVendor, limits.Record)
+	if found, err := bounded.Found(err); !found || err != nil {
+		return 0, false, err
+	}
+	features, known = decodeFeatures(data)
+	return features, known, nil
+}
+
+// decodeFeatures reads a number of eight bytes after the four of attributes.
+func decodeFeatures(data []byte) (features uint64, ok bool) {
 	const attributes = 4
-	if err != nil || len(data) != attributes+8 {
+	if len(data) != attributes+8 {
 		return 0, false
 	}
 	return binary.LittleEndian.Uint64(data[attributes:]), true
 }
 
+// errNotText says that a variable has something else than text.
+var errNotText = errors.New("value is not UTF-16 text")
+
 // decodeVariable reads UTF-16 after the four bytes of attributes that efivarfs
 // puts before each variable's value.
 func decodeVariable(data []byte) (string, error) {
 	if len(data) < 4 || len(data)%2 != 0 {
-		return "", errors.New("value is not UTF-16 text")
+		return "", errNotText
 	}
 	var units []uint16
 	for data = data[4:]; len(data) > 0; data = data[2:] {

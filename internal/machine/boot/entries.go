@@ -30,7 +30,8 @@ type EntryFile struct {
 	Foreign bool
 	Err     error // why no loader can boot it
 
-	raw []byte
+	raw    []byte
+	unread bool // a loader may be able to read what could not be read here
 }
 
 // IsDeployment says whether the entry is for a deployment of the machine, and not for
@@ -120,6 +121,7 @@ func (p *Partition) readEntry(file string) EntryFile {
 		return f
 	}
 	if f.raw, f.Err = p.readSmall(entriesDir + "/" + file); f.Err != nil {
+		f.unread = !errors.Is(f.Err, bounded.ErrNotRegular)
 		return f
 	}
 	if f.Entry, f.Err = bootentry.Parse(f.raw); f.Err != nil {
@@ -136,8 +138,12 @@ func (p *Partition) readEntry(file string) EntryFile {
 
 func (p *Partition) checkKernel(e bootentry.Entry) error {
 	for _, path := range e.Kernel() {
-		if !p.isFile(relative(path)) {
-			return fmt.Errorf("it names /%s, which is missing or empty", relative(path))
+		found, err := p.Has(path)
+		if err != nil {
+			return fmt.Errorf("it names /%s, which cannot be looked at: %w", Relative(path), err)
+		}
+		if !found {
+			return fmt.Errorf("it names /%s, which is missing or empty", Relative(path))
 		}
 	}
 	return nil

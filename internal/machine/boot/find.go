@@ -41,7 +41,10 @@ func Find(sysroot string) (*Partition, error) {
 // it does with them. One that does not read the extended boot loader partition
 // has them on its own.
 func (m machine) findBoot(sysroot string) (*Partition, error) {
-	features, known := loaderFeatures(os.DirFS(m.root))
+	features, known, err := loaderFeatures(os.DirFS(m.root))
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell what the boot loader does: %w", err)
+	}
 	wanted := []string{typeXBOOTLDR, typeESP}
 	if known && features&featureXBOOTLDR == 0 {
 		wanted = []string{typeESP}
@@ -109,10 +112,11 @@ func (m machine) find(sysroot string, wanted ...string) (*Partition, error) {
 		err = errors.Join(err, errMount)
 		break // the partition of the other type is not the right one
 	}
-	if p := m.mounted(); p != nil {
+	p, errMounted := m.mounted()
+	if p != nil {
 		return p, nil
 	}
-	if err != nil {
+	if err = errors.Join(err, errMounted); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoPartition, err)
 	}
 	return nil, fmt.Errorf("%w: no EFI system partition on the disk of %s, and no FAT file system at /boot or /efi", ErrNoPartition, sysroot)
@@ -145,22 +149,25 @@ func mountPrivately(device, fstype string) (*os.File, error) {
 }
 
 // mounted returns a FAT file system that is mounted where boot partitions are,
-// nil if there is none.
-func (m machine) mounted() *Partition {
+// nil if there is none. The first one counts: another would be the wrong one where that
+// may not be opened.
+func (m machine) mounted() (*Partition, error) {
 	mounts, err := m.mounts()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for _, where := range []string{"/boot", "/efi", "/boot/efi"} {
 		if mount, _ := mountplan.At(mounts, where); mount.Type != "vfat" {
 			continue
 		}
-		if p, err := OpenDir(filepath.Join(m.root, where)); err == nil {
-			p.name = where
-			return p
+		p, err := OpenDir(filepath.Join(m.root, where))
+		if err != nil {
+			return nil, err
 		}
+		p.name = where
+		return p, nil
 	}
-	return nil
+	return nil, nil
 }
 
 func (m machine) mounts() ([]mountplan.Mounted, error) {
@@ -181,9 +188,12 @@ type blockDevice struct {
 // candidates returns the partitions that may be the boot partition, those on
 // the loader's disk first. The error says why there may be more.
 func (m machine) candidates(sysroot string) ([]blockDevice, error) {
-	loader := m.loaderPartition()
+	loader, err := m.loaderPartition()
+	if err != nil {
+		return nil, err
+	}
 	if loader != "" {
-		parts, err := m.partitions(m.diskOf(loader))
+		parts, err := m.partitionsBeside(loader)
 		for i := range parts {
 			// Firmware does not ask for the partition's type, nor may udev.
 			if parts[i].name == loader {
@@ -198,8 +208,12 @@ func (m machine) candidates(sysroot string) ([]blockDevice, error) {
 		return nil, err
 	}
 	var parts []blockDevice
-	for _, name := range m.beneath(device, 0) {
-		more, err := m.partitions(m.diskOf(name))
+	lower, err := m.beneath(device, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range lower {
+		more, err := m.partitionsBeside(name)
 		if err != nil {
 			return parts, err
 		}
@@ -209,17 +223,29 @@ func (m machine) candidates(sysroot string) ([]blockDevice, error) {
 }
 
 // loaderPartition returns the name of the block device from which the loader
-// says it came, "" if it does not say.
-func (m machine) loaderPartition() string {
+// says it came, "" if it does not say, or nothing that makes sense.
+func (m machine) loaderPartition() (string, error) {
 	uuid, err := LoaderVariable(os.DirFS(m.root), "LoaderDevicePartUUID")
-	if err != nil || strings.ContainsRune(uuid, '/') {
-		return ""
+	if errors.Is(err, errNotText) || strings.ContainsAny(uuid, "/\x00") {
+		return "", nil
+	}
+	if found, err := bounded.Found(err); !found || err != nil {
+		return "", err
 	}
 	device, err := filepath.EvalSymlinks(m.path("dev/disk/by-partuuid", strings.ToLower(uuid)))
-	if err != nil {
-		return ""
+	if found, err := bounded.Found(err); !found || err != nil {
+		return "", err
 	}
-	return filepath.Base(device)
+	return filepath.Base(device), nil
+}
+
+// partitionsBeside returns the partitions of the disk that a partition is on.
+func (m machine) partitionsBeside(name string) ([]blockDevice, error) {
+	disk, err := m.diskOf(name)
+	if err != nil {
+		return nil, err
+	}
+	return m.partitions(disk)
 }
 
 // deviceAt returns the name of the block device that is mounted at a directory.
@@ -242,34 +268,55 @@ func (m machine) deviceOf(mount mountplan.Mounted) (string, error) {
 	}
 	// btrfs has no block device's number, but names one.
 	device, err := filepath.EvalSymlinks(m.path(mount.What))
-	if err != nil || !m.exists("sys/class/block", filepath.Base(device)) {
-		return "", fmt.Errorf("%s, which is mounted at %s, is no block device", mount.What, mount.Where)
+	found, err := bounded.Found(err)
+	if err == nil && found {
+		found, err = m.exists("sys/class/block", filepath.Base(device))
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot tell what is mounted at %s: %w", mount.Where, err)
+	}
+	if !found {
+		return "", fmt.Errorf("%s, which is mounted at %s, %w", mount.What, mount.Where, errNoDevice)
 	}
 	return filepath.Base(device), nil
 }
 
+// errNoDevice says what a file system is not on.
+var errNoDevice = errors.New("is no block device")
+
 // beneath returns the partitions or disks that a block device is made of:
 // itself, or what is below a device of the device mapper.
-func (m machine) beneath(name string, depth int) []string {
+func (m machine) beneath(name string, depth int) ([]string, error) {
 	const deepest = 8
 	slaves, err := m.names("sys/class/block", name, "slaves")
-	if err != nil || len(slaves) == 0 || depth == deepest {
-		return []string{name}
+	if _, err := bounded.Found(err); err != nil {
+		return nil, err
+	}
+	if len(slaves) == 0 || depth == deepest {
+		return []string{name}, nil
 	}
 	var all []string
 	for _, s := range slaves {
-		all = append(all, m.beneath(s, depth+1)...)
+		lower, err := m.beneath(s, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lower...)
 	}
-	return all
+	return all, nil
 }
 
 // diskOf returns the disk that a partition is on, or the name itself.
-func (m machine) diskOf(name string) string {
+func (m machine) diskOf(name string) (string, error) {
 	device, err := filepath.EvalSymlinks(m.path("sys/class/block", name))
-	if err != nil || !m.exists("sys/class/block", name, "partition") {
-		return name
+	found, err := bounded.Found(err)
+	if err == nil && found {
+		found, err = m.exists("sys/class/block", name, "partition")
 	}
-	return filepath.Base(filepath.Dir(device))
+	if err != nil || !found {
+		return name, err
+	}
+	return filepath.Base(filepath.Dir(device)), nil
 }
 
 // partitions returns the partitions of a disk with what udev knows of them.
@@ -280,7 +327,11 @@ func (m machine) partitions(disk string) ([]blockDevice, error) {
 	}
 	var parts []blockDevice
 	for _, name := range names {
-		if !m.exists("sys/class/block", disk, name, "partition") {
+		isPartition, err := m.exists("sys/class/block", disk, name, "partition")
+		if err != nil {
+			return nil, err
+		}
+		if !isPartition {
 			continue
 		}
 		number, err := bounded.ReadPath(m.path("sys/class/block", disk, name, "dev"), limits.Kernel)
@@ -326,7 +377,7 @@ func (m machine) names(parts ...string) ([]string, error) {
 	return names, err
 }
 
-func (m machine) exists(parts ...string) bool {
+func (m machine) exists(parts ...string) (bool, error) {
 	_, err := os.Stat(m.path(parts...))
-	return err == nil
+	return bounded.Found(err)
 }

@@ -74,12 +74,26 @@ func (p *Partition) WriteKernelWith(
 	return p.writeParts(ctx, parts, superseded)
 }
 
-// InKernel returns the path in a boot entry of a file that was written with a kernel.
-func InKernel(kernel, name string) string { return "/" + path.Join(kernelsDir, kernel, name) }
+// IsInKernel reports whether a path in a boot entry is that of a file that was written
+// with a kernel: it is in a directory of one, ours or bootc's.
+func IsInKernel(name string) bool {
+	name = Relative(name)
+	for _, place := range kernelPlaces {
+		below, ok := cutDir(name, place.dir)
+		if ok && len(below) >= len(place.prefix) && strings.EqualFold(below[:len(place.prefix)], place.prefix) {
+			return true
+		}
+	}
+	return false
+}
 
-// IsInKernel says whether a path in a boot entry is that of a file that was written with
-// a kernel.
-func IsInKernel(name string) bool { return strings.HasPrefix(relative(name), kernelsDir+"/") }
+// cutDir returns what of a path is below a directory, as FAT compares names.
+func cutDir(name, dir string) (below string, ok bool) {
+	if len(name) > len(dir) && name[len(dir)] == '/' && strings.EqualFold(name[:len(dir)], dir) {
+		return name[len(dir)+1:], true
+	}
+	return "", false
+}
 
 // writeParts writes a kernel of these parts.
 func (p *Partition) writeParts(ctx context.Context, parts []part, superseded []deployment.ID) (digest string, created bool, err error) {
@@ -153,7 +167,11 @@ func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []depl
 // inUse says whether an entry boots something in a directory, or another machine may be
 // about to write one that does.
 func (p *Partition) inUse(dir string) (bool, error) {
-	if p.exists(dir) && !p.wrote(dir) {
+	found, err := p.exists(dir)
+	if err != nil {
+		return false, err
+	}
+	if found && !p.wrote(dir) {
 		return true, nil
 	}
 	files, err := p.Entries()
@@ -164,12 +182,14 @@ func (p *Partition) inUse(dir string) (bool, error) {
 // there is what a crash left. The files survive a crash after sync: before that no
 // entry names them, and whoever finds them there compares them with their digest.
 func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) error {
-	if p.exists(dir) {
-		if err := p.removeAll([]string{dir}); err != nil {
-			return err
-		}
+	found, err := p.exists(dir)
+	if err == nil && found {
+		err = p.removeAll([]string{dir})
 	}
-	err := p.moveDirs(dir, k.dirs())
+	if err != nil {
+		return err
+	}
+	err = p.moveDirs(dir, k.dirs())
 	if err == nil {
 		err = p.writeFiles(ctx, k, func(name string, content io.Reader) error {
 			return p.writeNew(dir+"/"+name, content)
@@ -230,8 +250,8 @@ func (p *Partition) verifyKernel(ctx context.Context, k kernel) (bool, error) {
 	h := sha256.New()
 	for _, part := range k.parts {
 		path := k.dir() + "/" + part.name
-		if !p.isFile(path) {
-			return false, nil
+		if found, err := p.isFile(path); !found || err != nil {
+			return false, err
 		}
 		f, err := p.root.Open(path)
 		if err != nil {

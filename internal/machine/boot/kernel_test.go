@@ -122,7 +122,7 @@ sync sysupdate-image/D
 	for n := 0; ; n++ {
 		dir, digest := seed(t)
 		_, _, err := writeKernel(open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }), "kernel", "initrd")
-		if p := open(t, dir, nil); !p.isFile(kernelsDir+"/"+digest+"/vmlinuz") || !p.isFile(kernelsDir+"/"+digest+"/initrd") {
+		if p := open(t, dir, nil); !hasFile(p, kernelsDir+"/"+digest+"/vmlinuz") || !hasFile(p, kernelsDir+"/"+digest+"/initrd") {
 			t.Errorf("after %d steps: a file is missing: %q", n, tree(t, dir))
 		}
 		if _, _, err := writeKernel(open(t, dir, nil), "kernel", "initrd"); err != nil || len(tree(t, dir)) != 3 {
@@ -239,7 +239,7 @@ func TestRoom(t *testing.T) {
 	p := open(t, dir, nil)
 	p.space = func() (free, block int64, err error) {
 		for _, used := range []string{"ka", "kb"} {
-			if !p.exists(kernelsDir + "/" + used) {
+			if !there(p, kernelsDir+"/"+used) {
 				free += 6 * 4096
 			}
 		}
@@ -265,7 +265,7 @@ func TestRoom(t *testing.T) {
 		t.Errorf("WriteKernel with a and b superseded: %v, %v; want it created", created, err)
 	}
 	for name, want := range map[string]bool{"ka": false, "kb": false, "k": true} {
-		if got := p.exists(kernelsDir + "/" + name); got != want {
+		if got := there(p, kernelsDir+"/"+name); got != want {
 			t.Errorf("kernel %s is there: %v; want %v", name, got, want)
 		}
 	}
@@ -302,7 +302,7 @@ func TestRoomForEntry(t *testing.T) {
 			put(t, dir, map[string]string{tt.besides: string(e.Encode())})
 		}
 		p.space = func() (free, block int64, err error) {
-			if tt.besides != "" && p.exists(tt.besides) {
+			if tt.besides != "" && there(p, tt.besides) {
 				return 5 * 4096, 4096, nil
 			}
 			return 6 * 4096, 4096, nil

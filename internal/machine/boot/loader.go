@@ -50,8 +50,8 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 			return err
 		}
 	}
-	if p.exists("loader/loader.conf") {
-		return nil
+	if found, err := p.exists("loader/loader.conf"); found || err != nil {
+		return err
 	}
 	return durable.WriteFile(p.fs, "loader/loader.conf", []byte(loaderConf))
 }
@@ -75,16 +75,11 @@ func loaderOf(open func(string) (io.ReadCloser, error), goarch string) (loaderNa
 
 // makeLoaderDirs makes the directories of the loader, for good.
 func (p *Partition) makeLoaderDirs() error {
-	if !p.exists("EFI") {
-		if err := p.moveDirs("EFI", []string{"systemd", "BOOT"}); err != nil {
-			return err
-		}
+	if err := p.moveDirsOnce("EFI", []string{"systemd", "BOOT"}); err != nil {
+		return err
 	}
 	for _, dir := range []string{"EFI/systemd", "EFI/BOOT"} {
-		if p.exists(dir) {
-			continue
-		}
-		if err := p.moveDirs(dir, nil); err != nil {
+		if err := p.moveDirsOnce(dir, nil); err != nil {
 			return err
 		}
 	}
@@ -92,6 +87,14 @@ func (p *Partition) makeLoaderDirs() error {
 		return err
 	}
 	return p.sync()
+}
+
+// moveDirsOnce is moveDirs for what is missing.
+func (p *Partition) moveDirsOnce(name string, below []string) error {
+	if found, err := p.exists(name); found || err != nil {
+		return err
+	}
+	return p.moveDirs(name, below)
 }
 
 // readLoader reads the loader, or the one that its distributor signed for

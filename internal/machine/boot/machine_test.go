@@ -135,7 +135,7 @@ func TestKernelShared(t *testing.T) {
 	}
 	has := func(when string, want bool) {
 		t.Helper()
-		if b.isFile(kernelsDir+"/"+digest+"/vmlinuz") != want {
+		if hasFile(b, kernelsDir+"/"+digest+"/vmlinuz") != want {
 			t.Errorf("%s: the kernel is there: %v; want %v", when, !want, want)
 		}
 	}

@@ -151,7 +151,11 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 			rest = append(rest, f)
 		}
 	}
-	rest = append(rest, p.stagedByBootc()...)
+	staged, err := p.stagedByBootc()
+	if err != nil {
+		return Removal{}, err
+	}
+	rest = append(rest, staged...)
 	if r.Kernels, err = p.scratchLeftovers(); err != nil {
 		return Removal{}, err
 	}
@@ -161,7 +165,7 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 			return Removal{}, err
 		}
 		for _, name := range unnamed {
-			if p.wrote(name) || anyNames(removed, name) {
+			if p.wrote(name) || anyNames(readable(removed), name) {
 				r.Kernels = append(r.Kernels, name)
 			}
 		}
@@ -199,18 +203,26 @@ func (p *Partition) unnamed(dir, prefix string, rest []EntryFile) ([]string, err
 	return paths, nil
 }
 
+// readable returns the entries that are known to name only what they are read to name.
+func readable(files []EntryFile) []EntryFile {
+	return slices.DeleteFunc(slices.Clone(files), func(f EntryFile) bool { return f.unread })
+}
+
 func anyNames(files []EntryFile, name string) bool {
 	return slices.ContainsFunc(files, func(f EntryFile) bool { return f.names(name) })
 }
 
 // names says whether the entry boots something from the file or directory, or
-// what systemd-stub(7) puts beside it. Of an entry that cannot be read it is
-// enough that its text has the name in it.
+// what systemd-stub(7) puts beside it. Of an entry that makes no sense it is
+// enough that its text has the name in it; one that cannot be read may name anything.
 func (f EntryFile) names(name string) bool {
+	if f.unread {
+		return true
+	}
 	name = strings.TrimSuffix(name, extrasSuffix)
 	for _, k := range f.Entry.Kernel() {
-		k = relative(k)
-		if strings.EqualFold(k, name) || len(k) > len(name) && k[len(name)] == '/' && strings.EqualFold(k[:len(name)], name) {
+		k = Relative(k)
+		if _, below := cutDir(k, name); below || strings.EqualFold(k, name) {
 			return true
 		}
 	}

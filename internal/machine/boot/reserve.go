@@ -19,7 +19,7 @@ const reserveSize = 8 << 10
 // keepReserve makes the reserve if it is missing and there is room. What was to be done
 // has been done before: no error counts.
 func (p *Partition) keepReserve() {
-	if p.exists(reserveFile) || p.openScratch() != nil {
+	if found, err := p.exists(reserveFile); found || err != nil || p.openScratch() != nil {
 		return
 	}
 	temp := p.inScratch(path.Base(reserveFile))
@@ -34,5 +34,9 @@ func (p *Partition) keepReserve() {
 // whether there is room then.
 func (p *Partition) useReserve(err error) bool {
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-	return full && p.exists(reserveFile) && durable.Remove(p.fs, reserveFile) == nil
+	if !full {
+		return false
+	}
+	found, err := p.exists(reserveFile)
+	return err == nil && found && durable.Remove(p.fs, reserveFile) == nil
 }

@@ -59,7 +59,9 @@ func (p *Partition) Room(sizes ...int64) (need, free int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("cannot tell the room on %s: %w", p, err)
 	}
-	need = p.roomForDirs(block)
+	if need, err = p.roomForDirs(block); err != nil {
+		return 0, 0, fmt.Errorf("cannot tell the room on %s: %w", p, err)
+	}
 	for _, size := range append(sizes, blocksBesides*block) {
 		need += (size + block - 1) / block * block
 	}

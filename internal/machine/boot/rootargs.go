@@ -68,10 +68,16 @@ func (m machine) findRoot(root, esp, arch string) (Root, error) {
 		return Root{Doubt: fmt.Sprintf("what is mounted at %s is the directory %s of its file system", root, mount.Root)}, nil
 	}
 	device, err := m.deviceOf(mount)
-	if err != nil {
+	if errors.Is(err, errNoDevice) {
 		return Root{Doubt: fmt.Sprintf("%s is a %s file system without a block device", root, mount.Type)}, nil
 	}
-	lower := m.beneath(device, 0)
+	if err != nil {
+		return Root{}, fmt.Errorf("%w: %w", ErrRootUnknown, err)
+	}
+	lower, err := m.beneath(device, 0)
+	if err != nil {
+		return Root{}, fmt.Errorf("%w: %w", ErrRootUnknown, err)
+	}
 	if !btrfs && m.discoverable(device, lower, esp, arch) {
 		return Root{}, nil
 	}
@@ -127,10 +133,14 @@ func (m machine) discoverable(device string, lower []string, esp, arch string) b
 		return false
 	}
 	loader, err := m.deviceOf(boot)
-	if err != nil || m.diskOf(loader) != m.diskOf(lower[0]) {
+	if err != nil {
 		return false
 	}
-	parts, err := m.partitions(m.diskOf(loader))
+	disk, err := m.diskOf(loader)
+	if other, errOther := m.diskOf(lower[0]); err != nil || errOther != nil || disk != other {
+		return false
+	}
+	parts, err := m.partitions(disk)
 	if err != nil {
 		return false
 	}

@@ -95,12 +95,18 @@ func (p *Partition) toScratch(name string) (string, error) {
 		return "", err
 	}
 	temp := p.inScratch(path.Base(name))
-	if p.exists(temp) {
-		if err := durable.RemoveAll(p.fs, temp); err != nil {
-			return "", err
-		}
+	if err := p.removeLeft(temp); err != nil {
+		return "", err
 	}
 	return temp, p.fs.Rename(name, temp)
+}
+
+// removeLeft removes what an earlier try has left under a name, if there is anything.
+func (p *Partition) removeLeft(name string) error {
+	if found, err := p.exists(name); !found || err != nil {
+		return err
+	}
+	return durable.RemoveAll(p.fs, name)
 }
 
 // writeEntry makes content the entry with a name, at one stroke, and for good.
@@ -121,10 +127,8 @@ func (p *Partition) writeEntry(name string, content []byte) error {
 
 // writeTemp writes a file in scratchDir, and syncs it.
 func (p *Partition) writeTemp(temp string, content []byte) error {
-	if p.exists(temp) {
-		if err := durable.Remove(p.fs, temp); err != nil {
-			return err
-		}
+	if err := p.removeLeft(temp); err != nil {
+		return err
 	}
 	if err := p.writeNew(temp, bytes.NewReader(content)); err != nil {
 		return err
@@ -139,10 +143,8 @@ func (p *Partition) moveDirs(name string, below []string) error {
 		return err
 	}
 	temp := p.inScratch(path.Base(name))
-	if p.exists(temp) {
-		if err := durable.RemoveAll(p.fs, temp); err != nil {
-			return err
-		}
+	if err := p.removeLeft(temp); err != nil {
+		return err
 	}
 	for _, dir := range append([]string{"."}, below...) {
 		if err := durable.MkdirAll(durable.Unsynced(p.fs), path.Join(temp, dir), 0o755); err != nil {

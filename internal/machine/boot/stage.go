@@ -118,10 +118,8 @@ func (p *Partition) writeStaged(name string, e bootentry.Entry) error {
 	if old, err := p.readSmall(path); err == nil && bytes.Equal(old, e.Encode()) {
 		return nil // from an earlier try
 	}
-	if p.exists(path) { // half of one
-		if err := durable.Remove(p.fs, path); err != nil {
-			return err
-		}
+	if err := p.removeLeft(path); err != nil { // half of one
+		return err
 	}
 	err := p.writeNew(path, bytes.NewReader(e.Encode()))
 	if err != nil {
@@ -198,7 +196,11 @@ func (p *Partition) publish(name string) error {
 		return errors.New("it is not a file name")
 	}
 	staged := p.readEntry(name + stagedSuffix)
-	if !p.exists(entriesDir + "/" + name + stagedSuffix) {
+	found, err := p.exists(entriesDir + "/" + name + stagedSuffix)
+	if err != nil {
+		return err
+	}
+	if !found {
 		if err := p.checkPublished(staged.Name); err != nil {
 			return err
 		}

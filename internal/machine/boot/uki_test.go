@@ -102,13 +102,13 @@ func TestStageUKI(t *testing.T) {
 	if err := prune(p, "", "a", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if !p.exists(kernelsDir+"/"+digest+"/"+string(id("a"))+".efi.extra.d/x.addon.efi") || !p.exists(kernelsDir+"/k/vmlinuz") {
+	if !there(p, kernelsDir+"/"+digest+"/"+string(id("a"))+".efi.extra.d/x.addon.efi") || !there(p, kernelsDir+"/k/vmlinuz") {
 		t.Errorf("Prune left %q; want both kernels whole", tree(t, dir))
 	}
 	if _, err := p.Rollback(id("b")); err != nil || next(t, dir) != "b" {
 		t.Errorf("Rollback: %v; %s boots next; want b", err, next(t, dir))
 	}
-	if err := prune(p, "", "b"); err != nil || p.exists(kernelsDir+"/"+digest) {
+	if err := prune(p, "", "b"); err != nil || there(p, kernelsDir+"/"+digest) {
 		t.Errorf("Prune: %v, left %q; want a gone", err, tree(t, dir))
 	}
 	if err := os.Remove(filepath.Join(dir, kernelsDir, "k", "vmlinuz")); err != nil {
@@ -133,7 +133,7 @@ func TestPruneKeepsBootcsAddons(t *testing.T) {
 	if err := prune(p, "", "a", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if !p.exists(uki+".extra.d/x.addon.efi") || p.exists(gone) || p.exists(gone+".extra.d") {
+	if !there(p, uki+".extra.d/x.addon.efi") || there(p, gone) || there(p, gone+".extra.d") {
 		t.Errorf("Prune left %q; want a's addons, and nothing of c", tree(t, dir))
 	}
 }

@@ -1,6 +1,7 @@
 package finalize
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -161,7 +162,7 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
 		Policy:     plan.Conflicts,
 		Warn:       func(text string) { m.logf(journal.Warning, "%s", text) },
 	}
-	report, err := c.Carry(plan.from(), plan.to())
+	report, err := c.Carry(context.Background(), plan.from(), plan.to())
 	for _, conflict := range report.Conflicts {
 		m.tell(msgConflicts, journal.Warning, []journal.Field{about(plan.Staged), {Name: fieldPath, Value: conflict.Path}}, "%s", conflict)
 	}

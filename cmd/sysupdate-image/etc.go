@@ -55,17 +55,17 @@ func (s *session) etcDiffCommand() *cobra.Command {
   sysupdate-image etc diff --names /etc/systemd
   sysupdate-image --sysroot /mnt etc diff --json`,
 		ValidArgsFunction: s.completeEtc,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := cleanEtcPaths("etc diff", args)
 			if err != nil {
 				return err
 			}
-			e, err := edit.Open(s.sysroot, len(paths) > 0)
+			e, err := edit.Open(cmd.Context(), s.sysroot, len(paths) > 0)
 			if err != nil {
 				return err
 			}
 			defer e.Close()
-			changes, err := e.Changes(paths...)
+			changes, err := e.Changes(cmd.Context(), paths...)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 
@@ -33,7 +34,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 		Example: `  sysupdate-image etc merge --base v1/etc --local /etc --new v2/etc --out merged
   sysupdate-image etc merge --base a --local b --new c --out d --etc-conflicts=new --json`,
 		Args: needArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			policy, err := parseEtcConflicts("etc merge", conflicts)
 			if err != nil {
 				return err
@@ -41,7 +42,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 			if policy == "" {
 				policy = merge.Fail
 			}
-			return s.etcMerge(t, policy, asJSON)
+			return s.etcMerge(cmd.Context(), t, policy, asJSON)
 		},
 	}
 	for _, f := range []struct {
@@ -61,11 +62,11 @@ func (s *session) etcMergeCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) etcMerge(t edit.Trees, policy merge.Policy, asJSON bool) error {
+func (s *session) etcMerge(ctx context.Context, t edit.Trees, policy merge.Policy, asJSON bool) error {
 	if t.Base == "" || t.Local == "" || t.New == "" || t.Out == "" {
 		return usageError{fmt.Errorf("etc merge: want all of --base, --local, --new and --out")}
 	}
-	report, err := edit.Merge(t, policy)
+	report, err := edit.Merge(ctx, t, policy)
 	if err != nil && !errors.Is(err, edit.ErrConflicts) {
 		return err
 	}

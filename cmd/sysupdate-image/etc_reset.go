@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +39,7 @@ func (s *session) etcResetCommand() *cobra.Command {
   sysupdate-image etc reset /etc/ssh/sshd_config /etc/motd`,
 		Args:              needArgs(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: s.completeEtc,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, err := cleanEtcPaths("etc reset", args)
 			if err != nil {
 				return err
@@ -46,7 +47,7 @@ func (s *session) etcResetCommand() *cobra.Command {
 			if slices.Contains(paths, "/etc") {
 				return usageError{errors.New("etc reset: all of /etc would take users, host keys and the machine's name with it: name the files")}
 			}
-			return s.etcReset(paths, dryRun, force, asJSON)
+			return s.etcReset(cmd.Context(), paths, dryRun, force, asJSON)
 		},
 	}
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
@@ -55,18 +56,18 @@ func (s *session) etcResetCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) etcReset(paths []string, dryRun, force, asJSON bool) error {
-	e, err := edit.Open(s.sysroot, true)
+func (s *session) etcReset(ctx context.Context, paths []string, dryRun, force, asJSON bool) error {
+	e, err := edit.Open(ctx, s.sysroot, true)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	steps, err := e.PlanReset(paths, force)
+	steps, err := e.PlanReset(ctx, paths, force)
 	if err != nil {
 		return err
 	}
 	if !dryRun {
-		if err := e.Apply(steps); err != nil {
+		if err := e.Apply(ctx, steps); err != nil {
 			return err
 		}
 	}

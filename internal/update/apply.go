@@ -122,7 +122,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if done, err := m.passOver(img, c.id, o, &result); done || err != nil {
 		return result, err
 	}
-	if result.EtcConflicts, err = m.checkEtc(c, o.EtcConflicts); err != nil {
+	if result.EtcConflicts, err = m.checkEtc(ctx, c, o.EtcConflicts); err != nil {
 		return Result{}, err
 	}
 	clock.split("etc")
@@ -260,7 +260,7 @@ func (m *Machine) deploy(ctx context.Context, c candidate, o Options, result *Re
 		return m.stage(ctx, c, entry)
 	}
 	result.Outcome = Published
-	return m.publish(c, entry)
+	return m.publish(ctx, c, entry)
 }
 
 // stayBooted makes the booted deployment the next to boot: the candidate is

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -28,11 +29,11 @@ func (e *EtcConflictsError) Error() string {
 
 // checkEtc returns the conflicts in /etc that the policy is to decide when the
 // candidate is booted. Under the policy Fail they are an error.
-func (m *Machine) checkEtc(c candidate, policy merge.Policy) ([]deployment.EtcConflict, error) {
+func (m *Machine) checkEtc(ctx context.Context, c candidate, policy merge.Policy) ([]deployment.EtcConflict, error) {
 	if c.id == m.booted {
 		return nil, nil
 	}
-	conflicts, err := m.etcConflicts(c.System)
+	conflicts, err := m.etcConflicts(ctx, c.System)
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether local changes to /etc fit the image: %w", err)
 	}
@@ -47,12 +48,12 @@ func (m *Machine) checkEtc(c candidate, policy merge.Policy) ([]deployment.EtcCo
 
 // etcConflicts returns the conflicts between local changes to /etc and a system
 // whose tree is in the form in which it boots.
-func (m *Machine) etcConflicts(s *System) ([]deployment.EtcConflict, error) {
+func (m *Machine) etcConflicts(ctx context.Context, s *System) ([]deployment.EtcConflict, error) {
 	from, err := m.etcSide()
 	if err != nil || from.ID == "" || !(carry.Side{Etc: string(s.Mounts.Etc)}).HasLocal() {
 		return nil, err // there is nothing to carry over, or it would not be seen
 	}
-	return m.carrier("").Conflicts(from, s.Tree.Entry("etc"))
+	return m.carrier("").Conflicts(ctx, from, s.Tree.Entry("etc"))
 }
 
 // setEtcPolicy notes a policy, if it is not "", for the deployment that is
@@ -88,12 +89,12 @@ func (m *Machine) carrier(policy merge.Policy) carry.Carrier {
 }
 
 // carryEtc gives a deployment the local changes to /etc of the one before it.
-func (m *Machine) carryEtc(c candidate) error {
+func (m *Machine) carryEtc(ctx context.Context, c candidate) error {
 	from, err := m.etcSide()
 	if err != nil {
 		return err
 	}
-	report, err := m.carrier(c.policy).Carry(from, carry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
+	report, err := m.carrier(c.policy).Carry(ctx, from, carry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
 	for _, conflict := range report.Conflicts {
 		m.warn(conflict.String())
 	}

@@ -81,7 +81,7 @@ func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.Etc
 	if err := system.transform(ctx); err != nil {
 		return nil, err
 	}
-	return m.etcConflicts(system)
+	return m.etcConflicts(ctx, system)
 }
 
 // FetchLayers returns how many layers would be fetched.

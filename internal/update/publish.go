@@ -1,19 +1,20 @@
 package update
 
 import (
+	"context"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // publish makes a deployment the next on a machine that does not run: at once,
 // what finalize does when a running machine goes down.
-func (m *Machine) publish(c candidate, entry string) error {
+func (m *Machine) publish(ctx context.Context, c candidate, entry string) error {
 	current, err := m.current()
 	if err != nil {
 		return err
 	}
 	if current != c.id {
-		if err := m.carryEtc(c); err != nil {
+		if err := m.carryEtc(ctx, c); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 	if e, err = m.inherit(e, before, c.dtb.path(m.boot.KernelDir(kernel))); err != nil {
 		return "", err
 	}
-	if err := m.writeState(c); err != nil {
+	if err := m.writeState(ctx, c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}
 	if _, err := m.unstage(); err != nil {
@@ -128,9 +128,9 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 // writeState makes the state directory of a deployment, which survives a crash
 // after the sync that comes before the deployment is staged or published. Only
 // an origin that replaces another is synced by itself.
-func (m *Machine) writeState(c candidate) error {
+func (m *Machine) writeState(ctx context.Context, c candidate) error {
 	id, changes := c.id, m.changes
-	if err := m.makeVar(c); err != nil {
+	if err := m.makeVar(ctx, c); err != nil {
 		return err
 	}
 	if err := durable.MkdirAll(durable.Unsynced(changes), id.EtcDir(), 0o755); err != nil {

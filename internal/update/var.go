@@ -1,6 +1,7 @@
 package update
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -17,7 +18,7 @@ import (
 // makeVar makes the directory of /var that all deployments share, before the
 // machine's first one. It has owner, mode and attributes of the image's /var: they
 // are those of /var on the running machine, also where it is an overlay of both.
-func (m *Machine) makeVar(c candidate) error {
+func (m *Machine) makeVar(ctx context.Context, c candidate) error {
 	switch _, err := m.root.Lstat(deployment.SharedVar); {
 	case err == nil:
 		return m.readyVar(c)
@@ -30,11 +31,11 @@ func (m *Machine) makeVar(c candidate) error {
 	image := c.Tree.Entry("var")
 	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
 		open := func(n *tree.Node) (io.ReadCloser, error) { return c.open(n) }
-		return merge.WriteDir(m.root, deployment.SharedVar, image, open)
+		return merge.WriteDir(ctx, m.root, deployment.SharedVar, image, open)
 	}
 	bare := image.Clone()
 	bare.Clear()
-	err := merge.WriteUpper(m.root, deployment.SharedVar, bare, bare, nil)
+	err := merge.WriteUpper(ctx, m.root, deployment.SharedVar, bare, bare, nil)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // prepare-root makes it like the image's when the machine boots
 	}

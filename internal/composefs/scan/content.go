@@ -31,7 +31,7 @@ func (s *scanner) content(ctx context.Context, jobs chan<- job, d directory, nam
 	if stat.Size == 0 {
 		return nil
 	}
-	f, err := openRegular(d.file, name)
+	f, err := openRegular(s.dirs.Dir(), name)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/dirstack"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -75,6 +75,7 @@ type scanner struct {
 	opts  Options
 	tree  *Tree
 	links map[inode]*tree.Node // files with several names
+	dirs  *dirstack.Stack      // where the scan is
 }
 
 // An inode tells files apart.
@@ -103,7 +104,9 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 			return err
 		}
 		s.tree.Root = root
-		return s.entries(ctx, jobs, directory{dir, "", root, stat})
+		s.dirs = dirstack.New(dir)
+		defer s.dirs.Close()
+		return s.entries(ctx, jobs, directory{"", root, stat})
 	})
 	err = group.Wait()
 	for j := range jobs { // left over after an error
@@ -112,9 +115,8 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 	return err
 }
 
-// A directory is an open directory and what is known of it.
+// A directory is what is known of the innermost directory of the stack.
 type directory struct {
-	file *os.File
 	path string // below the one that is scanned, "" or with a slash at the end
 	node *tree.Node
 	stat sys.Stat
@@ -122,7 +124,7 @@ type directory struct {
 
 // entries reads what is in a directory into its node.
 func (s *scanner) entries(ctx context.Context, jobs chan<- job, d directory) error {
-	names, err := readNames(d.file)
+	names, err := dirstack.Names(ctx, s.dirs.Dir())
 	if err != nil {
 		return err
 	}
@@ -139,22 +141,13 @@ func (s *scanner) entries(ctx context.Context, jobs chan<- job, d directory) err
 	return nil
 }
 
-// readNames returns the names in a directory, sorted, however often it was
-// read before.
-func readNames(dir *os.File) ([]string, error) {
-	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	names, err := list.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
-}
-
 // entry reads name in d, and all below it.
 func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name string) (*tree.Node, error) {
-	stat, err := sys.Statx(d.file, name)
+	if len(d.path)+len(name) > tree.MaxPath {
+		return nil, fmt.Errorf("path of more than %d bytes, which no image can have: %.100s…", tree.MaxPath, d.path)
+	}
+	dir := s.dirs.Dir()
+	stat, err := sys.Statx(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +158,7 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	if n := s.links[file]; n != nil {
 		return n, nil
 	}
-	n, err := s.node(d.file, name, stat)
+	n, err := s.node(dir, name, stat)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +166,7 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	case n.IsDir():
 		return n, s.subdirectory(ctx, jobs, d, name, n, stat)
 	case n.IsSymlink():
-		n.Target, err = sys.Readlink(d.file, name)
+		n.Target, err = sys.Readlink(dir, name)
 	case n.IsRegular():
 		err = s.content(ctx, jobs, d, name, n, stat)
 	}
@@ -184,17 +177,22 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 }
 
 func (s *scanner) subdirectory(ctx context.Context, jobs chan<- job, parent directory, name string, n *tree.Node, stat sys.Stat) error {
-	f, err := sys.Openat2(parent.file, name, os.O_RDONLY|syscall.O_DIRECTORY, 0, sys.ResolveNoSymlinks)
+	f, err := sys.Openat2(s.dirs.Dir(), name, os.O_RDONLY|syscall.O_DIRECTORY, 0, sys.ResolveNoSymlinks)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	if err := s.dirs.Enter(f, name); err != nil {
+		return err
+	}
 	if stat.DevMajor != parent.stat.DevMajor || stat.DevMinor != parent.stat.DevMinor {
 		if err := refuseVirtual(f); err != nil {
 			return err
 		}
 	}
-	return s.entries(ctx, jobs, directory{f, parent.path + name + "/", n, stat})
+	if err := s.entries(ctx, jobs, directory{parent.path + name + "/", n, stat}); err != nil {
+		return err
+	}
+	return s.dirs.Leave()
 }
 
 // The kernel's own file systems, by their magic numbers in <linux/magic.h>.

@@ -216,3 +216,30 @@ func TestErrors(t *testing.T) {
 		t.Errorf("refuseVirtual(/proc) = %v", err)
 	}
 }
+
+// TestDeep: a scan takes few descriptors, and refuses what is too deep for an image.
+func TestDeep(t *testing.T) {
+	dir := t.TempDir()
+	var before syscall.Rlimit
+	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 250, Max: before.Max}))
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) })
+	deep := strings.Repeat("d/", 1900)
+	check(t,
+		os.MkdirAll(filepath.Join(dir, deep), 0o755),
+		os.WriteFile(filepath.Join(dir, deep, "f"), bytes.Repeat([]byte("x"), 1000), 0o644),
+		os.WriteFile(filepath.Join(dir, "z"), []byte("last"), 0o644),
+	)
+	tree, err := scan(t, dir, Options{})
+	check(t, err)
+	if got := read(t, tree, deep+"f"); len(got) != 1000 || tree.Root.Lookup("z") == nil {
+		t.Errorf("f has %d bytes, z is %v; want 1000 and a file", len(got), tree.Root.Lookup("z"))
+	}
+	root, err := os.OpenRoot(filepath.Join(dir, deep))
+	check(t, err)
+	defer root.Close()
+	check(t, root.MkdirAll(strings.Repeat("e/", 200), 0o755))
+	if _, err := scan(t, dir, Options{}); err == nil || !strings.Contains(err.Error(), "path of more than 4095 bytes") {
+		t.Errorf("Scan of a path that no image can have = %v", err)
+	}
+}

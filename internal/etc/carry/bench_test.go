@@ -111,7 +111,7 @@ func (d *disk) change(files int) {
 		}
 		dir.Set(filepath.Base(path), n)
 	}
-	d.must(d.carrier().Write(d.from, local, base, d.carrier().OpenContent))
+	d.must(d.carrier().Write(context.Background(), d.from, local, base, d.carrier().OpenContent))
 }
 
 // carrier opens objects as a repository with fs-verity does: what they hold is
@@ -128,7 +128,7 @@ func (d *disk) carrier() Carrier {
 
 func (d *disk) carry() {
 	d.b.Helper()
-	report, err := d.carrier().Carry(d.from, d.to)
+	report, err := d.carrier().Carry(context.Background(), d.from, d.to)
 	d.must(err)
 	if len(report.Changes) != 50 {
 		d.b.Fatalf("%d local changes; want 50", len(report.Changes))

@@ -4,6 +4,7 @@
 package carry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,12 +62,12 @@ const ConflictsDir = ".conflicts"
 //
 // Where from has no changes that last, to keeps the /etc that it has already,
 // or begins with what its image has.
-func (c Carrier) Carry(from, to Side) (deployment.EtcReport, error) {
+func (c Carrier) Carry(ctx context.Context, from, to Side) (deployment.EtcReport, error) {
 	report := deployment.EtcReport{
 		From: deployment.EtcSide(from), To: deployment.EtcSide(to),
 		Time: time.Now().UTC().Format(time.RFC3339), Policy: string(c.Policy.OrKeep()),
 	}
-	if err := c.carry(from, to, &report); err != nil {
+	if err := c.carry(ctx, from, to, &report); err != nil {
 		return report, err
 	}
 	for _, text := range report.Warnings {
@@ -92,7 +93,7 @@ func writeReport(fsys durable.FS, report deployment.EtcReport) error {
 }
 
 // carry is Carry without the report's way.
-func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
+func (c Carrier) carry(ctx context.Context, from, to Side, report *deployment.EtcReport) error {
 	if !to.HasLocal() {
 		if from.HasLocal() {
 			report.Warnings = append(report.Warnings, fmt.Sprintf(
@@ -102,13 +103,13 @@ func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
 	}
 	dir, err := c.LocalDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c.begin(to)
+		return c.begin(ctx, to)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
 	defer dir.Close()
-	base, local, part, err := c.Local(from, dir, false)
+	base, local, part, err := c.Local(ctx, from, dir, false)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
 		return err
 	}
 	open := merge.LocalOpener(dir, c.OpenContent)
-	result, err := mergeTrees(base, local, new, merge.Options{
+	result, err := mergeTrees(ctx, base, local, new, merge.Options{
 		Conflicts: c.Policy,
 		Aside:     ConflictsDir + "/" + to.ID.Short(),
 		Open:      open,
@@ -130,11 +131,11 @@ func (c Carrier) carry(from, to Side, report *deployment.EtcReport) error {
 	}
 	result.Warnings = append(result.Warnings, merge.Skipped(local)...)
 	Places{inEtc, inEtc}.Describe(report, result, c.Policy.OrKeep())
-	return c.Write(to, result.Tree, new, open)
+	return c.Write(ctx, to, result.Tree, new, open)
 }
 
 // begin gives to an /etc where there is nothing to carry over.
-func (c Carrier) begin(to Side) error {
+func (c Carrier) begin(ctx context.Context, to Side) error {
 	if to.Etc == deployment.EtcOverlay {
 		return nil // it begins empty
 	}
@@ -146,12 +147,12 @@ func (c Carrier) begin(to Side) error {
 	if err != nil {
 		return err
 	}
-	return c.Write(to, new, new, c.OpenContent)
+	return c.Write(ctx, to, new, new, c.OpenContent)
 }
 
 // Conflicts returns where local changes of from and the tree new, the /etc of
 // another image, exclude each other. It changes nothing.
-func (c Carrier) Conflicts(from Side, new *tree.Node) ([]deployment.EtcConflict, error) {
+func (c Carrier) Conflicts(ctx context.Context, from Side, new *tree.Node) ([]deployment.EtcConflict, error) {
 	dir, err := c.LocalDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -160,11 +161,11 @@ func (c Carrier) Conflicts(from Side, new *tree.Node) ([]deployment.EtcConflict,
 		return nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
 	defer dir.Close()
-	base, local, _, err := c.Local(from, dir, false)
+	base, local, _, err := c.Local(ctx, from, dir, false)
 	if err != nil {
 		return nil, err
 	}
-	result, err := mergeTrees(base, local, new, merge.Options{Open: merge.LocalOpener(dir, c.OpenContent)})
+	result, err := mergeTrees(ctx, base, local, new, merge.Options{Open: merge.LocalOpener(dir, c.OpenContent)})
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +174,8 @@ func (c Carrier) Conflicts(from Side, new *tree.Node) ([]deployment.EtcConflict,
 	return report.Conflicts, nil
 }
 
-func mergeTrees(base, local, new *tree.Node, o merge.Options) (*merge.Result, error) {
-	result, err := merge.Rebase(base, local, new, o)
+func mergeTrees(ctx context.Context, base, local, new *tree.Node, o merge.Options) (*merge.Result, error) {
+	result, err := merge.Rebase(ctx, base, local, new, o)
 	if err != nil {
 		return nil, fmt.Errorf("cannot merge /etc: %w", err)
 	}
@@ -204,12 +205,12 @@ func (c Carrier) LocalDir(from Side) (*os.File, error) {
 // Local returns the /etc of a deployment as its image has it and as it is, with
 // what is in dir. part is what was read of the image: where nothing was changed,
 // names are enough, unless whole is asked for.
-func (c Carrier) Local(from Side, dir *os.File, whole bool) (base, local *tree.Node, part erofs.Part, err error) {
+func (c Carrier) Local(ctx context.Context, from Side, dir *os.File, whole bool) (base, local *tree.Node, part erofs.Part, err error) {
 	id, err := from.ID.Digest()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	have, err := merge.ReadDir(dir, id.Algorithm(), nil)
+	have, err := merge.ReadDir(ctx, dir, id.Algorithm(), nil)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
@@ -275,19 +276,20 @@ func touchedIn(upper *tree.Node) erofs.Part {
 	}
 }
 
-// Write makes merged the /etc of a deployment whose image has new, at one stroke.
-func (c Carrier) Write(to Side, merged, new *tree.Node, open merge.Opener) error {
+// Write makes merged the /etc of a deployment whose image has new, at one stroke. It
+// stops with the cause when ctx ends, unless all is written.
+func (c Carrier) Write(ctx context.Context, to Side, merged, new *tree.Node, open merge.Opener) error {
 	changes := durable.OS(c.Sysroot)
 	if to.Etc == deployment.EtcBind {
 		if err := makeDir(changes, to.ID.Dir()); err != nil {
 			return err
 		}
-		return merge.WriteDir(c.Sysroot, to.ID.EtcDir(), merged, open)
+		return merge.WriteDir(ctx, c.Sysroot, to.ID.EtcDir(), merged, open)
 	}
 	if err := makeDir(changes, to.ID.EtcDir()); err != nil {
 		return err
 	}
-	return merge.WriteUpper(c.Sysroot, to.ID.EtcUpper(), merged, new, open)
+	return merge.WriteUpper(ctx, c.Sysroot, to.ID.EtcUpper(), merged, new, open)
 }
 
 // Pristine returns the part of /etc that is asked for, as the deployment's image

@@ -95,11 +95,11 @@ func rebased(t *testing.T, upper *tree.Node, base, new []byte, part erofs.Part, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := merge.Rebase(b, local, n, merge.Options{Conflicts: policy, Aside: ".conflicts/x"})
+	result, err := merge.Rebase(t.Context(), b, local, n, merge.Options{Conflicts: policy, Aside: ".conflicts/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := merge.ToUpper(result.Tree, n, nil)
+	out, err := merge.ToUpper(t.Context(), result.Tree, n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestTouchedIsEnough(t *testing.T) {
 		base := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomDir(r, base, 3)
 		local, new := edited(r, base), edited(r, base)
-		upper, err := merge.ToUpper(local, base, nil)
+		upper, err := merge.ToUpper(t.Context(), local, base, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

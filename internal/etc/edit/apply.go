@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -22,15 +24,18 @@ const temp = ".sysupdate-image-reset" + durable.TempSuffix
 // mount, file by file, each at one stroke, so that programs see it; on another
 // all at once. After a crash some steps may have been done, none by half but
 // those on owner, mode and attributes.
-func (e *Etc) Apply(steps []Step) error {
+func (e *Etc) Apply(ctx context.Context, steps []Step) error {
 	if len(steps) == 0 {
 		return nil
 	}
 	if e.live == nil {
-		return e.applyToTree(steps)
+		return e.applyToTree(ctx, steps)
 	}
 	for _, s := range steps {
-		if err := e.applyLive(s); err != nil {
+		if err := cancel.Err(ctx); err != nil {
+			return err
+		}
+		if err := e.applyLive(ctx, s); err != nil {
 			return fmt.Errorf("cannot %s: %w", s, err)
 		}
 	}
@@ -43,7 +48,7 @@ func (e *Etc) Apply(steps []Step) error {
 }
 
 // applyLive carries out a step in the mounted /etc.
-func (e *Etc) applyLive(s Step) error {
+func (e *Etc) applyLive(ctx context.Context, s Step) error {
 	rel := below(s.Path)
 	if s.Do == Remove {
 		return e.live.RemoveAll(rel)
@@ -63,21 +68,21 @@ func (e *Etc) applyLive(s Step) error {
 	case Metadata:
 		return merge.SetMetadata(dir, name, s.local, s.image)
 	case Make:
-		err := merge.WriteNode(dir, name, s.image, e.open)
+		err := merge.WriteNode(ctx, dir, name, s.image, e.open)
 		if errors.Is(err, fs.ErrExist) {
 			return nil // by an earlier step
 		}
 		return err
 	}
-	return e.replace(parent, dir, name, s.image)
+	return e.replace(ctx, parent, dir, name, s.image)
 }
 
 // replace makes name in a directory, which is given twice, the file n.
-func (e *Etc) replace(parent *os.Root, dir *os.File, name string, n *tree.Node) error {
+func (e *Etc) replace(ctx context.Context, parent *os.Root, dir *os.File, name string, n *tree.Node) error {
 	if err := parent.RemoveAll(temp); err != nil {
 		return err
 	}
-	err := merge.WriteNode(dir, temp, n, e.open)
+	err := merge.WriteNode(ctx, dir, temp, n, e.open)
 	if err == nil {
 		err = sys.Syncfs(dir)
 	}
@@ -106,7 +111,7 @@ func rename(parent *os.Root, dir *os.File, name string, isDir bool) error {
 
 // applyToTree carries out the steps on a machine that does not run, by writing
 // its local changes anew.
-func (e *Etc) applyToTree(steps []Step) error {
+func (e *Etc) applyToTree(ctx context.Context, steps []Step) error {
 	tree := e.Local
 	for _, s := range steps {
 		n := s.image
@@ -125,7 +130,7 @@ func (e *Etc) applyToTree(steps []Step) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.carrier.Write(e.Side, tree, e.Base, e.open), unlock())
+	return errors.Join(e.carrier.Write(ctx, e.Side, tree, e.Base, e.open), unlock())
 }
 
 // withEntries gives n the entries of from.

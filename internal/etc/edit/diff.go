@@ -2,6 +2,7 @@ package edit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -12,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -25,7 +27,7 @@ type Change struct {
 // Changes returns the local changes below the given paths, all if there are
 // none. Times do not count. Where paths are given, everything has to be read: see
 // Open.
-func (e *Etc) Changes(paths ...string) ([]Change, error) {
+func (e *Etc) Changes(ctx context.Context, paths ...string) ([]Change, error) {
 	for _, p := range paths {
 		if err := e.checkExists(p); err != nil {
 			return nil, err
@@ -36,6 +38,9 @@ func (e *Etc) Changes(paths ...string) ([]Change, error) {
 	changes := []Change{}
 	isSwapped := swapped(found.Changes)
 	for _, c := range found.Changes {
+		if err := cancel.Err(ctx); err != nil {
+			return nil, err
+		}
 		// systemd-update-done.service(8) writes it at each first boot.
 		if c.Path == "/etc/.updated" || !within(c.Path, paths) {
 			continue

@@ -3,6 +3,7 @@
 package edit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,11 +40,11 @@ type Etc struct {
 // deployment that boots next on the machine whose physical root that is. With
 // whole, everything is read; else what is as the image has it is there by name
 // alone, where that saves time. The caller closes it.
-func Open(dir string, whole bool) (*Etc, error) {
+func Open(ctx context.Context, dir string, whole bool) (*Etc, error) {
 	e := &Etc{}
 	err := e.openSide(dir)
 	if err == nil {
-		err = e.read(whole)
+		err = e.read(ctx, whole)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -116,18 +117,18 @@ func (e *Etc) openSysroot(dir string) error {
 
 // read reads both trees. Local changes are read where they are kept: there
 // nothing is mounted over any of them.
-func (e *Etc) read(whole bool) error {
+func (e *Etc) read(ctx context.Context, whole bool) error {
 	dir, err := e.carrier.LocalDir(e.Side)
 	switch {
 	case err == nil:
 		e.close = append(e.close, dir.Close)
 		e.open = merge.LocalOpener(dir, e.carrier.OpenContent)
-		e.Base, e.Local, _, err = e.carrier.Local(e.Side, dir, whole)
+		e.Base, e.Local, _, err = e.carrier.Local(ctx, e.Side, dir, whole)
 		return err
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("cannot read local changes to /etc: %w", err)
 	case e.Etc == deployment.EtcTransient && e.live != nil:
-		return e.readLive()
+		return e.readLive(ctx)
 	}
 	e.open = e.carrier.OpenContent
 	e.Base, err = e.carrier.Pristine(e.ID, erofs.All)
@@ -137,7 +138,7 @@ func (e *Etc) read(whole bool) error {
 
 // readLive reads /etc through its mount, where that alone shows it. What is
 // mounted below is taken to hide what the image has.
-func (e *Etc) readLive() error {
+func (e *Etc) readLive(ctx context.Context) error {
 	id, err := e.ID.Digest()
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func (e *Etc) readLive() error {
 	if e.Base, err = e.carrier.Pristine(e.ID, erofs.All); err != nil {
 		return err
 	}
-	e.Local, err = merge.ReadDir(dir, id.Algorithm(), e.Base.Lookup)
+	e.Local, err = merge.ReadDir(ctx, dir, id.Algorithm(), e.Base.Lookup)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +25,7 @@ type Trees struct {
 // Merge merges what was changed from Base to Local into New, and writes Out. The
 // report is complete even if the error is ErrConflicts, when nothing is written. Its
 // paths are relative to the trees, but for what was set aside, which is in Out.
-func Merge(t Trees, policy merge.Policy) (deployment.EtcReport, error) {
+func Merge(ctx context.Context, t Trees, policy merge.Policy) (deployment.EtcReport, error) {
 	report := deployment.EtcReport{Policy: string(policy)}
 	if err := checkOut(t.Out); err != nil {
 		return report, err
@@ -38,12 +39,12 @@ func Merge(t Trees, policy merge.Policy) (deployment.EtcReport, error) {
 		defer dir.Close()
 		dirs = append(dirs, dir)
 	}
-	trees, open, err := merge.ReadDirs(digest.SHA512, dirs...)
+	trees, open, err := merge.ReadDirs(ctx, digest.SHA512, dirs...)
 	if err != nil {
 		return report, err
 	}
 	options := merge.Options{Conflicts: policy, Aside: carry.ConflictsDir + "/merge", Open: open}
-	result, err := merge.Rebase(trees[0], trees[1], trees[2], options)
+	result, err := merge.Rebase(ctx, trees[0], trees[1], trees[2], options)
 	if err != nil {
 		return report, err
 	}
@@ -60,7 +61,7 @@ func Merge(t Trees, policy merge.Policy) (deployment.EtcReport, error) {
 		return report, err
 	}
 	defer parent.Close()
-	err = merge.WriteDir(parent, filepath.Base(t.Out), result.Tree, open)
+	err = merge.WriteDir(ctx, parent, filepath.Base(t.Out), result.Tree, open)
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
 		err = fmt.Errorf("%w: owners, devices and some attributes take root", err)
 	}

@@ -116,7 +116,7 @@ func TestLinkMode(t *testing.T) {
 		return root
 	}
 	e := &Etc{Base: link(0o755), Local: link(0o777)}
-	if changes, err := e.Changes(); err != nil || len(changes) > 0 {
+	if changes, err := e.Changes(t.Context()); err != nil || len(changes) > 0 {
 		t.Errorf("Changes = %v, %v; want none", changes, err)
 	}
 }
@@ -133,12 +133,12 @@ func patchOf(t *testing.T, dir string) string {
 		defer f.Close()
 		dirs = append(dirs, f)
 	}
-	trees, open, err := merge.ReadDirs(digest.SHA512, dirs...)
+	trees, open, err := merge.ReadDirs(t.Context(), digest.SHA512, dirs...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &Etc{Base: trees[0], Local: trees[1], open: open}
-	changes, err := e.Changes()
+	changes, err := e.Changes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -60,8 +61,8 @@ var accounts = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshado
 // PlanReset returns the steps after which the given paths, as Clean returns
 // them, are as the image has them. It changes nothing. Without force it refuses
 // what the machine most likely cannot do without.
-func (e *Etc) PlanReset(paths []string, force bool) ([]Step, error) {
-	changes, err := merge.Diff(e.Base, e.Local, e.open)
+func (e *Etc) PlanReset(ctx context.Context, paths []string, force bool) ([]Step, error) {
+	changes, err := merge.Diff(ctx, e.Base, e.Local, e.open)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (r *rig) read(dir string) *tree.Node {
 	f, err := os.Open(dir)
 	r.must(err)
 	defer f.Close()
-	tree, err := merge.ReadDir(f, digest.SHA512, nil)
+	tree, err := merge.ReadDir(r.t.Context(), f, digest.SHA512, nil)
 	r.must(err)
 	return tree
 }
@@ -111,7 +111,7 @@ func (r *rig) open() *Etc {
 	r.must(err)
 	local, err := os.Open(r.etc)
 	r.must(err)
-	trees, open, err := merge.ReadDirs(digest.SHA512, image, local)
+	trees, open, err := merge.ReadDirs(r.t.Context(), digest.SHA512, image, local)
 	r.must(err)
 	e := &Etc{Side: carry.Side{Etc: deployment.EtcOverlay}, Base: trees[0], Local: trees[1], open: open, live: live}
 	e.close = []func() error{live.Close, image.Close, local.Close}
@@ -133,9 +133,9 @@ func (r *rig) differences() []string {
 func (r *rig) reset(paths ...string) {
 	r.t.Helper()
 	e := r.open()
-	steps, err := e.PlanReset(paths, false)
+	steps, err := e.PlanReset(r.t.Context(), paths, false)
 	r.must(err)
-	r.must(e.Apply(steps))
+	r.must(e.Apply(r.t.Context(), steps))
 }
 
 var edited = []string{
@@ -173,7 +173,7 @@ func TestPlanReset(t *testing.T) {
 		r.edit()
 		e := r.open()
 		var got []string
-		steps, err := e.PlanReset([]string{"/etc/d", "/etc/gone.d/sub/f", "/etc/becomes.dir", "/etc/d"}, false)
+		steps, err := e.PlanReset(t.Context(), []string{"/etc/d", "/etc/gone.d/sub/f", "/etc/becomes.dir", "/etc/d"}, false)
 		r.must(err)
 		for _, s := range steps {
 			got = append(got, s.String())
@@ -199,11 +199,11 @@ func TestPlanReset(t *testing.T) {
 			"/etc/becomes.file/f": "reset /etc/becomes.file",
 			"/etc/added.d":        "/etc/added.d/sub is a mount point",
 		} {
-			if steps, err := e.PlanReset([]string{path}, false); err == nil || !strings.Contains(err.Error(), want) {
+			if steps, err := e.PlanReset(t.Context(), []string{path}, false); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("PlanReset(%s) = %v, %v; want an error with %q", path, steps, err, want)
 			}
 		}
-		if _, err := e.PlanReset([]string{"/etc/passwd"}, true); err != nil {
+		if _, err := e.PlanReset(t.Context(), []string{"/etc/passwd"}, true); err != nil {
 			t.Errorf("PlanReset with force = %v", err)
 		}
 	})
@@ -216,9 +216,9 @@ func TestResetStopped(t *testing.T) {
 			r := newRig(t, deployment.EtcOverlay)
 			r.edit()
 			e := r.open()
-			steps, err := e.PlanReset(edited, false)
+			steps, err := e.PlanReset(t.Context(), edited, false)
 			r.must(err)
-			r.must(e.Apply(steps[:min(n, len(steps))]))
+			r.must(e.Apply(t.Context(), steps[:min(n, len(steps))]))
 			if i := slices.IndexFunc(steps, func(s Step) bool { return s.Path == "/etc/added.d" }); i < n {
 				// There is nothing of that name any more, which is said.
 				again := slices.DeleteFunc(slices.Clone(edited), func(p string) bool { return p == "/etc/added.d" })

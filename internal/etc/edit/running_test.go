@@ -122,10 +122,10 @@ func (h *host) inside(f func()) {
 // changes returns what etc diff says.
 func (h *host) changes() []string {
 	h.t.Helper()
-	e, err := Open("", false)
+	e, err := Open(h.t.Context(), "", false)
 	h.must(err)
 	defer e.Close()
-	changes, err := e.Changes()
+	changes, err := e.Changes(h.t.Context())
 	h.must(err)
 	var out []string
 	for _, c := range changes {
@@ -161,18 +161,18 @@ func TestRunningMachine(t *testing.T) {
 
 func (h *host) reset(mode string) {
 	h.t.Helper()
-	e, err := Open("", true)
+	e, err := Open(h.t.Context(), "", true)
 	h.must(err)
 	defer e.Close()
 	if e.ID != h.id || e.Etc != mode {
 		h.t.Errorf("it is the /etc of %s, %s; want %s, %s", e.ID.Short(), e.Etc, h.id.Short(), mode)
 	}
-	if steps, err := e.PlanReset([]string{"/etc/machine-id"}, false); len(steps) > 0 || err != nil {
+	if steps, err := e.PlanReset(h.t.Context(), []string{"/etc/machine-id"}, false); len(steps) > 0 || err != nil {
 		h.t.Errorf("a mount point where nothing was changed: %v, %v; want no steps", steps, err)
 	}
-	steps, err := e.PlanReset([]string{"/etc/a", "/etc/d", "/etc/gone"}, false)
+	steps, err := e.PlanReset(h.t.Context(), []string{"/etc/a", "/etc/d", "/etc/gone"}, false)
 	h.must(err)
-	h.must(e.Apply(steps))
+	h.must(e.Apply(h.t.Context(), steps))
 	if got := h.changes(); len(got) > 0 {
 		h.t.Errorf("%s: after the reset: %q", mode, got)
 	}

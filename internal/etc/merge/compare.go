@@ -3,6 +3,7 @@ package merge
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
@@ -51,9 +53,12 @@ func (a Aspects) MarshalText() ([]byte, error) { return []byte(a.String()), nil 
 // that such a mistake loses nothing.
 var errNotRead = errors.New("a file was not read from its image")
 
-// A compare compares files; open is for contents that nothing else tells
-// apart.
-type compare struct{ open Opener }
+// A compare compares files until ctx ends; open is for contents that nothing else
+// tells apart.
+type compare struct {
+	ctx  context.Context
+	open Opener
+}
 
 // aspects returns in what a and b differ, directories without their entries.
 func (c compare) aspects(a, b *tree.Node) (Aspects, error) {
@@ -62,6 +67,9 @@ func (c compare) aspects(a, b *tree.Node) (Aspects, error) {
 	}
 	if a.Type() == 0 || b.Type() == 0 {
 		return 0, errNotRead
+	}
+	if err := cancel.Err(c.ctx); err != nil {
+		return 0, err
 	}
 	if a.Type() != b.Type() {
 		return Type, nil
@@ -156,7 +164,7 @@ func (c compare) sum(alg digest.Algorithm, n *tree.Node) (digest.Digest, error) 
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	d, _, err := verity.SumReader(alg, r)
+	d, _, err := verity.SumReader(alg, cancel.Reader(c.ctx, r))
 	return d, errors.Join(err, r.Close())
 }
 
@@ -174,7 +182,7 @@ func (c compare) read(n *tree.Node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := bounded.ReadAll(r, limits.Accounts)
+	data, err := bounded.ReadAll(cancel.Reader(c.ctx, r), limits.Accounts)
 	return data, errors.Join(err, r.Close())
 }
 

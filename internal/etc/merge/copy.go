@@ -1,11 +1,13 @@
 package merge
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -35,7 +37,7 @@ func (w *dirWriter) mustLink(f localFile) (bool, error) {
 
 // copyLocal copies a file with its holes, up to the size that it has now: it may
 // grow as fast as it is read.
-func copyLocal(out, in *os.File) error {
+func copyLocal(ctx context.Context, out, in *os.File) error {
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -49,7 +51,7 @@ func copyLocal(out, in *os.File) error {
 		if err != nil {
 			return err
 		}
-		if _, err := io.Copy(io.NewOffsetWriter(out, begin), io.NewSectionReader(in, begin, end-begin)); err != nil {
+		if _, err := io.Copy(io.NewOffsetWriter(out, begin), cancel.Reader(ctx, io.NewSectionReader(in, begin, end-begin))); err != nil {
 			return err
 		}
 		at = end

@@ -1,9 +1,11 @@
 package merge
 
 import (
+	"context"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 )
 
 // A Kind says what happened to a file.
@@ -30,8 +32,8 @@ type Change struct {
 // Diff returns what has changed from the tree old to the tree new, directories
 // before what is in them, without /etc/.updated. It takes time only where they
 // are different nodes.
-func Diff(old, new *tree.Node, open Opener) ([]Change, error) {
-	return compare{open}.diff(old, new)
+func Diff(ctx context.Context, old, new *tree.Node, open Opener) ([]Change, error) {
+	return compare{ctx, open}.diff(old, new)
 }
 
 func (c compare) diff(old, new *tree.Node) ([]Change, error) {
@@ -50,6 +52,9 @@ type differ struct {
 func (d *differ) node(path string, old, new *tree.Node) error {
 	if old == new || path == updated {
 		return nil
+	}
+	if err := cancel.Err(d.ctx); err != nil {
+		return err
 	}
 	if old != nil && new != nil {
 		what, err := d.aspects(old, new)

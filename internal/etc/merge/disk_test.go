@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,7 +41,7 @@ func newMachine(t *testing.T, base *tree.Node) *machine {
 			t.Fatal(err)
 		}
 	}
-	if err := WriteDir(root, "base", base, noObjects); err != nil {
+	if err := WriteDir(t.Context(), root, "base", base, noObjects); err != nil {
 		t.Fatalf("WriteDir = %v", err)
 	}
 	return m
@@ -71,7 +72,7 @@ func (m *machine) open(name string) *os.File {
 // tree returns the tree of a directory as it is on disk.
 func (m *machine) tree(name string) *tree.Node {
 	m.t.Helper()
-	n, err := ReadDir(m.open(name), digest.SHA256, nil)
+	n, err := ReadDir(m.t.Context(), m.open(name), digest.SHA256, nil)
 	if err != nil {
 		m.t.Fatalf("ReadDir(%s) = %v", name, err)
 	}
@@ -81,7 +82,7 @@ func (m *machine) tree(name string) *tree.Node {
 // readUpper returns the tree that one sees through an overlay whose upper
 // directory is dir and whose lower directory is base.
 func readUpper(dir *os.File, base *tree.Node, alg digest.Algorithm) (*tree.Node, error) {
-	upper, err := ReadDir(dir, alg, nil)
+	upper, err := ReadDir(context.Background(), dir, alg, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func TestUpperOnDisk(t *testing.T) {
 		for _, c := range rebaseCases(t) {
 			t.Run(c.name, func(t *testing.T) {
 				m := newMachine(t, c.base)
-				if err := WriteUpper(m.root, "upper", c.local, c.base, noObjects); err != nil {
+				if err := WriteUpper(t.Context(), m.root, "upper", c.local, c.base, noObjects); err != nil {
 					t.Fatalf("WriteUpper = %v", err)
 				}
 				m.mount("")
@@ -171,7 +172,7 @@ func inlineContents(t *testing.T, root *tree.Node, open Opener) {
 		if !n.IsRegular() || size(n) == 0 {
 			return
 		}
-		data, err := compare{open}.read(n)
+		data, err := compare{t.Context(), open}.read(n)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -275,12 +276,12 @@ func TestReadUpperAfterEditing(t *testing.T) {
 				seen := m.tree("etc")
 				local := m.local()
 				objects := LocalOpener(m.open("upper"), nil)
-				same, err := compare{objects}.sameTree(local, seen)
+				same, err := compare{t.Context(), objects}.sameTree(local, seen)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !same {
-					changes, err := Diff(seen, local, objects)
+					changes, err := Diff(t.Context(), seen, local, objects)
 					t.Errorf("readUpper finds otherwise than the kernel shows: %v, %v", changes, err)
 				}
 				if local.Entry("link") != local.Lookup("own/link3") || local.Entry("link2") != local.Entry("link") {
@@ -301,17 +302,17 @@ func rewrite(t *testing.T, m *machine, local, seen *tree.Node) {
 	t.Helper()
 	next := newMachine(t, m.base)
 	open := LocalOpener(m.open("upper"), nil)
-	result, err := Rebase(m.base, local, m.base, Options{Open: open})
+	result, err := Rebase(t.Context(), m.base, local, m.base, Options{Open: open})
 	if err != nil {
 		t.Fatalf("Rebase = %v", err)
 	}
 	for range 2 { // the second time over the first
-		if err := WriteUpper(next.root, "upper", result.Tree, m.base, open); err != nil {
+		if err := WriteUpper(t.Context(), next.root, "upper", result.Tree, m.base, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
 	}
 	next.mount("")
-	changes, err := Diff(seen, next.tree("etc"), LocalOpener(m.open("etc"), nil))
+	changes, err := Diff(t.Context(), seen, next.tree("etc"), LocalOpener(m.open("etc"), nil))
 	if err != nil || len(changes) != 0 {
 		t.Errorf("the next deployment shows something else: %v, %v", changes, err)
 	}
@@ -342,11 +343,11 @@ func TestImmutableSurvives(t *testing.T) {
 		}
 		next := newMachine(t, m.base)
 		open := LocalOpener(m.open("upper"), nil)
-		result, err := Rebase(m.base, m.local(), m.base, Options{Open: open})
+		result, err := Rebase(t.Context(), m.base, m.local(), m.base, Options{Open: open})
 		if err != nil {
 			t.Fatalf("Rebase = %v", err)
 		}
-		if err := WriteUpper(next.root, "upper", result.Tree, m.base, open); err != nil {
+		if err := WriteUpper(t.Context(), next.root, "upper", result.Tree, m.base, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
 		next.mount("")
@@ -374,7 +375,7 @@ func TestReadDirMountPoints(t *testing.T) {
 		if got, want := formatTree(t, withoutTimes(m.tree("base"))), "a = \"1\"\nd/\n"; got != want {
 			t.Errorf("ReadDir:\n%swant:\n%s", got, want)
 		}
-		n, err := ReadDir(m.open("base"), digest.SHA256, m.base.Lookup)
+		n, err := ReadDir(t.Context(), m.open("base"), digest.SHA256, m.base.Lookup)
 		if err != nil {
 			t.Fatalf("ReadDir = %v", err)
 		}

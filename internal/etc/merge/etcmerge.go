@@ -9,6 +9,7 @@
 package merge
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -115,10 +116,11 @@ const (
 //
 // The time that Rebase takes depends on where local and base are different
 // nodes, so local should share with base what is unchanged, as FromUpper does.
-// An error tells that a content could not be read.
-func Rebase(base, local, new *tree.Node, opts Options) (*Result, error) {
+// An error tells that a content could not be read, or is the cause of ctx if that has
+// ended.
+func Rebase(ctx context.Context, base, local, new *tree.Node, opts Options) (*Result, error) {
 	m := &merger{
-		compare: compare{open: opts.Open}, opts: opts, result: &Result{},
+		compare: compare{ctx, opts.Open}, opts: opts, result: &Result{},
 		copies: map[*tree.Node]*tree.Node{}, attributed: map[pair]*tree.Node{},
 	}
 	changes, err := m.diff(base, local)

@@ -2,7 +2,9 @@ package merge
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +28,7 @@ func carry(t *testing.T, root *os.Root) []string {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	have, err := ReadDir(dir, digest.SHA512, nil)
+	have, err := ReadDir(t.Context(), dir, digest.SHA512, nil)
 	if err != nil {
 		t.Fatalf("ReadDir = %v", err)
 	}
@@ -36,11 +38,11 @@ func carry(t *testing.T, root *os.Root) []string {
 		t.Fatal(err)
 	}
 	open := LocalOpener(dir, nil)
-	result, err := Rebase(empty, local, empty, Options{Open: open})
+	result, err := Rebase(t.Context(), empty, local, empty, Options{Open: open})
 	if err != nil {
 		t.Fatalf("Rebase = %v", err)
 	}
-	if err := WriteUpper(root, "new", result.Tree, empty, open); err != nil {
+	if err := WriteUpper(t.Context(), root, "new", result.Tree, empty, open); err != nil {
 		t.Fatalf("WriteUpper = %v", err)
 	}
 	return Skipped(local)
@@ -160,17 +162,21 @@ func TestDeepLocalDirectories(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "upper/z"), []byte("kept"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	limitDescriptors(t, 200)
 	began := time.Now()
 	warnings := carry(t, root)
+	checkDeep(t, dir)
 	if len(warnings) != 1 || !strings.HasSuffix(strings.SplitN(warnings[0], ":", 2)[0], "/d/d/d") {
 		t.Errorf("warnings: %.300q; want one for a directory", warnings)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "new/z")); string(text) != "kept" {
 		t.Errorf("new/z = %q, %v", text, err)
 	}
-	if took := time.Since(began); took > time.Minute {
+	took := time.Since(began)
+	if took > time.Minute {
 		t.Errorf("the merge took %v", took)
 	}
+	t.Logf("the merge took %v", took)
 	began = time.Now()
 	if err := durable.RemoveAll(durable.Unsynced(durable.OS(root)), "upper"); err != nil {
 		t.Errorf("RemoveAll = %v", err)
@@ -181,6 +187,100 @@ func TestDeepLocalDirectories(t *testing.T) {
 	if _, err := root.Lstat("upper"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("upper is still there: %v", err)
 	}
+}
+
+// limitDescriptors lets this process open few files during a test.
+func limitDescriptors(t *testing.T, n uint64) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) })
+}
+
+// checkDeep checks that as many directories were carried over as may be.
+func checkDeep(t *testing.T, dir string) {
+	t.Helper()
+	last := filepath.Join(dir, "new", strings.Repeat("d/", int(limits.EtcDepth.Value)))
+	if _, err := os.Stat(last); err != nil {
+		t.Errorf("not all directories were carried over: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(last, "d", "d")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("more directories were carried over than the limit allows: %v", err)
+	}
+}
+
+// TestInterruptedMerge: each step on a large tree ends soon after the context has.
+func TestInterruptedMerge(t *testing.T) {
+	dir, root := upperIn(t)
+	for i := range 20_000 {
+		if err := os.WriteFile(filepath.Join(dir, "upper", fmt.Sprint(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "large"), nil, 0o644),
+		os.Truncate(filepath.Join(dir, "large"), limits.EtcFile.Value),
+		os.Rename(filepath.Join(dir, "large"), filepath.Join(dir, "upper/0.large")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	f, err := root.Open("upper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	node, err := ReadDir(t.Context(), f, digest.SHA512, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, open := &tree.Node{Mode: tree.TypeDir | 0o755}, LocalOpener(f, nil)
+	for name, step := range map[string]func(context.Context) error{
+		"ReadDir": func(ctx context.Context) error { _, err := ReadDir(ctx, f, digest.SHA512, nil); return err },
+		"Rebase": func(ctx context.Context) error {
+			_, err := Rebase(ctx, empty, node, empty, Options{Open: open})
+			return err
+		},
+		"Diff":     func(ctx context.Context) error { _, err := Diff(ctx, empty, node, open); return err },
+		"ToUpper":  func(ctx context.Context) error { _, err := ToUpper(ctx, node, clone(node), open); return err },
+		"WriteDir": func(ctx context.Context) error { return WriteDir(ctx, root, "out", node, open) },
+	} {
+		ctx, why := newCountdown(t.Context(), 3)
+		if err := step(ctx); !errors.Is(err, why) {
+			t.Errorf("%s = %v; want %v", name, err, why)
+		}
+		if n := ctx.left; n < -50 {
+			t.Errorf("%s asked %d more times after the context had ended", name, -n)
+		}
+	}
+	if list, err := os.ReadDir(dir); len(list) != 1 {
+		t.Errorf("%v is left, %v; want the directory upper alone", list, err)
+	}
+}
+
+// A countdown is a context that ends when it has been asked for a number of times.
+type countdown struct {
+	context.Context
+	end  context.CancelCauseFunc
+	why  error
+	left int
+}
+
+func newCountdown(parent context.Context, n int) (*countdown, error) {
+	why := errors.New("enough")
+	ctx, end := context.WithCancelCause(parent)
+	return &countdown{ctx, end, why, n}, why
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		c.end(c.why)
+	}
+	return c.Context.Err()
 }
 
 // TestLargeAccounts: a passwd of gigabytes is not read, and the local one stays.
@@ -195,7 +295,7 @@ func TestLargeAccounts(t *testing.T) {
 	huge.Entry("passwd").SetPayload("huge")
 	base, small := file(2, "a\n"), file(4, "a\nb\n")
 	for name, tt := range map[string]struct{ local, new *tree.Node }{"local": {huge, small}, "new": {small, huge}} {
-		result, err := Rebase(base, tt.local, tt.new, Options{})
+		result, err := Rebase(t.Context(), base, tt.local, tt.new, Options{})
 		if err != nil || result.Tree.Entry("passwd") != tt.local.Entry("passwd") {
 			t.Errorf("a huge %s one: %v; want the local one, and no content read", name, err)
 		}

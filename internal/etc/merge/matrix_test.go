@@ -156,7 +156,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 			t.Fatal(err)
 		}
 		defer top.Close()
-		if err := (dirWriter{compare: compare{open}, lower: lower}).writeTree(top, name, tree); err != nil {
+		if err := (dirWriter{compare: compare{t.Context(), open}, lower: lower}).writeTree(top, name, tree); err != nil {
 			t.Fatalf("write %s: %v", name, err)
 		}
 		f, err := os.Open(filepath.Join(dir, name))
@@ -166,7 +166,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 		t.Cleanup(func() { f.Close() })
 		return f
 	}
-	upper, err := ToUpper(c.local, c.base, noObjects)
+	upper, err := ToUpper(t.Context(), c.local, c.base, noObjects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func onDisk(t *testing.T, c rebaseCase) {
 	want := mustRebase(t, c.base, c.local, c.new, c.opts).Tree
 	for from, read := range map[string]func() (*tree.Node, error){
 		"overlay": func() (*tree.Node, error) { return readUpper(overlay, c.base, digest.SHA512) },
-		"bind":    func() (*tree.Node, error) { return ReadDir(bind, digest.SHA512, nil) },
+		"bind":    func() (*tree.Node, error) { return ReadDir(t.Context(), bind, digest.SHA512, nil) },
 	} {
 		local, err := read()
 		if err != nil {
@@ -188,13 +188,13 @@ func onDisk(t *testing.T, c rebaseCase) {
 		}
 		tree := mustRebase(t, c.base, local, c.new, opts).Tree
 		merged := write(from+"-bind", tree, opts.Open, nil)
-		got, err := ReadDir(merged, digest.SHA512, nil)
+		got, err := ReadDir(t.Context(), merged, digest.SHA512, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkSame(t, from+" to bind", got, want)
 
-		least, err := ToUpper(tree, c.new, opts.Open)
+		least, err := ToUpper(t.Context(), tree, c.new, opts.Open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func shown(t *testing.T, dir, lower, upper string) *tree.Node {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	tree, err := ReadDir(f, digest.SHA512, nil)
+	tree, err := ReadDir(t.Context(), f, digest.SHA512, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,11 +86,11 @@ func TestWriteDirInMotion(t *testing.T) {
 		local, none := m.tree("base"), parseTree(t, "")
 		open := LocalOpener(m.open("base"), nil)
 		move(t, m.path("base"))
-		result, err := Rebase(none, local, none, Options{Open: open})
+		result, err := Rebase(t.Context(), none, local, none, Options{Open: open})
 		if err != nil {
 			t.Fatalf("Rebase = %v", err)
 		}
-		if err := WriteDir(m.root, "out", result.Tree, open); err != nil {
+		if err := WriteDir(t.Context(), m.root, "out", result.Tree, open); err != nil {
 			t.Fatalf("WriteDir = %v", err)
 		}
 		got := m.tree("out")
@@ -113,7 +113,7 @@ func TestWriteUpperInMotion(t *testing.T) {
 		local := m.tree("base")
 		open := LocalOpener(m.open("base"), nil)
 		move(t, m.path("base"))
-		if err := WriteUpper(m.root, "upper", local, m.base, open); err != nil {
+		if err := WriteUpper(t.Context(), m.root, "upper", local, m.base, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
 		got := m.local()
@@ -131,7 +131,7 @@ func TestRecordsGone(t *testing.T) {
 		if err := m.root.Remove("base/passwd"); err != nil {
 			t.Fatal(err)
 		}
-		result, err := Rebase(base, local, new, Options{Open: open})
+		result, err := Rebase(t.Context(), base, local, new, Options{Open: open})
 		if err != nil || result.Tree.Entry("passwd") != new.Entry("passwd") || len(result.Warnings) != 1 {
 			t.Errorf("Rebase = %v, %v; want the image's passwd and a warning", result, err)
 		}
@@ -161,7 +161,7 @@ func TestReadDirInMotion(t *testing.T) {
 	}
 	defer f.Close()
 	for range 500 {
-		if _, err := ReadDir(f, digest.SHA256, nil); err != nil {
+		if _, err := ReadDir(t.Context(), f, digest.SHA256, nil); err != nil {
 			t.Fatalf("ReadDir = %v", err)
 		}
 	}

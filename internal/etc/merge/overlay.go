@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -38,12 +39,12 @@ func protection(p sys.Protection) string {
 
 // WriteUpper makes name below root an upper directory through which one sees
 // merged if the lower directory is new. See WriteDir for how it does so.
-func WriteUpper(root *os.Root, name string, merged, new *tree.Node, open Opener) error {
-	upper, err := ToUpper(merged, new, open)
+func WriteUpper(ctx context.Context, root *os.Root, name string, merged, new *tree.Node, open Opener) error {
+	upper, err := ToUpper(ctx, merged, new, open)
 	if err != nil {
 		return err
 	}
-	return writeDir(root, name, upper, dirWriter{compare: compare{open}, lower: new})
+	return writeDir(root, name, upper, dirWriter{compare: compare{ctx, open}, lower: new})
 }
 
 // FromUpper returns the tree that an overlay of the tree upper, as ReadDir finds

@@ -88,7 +88,7 @@ func TestRandomTrees(t *testing.T) {
 		checkSame(t, "same image", mustRebase(t, base, local, clone(base), opts).Tree, local)
 		checkSame(t, "once more", mustRebase(t, new, merged.Tree, clone(new), opts).Tree, merged.Tree)
 		checkKept(t, base, local, merged)
-		upper, err := ToUpper(merged.Tree, new, noObjects)
+		upper, err := ToUpper(t.Context(), merged.Tree, new, noObjects)
 		if err != nil {
 			t.Fatalf("seed %d: ToUpper = %v", seed, err)
 		}
@@ -136,7 +136,7 @@ func TestOrderOfUpgrades(t *testing.T) {
 func touch(t *testing.T, base, x, y *tree.Node) bool {
 	t.Helper()
 	changes := func(tree *tree.Node) []Change {
-		list, err := Diff(base, tree, noObjects)
+		list, err := Diff(t.Context(), base, tree, noObjects)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,11 +2,11 @@ package merge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,8 +14,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/dirstack"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -27,16 +29,16 @@ const inlineSize = 64
 // files stays there and can be opened by LocalOpener. Mount points below are
 // not entered: mounted returns what stands for the one at a path, nil for
 // nothing, and may be nil itself. What disappears while ReadDir runs is left
-// out.
-func ReadDir(dir *os.File, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
-	return readDir(dir, "", alg, mounted)
+// out. ReadDir stops with the cause when ctx ends.
+func ReadDir(ctx context.Context, dir *os.File, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
+	return readDir(ctx, dir, "", alg, mounted)
 }
 
 // ReadDirs is ReadDir for several directories, with an Opener for all of them.
-func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open Opener, err error) {
+func ReadDirs(ctx context.Context, alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open Opener, err error) {
 	for i, dir := range dirs {
 		tag := strconv.Itoa(i)
-		tree, err := readDir(dir, tag, alg, nil)
+		tree, err := readDir(ctx, dir, tag, alg, nil)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -45,26 +47,34 @@ func ReadDirs(alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open 
 	return trees, open, nil
 }
 
-func readDir(dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
+func readDir(
+	ctx context.Context, dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node,
+) (*tree.Node, error) {
 	stat, err := sys.Statx(dir, "")
 	if err != nil {
 		return nil, err
 	}
-	r := dirReader{alg: alg, tag: tag, mounted: mounted, mount: stat.MountID, links: map[inode]*tree.Node{}}
+	r := dirReader{
+		ctx: ctx, alg: alg, tag: tag, mounted: mounted,
+		mount: stat.MountID, links: map[inode]*tree.Node{}, dirs: dirstack.New(dir),
+	}
+	defer r.dirs.Close()
 	root, err := r.node(dir, "", stat)
 	if err != nil {
 		return nil, err
 	}
-	return root, r.entries(dir, "/", root)
+	return root, r.entries("/", root)
 }
 
 // A dirReader is one run of ReadDir.
 type dirReader struct {
+	ctx     context.Context
 	alg     digest.Algorithm
 	tag     string // of the directory, in Payload
 	mounted func(path string) *tree.Node
 	mount   uint64               // ID of the mount that is read
 	links   map[inode]*tree.Node // files with several names
+	dirs    *dirstack.Stack      // where it is
 	hashed  int64                // bytes of contents, so far
 }
 
@@ -75,20 +85,21 @@ type inode struct {
 	number       uint64
 }
 
-// entries reads what is in dir into n.
-func (r *dirReader) entries(dir *os.File, path string, n *tree.Node) error {
-	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
+// entries reads what is in the innermost directory into n.
+func (r *dirReader) entries(path string, n *tree.Node) error {
+	names, err := dirstack.Names(r.ctx, r.dirs.Dir())
 	if err != nil {
 		return err
 	}
-	defer list.Close()
-	names, err := list.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	slices.Sort(names)
 	for _, name := range names {
-		entry, err := r.entry(list, name, join(path, name))
+		if err := cancel.Err(r.ctx); err != nil {
+			return err
+		}
+		dir := r.dirs.Dir()
+		if dir == nil {
+			return nil // it was moved away
+		}
+		entry, err := r.entry(dir, name, join(path, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -98,6 +109,26 @@ func (r *dirReader) entries(dir *os.File, path string, n *tree.Node) error {
 		if entry != nil {
 			n.Set(name, entry)
 		}
+	}
+	return nil
+}
+
+// subdirectory reads what is in the directory name, which was opened as f with O_PATH,
+// and closes f.
+func (r *dirReader) subdirectory(f *os.File, name, path string, n *tree.Node) error {
+	dir, err := sys.Reopen(f, os.O_RDONLY|syscall.O_DIRECTORY)
+	f.Close()
+	if err != nil {
+		return err
+	}
+	if err := r.dirs.Enter(dir, name); err != nil {
+		return err
+	}
+	if err := r.entries(path, n); err != nil {
+		return err
+	}
+	if err := r.dirs.Leave(); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }
@@ -133,7 +164,7 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*tree.Node, error) {
 	case n.IsDir() && isTooDeep(path):
 		n.SetPayload(notEntered)
 	case n.IsDir():
-		return n, r.entries(f, path, n)
+		return n, r.subdirectory(f, name, path, n)
 	case n.IsSymlink():
 		n.Target, err = sys.Readlink(f, "")
 	case n.IsRegular():
@@ -203,7 +234,7 @@ func (r *dirReader) content(file *os.File, path string, stat sys.Stat, n *tree.N
 	}
 	// It may grow as fast as it is read.
 	rest := io.LimitReader(f, max(stat.Size-int64(len(head)), 0))
-	d, size, err := verity.SumReader(r.alg, io.MultiReader(bytes.NewReader(head), rest))
+	d, size, err := verity.SumReader(r.alg, cancel.Reader(r.ctx, io.MultiReader(bytes.NewReader(head), rest)))
 	n.Size, n.Digest = uint64(size), d
 	return err
 }

@@ -77,7 +77,7 @@ func TestRebase(t *testing.T) {
 	for _, c := range rebaseCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			before := formatTree(t, c.base) + formatTree(t, c.local) + formatTree(t, c.new)
-			result, err := Rebase(c.base, c.local, c.new, c.opts)
+			result, err := Rebase(t.Context(), c.base, c.local, c.new, c.opts)
 			if err != nil {
 				t.Fatalf("Rebase = %v", err)
 			}
@@ -125,7 +125,7 @@ func formatReport(r *Result) string {
 // checkSame fails the test if the trees differ in more than times.
 func checkSame(t *testing.T, what string, got, want *tree.Node) {
 	t.Helper()
-	same, err := compare{noObjects}.sameTree(got, want)
+	same, err := compare{t.Context(), noObjects}.sameTree(got, want)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -136,7 +136,7 @@ func checkSame(t *testing.T, what string, got, want *tree.Node) {
 
 func mustRebase(t *testing.T, base, local, new *tree.Node, opts Options) *Result {
 	t.Helper()
-	result, err := Rebase(base, local, new, opts)
+	result, err := Rebase(t.Context(), base, local, new, opts)
 	if err != nil {
 		t.Fatalf("Rebase = %v", err)
 	}
@@ -191,7 +191,7 @@ func TestUpperIsInverse(t *testing.T) {
 				{"new over base", c.new, c.base},
 				{"base over local", c.base, c.local},
 			} {
-				upper, err := ToUpper(pair.seen, pair.lower, noObjects)
+				upper, err := ToUpper(t.Context(), pair.seen, pair.lower, noObjects)
 				if err != nil {
 					t.Fatalf("%s: ToUpper = %v", pair.what, err)
 				}
@@ -208,7 +208,7 @@ func TestUpperIsInverse(t *testing.T) {
 // Nothing needs to be in an upper directory that shows its lower one.
 func TestUpperIsMinimal(t *testing.T) {
 	for _, c := range rebaseCases(t) {
-		upper, err := ToUpper(clone(c.new), c.new, noObjects)
+		upper, err := ToUpper(t.Context(), clone(c.new), c.new, noObjects)
 		if err != nil {
 			t.Fatalf("%s: ToUpper = %v", c.name, err)
 		}

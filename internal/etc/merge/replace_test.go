@@ -114,12 +114,12 @@ func TestReplaceStopped(t *testing.T) {
 func TestWriteDirError(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		dir, root := openTemp(t)
-		if err := WriteDir(root, "upper", parseTree(t, ""), nil); err != nil {
+		if err := WriteDir(t.Context(), root, "upper", parseTree(t, ""), nil); err != nil {
 			t.Fatalf("WriteDir = %v", err)
 		}
 		node := parseTree(t, "")
 		node.Set("x", &tree.Node{Mode: tree.TypeRegular | 0o644, Size: 100})
-		if err := WriteDir(root, "upper", node, noObjects); err == nil {
+		if err := WriteDir(t.Context(), root, "upper", node, noObjects); err == nil {
 			t.Error("WriteDir without content = nil; want an error")
 		}
 		if left, _ := filepath.Glob(dir + "/*"); len(left) != 1 {

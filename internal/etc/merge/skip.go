@@ -14,9 +14,8 @@ const notEntered = "not entered"
 // isTooLarge reports whether a local file is too large to be read and copied.
 func isTooLarge(size int64) bool { return limits.EtcFile.Check(size) != nil }
 
-// isTooDeep reports whether a directory is so far down that it is not entered. No
-// program can name what is there, and each directory that is open takes a
-// descriptor.
+// isTooDeep reports whether a directory is so far down that it is not entered. What is
+// below needs a path that the kernel takes, also where it is set aside after a conflict.
 func isTooDeep(path string) bool {
 	return limits.EtcDepth.Check(int64(strings.Count(path, "/"))) != nil || limits.EtcPath.Check(int64(len(path))) != nil
 }

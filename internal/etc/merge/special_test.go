@@ -60,7 +60,7 @@ func TestLargestXattrs(t *testing.T) {
 			}
 		}
 		base := parseTree(t, "f = \"1\"\nd/g = \"1\"")
-		if err := WriteDir(root, "base", base, noObjects); err != nil {
+		if err := WriteDir(t.Context(), root, "base", base, noObjects); err != nil {
 			t.Fatal(err)
 		}
 		etc := filepath.Join(dir, "etc")
@@ -91,10 +91,10 @@ func TestLargestXattrs(t *testing.T) {
 		new := parseTree(t, "f = \"2\"\nd/g = \"2\"\nd/h = \"2\"")
 		open := LocalOpener(upper, noObjects)
 		result := mustRebase(t, base, local, new, Options{Open: open})
-		if err := WriteUpper(root, "upper2", result.Tree, new, open); err != nil {
+		if err := WriteUpper(t.Context(), root, "upper2", result.Tree, new, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
-		if err := WriteDir(root, "bind", result.Tree, open); err != nil {
+		if err := WriteDir(t.Context(), root, "bind", result.Tree, open); err != nil {
 			t.Fatalf("WriteDir = %v", err)
 		}
 		for _, name := range []string{"upper2/f", "upper2/d", "bind/f", "bind/d"} {
@@ -121,7 +121,7 @@ func TestReadUpperWhileMounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := m.local().Entry("a")
-			data, err := compare{LocalOpener(m.open("upper"), nil)}.read(n)
+			data, err := compare{t.Context(), LocalOpener(m.open("upper"), nil)}.read(n)
 			if err != nil || string(data) != content {
 				t.Errorf("edit %d: readUpper finds %.20q, %v; want %.20q", i, data, err, content)
 			}
@@ -135,10 +135,10 @@ func TestNotReadIsNotWritten(t *testing.T) {
 		_, root := openTemp(t)
 		node := parseTree(t, `a = "1"`)
 		node.Set("b", &tree.Node{})
-		if err := WriteDir(root, "etc", node, noObjects); err == nil || !strings.Contains(err.Error(), errNotRead.Error()) {
+		if err := WriteDir(t.Context(), root, "etc", node, noObjects); err == nil || !strings.Contains(err.Error(), errNotRead.Error()) {
 			t.Errorf("WriteDir = %v; want %v", err, errNotRead)
 		}
-		if _, err := Rebase(parseTree(t, `b = "1"`), node, parseTree(t, ""), Options{Open: noObjects}); err == nil {
+		if _, err := Rebase(t.Context(), parseTree(t, `b = "1"`), node, parseTree(t, ""), Options{Open: noObjects}); err == nil {
 			t.Error("Rebase gives no error")
 		}
 	})
@@ -160,7 +160,7 @@ func TestProtectionSurvives(t *testing.T) {
 		open := LocalOpener(m.open("base"), nil)
 		result := mustRebase(t, m.base, local, m.base, Options{Open: open})
 		for range 2 { // the second time over the first
-			if err := WriteDir(m.root, "next", result.Tree, open); err != nil {
+			if err := WriteDir(t.Context(), m.root, "next", result.Tree, open); err != nil {
 				t.Fatalf("WriteDir = %v", err)
 			}
 		}
@@ -168,7 +168,7 @@ func TestProtectionSurvives(t *testing.T) {
 		if err := os.Remove(m.path("next/d/f")); !errors.Is(err, syscall.EPERM) {
 			t.Errorf("removing from an immutable directory = %v; want %v", err, syscall.EPERM)
 		}
-		if err := WriteUpper(m.root, "upper", result.Tree, m.base, open); err != nil {
+		if err := WriteUpper(t.Context(), m.root, "upper", result.Tree, m.base, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
 		m.mount("")

@@ -214,7 +214,7 @@ func formatOptions(n *tree.Node, perm uint32) string {
 
 func content(t *testing.T, n *tree.Node) []byte {
 	t.Helper()
-	data, err := compare{noObjects}.read(n)
+	data, err := compare{t.Context(), noObjects}.read(n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func share(t *testing.T, base, local *tree.Node) {
 		if b == nil {
 			continue
 		}
-		same, err := compare{noObjects}.sameTree(b, e.Node)
+		same, err := compare{t.Context(), noObjects}.sameTree(b, e.Node)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,16 @@
 package merge
 
-import "github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+import (
+	"context"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+)
 
 // ToUpper returns the least tree that has to be the upper directory of an
 // overlay over lower, so that one sees seen. It is the inverse of FromUpper.
-func ToUpper(seen, lower *tree.Node, open Opener) (*tree.Node, error) {
+func ToUpper(ctx context.Context, seen, lower *tree.Node, open Opener) (*tree.Node, error) {
 	u := upper{
-		compare: compare{open},
+		compare: compare{ctx, open},
 		needed:  map[*tree.Node]bool{},
 		copies:  map[*tree.Node]*tree.Node{},
 	}

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/dirstack"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -20,8 +23,9 @@ import (
 // written under a temporary name, synced, and put in its place at one stroke:
 // when WriteDir has returned nil it survives a crash, and until then name is
 // what it was before, or not there. What an earlier try has left is removed.
-func WriteDir(root *os.Root, name string, tree *tree.Node, open Opener) error {
-	return writeDir(root, name, tree, dirWriter{compare: compare{open}})
+// When ctx ends, WriteDir stops with the cause, unless all is written.
+func WriteDir(ctx context.Context, root *os.Root, name string, tree *tree.Node, open Opener) error {
+	return writeDir(root, name, tree, dirWriter{compare: compare{ctx, open}})
 }
 
 // writeDir is WriteDir with a new dirWriter.
@@ -81,7 +85,9 @@ func (w dirWriter) writeTree(top *os.File, name string, node *tree.Node) error {
 		return err
 	}
 	defer w.root.Close()
-	if err := w.fill(w.root, "", node); err != nil || w.lower != nil {
+	w.dirs = dirstack.New(w.root)
+	defer w.dirs.Close()
+	if err := w.fill("", node); err != nil || w.lower != nil {
 		return err
 	}
 	return w.protect()
@@ -89,8 +95,9 @@ func (w dirWriter) writeTree(top *os.File, name string, node *tree.Node) error {
 
 // WriteNode writes n, and what is in it if it is a directory, as name in dir,
 // where nothing of that name is. Nothing is synced.
-func WriteNode(dir *os.File, name string, n *tree.Node, open Opener) error {
-	w := dirWriter{compare: compare{open}, root: dir, links: map[*tree.Node]string{}}
+func WriteNode(ctx context.Context, dir *os.File, name string, n *tree.Node, open Opener) error {
+	w := dirWriter{compare: compare{ctx, open}, root: dir, dirs: dirstack.New(dir), links: map[*tree.Node]string{}}
+	defer w.dirs.Close()
 	if err := w.entry(dir, name, name, n); err != nil {
 		return err
 	}
@@ -115,6 +122,7 @@ func SetMetadata(dir *os.File, name string, local, n *tree.Node) error {
 type dirWriter struct {
 	compare
 	root  *os.File
+	dirs  *dirstack.Stack       // where it is, below root
 	lower *tree.Node            // the tree is for an upper directory over it
 	links map[*tree.Node]string // where a file is already
 
@@ -155,15 +163,18 @@ func (w *dirWriter) metadata(dir *os.File, name, path string, n *tree.Node) erro
 	return setMetadata(dir, name, n)
 }
 
-// fill writes into dir, which is path below the root, what is in n, and then
-// its metadata: a default ACL would be inherited, and the time would change.
-func (w *dirWriter) fill(dir *os.File, path string, n *tree.Node) error {
+// fill writes into the innermost directory, which is path below the root, what is in
+// n, and then its metadata: a default ACL would be inherited, and the time would change.
+func (w *dirWriter) fill(path string, n *tree.Node) error {
 	for _, e := range n.Entries() {
-		if err := w.entry(dir, e.Name, join(path, e.Name)[1:], e.Node); err != nil {
+		if err := cancel.Err(w.ctx); err != nil {
+			return err
+		}
+		if err := w.entry(w.dirs.Dir(), e.Name, join(path, e.Name)[1:], e.Node); err != nil {
 			return err
 		}
 	}
-	return w.metadata(dir, "", strings.TrimPrefix(path, "/"), n)
+	return w.metadata(w.dirs.Dir(), "", strings.TrimPrefix(path, "/"), n)
 }
 
 // entry writes n as name in dir.
@@ -205,8 +216,13 @@ func (w *dirWriter) directory(dir *os.File, name, path string, n *tree.Node) err
 	if err != nil {
 		return err
 	}
-	defer sub.Close()
-	return w.fill(sub, "/"+path, n)
+	if err := w.dirs.Enter(sub, name); err != nil {
+		return err
+	}
+	if err := w.fill("/"+path, n); err != nil {
+		return err
+	}
+	return w.dirs.Leave()
 }
 
 // instead writes what is there now in place of a file that has disappeared while
@@ -252,7 +268,7 @@ func (w *dirWriter) file(dir *os.File, name string, n *tree.Node) (*tree.Node, e
 		return n, err
 	}
 	if !isLocal {
-		_, err = io.Copy(out, in)
+		_, err = io.Copy(out, cancel.Reader(w.ctx, in))
 		return n, errors.Join(err, out.Close())
 	}
 	if local.now != nil {
@@ -260,7 +276,7 @@ func (w *dirWriter) file(dir *os.File, name string, n *tree.Node) (*tree.Node, e
 		setLabel(now, label(n))
 		n = now
 	}
-	return n, errors.Join(copyLocal(out, local.file), out.Close())
+	return n, errors.Join(copyLocal(w.ctx, out, local.file), out.Close())
 }
 
 // setMetadata gives name in dir the metadata of n. The order matters: a change

@@ -1,4 +1,4 @@
-// Package cancel makes long work on a stream stop when a context ends.
+// Package cancel makes long work on a stream or a directory stop when a context ends.
 package cancel
 
 import (
@@ -20,4 +20,12 @@ func (c reader) Read(b []byte) (int, error) {
 		return 0, context.Cause(c.ctx)
 	}
 	return c.r.Read(b)
+}
+
+// Err returns the cause if ctx has ended, see context.Cause, and nil if not.
+func Err(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }

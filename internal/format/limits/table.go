@@ -44,7 +44,7 @@ var (
 
 	EtcFile     = Limit{Name: "local file size", Value: 64 << 20, Unit: Bytes, Bounds: "a local file in /etc whose content is compared and copied; a larger one is kept as it is"}
 	EtcContents = Limit{Name: "local files size", Value: 1 << 30, Unit: Bytes, Bounds: "all of these together"}
-	EtcDepth    = Limit{Name: "local directory depth", Value: 64, Unit: "directories", Bounds: "how deep directories in /etc are merged; what is further down is not carried over"}
+	EtcDepth    = Limit{Name: "local directory depth", Value: 1000, Unit: "directories", Bounds: "how deep directories in /etc are merged; what is further down is not carried over"}
 	EtcPath     = Limit{Name: "local path length", Value: 3500, Unit: Bytes, Bounds: "the same of their paths"}
 
 	ContextLine  = Limit{Name: "file context length", Value: 4096, Unit: Bytes, Bounds: "a line of an SELinux policy's file_contexts"}

@@ -3,6 +3,7 @@ package sys
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -90,6 +91,24 @@ func openat(dir *os.File, name string, flags int, perm uint32) (*os.File, error)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("openat %s: %w", nameOf(dir, name), err)
+	}
+	return file, nil
+}
+
+// OpenParent opens the directory that the directory dir is in.
+func OpenParent(dir *os.File) (*os.File, error) {
+	var file *os.File
+	err := withFD(dir, func(dirfd int) error {
+		return retry(func() error {
+			fd, err := unix.Openat(dirfd, "..", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err == nil {
+				file = os.NewFile(uintptr(fd), filepath.Dir(dir.Name()))
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("openat %s: %w", nameOf(dir, ".."), err)
 	}
 	return file, nil
 }

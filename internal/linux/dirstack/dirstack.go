@@ -1,0 +1,150 @@
+// Package dirstack walks down into directories without keeping all of them open:
+// however deep a tree is, a walk takes a bounded number of descriptors. It hides
+// how a directory is opened again on the way back, and that it is the same one.
+//
+//	s := dirstack.New(root)
+//	defer s.Close()
+//	err := s.Enter(file, "a") // file is the directory "a" in root
+//	… s.Dir() is "a" now …
+//	err = s.Leave()           // and now root
+package dirstack
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+)
+
+// keepOpen is how many directories above the innermost one stay open.
+const keepOpen = 32
+
+// A Stack is a directory with its parents, up to the root of the walk.
+type Stack struct {
+	root   *os.File
+	levels []level // below root, the innermost last
+}
+
+type level struct {
+	file *os.File // nil while it is closed
+	name string
+	id   identity
+}
+
+// An identity tells a directory from one that took its place.
+type identity struct {
+	major, minor uint32
+	inode, mount uint64
+}
+
+// New returns a stack with nothing but root, which the caller closes.
+func New(root *os.File) *Stack { return &Stack{root: root} }
+
+// Dir returns the innermost directory, nil if Leave could not open it again. It is
+// valid until the next Enter or Leave.
+func (s *Stack) Dir() *os.File {
+	if len(s.levels) == 0 {
+		return s.root
+	}
+	return s.levels[len(s.levels)-1].file
+}
+
+// Enter makes dir, which is called name in Dir, the innermost directory. The stack
+// closes it, also if there is an error.
+func (s *Stack) Enter(dir *os.File, name string) error {
+	id, err := identify(dir)
+	if err != nil {
+		dir.Close()
+		return err
+	}
+	s.levels = append(s.levels, level{dir, name, id})
+	if i := len(s.levels) - 1 - keepOpen; i >= 0 && s.levels[i].file != nil {
+		s.levels[i].file.Close()
+		s.levels[i].file = nil
+	}
+	return nil
+}
+
+// Leave makes the parent the innermost directory again. The error is
+// fs.ErrNotExist if that was moved or removed in the meantime.
+func (s *Stack) Leave() error {
+	last := len(s.levels) - 1
+	child := s.levels[last].file
+	s.levels = s.levels[:last]
+	if child != nil {
+		defer child.Close()
+	}
+	if last == 0 || s.levels[last-1].file != nil {
+		return nil
+	}
+	parent := &s.levels[last-1]
+	if child != nil {
+		if f, err := sys.OpenParent(child); err == nil && parent.is(f) {
+			parent.file = f
+			return nil
+		}
+	}
+	return s.reopen()
+}
+
+// reopen opens the innermost directory by its names, from the nearest parent that is
+// open.
+func (s *Stack) reopen() error {
+	from, at := 0, s.root
+	for i, l := range s.levels {
+		if l.file != nil {
+			from, at = i+1, l.file
+		}
+	}
+	for i := from; i < len(s.levels); i++ {
+		next, err := sys.Openat(at, s.levels[i].name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		if i > from {
+			at.Close()
+		}
+		if err != nil || !s.levels[i].is(next) {
+			return fmt.Errorf("a directory was moved while it was read: %w", fs.ErrNotExist)
+		}
+		at = next
+	}
+	s.levels[len(s.levels)-1].file = at
+	return nil
+}
+
+// is reports whether f is the directory of a level, and closes it if not.
+func (l level) is(f *os.File) bool {
+	if id, err := identify(f); err == nil && id == l.id {
+		return true
+	}
+	f.Close()
+	return false
+}
+
+// Close closes what is open but the root.
+func (s *Stack) Close() {
+	for _, l := range s.levels {
+		if l.file != nil {
+			l.file.Close()
+		}
+	}
+	s.levels = nil
+}
+
+func identify(dir *os.File) (identity, error) {
+	stat, err := sys.Statx(dir, "")
+	return identity{stat.DevMajor, stat.DevMinor, stat.Inode, stat.MountID}, err
+}
+
+// Names returns the names in an open directory, sorted, however often it was read
+// before. A directory may have millions of them: Names stops when ctx ends.
+func Names(ctx context.Context, dir *os.File) ([]string, error) {
+	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer list.Close()
+	return cancel.Names(ctx, list)
+}

@@ -4,17 +4,32 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// patience is how long an interrupted command may take to clean up.
+const patience = 700 * time.Millisecond
+
+// giveUp ends the program where it is. Whatever that is, it is as after a power cut: what
+// boots is complete, the locks are gone, and the next run removes what is left over.
+func giveUp() {
+	fmt.Fprintln(os.Stderr, "sysupdate-image: interrupted while cleaning up; run it again to resume, 'sysupdate-image status' shows what boots next")
+	os.Exit(exitFailed)
+}
 
 func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	keepMemoryLow()
 	forgetUser()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second interrupt ends the program at once
+	context.AfterFunc(ctx, func() {
+		stop() // the second interrupt ends the program at once
+		time.AfterFunc(patience, giveUp)
+	})
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

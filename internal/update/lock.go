@@ -9,7 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // Two locks keep others from changing a machine. That of the repository is exclusive
@@ -34,20 +34,12 @@ func (m *Machine) lock(exclusive bool) (err error) {
 }
 
 func (m *Machine) lockState() error {
-	dir, err := m.root.Open(".")
-	if err != nil {
-		return fmt.Errorf("cannot lock the physical root: %w", err)
-	}
-	locked, err := sys.TryFlock(dir, true)
-	if err == nil && !locked {
+	dir, err := sysroot.TryLock(m.root)
+	if err == nil && dir == nil {
 		err = fmt.Errorf("%w: try again when it is done", repo.ErrBusy)
 	}
-	if err != nil {
-		dir.Close()
-		return err
-	}
 	m.state = dir
-	return nil
+	return err
 }
 
 func (m *Machine) unlockState() error {

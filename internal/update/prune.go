@@ -126,7 +126,7 @@ func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID
 	}
 	// What a crash brings back of these, the next prune finds again.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}

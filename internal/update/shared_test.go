@@ -5,12 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -92,6 +96,7 @@ func TestRollbackWhileFetching(t *testing.T) {
 					t.Errorf("rollback leads to %s; want %s", got, want)
 				}
 			}
+			resetEtc(t, dir, deployment.ID(ids[0]))
 			if _, err := update.Open(dir, func(string) {}); !errors.Is(err, repo.ErrBusy) {
 				t.Errorf("opened to remove something: error %v; want %v", err, repo.ErrBusy)
 			}
@@ -134,6 +139,27 @@ func rollback(t *testing.T, dir string) (id string) {
 		t.Fatal(err)
 	}
 	return string(result.ID)
+}
+
+// resetEtc makes a file in the /etc of the deployment that boots next, and removes it.
+func resetEtc(t *testing.T, dir string, id deployment.ID) {
+	t.Helper()
+	file := filepath.Join(dir, id.EtcUpper(), "local")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("text"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	e, err := edit.Open(t.Context(), dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	steps, err := e.PlanReset(t.Context(), []string{"/etc/local"}, false)
+	if err == nil {
+		err = e.Apply(t.Context(), steps)
+	}
+	if _, statErr := os.Stat(file); err != nil || !errors.Is(statErr, os.ErrNotExist) {
+		t.Errorf("etc reset: %v; the file: %v", err, statErr)
+	}
 }
 
 // TestInterruptedFetch stops an apply whose registry does not answer: it ends at once,

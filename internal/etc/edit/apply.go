@@ -9,11 +9,13 @@ import (
 	"path"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // temp is the name of a file that is being written, in the directory that it
@@ -126,11 +128,28 @@ func (e *Etc) applyToTree(ctx context.Context, steps []Step) error {
 		}
 		tree = with(tree, strings.Split(below(s.Path), "/"), n)
 	}
-	unlock, err := e.repo.Lock(true)
+	unlock, err := e.lock()
 	if err != nil {
 		return err
 	}
 	return errors.Join(e.carrier.Write(ctx, e.Side, tree, e.Base, e.open), unlock())
+}
+
+// lock keeps others from changing the state of deployments, and from removing anything
+// from the repository. An image may be fetched meanwhile.
+func (e *Etc) lock() (unlock func() error, err error) {
+	shared, err := e.repo.Lock(false)
+	if err != nil {
+		return nil, err
+	}
+	state, err := sysroot.TryLock(e.carrier.Sysroot)
+	if err == nil && state == nil {
+		err = fmt.Errorf("%w: try again when it is done", repo.ErrBusy)
+	}
+	if err != nil {
+		return nil, errors.Join(err, shared())
+	}
+	return func() error { return errors.Join(state.Close(), shared()) }, nil
 }
 
 // withEntries gives n the entries of from.

@@ -1,6 +1,7 @@
 package durable_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -187,5 +188,30 @@ func TestOutside(t *testing.T) {
 	}
 	if err := durable.MkdirAll(durable.OS(root), "a/b", 0o755); err == nil {
 		t.Error("MkdirAll below a file gives no error")
+	}
+}
+
+// TestUntil: the removal of a directory stops when the context has ended, and goes on
+// the next time.
+func TestUntil(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll("d/sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(why)
+	if err := durable.RemoveAll(durable.Until(ctx, durable.OS(root)), "d"); !errors.Is(err, why) {
+		t.Errorf("RemoveAll after the context has ended = %v; want %v", err, why)
+	}
+	if _, err := root.Lstat("d/sub"); err != nil {
+		t.Errorf("it went on: %v", err)
+	}
+	if err := durable.RemoveAll(durable.Until(t.Context(), durable.OS(root)), "d"); err != nil {
+		t.Errorf("RemoveAll = %v", err)
 	}
 }

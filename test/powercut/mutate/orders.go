@@ -94,7 +94,7 @@ var orders = []order{
 	{
 		name: "internal/update.stage: the record before the state directory",
 		file: "internal/update/stage.go",
-		from: `	if err := m.writeState(c); err != nil {
+		from: `	if err := m.writeState(ctx, c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}
 	if _, err := m.unstage(); err != nil {
@@ -113,7 +113,7 @@ var orders = []order{
 	if err != nil {
 		return "", err
 	}
-	return entry, m.writeState(c)
+	return entry, m.writeState(ctx, c)
 }
 `,
 	},
@@ -125,13 +125,13 @@ var orders = []order{
 	}
 	// What a crash brings back of these, the next prune finds again.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
 `,
 		to: `	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Unsynced(m.changes), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
+	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 // nobody is a user who owns nothing.

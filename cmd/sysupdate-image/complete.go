@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
 
@@ -25,26 +26,34 @@ func (s *session) completePinned() cobra.CompletionFunc {
 
 func (s *session) completeThose(most int, are func(status.Deployment) bool) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		st, err := status.Of(s.sysroot)
-		if err != nil || most >= 0 && len(args) >= most {
+		if most >= 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		st.Deployments = slices.DeleteFunc(st.Deployments, func(d status.Deployment) bool { return !are(d) })
-		return deploymentNames(st, args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		names, err := s.deploymentNames(args, are)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
 }
 
-// deploymentNames returns all names of the deployments that args do not name.
-func deploymentNames(st status.Status, args []string) []cobra.Completion {
-	named := make(map[deployment.ID]bool)
+// deploymentNames returns all names of the deployments that are as asked and that args
+// do not name.
+func (s *session) deploymentNames(args []string, are func(status.Deployment) bool) ([]cobra.Completion, error) {
+	system, err := machine.Open(s.sysroot)
+	if err != nil {
+		return nil, err
+	}
+	defer system.Close()
+	state, named := system.State(), make(map[deployment.ID]bool)
 	for _, arg := range args {
-		if id, err := findDeployment(st, arg); err == nil {
+		if id, err := state.Find(arg); err == nil {
 			named[id] = true
 		}
 	}
 	var names []cobra.Completion
-	for _, d := range st.Deployments {
-		if named[d.ID] {
+	for _, d := range status.Gather(system).Deployments {
+		if named[d.ID] || !are(d) {
 			continue
 		}
 		about := shown(d.Describe())
@@ -64,7 +73,7 @@ func deploymentNames(st status.Status, args []string) []cobra.Completion {
 		}
 		names = append(names, cobra.CompletionWithDesc(d.ID.Short(), about))
 	}
-	return names
+	return names, nil
 }
 
 // completeImages completes the names of images, as many as a command takes:
@@ -74,11 +83,11 @@ func (s *session) completeImages(most int) cobra.CompletionFunc {
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		st, err := status.Of(s.sysroot)
+		all, err := s.deploymentNames(args, func(status.Deployment) bool { return true })
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		names := slices.DeleteFunc(deploymentNames(st, args), func(name cobra.Completion) bool { return !strings.HasPrefix(name, toComplete) })
+		names := slices.DeleteFunc(all, func(name cobra.Completion) bool { return !strings.HasPrefix(name, toComplete) })
 		if len(names) == 0 {
 			return nil, cobra.ShellCompDirectiveDefault // the shell knows files best
 		}

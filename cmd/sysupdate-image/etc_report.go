@@ -14,7 +14,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
-	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
 
 const aboutEtcReport = `Say what became of local changes to /etc when the running deployment, or DEPLOYMENT,
@@ -60,11 +59,7 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 	if dir == "" {
 		dir = deployment.SysrootDir
 	}
-	st, err := status.Of(s.sysroot)
-	if err != nil {
-		return deployment.EtcReport{}, err
-	}
-	id, err := findDeployment(st, name)
+	id, err := s.deploymentNamed(name)
 	if err != nil {
 		return deployment.EtcReport{}, err
 	}
@@ -81,39 +76,6 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 		return deployment.EtcReport{}, err
 	}
 	return deployment.ParseEtcReport(data)
-}
-
-// findDeployment returns the deployment that name stands for, of those that the
-// status tells of: its role, the name of its pin, or how its id begins. Without
-// a name it is the one that runs, or boots next where none runs.
-func findDeployment(st status.Status, name string) (deployment.ID, error) {
-	roles := map[string]func(status.Deployment) bool{
-		deployment.WordBooted:   func(d status.Deployment) bool { return d.Booted },
-		deployment.WordStaged:   func(d status.Deployment) bool { return d.Staged },
-		deployment.WordNext:     func(d status.Deployment) bool { return d.Next },
-		deployment.WordRollback: func(d status.Deployment) bool { return d.Rollback },
-	}
-	if name == "" {
-		name = deployment.WordNext
-		if st.Running {
-			name = deployment.WordBooted
-		}
-	}
-	var ids []deployment.ID
-	pins := make(map[deployment.ID]string)
-	for _, d := range st.Deployments {
-		if is := roles[name]; is != nil && is(d) {
-			return d.ID, nil
-		}
-		ids = append(ids, d.ID)
-		if d.PinName != "" {
-			pins[d.ID] = d.PinName
-		}
-	}
-	if roles[name] != nil {
-		return "", fmt.Errorf("no deployment is %s", name)
-	}
-	return deployment.Match(name, ids, pins)
 }
 
 func (s *session) printEtcReport(r deployment.EtcReport) error {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/status"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // aboutIMAGE is the line of help about the argument of that name.
@@ -44,11 +44,12 @@ func (s *session) storedNamed(repo *repo.Repository, name string) (string, error
 	return string(id), err
 }
 
-// deploymentNamed returns the deployment that name stands for.
+// deploymentNamed returns the deployment that name stands for, as State.Find.
 func (s *session) deploymentNamed(name string) (deployment.ID, error) {
-	st, err := status.Of(s.sysroot)
+	system, err := machine.Open(s.sysroot)
 	if err != nil {
 		return "", err
 	}
-	return findDeployment(st, name)
+	defer system.Close()
+	return system.State().Find(name)
 }

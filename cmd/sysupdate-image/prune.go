@@ -28,7 +28,7 @@ func (s *session) rmCommand() *cobra.Command {
 			return s.change(func(m *update.Machine) error {
 				report, err := m.Remove(cmd.Context(), args)
 				if err != nil {
-					return err
+					return advise(err)
 				}
 				return s.printPruned(report, false)
 			})

@@ -22,7 +22,7 @@ const versionKey = "org.opencontainers.image.version"
 // are in the repository. bootc notes nothing of that in the origin. What cannot be read
 // is for repo fsck to tell.
 func (g *gatherer) readImage(d *Deployment) {
-	if g.Repository == nil || d.Origin.ManifestDigest == "" {
+	if g.sys.Repository == nil || d.Origin.ManifestDigest == "" {
 		return
 	}
 	var manifest struct {
@@ -35,13 +35,13 @@ func (g *gatherer) readImage(d *Deployment) {
 			Labels map[string]string `json:"Labels"`
 		} `json:"config"`
 	}
-	refs, ok := document(g.Repository, "oci-manifest-", d.Origin.ManifestDigest, &manifest)
+	refs, ok := document(g.sys.Repository, "oci-manifest-", d.Origin.ManifestDigest, &manifest)
 	if !ok {
 		return
 	}
 	for name := range refs {
 		if id, isConfig := strings.CutPrefix(name, "config:"); isConfig {
-			document(g.Repository, "oci-config-", id, &config)
+			document(g.sys.Repository, "oci-config-", id, &config)
 		}
 	}
 	d.Architecture = config.Architecture

@@ -13,18 +13,14 @@ import (
 // changes to /etc when the deployment that runs, or boots next where none runs,
 // took over.
 func (g *gatherer) noteEtc() {
-	id := g.booted
-	if g.Running == nil {
-		for _, d := range g.byID {
-			if d.Next {
-				id = d.ID
-			}
-		}
+	id := g.m.Booted
+	if !g.m.Running {
+		id = g.m.Next()
 	}
-	if g.Sysroot == nil || id == "" {
+	if g.sys.Sysroot == nil || id == "" {
 		return
 	}
-	data, err := bounded.ReadFile(g.Sysroot, id.EtcReportFile(), limits.Report)
+	data, err := bounded.ReadFile(g.sys.Sysroot, id.EtcReportFile(), limits.Report)
 	if err != nil {
 		g.problem("report on /etc of deployment "+id.Short(), err)
 		return

@@ -19,7 +19,7 @@ type Foreign struct {
 
 // noteForeign lists the entries of other systems, in the loader's order.
 func (g *gatherer) noteForeign() {
-	for _, f := range g.files {
+	for _, f := range g.m.Files {
 		if !f.Foreign {
 			continue
 		}

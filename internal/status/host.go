@@ -3,10 +3,8 @@ package status
 import (
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -20,17 +18,9 @@ type Overlay struct {
 
 // readMounts fills in what the mount table of the running system tells.
 func (g *gatherer) readMounts() {
-	data, err := bounded.ReadFile(g.Running, "proc/self/mountinfo", limits.Kernel)
-	if err != nil {
-		return
-	}
-	mounts, err := mountplan.ParseMountinfo(string(data))
-	if err != nil {
-		return
-	}
-	sysroot, _ := mountplan.At(mounts, deployment.SysrootDir)
+	sysroot, _ := mountplan.At(g.m.Mounts, deployment.SysrootDir)
 	g.status.ReadOnly = slices.Contains(sysroot.SuperOptions, "ro")
-	if usr, _ := mountplan.At(mounts, "/usr"); usr.Type == "overlay" {
+	if usr, _ := mountplan.At(g.m.Mounts, "/usr"); usr.Type == "overlay" {
 		g.status.UsrOverlay = &Overlay{AccessMode: "readWrite", Persistence: "transient"}
 		if slices.Contains(usr.Options, "ro") || slices.Contains(usr.SuperOptions, "ro") {
 			g.status.UsrOverlay.AccessMode = "readOnly"
@@ -45,7 +35,7 @@ func (g *gatherer) isOptional(f boot.EntryFile) bool {
 	if name == "" || f.Err != nil || f.Entry.Options != "" {
 		return f.Target.VerityOptional
 	}
-	file, err := g.Boot.Open(name)
+	file, err := g.sys.Boot.Open(name)
 	if err != nil {
 		return false
 	}

@@ -21,12 +21,12 @@ type loaderSetting struct {
 // first: see LoaderEntryDefault in systemd-boot(7) and default in loader.conf(5).
 func (g *gatherer) noteLoaderSettings() {
 	for _, s := range g.loaderSettings() {
-		i := slices.IndexFunc(g.files, s.selects)
+		i := slices.IndexFunc(g.m.Files, s.selects)
 		if i < 0 {
 			continue
 		}
-		if i > 0 || g.record != nil {
-			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s makes the loader boot %s, whatever is next here", s.name, g.files[i].File))
+		if i > 0 || g.m.Staged != nil {
+			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s makes the loader boot %s, whatever is next here", s.name, g.m.Files[i].File))
 		}
 		return // those after it do not count
 	}
@@ -45,7 +45,7 @@ func (g *gatherer) loaderSettings() []loaderSetting {
 
 // preferred returns the settings that systemd-boot knows since version 260.
 func (g *gatherer) preferred() []loaderSetting {
-	if g.Running != nil && !boot.KnowsPreferred(boot.LoaderInfo(g.Running)) {
+	if g.sys.Running != nil && !boot.KnowsPreferred(boot.LoaderInfo(g.sys.Running)) {
 		return nil
 	}
 	return append(g.variable("LoaderEntryPreferred", true), g.loaderConf("preferred", true)...)
@@ -53,10 +53,10 @@ func (g *gatherer) preferred() []loaderSetting {
 
 // variable returns the setting in an EFI variable.
 func (g *gatherer) variable(name string, assesses bool) []loaderSetting {
-	if g.Running == nil {
+	if g.sys.Running == nil {
 		return nil
 	}
-	pattern, err := boot.LoaderVariable(g.Running, name)
+	pattern, err := boot.LoaderVariable(g.sys.Running, name)
 	if err != nil || pattern == "" {
 		return nil
 	}
@@ -65,10 +65,10 @@ func (g *gatherer) variable(name string, assesses bool) []loaderSetting {
 
 // loaderConf returns the setting in loader.conf(5), where the last line counts.
 func (g *gatherer) loaderConf(key string, assesses bool) (last []loaderSetting) {
-	if g.Boot == nil {
+	if !g.m.HasBoot {
 		return nil
 	}
-	data, err := bounded.ReadRoot(g.Boot.Root(), "loader/loader.conf", limits.Text)
+	data, err := bounded.ReadRoot(g.sys.Boot.Root(), "loader/loader.conf", limits.Text)
 	if key == "default" { // once is enough
 		g.problem("loader.conf", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 	"unicode/utf16"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -56,8 +57,8 @@ func TestLoaderSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Close()
-			g := &gatherer{Sources: Sources{Boot: p, Running: efi(tt.variables)}}
-			g.readEntries()
+			g := &gatherer{sys: &machine.System{Boot: p, Running: efi(tt.variables)}}
+			g.m = g.sys.State()
 			if g.noteLoaderSettings(); tt.want == "" && len(g.status.Notes) == 0 {
 				return
 			}

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -13,10 +14,10 @@ import (
 // began, "" if it was staged since: what finalize has recorded, or else that it
 // has not been finalized.
 func (g *gatherer) whyStaged() string {
-	if g.Running == nil || g.record.FinalizationLocked || !g.isOlderThanBoot(g.record.BootID) {
+	if g.sys.Running == nil || g.m.Staged.FinalizationLocked || !g.isOlderThanBoot(g.m.Staged.BootID) {
 		return ""
 	}
-	overdue := g.overdue()
+	overdue := cmp.Or(g.m.Overdue, &deployment.Overdue{})
 	since := "in an earlier boot"
 	switch {
 	case overdue.Boots == 1:
@@ -25,7 +26,7 @@ func (g *gatherer) whyStaged() string {
 		since = fmt.Sprintf("%d boots ago", overdue.Boots)
 	}
 	switch {
-	case g.record.Published:
+	case g.m.Staged.Published:
 		return fmt.Sprintf("it was staged %s, and published, but another was booted", since)
 	case overdue.Error == "":
 		return fmt.Sprintf("it was staged %s, and the machine went down without a shutdown", since)
@@ -39,27 +40,7 @@ func (g *gatherer) whyStaged() string {
 
 // isOlderThanBoot says whether the boot with an id is known not to be this one.
 func (g *gatherer) isOlderThanBoot(bootID string) bool {
-	data, err := bounded.ReadFile(g.Running, "proc/sys/kernel/random/boot_id", limits.Kernel)
+	data, err := bounded.ReadFile(g.sys.Running, "proc/sys/kernel/random/boot_id", limits.Kernel)
 	plain := func(id string) string { return strings.ReplaceAll(strings.TrimSpace(id), "-", "") }
 	return err == nil && bootID != "" && plain(bootID) != plain(string(data))
-}
-
-// overdue reads what finalize has recorded about the staged deployment.
-func (g *gatherer) overdue() deployment.Overdue {
-	if g.Sysroot == nil {
-		return deployment.Overdue{}
-	}
-	data, err := bounded.ReadFile(g.Sysroot, deployment.OverdueRecord, limits.Record)
-	if err != nil {
-		g.problem("why the staged deployment is overdue", err)
-		return deployment.Overdue{}
-	}
-	o, err := deployment.ParseOverdue(data)
-	if err != nil {
-		g.problem("staged deployment", err)
-	}
-	if o.ID != g.record.ID {
-		return deployment.Overdue{}
-	}
-	return o
 }

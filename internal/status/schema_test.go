@@ -41,7 +41,7 @@ func TestJSONIsBootcs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := json.Marshal(Gather(sources(t, ar)).JSON())
+		data, err := json.Marshal(Gather(system(t, ar)).JSON())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,13 +4,8 @@
 package status
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // A State says what is known of a deployment's boots.
@@ -61,60 +56,15 @@ type Status struct {
 	Problems       []string     // what is wrong or could not be read
 }
 
-// Sources are what a Status is gathered from. What is nil is not known.
-type Sources struct {
-	Running    fs.FS // root of the running system; nil for a machine that does not run
-	Sysroot    fs.FS // physical root
-	Repository *repo.Repository
-	SysrootErr error // why Sysroot is nil
-	Boot       *boot.Partition
-	BootErr    error // why Boot is nil
-}
-
-// Of returns the status of the machine whose physical root is the directory
-// sysroot, or of the running one if sysroot is "". It takes no lock and changes
-// nothing. That a machine was not booted from an image, or that something is
-// broken or may not be read, is part of the status; the error says that sysroot
-// is no directory.
+// Of returns the status of the machine whose physical root is the directory sysroot, or
+// of the running one if sysroot is "". The error says that sysroot is not a directory.
 func Of(sysroot string) (Status, error) {
-	var src Sources
-	if sysroot == "" {
-		src.Running = os.DirFS("/")
-		if _, booted := bootedID(src.Running); booted {
-			src.Boot, src.BootErr = boot.Find(deployment.SysrootDir)
-		} else {
-			src.BootErr = fs.ErrNotExist // the boot partition is none of ours
-		}
-		sysroot = deployment.SysrootDir
-	} else {
-		if _, err := os.ReadDir(sysroot); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return Status{}, err
-		}
-		src.Boot, src.BootErr = findBootIn(sysroot)
-	}
-	if src.Boot != nil {
-		defer src.Boot.Close()
-	}
-	root, err := os.OpenRoot(sysroot) // no link leads out of it
-	if err == nil {
-		defer root.Close()
-		src.Sysroot = root.FS()
-		if repo, err := repo.OpenIn(root, deployment.RepositoryDir); err == nil { // else repo fsck says why
-			defer repo.Close()
-			src.Repository = repo
-		}
-	}
-	src.SysrootErr = err
-	return Gather(src), nil
-}
-
-func findBootIn(sysroot string) (*boot.Partition, error) {
-	root, err := os.OpenRoot(sysroot)
+	system, err := machine.Open(sysroot)
 	if err != nil {
-		return nil, err
+		return Status{}, err
 	}
-	defer root.Close()
-	return boot.FindIn(root)
+	defer system.Close()
+	return Gather(system), nil
 }
 
 // find returns the first deployment that is, nil if there is none.

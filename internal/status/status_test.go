@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -29,10 +30,10 @@ var ids = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// sources reads a case: files below running/, sysroot/ and boot/, where missing
+// system reads a case: files below running/, sysroot/ and boot/, where missing
 // directories are not known at all, and the file "denied" which lists what may
 // not be read.
-func sources(t *testing.T, ar *txtar.Archive) Sources {
+func system(t *testing.T, ar *txtar.Archive) *machine.System {
 	t.Helper()
 	bootDir := t.TempDir()
 	trees := map[string]fstest.MapFS{"running": {}, "sysroot": {}}
@@ -52,7 +53,7 @@ func sources(t *testing.T, ar *txtar.Archive) Sources {
 			trees[dir][name] = &fstest.MapFile{Data: data}
 		}
 	}
-	var src Sources
+	src := &machine.System{}
 	if len(trees["running"]) > 0 {
 		src.Running = denyFS{trees["running"], ""}
 	}
@@ -97,7 +98,7 @@ func TestGather(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := Gather(sources(t, ar))
+			s := Gather(system(t, ar))
 			data, err := json.MarshalIndent(s.JSON(), "", "  ")
 			if err != nil || !json.Valid(data) {
 				t.Errorf("JSON is not valid: %v\n%s", err, data)

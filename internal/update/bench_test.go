@@ -14,7 +14,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
-	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
+	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 // silent is a Reporter that reports nothing.
@@ -196,9 +196,9 @@ func (b *bench) idOf(version string) string {
 
 func (b *bench) idIn(m *Machine, version string) string {
 	b.t.Helper()
-	v, err := m.inventory()
+	s, err := m.readState()
 	b.must(err)
-	for _, f := range v.files {
+	for _, f := range s.Files {
 		if f.Entry.Title == "OS ("+version+")" {
 			return string(f.Target.ID)
 		}

@@ -21,38 +21,6 @@ import (
 // ErrNothingTracked says that a machine follows no image.
 var ErrNothingTracked = errors.New("this machine follows no image yet: say which one to apply")
 
-// current returns the deployment that a new one follows: the booted one, or
-// that which boots next on a machine that does not run. It is "" if there is
-// none.
-func (m *Machine) current() (deployment.ID, error) {
-	if m.booted != "" {
-		return m.booted, nil
-	}
-	next, err := m.next()
-	return next.Target.ID, err
-}
-
-// next returns the boot entry of the deployment that boots next, the zero one
-// if none does.
-func (m *Machine) next() (boot.EntryFile, error) {
-	files, err := m.entries()
-	if err != nil {
-		return boot.EntryFile{}, err
-	}
-	next, _ := firstDeployment(files)
-	return next, nil
-}
-
-// firstDeployment returns the first deployment in the loader's order. Before it
-// there may be another operating system, which is not ours to reckon with.
-func firstDeployment(files []boot.EntryFile) (boot.EntryFile, bool) {
-	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Bootable() && f.IsDeployment() })
-	if i < 0 {
-		return boot.EntryFile{}, false
-	}
-	return files[i], true
-}
-
 // readOrigin returns where a deployment came from; what has no origin file has
 // the zero Origin.
 func (m *Machine) readOrigin(id deployment.ID) (deployment.Origin, error) {
@@ -95,8 +63,8 @@ func (m *Machine) followed() ([]deployment.ID, error) {
 	if record != nil {
 		ids = append(ids, record.ID)
 	}
-	current, err := m.current()
-	if current != "" {
+	s, err := m.readState()
+	if current := s.Current(); current != "" {
 		ids = append(ids, current)
 	}
 	return ids, err
@@ -165,15 +133,15 @@ func (m *Machine) nextDeployment() (deployment.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := m.entries()
+	s, err := m.readState()
 	if err != nil {
 		return "", err
 	}
 	if record == nil {
-		next, _ := firstDeployment(files)
-		return next.Target.ID, nil
+		first, _ := s.First()
+		return first.Target.ID, nil
 	}
-	if !slices.ContainsFunc(files, func(f boot.EntryFile) bool { return serves(f, *record) }) {
+	if !slices.ContainsFunc(s.Files, func(f boot.EntryFile) bool { return serves(f, *record) }) {
 		return "", nil
 	}
 	return record.ID, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // An image whose deployment used up its boots here would do so again. A timer
@@ -43,14 +44,14 @@ const maxFailures = 16
 
 // failures returns what is known of failed boots, by deployment: the records,
 // and what entries tell that have used up their boots.
-func (m *Machine) failures(v inventory) (map[deployment.ID]deployment.BootFailure, error) {
-	all, err := m.readFailures()
-	if err != nil {
-		return nil, err
+func (m *Machine) failures(s machine.State) (map[deployment.ID]deployment.BootFailure, error) {
+	all := maps.Clone(s.Failures)
+	if all == nil {
+		all = make(map[deployment.ID]deployment.BootFailure)
 	}
-	proven := v.proven()
-	for _, f := range v.files {
-		if !f.IsDeployment() || !f.Name.Exhausted() || v.broken[f.Target.ID] || slices.Contains(proven, f.Target.ID) {
+	proven := s.Proven()
+	for _, f := range s.Files {
+		if !f.IsDeployment() || !f.Name.Exhausted() || s.Broken[f.Target.ID] || slices.Contains(proven, f.Target.ID) {
 			continue
 		}
 		failure, known := all[f.Target.ID]
@@ -100,12 +101,12 @@ func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, erro
 
 // noteFailures writes down which deployments have failed, before their entries
 // may go, and forgets those that have proved themselves since.
-func (m *Machine) noteFailures(v inventory) (map[deployment.ID]deployment.BootFailure, error) {
+func (m *Machine) noteFailures(s machine.State) (map[deployment.ID]deployment.BootFailure, error) {
 	before, err := m.readFailures()
 	if err != nil {
 		return nil, err
 	}
-	all, err := m.failures(v)
+	all, err := m.failures(s)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +172,11 @@ func (m *Machine) passOver(img *oci.Image, id deployment.ID, o Options, result *
 	if o.Force {
 		return false, nil
 	}
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil {
 		return false, err
 	}
-	all, err := m.noteFailures(v)
+	all, err := m.noteFailures(s)
 	if err != nil {
 		return false, err
 	}
@@ -200,11 +201,11 @@ func (m *Machine) passOver(img *oci.Image, id deployment.ID, o Options, result *
 
 // wouldPassOver says why Apply would pass the image over, "" if it would not.
 func (m *Machine) wouldPassOver(img *oci.Image, o Options) (string, error) {
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil || o.Force {
 		return "", err
 	}
-	all, err := m.failures(v)
+	all, err := m.failures(s)
 	if err != nil {
 		return "", err
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
-	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
+	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
 // TestNoRoom shows that a full file system is said, and that the same apply

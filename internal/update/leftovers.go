@@ -15,14 +15,14 @@ import (
 // that belongs to none of the deployments to keep: their state directories,
 // records of failures that are old, and files that a crash left being written.
 func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
-	states, err := m.states()
+	s, err := m.readState()
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	// Beside the state directories of deployments there may be what is not ours.
 	dirs := []string{deployment.StateDir, deployment.PinsDir, path.Dir(deployment.SharedVar)}
-	for _, id := range states {
+	for _, id := range s.Dirs {
 		if slices.Contains(keep, id) {
 			dirs = append(dirs, id.Dir())
 		} else {

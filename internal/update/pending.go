@@ -25,13 +25,13 @@ func (m *Machine) pending() (p pending, err error) {
 	if record != nil && record.ID != m.booted {
 		p.staged = record.ID
 	}
-	files, err := m.entries()
+	s, err := m.readState()
 	if err != nil {
 		return p, err
 	}
-	next, _ := firstDeployment(files)
+	next, _ := s.First()
 	preferable := func(f boot.EntryFile) bool { return f.Target.ID == m.booted && f.Bootable() && !f.Name.Exhausted() }
-	if next.Target.ID != m.booted && next.Target.ID != p.staged && slices.ContainsFunc(files, preferable) {
+	if next.Target.ID != m.booted && next.Target.ID != p.staged && slices.ContainsFunc(s.Files, preferable) {
 		p.rollback = next.Target.ID
 	}
 	return p, nil

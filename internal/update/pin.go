@@ -6,6 +6,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // Pin keeps a deployment from being pruned or removed, and gives it a name
@@ -13,24 +14,19 @@ import (
 // machine that does not run the one that boots next. A deployment has one pin:
 // pinning it again gives the pin another name, or leaves it the one it has.
 func (m *Machine) Pin(which, name string) (deployment.ID, error) {
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil {
 		return "", err
 	}
-	if which == "" {
-		if which = deployment.WordBooted; v.booted == "" {
-			which = deployment.WordNext
-		}
-	}
-	id, err := v.find(which)
+	id, err := s.Find(which)
 	if err != nil {
 		return "", err
 	}
-	return id, m.pin(v, id, name)
+	return id, m.pin(s, id, name)
 }
 
-func (m *Machine) pin(v inventory, id deployment.ID, name string) error {
-	old, pinned := v.pinned[id]
+func (m *Machine) pin(s machine.State, id deployment.ID, name string) error {
+	old, pinned := s.Pins[id]
 	if name == "" {
 		if pinned {
 			return nil
@@ -38,7 +34,7 @@ func (m *Machine) pin(v inventory, id deployment.ID, name string) error {
 	} else if err := deployment.CheckPinName(name); err != nil {
 		return err
 	}
-	for other, taken := range v.pinned {
+	for other, taken := range s.Pins {
 		if taken == name && name != "" && other != id {
 			return fmt.Errorf("deployment %s is pinned as %q already: unpin it, or take another name", other.Short(), name)
 		}
@@ -62,15 +58,15 @@ var ErrNotPinned = errors.New("it is not pinned")
 
 // Unpin lets a deployment be pruned and removed again.
 func (m *Machine) Unpin(which string) (deployment.ID, error) {
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil {
 		return "", err
 	}
-	id, err := v.find(which)
+	id, err := s.Find(which)
 	if err != nil {
 		return "", err
 	}
-	if _, pinned := v.pinned[id]; !pinned {
+	if _, pinned := s.Pins[id]; !pinned {
 		return "", fmt.Errorf("deployment %s: %w", id.Short(), ErrNotPinned)
 	}
 	return id, durable.Remove(m.changes, id.PinFile())

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // A PruneReport says what was pruned, or would be.
@@ -50,15 +51,15 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 	} else if err != nil {
 		return PruneReport{}, err
 	}
-	v, err := m.configuredInventory()
+	s, spare, err := m.stateAndSpare()
 	if err != nil {
 		return PruneReport{}, fmt.Errorf("cannot prune: %w", err)
 	}
-	keep := v.kept()
+	keep := s.Kept(spare)
 	if len(keep) == 0 {
 		return PruneReport{}, nil
 	}
-	return m.pruneTo(ctx, v, keep, dryRun)
+	return m.pruneTo(ctx, s, keep, dryRun)
 }
 
 var errNothingApplied = errors.New("there is nothing to remove: no image was applied here yet")
@@ -68,11 +69,11 @@ func (m *Machine) checkPrunable() error {
 	if err := m.checkBoot(); err != nil {
 		return err
 	}
-	states, err := m.states()
+	s, err := m.readState()
 	switch {
 	case err != nil:
 		return err
-	case m.boot == nil, m.repo == nil && len(states) == 0:
+	case m.boot == nil, m.repo == nil && len(s.Dirs) == 0:
 		return errNothingApplied
 	case m.repo == nil:
 		return fmt.Errorf("there are deployments, but no repository /%s with what is in them", deployment.RepositoryDir)
@@ -80,30 +81,36 @@ func (m *Machine) checkPrunable() error {
 	return nil
 }
 
-// configuredInventory returns the inventory with how many spare deployments the
-// configuration wants.
-func (m *Machine) configuredInventory() (inventory, error) {
-	v, err := m.inventory()
-	if err != nil {
-		return inventory{}, err
+// stateAndSpare returns the state of the machine, and how many deployments that are not
+// needed its configuration keeps.
+func (m *Machine) stateAndSpare() (s machine.State, spare int, err error) {
+	if s, err = m.readState(); err != nil {
+		return s, 0, err
 	}
 	c, err := m.config()
-	v.spare = c.keep()
-	return v, err
+	return s, c.keep(), err
+}
+
+// stagedEntry returns the name that finalize gives the staged boot entry.
+func stagedEntry(s machine.State) string {
+	if s.Staged == nil {
+		return ""
+	}
+	return s.Staged.Entry
 }
 
 // pruneTo removes all deployments but those to keep: first their boot entries
 // and kernels, so that nothing is ever listed that is not whole, then their
 // state, images and objects. Whatever could be left of this by a crash, or has
 // lost what it belongs to, is removed the next time.
-func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID, dryRun bool) (PruneReport, error) {
+func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deployment.ID, dryRun bool) (PruneReport, error) {
 	report := PruneReport{Kept: keep}
-	for _, id := range v.known() {
+	for _, id := range s.Known() {
 		if !slices.Contains(keep, id) {
 			report.Deployments = append(report.Deployments, id)
 		}
 	}
-	removal, err := m.boot.PlanPrune(keep, v.entry)
+	removal, err := m.boot.PlanPrune(keep, stagedEntry(s))
 	if err != nil {
 		return report, err
 	}
@@ -118,7 +125,7 @@ func (m *Machine) pruneTo(ctx context.Context, v inventory, keep []deployment.ID
 	if err := m.exclude(); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
-	if _, err := m.noteFailures(v); err != nil {
+	if _, err := m.noteFailures(s); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
 	if err := m.boot.Prune(removal); err != nil {

@@ -2,16 +2,13 @@ package update
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
-
-// ErrNoRollback says that there is no other deployment to go back to.
-var ErrNoRollback = errors.New("there is no other deployment to go back to")
 
 // A RollbackResult says what boots next.
 type RollbackResult struct {
@@ -26,17 +23,17 @@ type RollbackResult struct {
 // another was the next. What was staged is dropped. The change is one rename;
 // its /etc is as that deployment left it.
 func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, error) {
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil {
 		return RollbackResult{}, err
 	}
-	target, err := v.rollbackTo(name)
+	target, err := rollbackTo(s, name)
 	if err != nil {
 		return RollbackResult{}, err
 	}
 	id := target.Target.ID
 	result := RollbackResult{ID: id, Title: target.Entry.Title}
-	if id == v.staged {
+	if s.Staged != nil && id == s.Staged.ID {
 		result.Already = true
 		return result, nil
 	}
@@ -46,7 +43,8 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if result.DroppedStaged, err = m.unstage(); err != nil {
 		return RollbackResult{}, err
 	}
-	result.Already = id == v.next() && !target.Name.Exhausted()
+	first, _ := s.First()
+	result.Already = id == first.Target.ID && !target.Name.Exhausted()
 	if _, err := m.boot.Rollback(id); err != nil {
 		return RollbackResult{}, err
 	}
@@ -54,45 +52,22 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 }
 
 // rollbackTo returns the entry of the deployment to go back to.
-func (v inventory) rollbackTo(name string) (boot.EntryFile, error) {
+func rollbackTo(s machine.State, name string) (boot.EntryFile, error) {
 	if name == "" {
-		return v.rollbackTarget()
+		return s.RollbackTarget()
 	}
-	id, err := v.find(name)
+	id, err := s.Find(name)
 	if err != nil {
 		return boot.EntryFile{}, err
 	}
-	i := slices.IndexFunc(v.files, func(f boot.EntryFile) bool { return f.Target.ID == id })
+	i := slices.IndexFunc(s.Files, func(f boot.EntryFile) bool { return f.Target.ID == id })
 	switch {
-	case v.broken[id]:
+	case s.Broken[id]:
 		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: its image is missing or damaged, see sysupdate-image repo fsck", id.Short())
 	case i < 0:
 		return boot.EntryFile{}, fmt.Errorf("deployment %s has no boot entry: apply its image again", id.Short())
-	case v.files[i].Err != nil:
-		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: %w", id.Short(), v.files[i].Err)
+	case s.Files[i].Err != nil:
+		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: %w", id.Short(), s.Files[i].Err)
 	}
-	return v.files[i], nil
-}
-
-// rollbackTarget returns the entry to go back to if none is named: the booted
-// deployment's if another is first, else the best of the others. One that has
-// used up its boots is no place to go back to.
-func (v inventory) rollbackTarget() (boot.EntryFile, error) {
-	next := v.next()
-	suits := func(f boot.EntryFile) bool {
-		return f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() && f.Target.ID != next && !v.broken[f.Target.ID]
-	}
-	// What never proved itself is no way back while there is something that did.
-	i := slices.IndexFunc(v.files, func(f boot.EntryFile) bool { return suits(f) && f.Good() })
-	if v.booted != "" && v.booted != next {
-		i = -1
-		suits = func(f boot.EntryFile) bool { return f.Bootable() && f.Target.ID == v.booted }
-	}
-	if i < 0 {
-		i = slices.IndexFunc(v.files, suits)
-	}
-	if i < 0 || next == "" {
-		return boot.EntryFile{}, ErrNoRollback
-	}
-	return v.files[i], nil
+	return s.Files[i], nil
 }

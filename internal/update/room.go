@@ -56,10 +56,10 @@ func (m *Machine) afterFull(ctx context.Context, err error) error {
 		return err
 	}
 	lacks := m.lacksOtherThanBytes(err) // what was written is still there
-	v, pruneErr := m.configuredInventory()
+	s, spare, pruneErr := m.stateAndSpare()
 	if pruneErr == nil {
 		// Also where no deployment is kept: then this was to be the first.
-		_, pruneErr = m.pruneTo(ctx, v, v.kept(), false)
+		_, pruneErr = m.pruneTo(ctx, s, s.Kept(spare), false)
 	}
 	if pruneErr != nil {
 		return errors.Join(err, pruneErr)

@@ -14,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemd"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -83,23 +84,24 @@ func (m *Machine) makeKernel(ctx context.Context, c candidate) (digest string, e
 // adviseRoom says what to do about a boot partition that is too small for what
 // is needed, if something can be done.
 func (m *Machine) adviseRoom(err error) error {
-	v, invErr := m.inventory()
-	if invErr != nil {
-		return errors.Join(err, invErr)
+	s, stateErr := m.readState()
+	if stateErr != nil {
+		return errors.Join(err, stateErr)
 	}
-	if id := v.rollback(); id != "" && v.mustStay(id) == "" {
+	if id := s.Superseded(); id != "" && s.Held(id) == machine.NotHeld {
 		return fmt.Errorf("%w; deployment %s, which could be rolled back to, stays until 'sysupdate-image rm %s'", err, id.Short(), id.Short())
 	}
 	return err
 }
 
 func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, err error) {
-	v, err := m.inventory()
+	s, err := m.readState()
 	if err != nil {
 		return "", err
 	}
+	superseded := s.MakeRoom(0)
 	if c.Kernel.UKI != nil {
-		return m.writeUKI(ctx, c, v.superseded())
+		return m.writeUKI(ctx, c, superseded)
 	}
 	linux, err := c.open(c.Kernel.Linux)
 	if err != nil {
@@ -112,7 +114,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 	}
 	defer initrd.Close()
 	if c.dtb.node == nil {
-		digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, v.superseded()...)
+		digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, superseded...)
 		return digest, err
 	}
 	dtb, err := c.open(c.dtb.node)
@@ -121,7 +123,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 	}
 	defer dtb.Close()
 	digest, _, err = m.boot.WriteKernelWith(ctx, linux, initrd,
-		[]boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}}, v.superseded()...)
+		[]boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}}, superseded...)
 	return digest, err
 }
 
@@ -261,10 +263,7 @@ func (m *Machine) staged() (*deployment.Staged, error) {
 	}
 	record, err := deployment.ParseStaged(data)
 	if err != nil {
-		if !m.warned {
-			m.warned = true
-			m.warn(err.Error() + "; nothing counts as staged")
-		}
+		m.warnStaged(err)
 		return nil, nil
 	}
 	return &record, nil

@@ -41,7 +41,7 @@ func TestStopped(t *testing.T) {
 			return err
 		}},
 		{"rm", "OS (2)", "OS (2)", func(m *Machine) error {
-			if v, err := m.inventory(); err != nil || len(v.known()) == 1 {
+			if s, err := m.readState(); err != nil || len(s.Known()) == 1 {
 				return err
 			}
 			if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
@@ -127,9 +127,9 @@ func TestTraces(t *testing.T) {
 				old, err := filepath.Glob(m.root.Name() + "/boot/loader/entries/*" + two[:12] + "*")
 				b.must(err)
 				b.must(os.Rename(old[0], strings.TrimSuffix(old[0], ".conf")+"+0-3.conf"))
-				v, err := m.inventory()
+				s, err := m.readState()
 				b.must(err)
-				_, err = m.noteFailures(v)
+				_, err = m.noteFailures(s)
 				return err
 			}, failureSteps},
 			{"unstage", func(m *Machine) error {

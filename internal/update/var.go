@@ -45,8 +45,8 @@ func (m *Machine) makeVar(ctx context.Context, c candidate) error {
 // readyVar gives a directory of /var that was there before the machine's first
 // deployment, as an empty file system of its own is, the metadata of the image's.
 func (m *Machine) readyVar(c candidate) error {
-	states, err := m.states()
-	if err != nil || len(states) > 0 {
+	s, err := m.readState()
+	if err != nil || len(s.Dirs) > 0 {
 		return err
 	}
 	dir, err := m.root.Open(deployment.SharedVar)

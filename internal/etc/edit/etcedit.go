@@ -16,8 +16,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
-	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
 
 // ErrNoDeployment says that a system has no deployment whose /etc it could be.
@@ -60,17 +60,27 @@ func (e *Etc) openSide(dir string) error {
 	if err := e.openSysroot(dir); err != nil {
 		return err
 	}
-	s, err := status.Of(dir)
+	id, err := nextOf(dir)
 	if err != nil {
 		return err
 	}
-	next := s.Next()
-	if next == nil {
-		return fmt.Errorf("%s: %w", dir, ErrNoDeployment)
-	}
-	e.ID = next.ID
+	e.ID = id
 	e.Etc, err = carry.OnDisk(e.carrier.Sysroot, e.ID)
 	return err
+}
+
+// nextOf returns the deployment that boots next on a machine that is not running.
+func nextOf(dir string) (deployment.ID, error) {
+	system, err := machine.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer system.Close()
+	id := system.State().Next()
+	if id == "" {
+		return "", fmt.Errorf("%s: %w", dir, ErrNoDeployment)
+	}
+	return id, nil
 }
 
 // ErrNeedRoot says that somebody else than root asked about a running machine.

@@ -1,9 +1,8 @@
-package update
+package machine
 
 import (
 	"fmt"
-	"io/fs"
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,13 +24,13 @@ func letters(ids []deployment.ID) string {
 	return out
 }
 
-// sketch reads an inventory: entries in the loader's order, the first the next
+// sketch reads a State: entries in the loader's order, the first the next
 // to boot, as in "+b a z !f": +b has tries left, !f has none, ?x names what is
 // missing, and b~ is staged.
-func sketch(entries, booted, pinned, broken string, spare int) inventory {
-	v := inventory{pinned: make(map[deployment.ID]string), broken: make(map[deployment.ID]bool), spare: spare}
+func sketch(entries, booted, pinned, broken string) State {
+	s := State{Pins: make(map[deployment.ID]string), Broken: make(map[deployment.ID]bool)}
 	if booted != "" {
-		v.booted = letterID(booted)
+		s.Booted, s.Running = letterID(booted), true
 	}
 	for i, word := range strings.Fields(entries) {
 		letter := strings.Trim(word, "+!?~")
@@ -45,23 +44,23 @@ func sketch(entries, booted, pinned, broken string, spare int) inventory {
 			f.Err = fmt.Errorf("missing")
 		}
 		if strings.HasSuffix(word, "~") {
-			f.Staged, v.staged = true, f.Target.ID
+			f.Staged, s.Staged = true, &deployment.Staged{ID: f.Target.ID}
 		}
-		v.files = append(v.files, f)
+		s.Files = append(s.Files, f)
 	}
 	for _, letter := range strings.Fields(pinned) {
-		v.pinned[letterID(letter)] = ""
+		s.Pins[letterID(letter)] = ""
 	}
 	for _, letter := range strings.Fields(broken) {
-		v.broken[letterID(letter)] = true
+		s.Broken[letterID(letter)] = true
 	}
-	return v
+	return s
 }
 
 // Each case shows which deployments are needed, which stay besides, and in which
 // order the others make room. The rule is in docs/design.md, "Which deployments
 // stay".
-func TestInventory(t *testing.T) {
+func TestKept(t *testing.T) {
 	tests := []struct {
 		about, entries, booted, pinned, broken string
 		spare                                  int
@@ -98,16 +97,16 @@ func TestInventory(t *testing.T) {
 		{about: "the same deployment twice", entries: "+a b a z", booted: "b", needed: "baz"},
 	}
 	for _, tt := range tests {
-		v := sketch(tt.entries, tt.booted, tt.pinned, tt.broken, tt.spare)
+		s := sketch(tt.entries, tt.booted, tt.pinned, tt.broken)
 		same := func(what, got, want string) {
 			t.Helper()
 			if sorted(got) != sorted(want) {
 				t.Errorf("%s: of %q %s are %q; want %q", tt.about, tt.entries, what, got, want)
 			}
 		}
-		same("needed", letters(v.needed()), tt.needed)
-		same("kept", letters(v.kept()), tt.needed+tt.besides)
-		if got := letters(v.superseded()); got != tt.makeRoom {
+		same("needed", letters(s.Needed()), tt.needed)
+		same("kept", letters(s.Kept(tt.spare)), tt.needed+tt.besides)
+		if got := letters(s.MakeRoom(tt.spare)); got != tt.makeRoom {
 			t.Errorf("%s: of %q room is made by %q; want %q", tt.about, tt.entries, got, tt.makeRoom)
 		}
 	}
@@ -120,91 +119,107 @@ func sorted(s string) string {
 }
 
 func TestFind(t *testing.T) {
-	v := sketch("z b a y~", "b", "a", "", 0)
-	v.pinned[letterID("a")] = "old"
-	v.states = []deployment.ID{letterID("c")}
-	for name, want := range map[string]string{"booted": "b", "staged": "y", "next": "y", "rollback": "b", "old": "a", "c000": "c", "a0000": "a"} {
-		if got, err := v.find(name); err != nil || got != letterID(want) {
-			t.Errorf("find(%q) = %s, %v; want %s", name, got.Short(), err, want)
+	s := sketch("z b a y~", "b", "a", "")
+	s.Pins[letterID("a")] = "old"
+	s.Dirs = []deployment.ID{letterID("c")}
+	for name, want := range map[string]string{"": "b", "booted": "b", "staged": "y", "next": "y", "rollback": "z", "old": "a", "c000": "c", "a0000": "a"} {
+		if got, err := s.Find(name); err != nil || got != letterID(want) {
+			t.Errorf("Find(%q) = %s, %v; want %s", name, got.Short(), err, want)
 		}
 	}
-	for _, name := range []string{"", "none", "d000", "b0"} {
-		if got, err := v.find(name); err == nil {
-			t.Errorf("find(%q) = %s; want an error", name, got.Short())
+	for _, name := range []string{"none", "d000", "b0"} {
+		if got, err := s.Find(name); err == nil {
+			t.Errorf("Find(%q) = %s; want an error", name, got.Short())
 		}
 	}
-	for _, role := range []string{"booted", "staged", "next", "rollback"} {
-		if got, err := (inventory{}).find(role); err == nil {
-			t.Errorf("find(%q) of nothing = %s; want an error", role, got.Short())
+	for _, role := range []string{"", "booted", "staged", "next", "rollback"} {
+		if got, err := (State{}).Find(role); err == nil {
+			t.Errorf("Find(%q) of nothing = %s; want an error", role, got.Short())
+		}
+	}
+}
+
+// Each case shows which deployment has which role; a * says that a rollback is queued.
+func TestRoles(t *testing.T) {
+	tests := []struct{ about, entries, booted, next, rollback string }{
+		{"one deployment", "a", "a", "a", ""},
+		{"an update has been booted", "b a", "b", "b", "a"},
+		{"an update is staged", "b a c~", "b", "c", "a"},
+		{"an update is on trial", "+c b a", "c", "c", "b"},
+		{"an update was published, and is not booted yet", "+c b a", "b", "c*", "a"},
+		{"a rollback is queued: its name is what it goes back to", "a b", "b", "a*", "a"},
+		{"nothing else is good", "b +a", "b", "b", "a"},
+		{"nothing else has tries left", "b !a", "b", "b", ""},
+		{"a machine that is not running", "b a", "", "b", "a"},
+	}
+	for _, tt := range tests {
+		s := sketch(tt.entries, tt.booted, "", "")
+		next, rollback := letters([]deployment.ID{s.Next()}), ""
+		if s.RollbackQueued() {
+			next += "*"
+		}
+		if id := s.Rollback(); id != "" {
+			rollback = letters([]deployment.ID{id})
+		}
+		if next != tt.next || rollback != tt.rollback {
+			t.Errorf("%s: of %q next is %q, rollback %q; want %q, %q", tt.about, tt.entries, next, rollback, tt.next, tt.rollback)
+		}
+	}
+	locked := sketch("b a c~", "b", "", "")
+	locked.Staged.FinalizationLocked = true
+	if got := locked.Next(); got != letterID("b") {
+		t.Errorf("with %s staged and locked, %s is next; want the booted one", letterID("c").Short(), got.Short())
+	}
+}
+
+// What never booted is no way back while there is something that did.
+func TestRollbackTarget(t *testing.T) {
+	for _, tt := range []struct{ entries, booted, broken, want string }{
+		{"a +b z", "a", "", "z"},
+		{"a +b", "a", "", "b"},
+		{"a z +b", "", "", "z"},
+		{"a +b z", "a", "z", "b"},
+		{"+b a z", "a", "", "a"}, // it is queued: undo that
+		{"a !b", "a", "", ""},
+	} {
+		f, err := sketch(tt.entries, tt.booted, "", tt.broken).RollbackTarget()
+		got := ""
+		if err == nil {
+			got = string(f.Target.ID[:1])
+		}
+		if got != tt.want {
+			t.Errorf("%s, %s is booted: back to %q, %v; want %q", tt.entries, tt.booted, got, err, tt.want)
 		}
 	}
 }
 
 func TestCheckRemove(t *testing.T) {
 	pins := map[deployment.ID]string{letterID("p"): "", letterID("q"): "name"}
-	tests := []struct{ entries, booted, gone, want string }{
-		{"a z", "a", "z", ""},
-		{"a z p q", "a", "a", "it is booted"},
-		{"a z b~", "a", "b", "'sysupdate-image rollback booted' drops it"},
-		{"z a", "a", "z", "it boots next"},
-		{"a z p q", "a", "p", "unpin p00000000000' first"},
-		{"a z p q", "a", "q", "unpin name' first"},
-		{"a z", "a", "z q", "unpin name' first"},
-		{"b z", "", "b", "it boots next"},
-		{"?a z", "a", "z", "it boots next"},
-		{"z b ?a", "a", "b", ""},
+	tests := []struct {
+		entries, booted, gone string
+		want                  error
+	}{
+		{"a z", "a", "z", nil},
+		{"a z p q", "a", "a", &HeldError{letterID("a"), HeldBooted, ""}},
+		{"a z b~", "a", "b", &HeldError{letterID("b"), HeldStaged, ""}},
+		{"z a", "a", "z", &HeldError{letterID("z"), HeldNext, ""}},
+		{"a z p q", "a", "p", &HeldError{letterID("p"), HeldPinned, ""}},
+		{"a z p q", "a", "q", &HeldError{letterID("q"), HeldPinned, "name"}},
+		{"a z", "a", "z q", &HeldError{letterID("q"), HeldPinned, "name"}},
+		{"b z", "", "b", &HeldError{letterID("b"), HeldNext, ""}},
+		{"?a z", "a", "z", &HeldError{letterID("z"), HeldNext, ""}},
+		{"?a z", "", "z", &HeldError{letterID("z"), HeldNext, ""}},
+		{"z b ?a", "a", "b", nil},
 	}
 	for _, tt := range tests {
-		v := sketch(tt.entries, tt.booted, "", "", 0)
-		v.pinned = maps.Clone(pins)
+		s := sketch(tt.entries, tt.booted, "", "")
+		s.Pins = pins
 		var gone []deployment.ID
 		for _, letter := range strings.Fields(tt.gone) {
 			gone = append(gone, letterID(letter))
 		}
-		err := v.checkRemove(gone)
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("of %q, booted %q, removing %q: %v; want %q", tt.entries, tt.booted, tt.gone, err, tt.want)
-		}
-	}
-}
-
-func TestConfig(t *testing.T) {
-	files := map[string]string{}
-	read := func(name string) ([]byte, error) {
-		text, ok := files[name]
-		if !ok {
-			return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-		}
-		return []byte(text), nil
-	}
-	tests := []struct {
-		etc, usr string
-		want     int
-		err      string
-	}{
-		{"", "", 0, ""},
-		{"", "keep = 2", 2, ""},
-		{"keep = 0", "keep = 2", 0, ""},
-		{"# nothing", "keep = 2", 2, ""},
-		{"keeep = 1", "", 0, `/etc/sysupdate-image/update.toml: unknown key "keeep"`},
-		{"", "[x]\nkeep = 1", 0, `/usr/lib/sysupdate-image/update.toml: unknown key "x`},
-		{"keep = -1", "", 0, "keep = -1: want 0 to"},
-		{`keep = "1"`, "", 0, "keep"},
-		{"keep", "", 0, "update.toml"},
-		{"require = \"sealed\"", "keep = 2\nallow-downgrade = false", 2, ""},
-		{"require = \"\"", "", 0, `require = "": want "signed" or "sealed"`},
-		{"require = true", "", 0, "require"},
-		{"allow-downgrade = \"no\"", "", 0, "allow-downgrade"},
-	}
-	for _, tt := range tests {
-		files = map[string]string{configEtc: tt.etc, configUsr: tt.usr}
-		maps.DeleteFunc(files, func(_, text string) bool { return text == "" })
-		c, err := loadConfig(read)
-		if tt.err == "" && (err != nil || c.keep() != tt.want) {
-			t.Errorf("configuration %q, %q: keep = %d, %v; want %d", tt.etc, tt.usr, c.keep(), err, tt.want)
-		}
-		if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-			t.Errorf("configuration %q, %q: %v; want an error with %q", tt.etc, tt.usr, err, tt.err)
+		if err := s.CheckRemove(gone); !reflect.DeepEqual(err, tt.want) {
+			t.Errorf("of %q, booted %q, removing %q: %v; want %v", tt.entries, tt.booted, tt.gone, err, tt.want)
 		}
 	}
 }

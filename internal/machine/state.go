@@ -1,0 +1,254 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+)
+
+// A State is what is known of a machine, read once. The zero State is that of a machine
+// without deployments.
+type State struct {
+	Running   bool               // it is the machine that this program runs on
+	Booted    deployment.ID      // "" unless it is running and was booted from a deployment
+	Files     []boot.EntryFile   // boot entries in the loader's order, with those of other systems
+	HasBoot   bool               // there is a boot partition, and Files is what it has
+	Staged    *deployment.Staged // nil if nothing is staged
+	StagedErr error              // why a staged record that is there does not count
+	Dirs      []deployment.ID    // deployments with a state directory
+
+	Mounts   []mountplan.Mounted                      // mount table of the running system
+	Pins     map[deployment.ID]string                 // the name of each deployment's pin, "" for none
+	Broken   map[deployment.ID]bool                   // whose image is missing: they cannot boot, whatever their entries say
+	Origins  map[deployment.ID]deployment.Origin      // where the known deployments came from
+	Failures map[deployment.ID]deployment.BootFailure // the last recorded boot failures, of removed deployments too
+	Overdue  *deployment.Overdue                      // about Staged; nil if there is no such record
+
+	Problems []Problem
+}
+
+// A Problem is a part of a machine that could not be read, or is not what it should be.
+type Problem struct {
+	What  string // which part: "boot partition", "pins"
+	Err   error
+	Fatal bool // without that part, nothing may be removed or replaced
+}
+
+func (p Problem) Error() string { return fmt.Sprintf("%s: %v", p.What, p.Err) }
+func (p Problem) Unwrap() error { return p.Err }
+
+// Err returns the problems without whose solution nothing may be decided from the
+// State, nil if there are none.
+func (s State) Err() error {
+	var errs []error
+	for _, p := range s.Problems {
+		if p.Fatal {
+			errs = append(errs, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// State reads what is known of the machine.
+func (s *System) State() State {
+	r := &reader{System: s}
+	r.readMounts()
+	r.problem(s.SysrootErr != nil, "physical root", s.SysrootErr)
+	r.readEntries()
+	if s.Sysroot != nil {
+		r.readDirs()
+		var err error
+		r.Pins, err = deployment.Pins(s.Sysroot)
+		r.problem(true, "pins", err)
+		r.readFailures()
+	}
+	r.readStaged()
+	r.readDeployments()
+	return r.State
+}
+
+// A reader pieces a State together.
+type reader struct {
+	*System
+	State
+}
+
+// problem notes err. What does not exist is not a problem.
+func (r *reader) problem(fatal bool, what string, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Problems = append(r.Problems, Problem{What: what, Err: err, Fatal: fatal})
+	}
+}
+
+func (r *reader) readMounts() {
+	if r.System.Running == nil {
+		return
+	}
+	r.State.Running = true
+	// Without a mount table, the machine was not booted from a deployment.
+	r.Mounts, _ = mountTable(r.System.Running)
+	if r.State.Booted = r.System.Booted; r.State.Booted == "" {
+		r.State.Booted = bootedIn(r.Mounts)
+	}
+}
+
+func (r *reader) readEntries() {
+	if r.Boot == nil {
+		r.problem(true, "boot partition", r.BootErr)
+		return
+	}
+	files, err := r.Boot.Entries()
+	if err != nil {
+		r.problem(true, "boot partition", err)
+		return
+	}
+	r.Files, r.HasBoot = files, true
+	for _, f := range files {
+		if f.Err != nil && !f.IsDeployment() && !f.Foreign {
+			// A file that an entry names and that is missing is a problem, too.
+			r.Problems = append(r.Problems, Problem{What: "boot entry " + f.File, Err: f.Err})
+		}
+	}
+}
+
+func (r *reader) readDirs() {
+	list, err := fs.ReadDir(r.Sysroot, deployment.DeployDir)
+	r.problem(true, "deployments", err)
+	for _, d := range list {
+		id, err := deployment.ParseID(d.Name())
+		if err != nil {
+			name := path.Join(deployment.DeployDir, d.Name())
+			r.Problems = append(r.Problems, Problem{What: name, Err: errors.New("not a deployment")})
+			continue
+		}
+		r.Dirs = append(r.Dirs, id)
+	}
+}
+
+// readStaged reads the staged record: ours, which survives a crash, or else bootc's.
+func (r *reader) readStaged() {
+	if r.Sysroot != nil && r.readStagedFrom(r.Sysroot, deployment.StagedRecord) {
+		overdue, ok := readRecord(r, r.Sysroot, deployment.OverdueRecord, "why the staged deployment is overdue", deployment.ParseOverdue)
+		if ok && overdue.ID == r.Staged.ID {
+			r.State.Overdue = &overdue
+		}
+		return
+	}
+	if r.System.Running != nil {
+		r.readStagedFrom(r.System.Running, deployment.RunStaged)
+	}
+}
+
+func (r *reader) readStagedFrom(root fs.FS, name string) bool {
+	data, err := bounded.ReadFile(root, name, limits.Record)
+	if err != nil {
+		r.problem(true, "staged record", err)
+		return false
+	}
+	record, err := deployment.ParseStaged(data)
+	if err != nil {
+		r.StagedErr = err
+		r.problem(false, "staged record", err)
+		return false
+	}
+	r.Staged = &record
+	return true
+}
+
+func (r *reader) readFailures() {
+	r.Failures = make(map[deployment.ID]deployment.BootFailure)
+	list, err := fs.ReadDir(r.Sysroot, deployment.BootFailuresDir)
+	r.problem(true, "boot failures", err)
+	for _, d := range list {
+		name, ok := strings.CutSuffix(d.Name(), deployment.BootFailureSuffix)
+		id, err := deployment.ParseID(name)
+		if !ok || err != nil {
+			continue
+		}
+		what := "boot failure of deployment " + id.Short()
+		if f, ok := readRecord(r, r.Sysroot, id.BootFailureFile(), what, deployment.ParseBootFailure); ok && f.ID == id {
+			r.Failures[id] = f
+		}
+	}
+}
+
+// readDeployments reads what there is of each deployment.
+func (r *reader) readDeployments() {
+	r.Origins = make(map[deployment.ID]deployment.Origin)
+	r.Broken = make(map[deployment.ID]bool)
+	for _, id := range r.Known() {
+		if r.Sysroot == nil {
+			continue
+		}
+		what := "origin of deployment " + id.Short()
+		if o, ok := readRecord(r, r.Sysroot, id.OriginFile(), what, deployment.ParseOrigin); ok {
+			r.Origins[id] = o
+		}
+		if r.hasNoImage(id) {
+			r.Broken[id] = true
+			r.Problems = append(r.Problems, Problem{What: "deployment " + id.Short(), Err: errNoImage})
+		}
+	}
+}
+
+var errNoImage = errors.New("no image in the repository")
+
+func (r *reader) hasNoImage(id deployment.ID) bool {
+	if r.Repository != nil {
+		return !r.Repository.HasImage(string(id))
+	}
+	_, err := fs.Stat(r.Sysroot, path.Join(deployment.RepositoryDir, "images", string(id)))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// readRecord reads a record, and notes why it cannot be read.
+func readRecord[T any](r *reader, root fs.FS, name, what string, parse func([]byte) (T, error)) (record T, ok bool) {
+	data, err := bounded.ReadFile(root, name, limits.Record)
+	if err == nil {
+		record, err = parse(data)
+	}
+	r.problem(false, what, err)
+	return record, err == nil
+}
+
+// Known returns all deployments: those with boot entries in the loader's order, then
+// those of which there is something else.
+func (s State) Known() []deployment.ID {
+	var ids idList
+	for _, f := range s.Files {
+		ids.add(f.Target.ID)
+	}
+	ids.add(s.Booted, s.staged())
+	ids.add(s.Dirs...)
+	ids.add(slices.Sorted(maps.Keys(s.Pins))...)
+	return ids
+}
+
+// staged returns the staged deployment, "" if there is none.
+func (s State) staged() deployment.ID {
+	if s.Staged == nil {
+		return ""
+	}
+	return s.Staged.ID
+}
+
+// An idList has each deployment once, and never "".
+type idList []deployment.ID
+
+func (l *idList) add(ids ...deployment.ID) {
+	for _, id := range ids {
+		if id != "" && !slices.Contains(*l, id) {
+			*l = append(*l, id)
+		}
+	}
+}

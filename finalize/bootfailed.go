@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -15,13 +15,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
-
-// onFailureArg is the kernel argument that says what follows a failed boot:
-// reboot (the default), poweroff, or emergency for neither.
-const onFailureArg = "sysupdate-image.on-failure"
 
 // BootFailed records why a boot that the loader counts has failed and reboots,
 // so that the loader takes the next try or, after the last one, the deployment
@@ -61,16 +56,8 @@ func BootFailed(m Machine) error {
 
 // countedEntry returns the name of the boot entry that is on trial.
 func (m Machine) countedEntry() (bootentry.Name, error) {
-	file, err := boot.LoaderVariable(m.root.FS(), "LoaderBootCountPath")
-	if err != nil {
-		return bootentry.Name{}, err
-	}
-	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
-	// A unified kernel image has the tries in its own name.
-	if stem, ok := strings.CutSuffix(name, ".efi"); ok {
-		name = stem + bootentry.Suffix
-	}
-	return bootentry.ParseName(name)
+	entry, err := bootcount.Booted(m.root.FS())
+	return entry.Name, err
 }
 
 func describe(f deployment.BootFailure) string {
@@ -109,24 +96,23 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 	return previous, durable.WriteFile(m.changes(s.Root), f.ID.BootFailureFile(), f.Encode())
 }
 
-func (m Machine) onFailure() string {
+func (m Machine) onFailure() bootcount.Policy {
 	data, err := bounded.ReadRoot(m.root, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return ""
 	}
-	value, _ := kcmdline.Parse(string(data)).Last(onFailureArg)
-	return value
+	return bootcount.PolicyOf(kcmdline.Parse(string(data)))
 }
 
 // afterFailure returns the target to start, "" for none, and why. recorded says
 // that the next failure will see this one.
 func afterFailure(
-	onFailure string, entry bootentry.Name, bootID string, previous *deployment.BootFailure, recorded bool,
+	onFailure bootcount.Policy, entry bootentry.Name, bootID string, previous *deployment.BootFailure, recorded bool,
 ) (target, why string) {
 	switch onFailure {
-	case "poweroff":
+	case bootcount.PowerOff:
 		return "poweroff.target", "powering off, as the kernel command line says"
-	case "emergency":
+	case bootcount.Emergency:
 		return "", "staying here, as the kernel command line says"
 	}
 	if entry.TriesLeft > 0 {

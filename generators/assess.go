@@ -5,21 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 )
 
 const (
 	bootFailedService = "sysupdate-image-boot-failed.service"
 	blessService      = "systemd-bless-boot.service"
-
-	// bootCountPath is the variable by which systemd-boot says that it counts
-	// this boot; see "Automatic Boot Assessment" and the Boot Loader Interface.
-	bootCountPath = "sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 	// bootTimeout is how long a boot on trial may take to reach
 	// boot-complete.target, which includes what a first boot does once.
@@ -30,14 +24,15 @@ const (
 // used up, in the deployment before, without anybody at the machine. A boot that
 // nobody counts is left alone, since then the next one would be the same again.
 func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
-	counted, err := bounded.ReadFile(in.Root, bootCountPath, limits.Record)
+	entry, err := bootcount.Booted(in.Root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
+	// A malformed variable, too, means that the loader counts.
+	if err != nil && !errors.Is(err, bootcount.ErrMalformed) {
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{bootComplete(), in.blessed(counted)}
+	units := []unitfile.Unit{bootComplete(), in.blessed(entry)}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -66,8 +61,8 @@ func bootComplete() unitfile.Unit {
 //
 // A unified kernel image in EFI/Linux, which the administrator has put there, is left
 // to systemd, with a sync: its rename alone need not survive.
-func (in Input) blessed(counted []byte) unitfile.Unit {
-	if strings.HasSuffix(strings.ReplaceAll(string(counted), "\x00", ""), ".efi") {
+func (in Input) blessed(entry bootcount.Entry) unitfile.Unit {
+	if entry.UKI {
 		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
 			unitfile.Set("Service", "ExecStartPost", "-sync"),
 		}}

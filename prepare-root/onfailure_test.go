@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 	"unicode/utf16"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 )
@@ -15,22 +16,22 @@ import (
 func TestOnFailure(t *testing.T) {
 	tests := []struct {
 		cmdline, path string
-		want          Action
+		want          bootcount.Policy
 	}{
-		{"", "", Emergency},
-		{"", `\loader\entries\v2+2-1.conf`, Reboot},
-		{"", `\loader\entries\v2+0-3.conf`, Reboot},     // its last try
-		{"", `\loader\entries\v2+0-10.conf`, Emergency}, // no entry is good
-		{"", `\EFI\Linux\v2+1-2.efi`, Reboot},
-		{"sysupdate-image.on-failure=emergency", `\loader\entries\v2+2-1.conf`, Emergency},
-		{"sysupdate_image.on_failure=poweroff", "", PowerOff},
-		{"sysupdate-image.on-failure=reboot", "", Reboot},
-		{"sysupdate-image.on-failure=nonsense", "", Emergency},
+		{"", "", bootcount.Emergency},
+		{"", `\loader\entries\v2+2-1.conf`, bootcount.Reboot},
+		{"", `\loader\entries\v2+0-3.conf`, bootcount.Reboot},     // its last try
+		{"", `\loader\entries\v2+0-10.conf`, bootcount.Emergency}, // no entry is good
+		{"", `\EFI\Linux\v2+1-2.efi`, bootcount.Reboot},
+		{"sysupdate-image.on-failure=emergency", `\loader\entries\v2+2-1.conf`, bootcount.Emergency},
+		{"sysupdate_image.on_failure=poweroff", "", bootcount.PowerOff},
+		{"sysupdate-image.on-failure=reboot", "", bootcount.Reboot},
+		{"sysupdate-image.on-failure=nonsense", "", bootcount.Emergency},
 	}
 	for _, tt := range tests {
 		fsys := fstest.MapFS{}
 		if tt.path != "" {
-			fsys[bootCountPath] = &fstest.MapFile{Data: efiVariable(tt.path)}
+			fsys[bootcount.VariableFile("LoaderBootCountPath")] = &fstest.MapFile{Data: efiVariable(tt.path)}
 		}
 		entry, err := countedEntry(fsys)
 		if err != nil {
@@ -50,33 +51,22 @@ func efiVariable(text string) []byte {
 	return data
 }
 
-func FuzzParseBootCountPath(f *testing.F) {
-	f.Add(efiVariable(`\loader\entries\v2+2-1.conf`))
-	f.Add([]byte{6, 0, 0})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		name, err := parseBootCountPath(data)
-		if err == nil && strings.ContainsAny(name.Base, `/\`) {
-			t.Errorf("parseBootCountPath(%q) = %q; want a name without a path", data, name.Base)
-		}
-	})
-}
-
 func TestScreen(t *testing.T) {
 	failure := errors.New("image 0123 is damaged")
 	tests := []struct {
-		action Action
+		action bootcount.Policy
 		entry  bootentry.Name
 		want   string
 	}{
-		{Reboot, bootentry.Name{Counted: true, TriesLeft: 2}, "Tries left until the boot loader takes another entry: 2."},
-		{Reboot, bootentry.Name{Counted: true}, "No tries are left"},
-		{Reboot, bootentry.Name{}, "The machine restarts in 5 seconds.\n"},
-		{PowerOff, bootentry.Name{}, "The machine is switched off in 5 seconds."},
-		{Emergency, bootentry.Name{}, "choose another entry in the boot loader's menu"},
+		{bootcount.Reboot, bootentry.Name{Counted: true, TriesLeft: 2}, "Tries left until the boot loader takes another entry: 2."},
+		{bootcount.Reboot, bootentry.Name{Counted: true}, "No tries are left"},
+		{bootcount.Reboot, bootentry.Name{}, "The machine restarts in 5 seconds.\n"},
+		{bootcount.PowerOff, bootentry.Name{}, "The machine is switched off in 5 seconds."},
+		{bootcount.Emergency, bootentry.Name{}, "choose another entry in the boot loader's menu"},
 	}
 	for _, tt := range tests {
 		got := screen(failure, tt.action, tt.entry)
-		for _, want := range []string{failure.Error(), tt.want, onFailureKey} {
+		for _, want := range []string{failure.Error(), tt.want, bootcount.OnFailure} {
 			if !strings.Contains(got, want) {
 				t.Errorf("screen(%s, %v) = %q; want a text with %q", tt.action, tt.entry, got, want)
 			}

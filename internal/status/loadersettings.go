@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -56,7 +57,7 @@ func (g *gatherer) variable(name string, assesses bool) []loaderSetting {
 	if g.sys.Running == nil {
 		return nil
 	}
-	pattern, err := boot.LoaderVariable(g.sys.Running, name)
+	pattern, err := bootcount.Text(g.sys.Running, name)
 	if err != nil || pattern == "" {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 	"unicode/utf16"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -83,7 +84,7 @@ func efi(variables string) fstest.MapFS {
 		for _, u := range utf16.Encode([]rune(value + "\x00")) {
 			data = binary.LittleEndian.AppendUint16(data, u)
 		}
-		fsys[boot.EFIVars+"/"+name+"-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"] = &fstest.MapFile{Data: data}
+		fsys[bootcount.VariableFile(name)] = &fstest.MapFile{Data: data}
 	}
 	return fsys
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 )
 
@@ -97,7 +98,7 @@ func TestPruneBesideUnreadableEntry(t *testing.T) {
 func TestVariablesOutOfSight(t *testing.T) {
 	for _, name := range []string{"LoaderFeatures", "LoaderDevicePartUUID"} {
 		m := fakeMachine(t)
-		loop(t, m.root, EFIVars+"/"+name+"-"+loaderVendor)
+		loop(t, m.root, bootcount.VariableFile(name))
 		if p, err := m.findBoot("/sysroot"); !errors.Is(err, syscall.ELOOP) {
 			t.Errorf("%s: findBoot = %v, %v; want ELOOP", name, p, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
@@ -225,8 +226,8 @@ func (m machine) candidates(sysroot string) ([]blockDevice, error) {
 // loaderPartition returns the name of the block device from which the loader
 // says it came, "" if it does not say, or nothing that makes sense.
 func (m machine) loaderPartition() (string, error) {
-	uuid, err := LoaderVariable(os.DirFS(m.root), "LoaderDevicePartUUID")
-	if errors.Is(err, errNotText) || strings.ContainsAny(uuid, "/\x00") {
+	uuid, err := bootcount.Text(os.DirFS(m.root), "LoaderDevicePartUUID")
+	if errors.Is(err, bootcount.ErrNotText) || strings.ContainsAny(uuid, "/\x00") {
 		return "", nil
 	}
 	if found, err := bounded.Found(err); !found || err != nil {

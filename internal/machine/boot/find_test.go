@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
 	"unicode/utf16"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -105,7 +105,7 @@ func TestFind(t *testing.T) {
 			}
 			m := fakeMachine(t, changes...)
 			if test.loader != "" {
-				put(t, m.root, map[string]string{EFIVars + "/LoaderDevicePartUUID-" + loaderVendor: string(variable(test.loader))})
+				put(t, m.root, map[string]string{bootcount.VariableFile("LoaderDevicePartUUID"): string(variable(test.loader))})
 			}
 			p, err := m.find("/sysroot", typeXBOOTLDR, typeESP)
 			if test.want == "" {
@@ -146,7 +146,7 @@ func TestLoaderFeatures(t *testing.T) {
 		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
 			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
 		if tt.variable != "" {
-			put(t, m.root, map[string]string{EFIVars + "/LoaderFeatures-" + loaderVendor: tt.variable})
+			put(t, m.root, map[string]string{bootcount.VariableFile("LoaderFeatures"): tt.variable})
 		}
 		p, err := m.findBoot("/sysroot")
 		if err != nil {
@@ -426,26 +426,5 @@ func TestFindNotPermitted(t *testing.T) {
 	m.mount = func(string, string) (*os.File, error) { return nil, fs.ErrPermission }
 	if _, err := m.find("/sysroot", typeESP); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "/dev/vda1") {
 		t.Errorf("find: %v; want an error about permission that names /dev/vda1", err)
-	}
-}
-
-func TestLoaderVariable(t *testing.T) {
-	file := EFIVars + "/LoaderEntryDefault-" + loaderVendor
-	for text, data := range map[string][]byte{
-		"ä-1.conf": variable("ä-1.conf"),
-		"":         {6, 0, 0, 0},
-	} {
-		got, err := LoaderVariable(fstest.MapFS{file: {Data: data}}, "LoaderEntryDefault")
-		if got != text || err != nil {
-			t.Errorf("LoaderVariable = %q, %v; want %q", got, err, text)
-		}
-	}
-	for _, data := range [][]byte{nil, {6, 0, 0}, {6, 0, 0, 0, 65}} {
-		if got, err := LoaderVariable(fstest.MapFS{file: {Data: data}}, "LoaderEntryDefault"); err == nil {
-			t.Errorf("LoaderVariable of %v = %q; want an error", data, got)
-		}
-	}
-	if _, err := LoaderVariable(fstest.MapFS{}, "LoaderEntryDefault"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("LoaderVariable without EFI: %v; want fs.ErrNotExist", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
@@ -81,7 +82,7 @@ func leadingNumber(s string) int {
 // LoaderInfo returns what the running machine's loader calls itself, "" if it
 // does not say; root is the root of the running system.
 func LoaderInfo(root fs.FS) string {
-	info, err := LoaderVariable(root, "LoaderInfo")
+	info, err := bootcount.Text(root, "LoaderInfo")
 	if err != nil {
 		return ""
 	}

@@ -57,6 +57,8 @@ install: all  ## install below DESTDIR
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
+	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
+	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7
 	install -Dm644 docs/man/*.8 -t $(DESTDIR)$(MANDIR)/man8
 	$(OUT)/sysupdate-image manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
 	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image

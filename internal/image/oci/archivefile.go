@@ -21,8 +21,9 @@ import (
 
 // checkArchive reads an archive that the library is about to unpack into the directory
 // temp, and refuses one that would take more than the room there, or that has too many
-// files. A plain docker-archive is read where it is.
-func checkArchive(ctx context.Context, name, temp string, unpacks bool) error {
+// files. A plain docker-archive is read where it is; of each, the layers are inflated
+// once to see that they are within the limits.
+func checkArchive(ctx context.Context, name, temp, transport string) error {
 	if _, err := regularSize(name); err != nil {
 		return err
 	}
@@ -38,11 +39,15 @@ func checkArchive(ctx context.Context, name, temp string, unpacks bool) error {
 	if err != nil {
 		return err
 	}
-	size, compressed, err := unpackedSize(ctx, file, room)
+	var check func(*tar.Header, io.Reader) error
+	if transport == "docker-archive" {
+		check = func(h *tar.Header, content io.Reader) error { return checkDockerFile(ctx, h, content) }
+	}
+	size, compressed, err := unpackedSize(ctx, file, room, check)
 	if err != nil {
 		return err
 	}
-	if size > room && (compressed || unpacks) {
+	if size > room && (compressed || transport == "oci-archive") {
 		return fmt.Errorf("cannot unpack %s in %s: more than the %d MiB that may be used there: %w", name, temp, room>>20, limits.Reserve.Exceeded())
 	}
 	return nil
@@ -58,8 +63,11 @@ func roomIn(dir string) (int64, error) {
 }
 
 // unpackedSize adds up what an archive takes when it is unpacked, or is inflated, until
-// that is more than enough. What is no archive is for the library to refuse.
-func unpackedSize(ctx context.Context, file *os.File, enough int64) (size int64, compressed bool, err error) {
+// that is more than enough. What is no archive is for the library to refuse. check, if
+// not nil, looks at each file.
+func unpackedSize(
+	ctx context.Context, file *os.File, enough int64, check func(*tar.Header, io.Reader) error,
+) (size int64, compressed bool, err error) {
 	plain, compressed, err := containercompression.AutoDecompress(cancel.Reader(ctx, file))
 	if err != nil {
 		return 0, false, nil
@@ -83,15 +91,29 @@ func unpackedSize(ctx context.Context, file *os.File, enough int64) (size int64,
 		if err != nil { // or the end
 			return size, compressed, nil
 		}
-		if path.Clean("/"+h.Name) == "/"+imgspec.ImageIndexFile {
-			if h.Typeflag != tar.TypeReg {
-				return 0, false, fmt.Errorf("%s in %s is not a regular file", h.Name, file.Name())
-			}
-			if err := limits.Manifest.Check(h.Size); err != nil {
-				return 0, false, fmt.Errorf("%s in %s has %d bytes: %w", h.Name, file.Name(), h.Size, err)
-			}
+		if err := checkIndex(h); err != nil {
+			return 0, false, fmt.Errorf("%s in %s %w", h.Name, file.Name(), err)
 		}
 		size += max(h.Size, 0) + 512
+		if check != nil && size <= enough {
+			if err := check(h, archive); err != nil {
+				return 0, false, fmt.Errorf("%s in %s: %w", h.Name, file.Name(), err)
+			}
+		}
 	}
 	return size, compressed, nil
+}
+
+// checkIndex looks at index.json, which the library reads whole.
+func checkIndex(h *tar.Header) error {
+	if path.Clean("/"+h.Name) != "/"+imgspec.ImageIndexFile {
+		return nil
+	}
+	if h.Typeflag != tar.TypeReg {
+		return errors.New("is not a regular file")
+	}
+	if err := limits.Manifest.Check(h.Size); err != nil {
+		return fmt.Errorf("has %d bytes: %w", h.Size, err)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -129,6 +130,101 @@ func TestArchiveBombs(t *testing.T) {
 		_, err = open(t, tt.transport+":"+name, opts)
 		if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != tt.want {
 			t.Errorf("%s: error %v; want that of %s", tt.name, err, tt.want.Name)
+		}
+	}
+}
+
+// TestDockerLayerBombs has docker-archives with a small layer that is inflated to much,
+// or would be: they are refused before the library inflates it.
+func TestDockerLayerBombs(t *testing.T) {
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	if _, err := z.Write(make([]byte, 16<<20)); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	bomb := bytes.Repeat(member.Bytes(), (inflatedFree+inflatedFree/2)>>24)
+	tests := []struct {
+		name, want string
+		header     tar.Header
+		content    []byte
+	}{
+		{"gzip", limits.Ratio.Exceeded().Error(), tar.Header{Name: "1/layer.tar"}, bomb},
+		{"xz", "compressed with xz: want gzip, zstd or a plain tar archive", tar.Header{Name: "layer"}, []byte("\xfd7zXZ\x00...")},
+		{"nonsense", "cannot inflate", tar.Header{Name: "layer"}, []byte("\x1f\x8b\x08 is no gzip at all")},
+	}
+	for _, tt := range tests {
+		for _, outside := range []string{"plain", "gzip"} {
+			t.Run(tt.name+" in "+outside, func(t *testing.T) {
+				began := time.Now()
+				_, err := open(t, "docker-archive:"+writeTar(t, tt.header, tt.content, outside == "gzip"), options(t))
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v; want %q", err, tt.want)
+				}
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		}
+	}
+}
+
+// TestDockerBombInterrupted stops while such a layer is inflated.
+func TestDockerBombInterrupted(t *testing.T) {
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	if _, err := z.Write(make([]byte, 16<<20)); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	name := writeTar(t, tar.Header{Name: "layer"}, bytes.Repeat(member.Bytes(), 60), false)
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, stop)
+	ref, err := ParseReference("docker-archive:" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := Open(ctx, ref, options(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v; want %v", err, context.Canceled)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+}
+
+// writeTar writes an archive with one file.
+func writeTar(t *testing.T, h tar.Header, content []byte, compressed bool) (name string) {
+	t.Helper()
+	var data bytes.Buffer
+	h.Mode, h.Size = 0o644, int64(len(content))
+	w := tar.NewWriter(&data)
+	if err := w.WriteHeader(&h); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	out := data.Bytes()
+	if compressed {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(out)
+		z.Close()
+		out = packed.Bytes()
+	}
+	name = filepath.Join(t.TempDir(), "archive")
+	if err := os.WriteFile(name, out, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestSparseInDockerArchive(t *testing.T) {
+	for _, h := range []tar.Header{{Typeflag: tar.TypeGNUSparse}, {PAXRecords: map[string]string{"GNU.sparse.major": "1"}}} {
+		if err := checkDockerFile(t.Context(), &h, nil); err == nil || !strings.Contains(err.Error(), "sparse") {
+			t.Errorf("a sparse file, %+v: error %v; want one", h, err)
 		}
 	}
 }

@@ -150,7 +150,7 @@ func (i *Image) openFiles(ctx context.Context, sys *types.SystemContext) (types.
 		}
 		return &layoutSource{source, i.path(), i.Reference.image}, nil
 	}
-	if err := checkArchive(ctx, i.path(), i.temp.path, i.Reference.Transport() == "oci-archive"); err != nil {
+	if err := checkArchive(ctx, i.path(), i.temp.path, i.Reference.Transport()); err != nil {
 		return nil, err
 	}
 	return i.unpack(ctx, sys)

@@ -33,6 +33,14 @@ func (i *Image) OpenLayer(ctx context.Context, l Layer, progress func(int64)) (i
 // inflatedFree is how large an archive may be whatever there is of its blob.
 const inflatedFree = 1 << 30
 
+// checkInflated refuses an archive of n bytes, or more, whose blob has size bytes.
+func checkInflated(n, size int64) error {
+	if n > inflatedFree && (n-inflatedFree)/limits.Ratio.Value > size {
+		return limits.Ratio.Exceeded()
+	}
+	return nil
+}
+
 // An archive is the tar archive in a layer's blob, verified.
 type archive struct {
 	ctx   context.Context
@@ -56,8 +64,8 @@ func (a *archive) Read(p []byte) (int, error) {
 	}
 	n, err := a.out.Read(p)
 	a.n += int64(n)
-	if a.n > inflatedFree && (a.n-inflatedFree)/limits.Ratio.Value > a.layer.Size {
-		return 0, fmt.Errorf("layer %s: %w", a.layer.Digest, limits.Ratio.Exceeded())
+	if err := checkInflated(a.n, a.layer.Size); err != nil {
+		return 0, fmt.Errorf("layer %s: %w", a.layer.Digest, err)
 	}
 	a.diff.Hash().Write(p[:n])
 	if err != nil {

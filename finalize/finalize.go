@@ -154,7 +154,7 @@ func checkTries(p *boot.Partition, entry string) error {
 }
 
 // carryEtc gives the staged deployment the local changes to /etc.
-func (m Machine) carryEtc(plan Plan, root *os.Root, o objects) error {
+func (m Machine) carryEtc(plan Plan, root *os.Root, o objectsDir) error {
 	c := carry.Carrier{
 		Sysroot:    root,
 		Booted:     plan.Booted,

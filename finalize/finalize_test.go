@@ -369,7 +369,7 @@ func TestFinalizeFails(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		repair := r.breakImage()
 		err := Finalize(r.Machine, false)
-		if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs") || !strings.Contains(err.Error(), "is damaged") {
+		if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs") || !strings.Contains(err.Error(), "damaged: the digest of its content is") {
 			t.Errorf("with a damaged image: error %v", err)
 		}
 		if _, err := os.Lstat(r.disk + "/boot/loader/entries/" + r.entry); !os.IsNotExist(err) {

@@ -4,21 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo/objects"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// Finalize only reads objects. It does so without package repo, whose streams
-// need a decompressor that would be a tenth of the program.
-
-// objects is the repository's directory of objects.
-type objects struct{ dir *os.File }
+// An objectsDir is the repository's directory of objects.
+type objectsDir struct{ *os.File }
 
 // errBusy says that another program is changing the repository.
 var errBusy = errors.New("another program is changing the repository")
@@ -29,19 +25,19 @@ const busyTime = time.Minute
 
 // openObjects opens the repository and keeps others from changing it until
 // unlock is called.
-func (m Machine) openObjects(root *os.Root, wait time.Duration) (o objects, unlock func(), err error) {
+func (m Machine) openObjects(root *os.Root, wait time.Duration) (o objectsDir, unlock func(), err error) {
 	lock, err := root.Open(deployment.RepositoryDir)
 	if err != nil {
-		return objects{}, nil, fmt.Errorf("cannot open the repository: %w", err)
+		return objectsDir{}, nil, fmt.Errorf("cannot open the repository: %w", err)
 	}
 	if err := m.waitFlock(lock, wait); err != nil {
-		return objects{}, nil, errors.Join(err, lock.Close())
+		return objectsDir{}, nil, errors.Join(err, lock.Close())
 	}
 	dir, err := root.Open(deployment.RepositoryDir + "/objects")
 	if err != nil {
-		return objects{}, nil, errors.Join(fmt.Errorf("cannot open the repository: %w", err), lock.Close())
+		return objectsDir{}, nil, errors.Join(fmt.Errorf("cannot open the repository: %w", err), lock.Close())
 	}
-	return objects{dir}, func() { dir.Close(); lock.Close() }, nil
+	return objectsDir{dir}, func() { dir.Close(); lock.Close() }, nil
 }
 
 func (m Machine) waitFlock(f *os.File, wait time.Duration) error {
@@ -61,31 +57,15 @@ func (m Machine) waitFlock(f *os.File, wait time.Duration) error {
 	}
 }
 
-// open opens an object, whose content is what its name promises: fs-verity says
-// so, or where a repository does without, all of it is read once more.
-func (o objects) open(d digest.Digest) (*os.File, error) {
-	f, err := sys.Openat(o.dir, d.ObjectPath(), syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// open opens an object and verifies it: by fs-verity, or in a repository without it by
+// reading all of it once more.
+func (o objectsDir) open(d digest.Digest) (*os.File, error) {
+	f, err := objects.Open(o.File, d)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open object: %w", err)
 	}
-	got, err := verity.Measure(f)
-	if errors.Is(err, verity.ErrNotEnabled) || errors.Is(err, verity.ErrNotSupported) {
-		got, err = sum(f, d.Algorithm())
-	}
-	if err == nil && got != d {
-		err = fmt.Errorf("its content has the digest %s", got)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("object %s is damaged: %w", d, err), f.Close())
+	if err := objects.VerifyOrSum(f, d); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-func sum(f *os.File, alg digest.Algorithm) (digest.Digest, error) {
-	d, _, err := verity.SumReader(alg, f)
-	if err != nil {
-		return digest.Digest{}, err
-	}
-	_, err = f.Seek(0, 0)
-	return d, err
 }

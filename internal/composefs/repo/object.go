@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo/objects"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -274,49 +275,16 @@ func (r *Repository) openFile(d digest.Digest) (*os.File, error) {
 	if d.Algorithm() != r.algorithm {
 		return nil, fmt.Errorf("object %q: %w", d, fs.ErrNotExist)
 	}
-	f, err := sys.Openat(r.objects, d.ObjectPath(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if isDamage(err) {
-		return nil, fmt.Errorf("object %s: %w: %w", d, ErrDamaged, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("object %s: %w: not a file", d, ErrDamaged)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return objects.Open(r.objects, d)
 }
 
-// damages are the errors of open(2) that say that the file is not what it should
-// be. With fs-verity, opening a file reads what protects it, and file systems say
-// in various ways that it is not there.
-var damages = []error{
-	syscall.EBADMSG, syscall.EINVAL, syscall.EIO, syscall.EMSGSIZE, syscall.EOVERFLOW, syscall.EUCLEAN,
-	syscall.ELOOP, syscall.ENXIO, // a symbolic link, a socket
-}
-
-func isDamage(err error) bool {
-	return slices.ContainsFunc(damages, func(d error) bool { return errors.Is(err, d) })
-}
-
-// verify returns an error unless the kernel protects f as the object d.
+// verify checks that fs-verity protects an object with its digest; in insecure mode it
+// checks nothing.
 func (r *Repository) verify(f *os.File, d digest.Digest) error {
 	if r.insecure {
 		return nil
 	}
-	got, err := verity.Measure(f)
-	if err != nil {
-		return fmt.Errorf("object %s: %w: %w", d, ErrDamaged, err)
-	}
-	if got != d {
-		return fmt.Errorf("object %s: %w: fs-verity digest is %s", d, ErrDamaged, got)
-	}
-	return nil
+	return objects.Verify(f, d)
 }
 
 // PutObject writes an object and returns its name.

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo/objects"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -29,7 +30,7 @@ var (
 	ErrBusy = errors.New("repository is in use")
 
 	// ErrDamaged says that an object is not what its name promises.
-	ErrDamaged = errors.New("damaged")
+	ErrDamaged = objects.ErrDamaged
 )
 
 // Names in a repository.

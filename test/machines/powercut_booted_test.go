@@ -27,7 +27,7 @@ import (
 
 // TestPowercutBooted records what a real machine writes during an update and really
 // boots, with firmware, loader and the entry's own kernel, what power cuts in the
-// middle of it would have left. docs/powercut.md says how to see a failure again.
+// middle of it would have left. docs/internals/crash.md says how to see a failure again.
 func TestPowercutBooted(t *testing.T) {
 	t.Parallel()
 	ctx := needLong(t, 110*time.Minute)

@@ -1,5 +1,5 @@
 // Command powercut records the life of a machine and checks what power cuts would
-// have left of it; see docs/powercut.md. It is what make powercut and make
+// have left of it; see docs/internals/crash.md. It is what make powercut and make
 // powercut-mutants run.
 package main
 

@@ -1,6 +1,6 @@
 // Package record proves that no power cut breaks a machine: it records all that
 // is written to a disk while the programs install, update and roll back, and looks
-// at what a power cut at each moment would have left. docs/powercut.md says how.
+// at what a power cut at each moment would have left. docs/internals/crash.md says how.
 package record
 
 import (

@@ -39,7 +39,7 @@ var (
 )
 
 // makeRig makes a rig with the given ways to have /etc, "" for none said.
-func makeRig(t *testing.T, from, to string) *rig {
+func makeRig(t *testing.T, from, to deployment.EtcMode) *rig {
 	t.Helper()
 	ns.NeedRealRoot(t)
 	dir := ns.Dir(t)
@@ -123,7 +123,7 @@ func (r *rig) localBind() {
 	r.must(os.Chmod(etc+"/mine", 0o600))
 }
 
-func (r *rig) stage(etc string) {
+func (r *rig) stage(etc deployment.EtcMode) {
 	r.t.Helper()
 	p, err := boot.OpenDir(r.disk + "/boot")
 	r.must(err)
@@ -201,9 +201,10 @@ func TestFinalize(t *testing.T) {
 		"hostname": "local\n", "mine": long("mine"), "default": newEtc["default"], "other": newEtc["other"], "added": "y",
 	}
 	tests := []struct {
-		name, from, to string
-		dir            func(deployment.ID) string
-		want           map[string]string
+		name     string
+		from, to deployment.EtcMode
+		dir      func(deployment.ID) string
+		want     map[string]string
 	}{
 		{"overlay", deployment.EtcOverlay, "", deployment.ID.EtcUpper, upper},
 		{"bind", deployment.EtcBind, deployment.EtcBind, deployment.ID.EtcDir, full},
@@ -250,7 +251,7 @@ func TestFinalize(t *testing.T) {
 func TestFinalizeConfext(t *testing.T) {
 	upper := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout"}
 	ns.Run(t, func(t *testing.T) {
-		for _, from := range []string{deployment.EtcBind, deployment.EtcOverlay} {
+		for _, from := range []deployment.EtcMode{deployment.EtcBind, deployment.EtcOverlay} {
 			r := makeRig(t, from, deployment.EtcOverlay)
 			r.mount("99 23 0:77 / /etc ro - overlay confext ro")
 			r.must(Finalize(r.Machine, false))
@@ -279,7 +280,7 @@ func (r *rig) mount(line string) {
 // what an administrator has changed.
 func TestFinalizeLostEtc(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
-		for from, dir := range map[string]func(deployment.ID) string{
+		for from, dir := range map[deployment.EtcMode]func(deployment.ID) string{
 			deployment.EtcOverlay: deployment.ID.EtcUpper, deployment.EtcBind: deployment.ID.EtcDir,
 		} {
 			r := makeRig(t, from, "")
@@ -307,7 +308,7 @@ func (r *rig) checkNoEtc() {
 // and both sides are kept.
 func TestFinalizeConflict(t *testing.T) {
 	tests := []struct {
-		policy, report string
+		policy, report deployment.ConflictPolicy
 		want           map[string]string
 	}{
 		{"", deployment.ConflictsKeep, map[string]string{"added/mine": "mine", ".conflicts/ID/added": "y"}},

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
@@ -20,9 +19,9 @@ type Plan struct {
 	DropRecord, KeepRecord bool
 
 	Booted, Staged deployment.ID
-	From, To       string // how the two have their /etc
+	From, To       deployment.EtcMode // how the two keep their /etc
 	// Conflicts says which side wins a conflict of /etc.
-	Conflicts merge.Policy
+	Conflicts deployment.ConflictPolicy
 	// Entry is the boot entry to publish, which is the commit. Published says
 	// that this was done at an earlier shutdown, and what was booted since was the
 	// same as before.
@@ -32,7 +31,7 @@ type Plan struct {
 
 // MakePlan decides what to do. staged is nil if nothing is staged; etc is how
 // the booted deployment has its /etc.
-func MakePlan(staged *deployment.Staged, booted deployment.ID, etc string) (Plan, error) {
+func MakePlan(staged *deployment.Staged, booted deployment.ID, etc deployment.EtcMode) (Plan, error) {
 	switch {
 	case staged == nil:
 		return Plan{Idle: "no deployment is staged"}, nil
@@ -45,7 +44,7 @@ func MakePlan(staged *deployment.Staged, booted deployment.ID, etc string) (Plan
 	}
 	p := Plan{
 		DropRecord: true, Booted: booted, Staged: staged.ID, From: etc, To: staged.Etc, Entry: staged.Entry,
-		Conflicts: merge.Policy(staged.EtcConflicts), Published: staged.Published,
+		Conflicts: staged.EtcConflicts, Published: staged.Published,
 	}
 	if p.To == "" {
 		p.To = deployment.EtcOverlay
@@ -74,7 +73,7 @@ func (p Plan) String() string {
 	switch {
 	case p.from().HasLocal() && p.to().HasLocal():
 		fmt.Fprintf(&b, "carry /etc of %s (%s) over to %s (%s)", p.Booted.Short(), p.From, p.Staged.Short(), p.To)
-		if p.Conflicts == merge.New {
+		if p.Conflicts == deployment.ConflictsNew {
 			b.WriteString(", the image wins conflicts")
 		}
 		b.WriteByte('\n')

@@ -16,7 +16,7 @@ func TestMakePlan(t *testing.T) {
 	const publish = "publish boot entry b.conf\ndrop the staged record\n"
 	tests := []struct {
 		staged *deployment.Staged
-		etc    string
+		etc    deployment.EtcMode
 		want   string
 	}{
 		{nil, "overlay", "# no deployment is staged\n"},

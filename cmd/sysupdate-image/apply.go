@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
@@ -216,7 +216,7 @@ func (s *session) printDropped(r update.Result) {
 }
 
 // printPlan says last what apply would come to under a policy.
-func (s *session) printPlan(p update.Plan, policy merge.Policy, asJSON bool) error {
+func (s *session) printPlan(p update.Plan, policy deployment.ConflictPolicy, asJSON bool) error {
 	if asJSON {
 		return s.printJSON(p)
 	}
@@ -250,9 +250,9 @@ func (s *session) printPlan(p update.Plan, policy merge.Policy, asJSON bool) err
 	fmt.Fprintf(s.out, "Would fetch %s, %s. Nothing was changed.\n", count(p.FetchLayers(), "layer"), size(p.FetchBytes()))
 	switch n := len(p.EtcConflicts); {
 	case n == 0:
-	case policy == merge.Keep:
+	case policy == deployment.ConflictsKeep:
 		fmt.Fprintf(s.out, "Where there is a conflict, what is local would stay (%s).\n", count(n, "conflict"))
-	case policy == merge.New:
+	case policy == deployment.ConflictsNew:
 		fmt.Fprintf(s.out, "Where there is a conflict, what the image has would come (%s).\n", count(n, "conflict"))
 	default:
 		fmt.Fprintf(s.out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", count(n, "conflict"))
@@ -265,11 +265,11 @@ func addEtcConflicts(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "etc-conflicts", "",
 		"where /etc has a conflict, fail (the default), keep what is local, or take the new: a `POLICY`")
 	must(cmd.RegisterFlagCompletionFunc("etc-conflicts", cobra.FixedCompletions(
-		[]string{string(merge.Fail), string(merge.Keep), string(merge.New)}, cobra.ShellCompDirectiveNoFileComp)))
+		[]string{string(deployment.ConflictsFail), string(deployment.ConflictsKeep), string(deployment.ConflictsNew)}, cobra.ShellCompDirectiveNoFileComp)))
 }
 
-func parseEtcConflicts(command, value string) (merge.Policy, error) {
-	policy, err := merge.ParsePolicy(value)
+func parseEtcConflicts(command, value string) (deployment.ConflictPolicy, error) {
+	policy, err := deployment.ParseConflictPolicy(value)
 	if err != nil {
 		return "", usageError{fmt.Errorf("%s: --etc-conflicts: %w", command, err)}
 	}

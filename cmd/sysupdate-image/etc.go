@@ -75,7 +75,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 						changes[i].Diff = "" // JSON cannot hold it
 					}
 				}
-				return s.printJSON(etcChanges{string(e.ID), e.Etc, changes})
+				return s.printJSON(etcChanges{string(e.ID), string(e.Etc), changes})
 			}
 			return s.printEtcChanges(changes, names)
 		},

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 const aboutEtcMerge = `Merge what was changed from --base to --local into --new, write the merged tree as --out,
@@ -40,7 +40,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 				return err
 			}
 			if policy == "" {
-				policy = merge.Fail
+				policy = deployment.ConflictsFail
 			}
 			return s.etcMerge(cmd.Context(), t, policy, asJSON)
 		},
@@ -62,7 +62,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) etcMerge(ctx context.Context, t edit.Trees, policy merge.Policy, asJSON bool) error {
+func (s *session) etcMerge(ctx context.Context, t edit.Trees, policy deployment.ConflictPolicy, asJSON bool) error {
 	if t.Base == "" || t.Local == "" || t.New == "" || t.Out == "" {
 		return usageError{fmt.Errorf("etc merge: want all of --base, --local, --new and --out")}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -24,8 +23,8 @@ type Options struct {
 	Verity    Verity      // whether the system boots without fs-verity; empty keeps what it is
 	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
 	// EtcConflicts says what to do where a local change to /etc and the image
-	// exclude each other; "" is merge.Fail, which changes nothing.
-	EtcConflicts merge.Policy
+	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
+	EtcConflicts deployment.ConflictPolicy
 }
 
 // Outcome says what apply came to.

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
@@ -29,7 +28,7 @@ func (e *EtcConflictsError) Error() string {
 
 // checkEtc returns the conflicts in /etc that the policy is to decide when the
 // candidate is booted. Under the policy Fail they are an error.
-func (m *Machine) checkEtc(ctx context.Context, c candidate, policy merge.Policy) ([]deployment.EtcConflict, error) {
+func (m *Machine) checkEtc(ctx context.Context, c candidate, policy deployment.ConflictPolicy) ([]deployment.EtcConflict, error) {
 	if c.id == m.booted {
 		return nil, nil
 	}
@@ -37,11 +36,11 @@ func (m *Machine) checkEtc(ctx context.Context, c candidate, policy merge.Policy
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether local changes to /etc fit the image: %w", err)
 	}
-	if len(conflicts) > 0 && policy != merge.Keep && policy != merge.New {
+	if len(conflicts) > 0 && policy != deployment.ConflictsKeep && policy != deployment.ConflictsNew {
 		return nil, &EtcConflictsError{conflicts}
 	}
 	for i := range conflicts {
-		conflicts[i].Wins = string(policy)
+		conflicts[i].Wins = policy
 	}
 	return conflicts, nil
 }
@@ -50,7 +49,7 @@ func (m *Machine) checkEtc(ctx context.Context, c candidate, policy merge.Policy
 // whose tree is in the form in which it boots.
 func (m *Machine) etcConflicts(ctx context.Context, s *System) ([]deployment.EtcConflict, error) {
 	from, err := m.etcSide()
-	if err != nil || from.ID == "" || !(carry.Side{Etc: string(s.Mounts.Etc)}).HasLocal() {
+	if err != nil || from.ID == "" || !deployment.EtcMode(s.Mounts.Etc).Persistent() {
 		return nil, err // there is nothing to carry over, or it would not be seen
 	}
 	return m.carrier("").Conflicts(ctx, from, s.Tree.Entry("etc"))
@@ -58,12 +57,12 @@ func (m *Machine) etcConflicts(ctx context.Context, s *System) ([]deployment.Etc
 
 // setEtcPolicy notes a policy, if it is not "", for the deployment that is
 // staged, if one is.
-func (m *Machine) setEtcPolicy(policy merge.Policy) error {
+func (m *Machine) setEtcPolicy(policy deployment.ConflictPolicy) error {
 	record, err := m.staged()
-	if err != nil || record == nil || policy == "" || record.EtcConflicts == string(policy) {
+	if err != nil || record == nil || policy == "" || record.EtcConflicts == policy {
 		return err
 	}
-	record.EtcConflicts = string(policy)
+	record.EtcConflicts = policy
 	return m.writeRecord(*record)
 }
 
@@ -84,7 +83,7 @@ func (m *Machine) etcSide() (carry.Side, error) {
 	return carry.Side{ID: id, Etc: etc}, err
 }
 
-func (m *Machine) carrier(policy merge.Policy) carry.Carrier {
+func (m *Machine) carrier(policy deployment.ConflictPolicy) carry.Carrier {
 	return carry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
 }
 
@@ -94,7 +93,7 @@ func (m *Machine) carryEtc(ctx context.Context, c candidate) error {
 	if err != nil {
 		return err
 	}
-	report, err := m.carrier(c.policy).Carry(ctx, from, carry.Side{ID: c.id, Etc: string(c.Mounts.Etc)})
+	report, err := m.carrier(c.policy).Carry(ctx, from, carry.Side{ID: c.id, Etc: deployment.EtcMode(c.Mounts.Etc)})
 	for _, conflict := range report.Conflicts {
 		m.warn(conflict.String())
 	}

@@ -22,13 +22,13 @@ import (
 // and the deployments in it, and the partition that its boot loader reads.
 type Machine struct {
 	root    *os.Root
-	changes durable.FS       // of root: through which it is changed
-	repo    *repo.Repository // nil where there is none yet, before prepare
-	boot    *boot.Partition  // the same
-	booted  deployment.ID    // "" unless it is the running machine
-	running fs.FS            // root of the running machine
-	etc     string           // how the booted deployment has its /etc
-	isNew   bool             // it is being installed
+	changes durable.FS         // of root: through which it is changed
+	repo    *repo.Repository   // nil where there is none yet, before prepare
+	boot    *boot.Partition    // the same
+	booted  deployment.ID      // "" unless it is the running machine
+	running fs.FS              // root of the running machine
+	etc     deployment.EtcMode // how the booted deployment keeps its /etc
+	isNew   bool               // it is being installed
 	warn    func(string)
 	warned  bool       // of a staged record that makes no sense
 	held    *repo.Lock // of repo

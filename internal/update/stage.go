@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -24,7 +23,7 @@ type candidate struct {
 	id      deployment.ID
 	origin  deployment.Origin
 	options string // kernel command line
-	policy  merge.Policy
+	policy  deployment.ConflictPolicy
 	dtb     deviceTree
 }
 
@@ -152,7 +151,7 @@ func (m *Machine) writeState(ctx context.Context, c candidate) error {
 // it is written, the next boot finds the work.
 func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	record := deployment.Staged{
-		ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc), EtcConflicts: string(c.policy),
+		ID: c.id, Entry: entry, BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc), EtcConflicts: c.policy,
 	}
 	// Images, layers and state are on one file system. Once the record is there,
 	// finalize relies on all of it, whatever happens until then.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
@@ -136,9 +135,9 @@ func TestOthersRecord(t *testing.T) {
 		b.stage(dir, "3")
 		b.must(os.Remove("/" + deployment.RunStaged))
 		m := b.open(dir, nil)
-		b.must(m.setEtcPolicy(merge.New))
+		b.must(m.setEtcPolicy(deployment.ConflictsNew))
 		record, err := m.staged()
-		if err != nil || record == nil || record.EtcConflicts != string(merge.New) {
+		if err != nil || record == nil || record.EtcConflicts != deployment.ConflictsNew {
 			t.Errorf("the record is %+v, %v; want one with the policy", record, err)
 		}
 		if _, err := os.Lstat("/" + deployment.RunStaged); !errors.Is(err, fs.ErrNotExist) {

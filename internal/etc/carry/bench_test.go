@@ -26,7 +26,7 @@ type disk struct {
 // newDisk makes a disk in dir whose images have so many files in /etc, of which the
 // second has every seventh otherwise, and 70,000 files in /usr. 50 files of the
 // first are changed, deleted, or have another mode.
-func newDisk(b testing.TB, dir string, files int, etc string) *disk {
+func newDisk(b testing.TB, dir string, files int, etc deployment.EtcMode) *disk {
 	b.Helper()
 	root, err := os.OpenRoot(dir)
 	d := &disk{b: b, root: root}
@@ -172,8 +172,8 @@ func BenchmarkCarry(b *testing.B) {
 // for a full copy, where all of /etc is read and written.
 func BenchmarkCarryToDisk(b *testing.B) {
 	inMemory(b)
-	for _, etc := range []string{deployment.EtcOverlay, deployment.EtcBind} {
-		b.Run(etc, func(b *testing.B) {
+	for _, etc := range []deployment.EtcMode{deployment.EtcOverlay, deployment.EtcBind} {
+		b.Run(string(etc), func(b *testing.B) {
 			d := newDisk(b, b.TempDir(), 1_500, etc)
 			for b.Loop() {
 				d.carry()

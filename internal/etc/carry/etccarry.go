@@ -21,17 +21,14 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// A Side is one of the two deployments, and how it has its /etc: one of the
-// deployment.Etc constants.
+// A Side is one of the two deployments, and how it keeps its /etc.
 type Side struct {
 	ID  deployment.ID
-	Etc string
+	Etc deployment.EtcMode
 }
 
 // HasLocal says whether the deployment has local changes that last.
-func (s Side) HasLocal() bool {
-	return s.Etc == deployment.EtcOverlay || s.Etc == deployment.EtcBind
-}
+func (s Side) HasLocal() bool { return s.Etc.Persistent() }
 
 // A Carrier has what is needed to carry /etc from one deployment to another.
 type Carrier struct {
@@ -45,7 +42,7 @@ type Carrier struct {
 	// Policy says which side wins where a local change and the new image
 	// cannot both have their way. There is nobody to ask when it comes to that,
 	// so Fail is Keep.
-	Policy merge.Policy
+	Policy deployment.ConflictPolicy
 	// Warn is told what an administrator should look at.
 	Warn func(text string)
 }
@@ -65,7 +62,7 @@ const ConflictsDir = ".conflicts"
 func (c Carrier) Carry(ctx context.Context, from, to Side) (deployment.EtcReport, error) {
 	report := deployment.EtcReport{
 		From: deployment.EtcSide(from), To: deployment.EtcSide(to),
-		Time: time.Now().UTC().Format(time.RFC3339), Policy: string(c.Policy.OrKeep()),
+		Time: time.Now().UTC().Format(time.RFC3339), Policy: c.Policy.OrKeep(),
 	}
 	if err := c.carry(ctx, from, to, &report); err != nil {
 		return report, err

@@ -13,7 +13,7 @@ import (
 // Mounted returns how the running system has its /etc, by its mount table. What
 // counts is the lowest mount there, which prepare-root has made: what lies over it,
 // such as extensions, comes and goes, and local changes are not kept there.
-func Mounted(mounts []mountplan.Mounted) string {
+func Mounted(mounts []mountplan.Mounted) deployment.EtcMode {
 	m, ok := mountplan.Lowest(mounts, "/etc")
 	switch {
 	case !ok || m.What == confext: // over the image's own /etc
@@ -32,7 +32,7 @@ const confext = "confext"
 // OnDisk returns how a deployment that does not run has its /etc, by what its
 // state directory holds: overlay if it has an upper directory or nothing at
 // all, bind if there are files of another kind.
-func OnDisk(sysroot *os.Root, id deployment.ID) (string, error) {
+func OnDisk(sysroot *os.Root, id deployment.ID) (deployment.EtcMode, error) {
 	if _, err := sysroot.Lstat(id.EtcUpper()); err == nil {
 		return deployment.EtcOverlay, nil
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMounted(t *testing.T) {
-	for line, want := range map[string]string{
+	for line, want := range map[string]deployment.EtcMode{
 		"":                                       deployment.EtcNone,
 		"2 1 0:1 / /etc rw - overlay overlay rw": deployment.EtcOverlay,
 		"2 1 0:1 / /etc rw - overlay transient rw":             deployment.EtcTransient,

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // randomDir fills dir with files of a few names, so that trees meet.
@@ -88,7 +89,7 @@ func etcOf(t *testing.T, image []byte, part erofs.Part) *tree.Node {
 }
 
 // rebased returns the upper directory that a merge makes, and what it reports.
-func rebased(t *testing.T, upper *tree.Node, base, new []byte, part erofs.Part, policy merge.Policy) string {
+func rebased(t *testing.T, upper *tree.Node, base, new []byte, part erofs.Part, policy deployment.ConflictPolicy) string {
 	t.Helper()
 	b, n := etcOf(t, base, part), etcOf(t, new, part)
 	local, err := merge.FromUpper(upper, b)
@@ -132,7 +133,7 @@ func TestTouchedIsEnough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		policy := []merge.Policy{merge.Keep, merge.New}[seed%2]
+		policy := []deployment.ConflictPolicy{deployment.ConflictsKeep, deployment.ConflictsNew}[seed%2]
 		a, b := imageOf(t, base), imageOf(t, new)
 		got, want := rebased(t, upper, a, b, touched(upper), policy), rebased(t, upper, a, b, erofs.All, policy)
 		if got != want {

@@ -19,7 +19,7 @@ const inEtc = "/etc"
 
 // Describe enters into a report how a merge came about under a policy, which is
 // "" if nothing has been decided yet.
-func (p Places) Describe(report *deployment.EtcReport, result *merge.Result, policy merge.Policy) {
+func (p Places) Describe(report *deployment.EtcReport, result *merge.Result, policy deployment.ConflictPolicy) {
 	report.Changes = p.changes(result.Changes)
 	for _, c := range result.Conflicts {
 		report.Conflicts = append(report.Conflicts, p.conflict(c, policy, result.Aside))
@@ -51,7 +51,7 @@ func (p Places) changes(all []merge.Change) []deployment.EtcChange {
 	return out
 }
 
-func (p Places) conflict(c merge.Conflict, policy merge.Policy, aside string) deployment.EtcConflict {
+func (p Places) conflict(c merge.Conflict, policy deployment.ConflictPolicy, aside string) deployment.EtcConflict {
 	out := deployment.EtcConflict{Path: p.file(c.Path), Reason: string(c.Reason)}
 	for _, local := range c.Paths {
 		out.Local = append(out.Local, p.file(local))
@@ -59,7 +59,7 @@ func (p Places) conflict(c merge.Conflict, policy merge.Policy, aside string) de
 	if policy == "" {
 		return out
 	}
-	out.Wins = string(policy.OrKeep())
+	out.Wins = policy.OrKeep()
 	if aside != "" && (out.Wins == deployment.ConflictsNew || c.New != nil) {
 		out.Aside = path.Join(p.Aside, aside, c.Path)
 	}

@@ -25,8 +25,8 @@ type Trees struct {
 // Merge merges what was changed from Base to Local into New, and writes Out. The
 // report is complete even if the error is ErrConflicts, when nothing is written. Its
 // paths are relative to the trees, but for what was set aside, which is in Out.
-func Merge(ctx context.Context, t Trees, policy merge.Policy) (deployment.EtcReport, error) {
-	report := deployment.EtcReport{Policy: string(policy)}
+func Merge(ctx context.Context, t Trees, policy deployment.ConflictPolicy) (deployment.EtcReport, error) {
+	report := deployment.EtcReport{Policy: policy}
 	if err := checkOut(t.Out); err != nil {
 		return report, err
 	}
@@ -48,7 +48,7 @@ func Merge(ctx context.Context, t Trees, policy merge.Policy) (deployment.EtcRep
 	if err != nil {
 		return report, err
 	}
-	refused := len(result.Conflicts) > 0 && policy == merge.Fail
+	refused := len(result.Conflicts) > 0 && policy == deployment.ConflictsFail
 	if refused {
 		policy, result.Aside = "", ""
 	}

@@ -26,7 +26,7 @@ type rig struct {
 }
 
 // newRig makes the image's files, and an /etc over them.
-func newRig(t *testing.T, mode string) *rig {
+func newRig(t *testing.T, mode deployment.EtcMode) *rig {
 	t.Helper()
 	ns.NeedRealRoot(t)
 	r := &rig{t: t, dir: ns.Dir(t)}
@@ -145,7 +145,7 @@ var edited = []string{
 
 func TestReset(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
-		for _, mode := range []string{deployment.EtcOverlay, deployment.EtcBind} {
+		for _, mode := range []deployment.EtcMode{deployment.EtcOverlay, deployment.EtcBind} {
 			r := newRig(t, mode)
 			r.edit()
 			// What a reset that was stopped has left is no hindrance.

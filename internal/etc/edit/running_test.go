@@ -29,7 +29,7 @@ type host struct {
 
 var hostEtc = map[string]string{"a": strings.Repeat("image\n", 20), "gone": "image\n", "d/x": "image\n", "machine-id": ""}
 
-func newHost(t *testing.T, mode string) *host {
+func newHost(t *testing.T, mode deployment.EtcMode) *host {
 	t.Helper()
 	ns.NeedRealRoot(t)
 	dir := ns.Dir(t)
@@ -138,7 +138,7 @@ func (h *host) changes() []string {
 // whatever is mounted below.
 func TestRunningMachine(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
-		for _, mode := range []string{deployment.EtcOverlay, deployment.EtcBind, deployment.EtcTransient} {
+		for _, mode := range []deployment.EtcMode{deployment.EtcOverlay, deployment.EtcBind, deployment.EtcTransient} {
 			h := newHost(t, mode)
 			h.inside(func() {
 				if got := h.changes(); len(got) > 0 {
@@ -159,7 +159,7 @@ func TestRunningMachine(t *testing.T) {
 	})
 }
 
-func (h *host) reset(mode string) {
+func (h *host) reset(mode deployment.EtcMode) {
 	h.t.Helper()
 	e, err := Open(h.t.Context(), "", true)
 	h.must(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // An aside is what has lost its place to the other side.
@@ -24,7 +25,7 @@ func (m *merger) conflict(path string, reason Reason, local, n *tree.Node) *tree
 	})
 	m.result.Conflicts = append(m.result.Conflicts, c)
 	winner, loser := local, n
-	if m.opts.Conflicts == New {
+	if m.opts.Conflicts == deployment.ConflictsNew {
 		winner, loser = n, local
 	}
 	if loser != nil {

@@ -10,7 +10,6 @@ package merge
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
@@ -21,40 +20,9 @@ import (
 // asked for files that are empty or kept inline.
 type Opener func(*tree.Node) (io.ReadCloser, error)
 
-// A Policy says which side wins where a local file or directory and the new
-// image cannot both have their way.
-type Policy string
-
-// The policies. The side that loses is set aside.
-const (
-	// Fail is Keep for the tree; the caller refuses a Result with conflicts.
-	Fail Policy = deployment.ConflictsFail
-	// Keep keeps what is local.
-	Keep Policy = deployment.ConflictsKeep
-	// New takes what the image has.
-	New Policy = deployment.ConflictsNew
-)
-
-// ParsePolicy returns the policy called s; "" is none and means Fail.
-func ParsePolicy(s string) (Policy, error) {
-	switch p := Policy(s); p {
-	case "", Fail, Keep, New:
-		return p, nil
-	}
-	return "", fmt.Errorf("%q is not one of fail, keep and new", s)
-}
-
-// OrKeep returns the policy for where nothing can be refused: New or Keep.
-func (p Policy) OrKeep() Policy {
-	if p == New {
-		return New
-	}
-	return Keep
-}
-
 // Options are the choices of a merge.
 type Options struct {
-	Conflicts Policy // "" means Fail
+	Conflicts deployment.ConflictPolicy // "" means ConflictsFail
 	// Aside is where the side goes that loses a conflict: a path below /etc,
 	// such as ".conflicts/ID". Where it is taken, a number is added. Without
 	// it, what loses is lost.

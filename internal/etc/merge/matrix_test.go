@@ -10,6 +10,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
@@ -69,14 +70,14 @@ func (m matrix) pair(t *testing.T, local, new string) []rebaseCase {
 	c := rebaseCase{archive: m.archive, name: local + "/" + new}
 	c.base = parseTree(t, c.section("base"))
 	c.local, c.new = m.tree(t, c, "local/"+local), m.tree(t, c, "new/"+new)
-	c.opts = Options{Conflicts: Keep, Aside: ".conflicts/id", Open: noObjects}
+	c.opts = Options{Conflicts: deployment.ConflictsKeep, Aside: ".conflicts/id", Open: noObjects}
 	if len(mustRebase(t, c.base, c.local, c.new, c.opts).Conflicts) == 0 {
 		return []rebaseCase{c}
 	}
 	other := c
 	c.name += "/keep"
 	other.name += "/new"
-	other.opts.Conflicts = New
+	other.opts.Conflicts = deployment.ConflictsNew
 	return []rebaseCase{c, other}
 }
 
@@ -120,7 +121,7 @@ func TestMatrixProperties(t *testing.T) {
 			case rest == "unchanged" || rest == "nothing":
 				checkSame(t, m.file+" "+c.name, result.Tree, c.local)
 			}
-			if len(result.Conflicts) > 0 && result.Aside == "" && c.opts.Conflicts == New {
+			if len(result.Conflicts) > 0 && result.Aside == "" && c.opts.Conflicts == deployment.ConflictsNew {
 				t.Errorf("%s %s: the loser of a conflict is nowhere", m.file, c.name)
 			}
 			again := mustRebase(t, c.new, result.Tree, clone(c.new), c.opts)

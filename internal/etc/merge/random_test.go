@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // randomTree fills dir with random files, a few names only so that trees meet.
@@ -78,7 +79,7 @@ func TestRandomTrees(t *testing.T) {
 		if seed%2 == 0 {
 			share(t, base, local)
 		}
-		opts := Options{Open: noObjects, Aside: ".conflicts/x", Conflicts: []Policy{Fail, Keep, New}[seed%3]}
+		opts := Options{Open: noObjects, Aside: ".conflicts/x", Conflicts: []deployment.ConflictPolicy{deployment.ConflictsFail, deployment.ConflictsKeep, deployment.ConflictsNew}[seed%3]}
 		before := formatTree(t, base) + formatTree(t, local) + formatTree(t, new)
 		merged := mustRebase(t, base, local, new, opts)
 		if formatTree(t, base)+formatTree(t, local)+formatTree(t, new) != before {
@@ -116,7 +117,7 @@ func TestOrderOfUpgrades(t *testing.T) {
 		if touch(t, a, local, b) {
 			continue
 		}
-		opts := Options{Open: noObjects, Conflicts: []Policy{Keep, New}[seed%2]}
+		opts := Options{Open: noObjects, Conflicts: []deployment.ConflictPolicy{deployment.ConflictsKeep, deployment.ConflictsNew}[seed%2]}
 		direct := mustRebase(t, a, local, c, opts)
 		if len(direct.Conflicts) > 0 {
 			continue // who wins depends on what is there

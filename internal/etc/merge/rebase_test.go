@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 var update = flag.Bool("update", false, "write what Rebase does to the files in testdata")
@@ -39,7 +40,7 @@ func rebaseCases(t *testing.T) []rebaseCase {
 		}
 		c := rebaseCase{name: strings.TrimSuffix(filepath.Base(f), ".txtar"), archive: archive}
 		c.opts = Options{Open: noObjects, Aside: ".conflicts/id"}
-		for _, policy := range []Policy{Fail, Keep, New} {
+		for _, policy := range []deployment.ConflictPolicy{deployment.ConflictsFail, deployment.ConflictsKeep, deployment.ConflictsNew} {
 			if strings.Contains(string(archive.Comment), "("+string(policy)+")") {
 				c.opts.Conflicts = policy
 			}

@@ -50,14 +50,6 @@ func (u FailedUnit) String() string {
 // ParseBootFailure reads a BootFailureFile. Fields that are not known are
 // passed over.
 func ParseBootFailure(data []byte) (BootFailure, error) {
-	f, err := parseBootFailure(data)
-	if err != nil {
-		return BootFailure{}, fmt.Errorf("cannot read boot failure: %w", err)
-	}
-	return f, nil
-}
-
-func parseBootFailure(data []byte) (BootFailure, error) {
 	r, err := parseRecord(data)
 	if err != nil {
 		return BootFailure{}, err
@@ -87,8 +79,10 @@ func parseBootFailure(data []byte) (BootFailure, error) {
 	if r.err != nil {
 		return BootFailure{}, r.err
 	}
-	f.ID, err = ParseID(id)
-	return f, err
+	if f.ID, err = ParseID(id); err != nil {
+		return BootFailure{}, err
+	}
+	return f, nil
 }
 
 // Why tells in half a sentence why the boot failed, "" if nothing is known.

@@ -14,12 +14,12 @@ func (id ID) EtcReportFile() string { return id.Dir() + "/etc-report.json" }
 // carried from one deployment to another. Paths are absolute, with /etc. That of a
 // merge of directories has no sides, no time, and paths relative to them.
 type EtcReport struct {
-	From      EtcSide       `json:"from,omitzero"`
-	To        EtcSide       `json:"to,omitzero"`
-	Time      string        `json:"time,omitempty"`    // RFC 3339
-	Policy    string        `json:"policy"`            // one of the Conflicts constants
-	Changes   []EtcChange   `json:"changes,omitempty"` // local ones that were carried over
-	Conflicts []EtcConflict `json:"conflicts,omitempty"`
+	From      EtcSide        `json:"from,omitzero"`
+	To        EtcSide        `json:"to,omitzero"`
+	Time      string         `json:"time,omitempty"` // RFC 3339
+	Policy    ConflictPolicy `json:"policy"`
+	Changes   []EtcChange    `json:"changes,omitempty"` // local ones that were carried over
+	Conflicts []EtcConflict  `json:"conflicts,omitempty"`
 	// Defaults are files that the image changed but that stay as they are here,
 	// since they have been changed here too.
 	Defaults []string     `json:"defaults,omitempty"`
@@ -27,10 +27,10 @@ type EtcReport struct {
 	Warnings []string     `json:"warnings,omitempty"` // sentences for people
 }
 
-// An EtcSide is a deployment and how it has its /etc: one of the Etc constants.
+// An EtcSide is a deployment and how it keeps its /etc.
 type EtcSide struct {
-	ID  ID     `json:"deployment,omitempty"`
-	Etc string `json:"etc,omitempty"`
+	ID  ID      `json:"deployment,omitempty"`
+	Etc EtcMode `json:"etc,omitempty"`
 }
 
 // An EtcChange is a file that is not as its image has it.
@@ -43,11 +43,11 @@ type EtcChange struct {
 // An EtcConflict is a place where a local change and the new image exclude each
 // other.
 type EtcConflict struct {
-	Path   string   `json:"path"`
-	Reason string   `json:"reason"`
-	Local  []string `json:"local,omitempty"` // files that have no place beside what the image has
-	Wins   string   `json:"wins,omitempty"`  // ConflictsKeep or ConflictsNew, once it is decided
-	Aside  string   `json:"aside,omitempty"` // where the side is that has lost
+	Path   string         `json:"path"`
+	Reason string         `json:"reason"`
+	Local  []string       `json:"local,omitempty"` // files that have no place beside what the image has
+	Wins   ConflictPolicy `json:"wins,omitempty"`  // ConflictsKeep or ConflictsNew, once it is decided
+	Aside  string         `json:"aside,omitempty"` // where the side is that has lost
 }
 
 // EtcRecords tells of a file that was merged record by record, by the names of
@@ -89,11 +89,11 @@ func (c EtcConflict) String() string {
 func ParseEtcReport(data []byte) (EtcReport, error) {
 	r, err := parseRecord(data)
 	if err != nil {
-		return EtcReport{}, fmt.Errorf("cannot read report on /etc: %w", err)
+		return EtcReport{}, err
 	}
 	report := EtcReport{
 		From: r.etcSide("from"), To: r.etcSide("to"),
-		Time: jsonMember[string](r, "time"), Policy: jsonMember[string](r, "policy"),
+		Time: jsonMember[string](r, "time"), Policy: ConflictPolicy(jsonMember[string](r, "policy")),
 		Defaults: r.texts("defaults"), Warnings: r.texts("warnings"),
 	}
 	r.each("changes", func(m *jsonRecord) {
@@ -104,7 +104,7 @@ func ParseEtcReport(data []byte) (EtcReport, error) {
 	r.each("conflicts", func(m *jsonRecord) {
 		report.Conflicts = append(report.Conflicts, EtcConflict{
 			Path: jsonMember[string](m, "path"), Reason: jsonMember[string](m, "reason"), Local: m.texts("local"),
-			Wins: jsonMember[string](m, "wins"), Aside: jsonMember[string](m, "aside"),
+			Wins: ConflictPolicy(jsonMember[string](m, "wins")), Aside: jsonMember[string](m, "aside"),
 		})
 	})
 	r.each("records", func(m *jsonRecord) {
@@ -114,7 +114,7 @@ func ParseEtcReport(data []byte) (EtcReport, error) {
 		})
 	})
 	if r.err != nil {
-		return EtcReport{}, fmt.Errorf("cannot read report on /etc: %w", r.err)
+		return EtcReport{}, r.err
 	}
 	return report, nil
 }
@@ -132,7 +132,7 @@ func (r *jsonRecord) changeKind() string {
 func (r *jsonRecord) etcSide(name string) EtcSide {
 	members := jsonMember[map[string]any](r, name)
 	m := &jsonRecord{members: members, err: r.err}
-	side := EtcSide{ID: ID(jsonMember[string](m, "deployment")), Etc: jsonMember[string](m, "etc")}
+	side := EtcSide{ID: ID(jsonMember[string](m, "deployment")), Etc: EtcMode(jsonMember[string](m, "etc"))}
 	r.err = m.err
 	return side
 }
@@ -167,13 +167,13 @@ func (r *jsonRecord) texts(name string) []string {
 func (r EtcReport) Encode() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\n  \"from\": %s,\n  \"to\": %s,\n  \"time\": %s,\n  \"policy\": %s",
-		r.From.encode(), r.To.encode(), quoteJSON(r.Time), quoteJSON(r.Policy))
+		r.From.encode(), r.To.encode(), quoteJSON(r.Time), quoteJSON(string(r.Policy)))
 	writeList(&b, "changes", r.Changes, func(c EtcChange) string {
 		return encodeObject(text("path", c.Path), text("kind", c.Kind), list("what", c.What))
 	})
 	writeList(&b, "conflicts", r.Conflicts, func(c EtcConflict) string {
 		return encodeObject(text("path", c.Path), text("reason", c.Reason), list("local", c.Local),
-			optional("wins", c.Wins), optional("aside", c.Aside))
+			optional("wins", string(c.Wins)), optional("aside", c.Aside))
 	})
 	writeList(&b, "defaults", r.Defaults, quoteJSON)
 	writeList(&b, "records", r.Records, func(m EtcRecords) string {
@@ -186,7 +186,7 @@ func (r EtcReport) Encode() []byte {
 }
 
 func (s EtcSide) encode() string {
-	return encodeObject(optional("deployment", string(s.ID)), optional("etc", s.Etc))
+	return encodeObject(optional("deployment", string(s.ID)), optional("etc", string(s.Etc)))
 }
 
 // encodeObject returns an object with the members that are not "".

@@ -120,11 +120,11 @@ func TestStaged(t *testing.T) {
 
 func TestParseStagedRefuses(t *testing.T) {
 	for want, in := range map[string]string{
-		"unexpected end":  "",
-		"deployment id":   `{"depl_id":"../x"}`,
-		"not a file name": `{"depl_id":"` + short + `","entry":"../x.conf"}`,
-		"unknown kind":    `{"depl_id":"` + short + `","etc":"banana"}`,
-		"unknown policy":  `{"depl_id":"` + short + `","etc_conflicts":"ask"}`,
+		"unexpected end":       "",
+		"deployment id":        `{"depl_id":"../x"}`,
+		"not a file name":      `{"depl_id":"` + short + `","entry":"../x.conf"}`,
+		"unknown kind":         `{"depl_id":"` + short + `","etc":"banana"}`,
+		"policy for conflicts": `{"depl_id":"` + short + `","etc_conflicts":"ask"}`,
 	} {
 		if s, err := ParseStaged([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseStaged(%q) = %+v, %v; want an error with %q", in, s, err, want)

@@ -9,7 +9,7 @@ import (
 // directory, which bootc reads and writes too. Empty fields are not written.
 type Origin struct {
 	Reference      string // as bootc writes it: "ostree-unverified-image:docker://…"
-	BootType       string // "bls" or "uki"
+	BootType       BootType
 	BootDigest     string // SHA-256 of kernel and initramfs, hexadecimal
 	ManifestDigest string // "sha256:…"
 
@@ -28,10 +28,13 @@ type Origin struct {
 // A Setting is a line of an origin file.
 type Setting struct{ Section, Key, Value string }
 
-// BootType values of an Origin.
+// A BootType is the form in which a deployment's kernel is on the boot partition.
+type BootType string
+
+// The forms. An origin may have another one, of a later version of bootc.
 const (
-	BootBLS = "bls" // kernel and initramfs
-	BootUKI = "uki" // a unified kernel image
+	BootBLS BootType = "bls" // kernel and initramfs
+	BootUKI BootType = "uki" // a unified kernel image
 )
 
 // originField is a field of an Origin and its place in the file.
@@ -43,7 +46,7 @@ type originField struct {
 func (o *Origin) fields() []originField {
 	return []originField{
 		{"origin", "container-image-reference", &o.Reference},
-		{"boot", "boot_type", &o.BootType},
+		{"boot", "boot_type", (*string)(&o.BootType)},
 		{"boot", "digest", &o.BootDigest},
 		{"image", "manifest_digest", &o.ManifestDigest},
 		{"sysupdate-image", "version", &o.Version},
@@ -72,7 +75,7 @@ func ParseOrigin(data []byte) (Origin, error) {
 		key, value, ok := strings.Cut(line, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if !ok || key == "" || section == "" {
-			return Origin{}, fmt.Errorf("cannot read origin: line %d: want [section] or key=value below one", n+1)
+			return Origin{}, fmt.Errorf("line %d: want [section] or key=value below one", n+1)
 		}
 		o.set(Setting{section, key, value})
 	}

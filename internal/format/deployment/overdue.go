@@ -22,14 +22,6 @@ type Overdue struct {
 
 // ParseOverdue reads an OverdueRecord. Fields that are not known are passed over.
 func ParseOverdue(data []byte) (Overdue, error) {
-	o, err := parseOverdue(data)
-	if err != nil {
-		return Overdue{}, fmt.Errorf("cannot read why the staged deployment is overdue: %w", err)
-	}
-	return o, nil
-}
-
-func parseOverdue(data []byte) (Overdue, error) {
 	r, err := parseRecord(data)
 	if err != nil {
 		return Overdue{}, err

@@ -81,7 +81,7 @@ var orders = []order{
 		from: `	return m.boot.StageEntry(e)
 }
 `,
-		to: `	early := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: string(c.Mounts.Etc)}
+		to: `	early := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc)}
 	if m.booted != "" {
 		if err := m.writeRecord(early); err != nil {
 			return "", err
@@ -108,7 +108,7 @@ var orders = []order{
 	}
 	entry, err = m.boot.StageEntry(e)
 	if err == nil && m.booted != "" {
-		err = m.writeRecord(deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: string(c.Mounts.Etc)})
+		err = m.writeRecord(deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc)})
 	}
 	if err != nil {
 		return "", err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/zstdframe"
 )
 
 // maxContent bounds the files of which Find returns the content.
@@ -165,7 +166,7 @@ func inflate(in *bufio.Reader, head []byte) (inflater, error) {
 		}
 		z.Multistream(false)
 		return inflater{z, func() error { return nil }}, nil
-	case bytes.HasPrefix(head, []byte(zstdMagic)):
+	case bytes.HasPrefix(head, []byte(zstdframe.Magic)):
 		f := &frame{in: in}
 		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {

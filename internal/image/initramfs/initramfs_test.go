@@ -17,6 +17,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/zstdframe"
 )
 
 func compress(t testing.TB, how string, data []byte) []byte {
@@ -105,10 +106,10 @@ func TestFindErrors(t *testing.T) {
 		"xz":               {[]byte("\xfd7zXZ\x00xxxx"), "unknown format"},
 		"cut off":          {whole[:len(whole)/2], "unexpected EOF"},
 		"cut off packed":   {packed[:len(packed)-3], "EOF"},
-		"zstd magic":       {[]byte(zstdMagic), "unexpected EOF"},
-		"then zstd magic":  {append(bytes.Clone(whole), zstdMagic...), "unexpected EOF"},
-		"magic twice":      {[]byte(zstdMagic + zstdMagic), "reserved bit"},
-		"no last block":    {[]byte(zstdMagic + "\x00\x58"), "unexpected EOF"},
+		"zstd magic":       {[]byte(zstdframe.Magic), "unexpected EOF"},
+		"then zstd magic":  {append(bytes.Clone(whole), zstdframe.Magic...), "unexpected EOF"},
+		"magic twice":      {[]byte(zstdframe.Magic + zstdframe.Magic), "reserved bit"},
+		"no last block":    {[]byte(zstdframe.Magic + "\x00\x58"), "unexpected EOF"},
 		"gzip magic":       {[]byte("\x1f\x8b"), "EOF"},
 		"gzip header":      {compress(t, "gzip", whole)[:10], "unexpected EOF"},
 		"packed twice":     {compress(t, "gzip", packed), "unknown format"},
@@ -171,7 +172,7 @@ func FuzzFind(f *testing.F) {
 	f.Add(ukitest.Cpio("usr/a", "one"))
 	f.Add(compress(f, "zstd", ukitest.Cpio("usr/a", "one")))
 	f.Add(compress(f, "gzip", ukitest.Cpio("usr/a", "one")))
-	f.Add([]byte(zstdMagic))
+	f.Add([]byte(zstdframe.Magic))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		found, err := Find(t.Context(), bytes.NewReader(data), "usr/a")
 		if err == nil && len(found["usr/a"]) > maxContent {

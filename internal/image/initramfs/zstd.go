@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"io"
-)
 
-// zstdMagic begins a zstd frame (RFC 8878, section 3.1.1).
-const zstdMagic = "\x28\xb5\x2f\xfd"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/zstdframe"
+)
 
 // A frame reads the bytes of one zstd frame, and not what follows it: a decoder
 // would read on, into another archive.
@@ -54,40 +53,22 @@ func (f *frame) next() error {
 	return io.EOF
 }
 
-// header looks at the frame's header: section 3.1.1.1.
 func (f *frame) header() error {
-	head, err := f.in.Peek(len(zstdMagic) + 1)
-	if err != nil {
+	head, err := f.in.Peek(zstdframe.MaxHeader)
+	h, parseErr := zstdframe.ParseHeader(head)
+	if errors.Is(parseErr, io.ErrUnexpectedEOF) && err != nil {
 		return noEOF(err)
 	}
-	descriptor := head[len(zstdMagic)]
-	single := descriptor>>5&1 == 1
-	f.checksum = descriptor>>2&1 == 1
-	f.left = len(head) + []int{0, 1, 2, 4}[descriptor&3] + []int{0, 2, 4, 8}[descriptor>>6]
-	switch {
-	case !single:
-		f.left++ // the window descriptor
-	case descriptor>>6 == 0:
-		f.left++ // then the size has a byte
-	}
-	return nil
+	f.checksum, f.left = h.Checksum, int(h.Size)
+	return parseErr
 }
 
-// block looks at the next block's header: section 3.1.1.2.
 func (f *frame) block() error {
-	head, err := f.in.Peek(3)
+	head, err := f.in.Peek(zstdframe.BlockHeader)
 	if err != nil {
 		return noEOF(err)
 	}
-	word := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
-	f.last = word&1 == 1
-	size := word >> 3
-	switch word >> 1 & 3 {
-	case 1:
-		size = 1 // the byte that is repeated
-	case 3:
-		return errors.New("zstd: block of a reserved type")
-	}
-	f.left = len(head) + size
-	return nil
+	block, err := zstdframe.ParseBlock([zstdframe.BlockHeader]byte(head))
+	f.last, f.left = block.Last, int(block.Size)
+	return err
 }

@@ -3,10 +3,9 @@ package oci
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"math"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/zstdframe"
 )
 
 // Inflating a zstd frame takes as much memory as the frame looks back, which is
@@ -34,9 +33,7 @@ func (t turn) take(ctx context.Context) error {
 func (t turn) leave() { <-t }
 
 // A windowReader passes on what is compressed with zstd. Before a frame that
-// looks back far it waits for its turn, and keeps it until it is closed. Of the
-// format, RFC 8878, it knows how long frames and blocks are; all else is left to
-// the decoder behind it.
+// looks back far it waits for its turn, and keeps it until it is closed.
 type windowReader struct {
 	ctx  context.Context
 	in   *bufio.Reader
@@ -74,45 +71,38 @@ func (r *windowReader) header() error {
 		r.block()
 		return nil
 	}
-	var h zstd.Header
 	// An error of Peek comes again when the decoder reads.
-	if b, _ := r.in.Peek(zstd.HeaderMaxSize); h.Decode(b) != nil {
+	b, _ := r.in.Peek(zstdframe.MaxHeader)
+	h, err := zstdframe.ParseHeader(b)
+	if err != nil {
 		return nil
 	}
-	r.left = uint64(h.HeaderSize)
-	if h.Skippable {
-		r.left += uint64(h.SkippableSize)
+	if r.left = uint64(h.Size); h.Skippable {
 		return nil
 	}
 	r.inFrame, r.sum = true, 0
-	if h.HasCheckSum {
+	if h.Checksum {
 		r.sum = 4
 	}
-	window := h.WindowSize
-	if h.SingleSegment {
-		window = h.FrameContentSize
-	}
-	if window <= zstdWindowUsual || r.has {
+	if h.Window <= zstdWindowUsual || r.has {
 		return nil
 	}
-	err := r.turn.take(r.ctx)
+	err = r.turn.take(r.ctx)
 	r.has = err == nil
 	return err
 }
 
-// block looks at the header of a block.
+// block looks at the header of a block. What is wrong with it is for the decoder to say.
 func (r *windowReader) block() {
-	b, err := r.in.Peek(3)
+	b, err := r.in.Peek(zstdframe.BlockHeader)
 	if err != nil {
 		return
 	}
-	const last, repeated = 1, 1 // bit 0, and bits 1 and 2
-	head := uint64(binary.LittleEndian.Uint16(b)) | uint64(b[2])<<16
-	r.left = 3 + head>>3
-	if head>>1&3 == repeated {
-		r.left = 3 + 1
+	block, err := zstdframe.ParseBlock([zstdframe.BlockHeader]byte(b))
+	if err != nil {
+		return
 	}
-	if head&1 == last {
+	if r.left = uint64(block.Size); block.Last {
 		r.inFrame = false
 		r.left += r.sum
 	}

@@ -225,23 +225,3 @@ func Unmount(path string) error {
 	}
 	return nil
 }
-
-// UnmountNow unmounts the mount that is seen at path, and has its data written
-// when it returns nil. It fails while the mount is in use.
-func UnmountNow(path string) error {
-	if err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW); err != nil {
-		return fmt.Errorf("umount2 %s: %w", path, err)
-	}
-	return nil
-}
-
-// UnshareMounts gives the calling thread a mount namespace of its own. The
-// caller has locked its goroutine to the thread and does not unlock it.
-func UnshareMounts() error {
-	// A thread that shares root and working directory with others, as Go's do,
-	// cannot enter another mount namespace; CLONE_FS gives it its own.
-	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("unshare mounts: %w", err)
-	}
-	return nil
-}

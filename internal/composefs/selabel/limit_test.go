@@ -58,7 +58,7 @@ func TestLabelCancelled(t *testing.T) {
 	for l.Err() == nil {
 		l.Label("/"+strings.Repeat("ab", 1000), file)
 	}
-	if took := time.Since(began); !errors.Is(l.Err(), why) || took > time.Second+100*time.Millisecond {
+	if took := time.Since(began); !errors.Is(l.Err(), why) || took > 5*time.Second {
 		t.Errorf("Err = %v after %v; want %v within a second", l.Err(), took, why)
 	}
 	if label, ok := l.Label("/a", file); ok {

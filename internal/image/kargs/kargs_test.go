@@ -91,7 +91,7 @@ func TestManyArguments(t *testing.T) {
 	}
 	began := time.Now()
 	next := Next(text.String(), nil, args, deployment.Target{ID: deployment.ID(strings.Repeat("b", 128))})
-	if took := time.Since(began); took > time.Second || strings.Count(next, " ") != 24_000 {
+	if took := time.Since(began); took > 5*time.Second || strings.Count(next, " ") != 24_000 {
 		t.Errorf("Next of 24000 arguments took %v, and has %d spaces", took, strings.Count(next, " "))
 	}
 	fsys := make(fstest.MapFS)

@@ -188,7 +188,7 @@ func TestDockerBombInterrupted(t *testing.T) {
 	if _, err := Open(ctx, ref, options(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v; want %v", err, context.Canceled)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
 }

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -115,7 +111,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		return err
 	}
 	options := update.Options{Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy}
-	report := newReporter(s.err, f.quiet)
+	report := s.Reporter(f.quiet)
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
 	}
@@ -139,7 +135,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 
 // plan says what apply would fetch.
 func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter, asJSON bool) error {
-	m, err := update.OpenToPlan(s.sysroot, s.warn)
+	m, err := update.OpenToPlan(s.sysroot, s.Warn)
 	if err != nil {
 		return err
 	}
@@ -148,116 +144,17 @@ func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter,
 	if err != nil {
 		return err
 	}
-	return s.printPlan(plan, o.EtcConflicts, asJSON)
+	if asJSON {
+		return s.PrintJSON(plan)
+	}
+	return s.PrintPlan(plan, o.EtcConflicts)
 }
 
-// printResult ends with the deployment id, for scripts.
 func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	if asJSON {
-		return s.printJSON(r)
+		return s.PrintJSON(r)
 	}
-	s.printSignature(r.Signature, quiet)
-	for _, id := range r.Removed {
-		if !quiet {
-			fmt.Fprintf(s.err, "Removed deployment %s\n", id.Short())
-		}
-	}
-	system := r.Name
-	if r.Version != "" {
-		system += " (" + r.Version + ")"
-	}
-	s.printDropped(r)
-	switch r.Outcome {
-	case update.RollbackQueued:
-		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
-	case update.PassedOver:
-		fmt.Fprintf(s.out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", printable.Text(r.Why), r.ID)
-	case update.AlreadyBooted:
-		format := "Nothing to do: %s is what runs, deployment %s\n"
-		if r.DroppedStaged != "" || r.DroppedRollback != "" {
-			format = "%s is what runs, and boots next, deployment %s\n"
-		}
-		fmt.Fprintf(s.out, format, system, r.ID)
-	case update.AlreadyNext:
-		fmt.Fprintf(s.out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
-	case update.Staged:
-		for _, c := range r.EtcConflicts {
-			s.warn("at the next reboot, " + c.String())
-		}
-		instead := ""
-		if r.QueuedRollback != "" {
-			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
-		}
-		fmt.Fprintf(s.out, "Staged %s: it takes over at the next reboot%s, deployment %s\n", system, instead, r.ID)
-	case update.Published:
-		fmt.Fprintf(s.out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
-	}
-	return nil
-}
-
-// printSignature says how the image was checked. That nothing checks images is a warning.
-func (s *session) printSignature(verdict string, quiet bool) {
-	switch {
-	case verdict == oci.NoSignaturePolicy:
-		s.warn("signature: " + verdict + "; any image is accepted, see containers-policy.json(5)")
-	case verdict != "" && !quiet:
-		fmt.Fprintf(s.err, "The image's signature: %s\n", printable.Text(verdict))
-	}
-}
-
-// printDropped says what was to boot next until the image that runs was applied.
-func (s *session) printDropped(r update.Result) {
-	if r.DroppedStaged != "" {
-		fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
-	}
-	if r.DroppedRollback != "" {
-		fmt.Fprintf(s.out, "Took back the rollback to deployment %s\n", r.DroppedRollback.Short())
-	}
-}
-
-// printPlan says last what apply would come to under a policy.
-func (s *session) printPlan(p update.Plan, policy deployment.ConflictPolicy, asJSON bool) error {
-	if asJSON {
-		return s.printJSON(p)
-	}
-	s.printSignature(p.Signature, false)
-	if p.QueuedRollback != "" {
-		fmt.Fprintf(s.out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
-		return nil
-	}
-	if p.UpToDate {
-		fmt.Fprintf(s.out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
-		return nil
-	}
-	if p.PassedOver != "" {
-		fmt.Fprintf(s.out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.PassedOver), p.ManifestDigest)
-		return nil
-	}
-	fmt.Fprintf(s.out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
-	for _, l := range p.Layers {
-		what := "fetch"
-		if l.Present {
-			what = "have "
-		}
-		fmt.Fprintf(s.out, "  %s     %s  %10s\n", what, l.Digest, size(l.Size))
-	}
-	for _, c := range p.EtcConflicts {
-		fmt.Fprintf(s.out, "  conflict  %s\n", c)
-	}
-	if !p.EtcChecked {
-		fmt.Fprintln(s.out, "Whether local changes to /etc fit is known once all layers are here.")
-	}
-	fmt.Fprintf(s.out, "Would fetch %s, %s. Nothing was changed.\n", count(p.FetchLayers(), "layer"), size(p.FetchBytes()))
-	switch n := len(p.EtcConflicts); {
-	case n == 0:
-	case policy == deployment.ConflictsKeep:
-		fmt.Fprintf(s.out, "Where there is a conflict, what is local would stay (%s).\n", count(n, "conflict"))
-	case policy == deployment.ConflictsNew:
-		fmt.Fprintf(s.out, "Where there is a conflict, what the image has would come (%s).\n", count(n, "conflict"))
-	default:
-		fmt.Fprintf(s.out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", count(n, "conflict"))
-	}
-	return nil
+	return s.PrintResult(r, quiet)
 }
 
 // addEtcConflicts adds the flag that says what to do with conflicts of /etc.
@@ -274,18 +171,4 @@ func parseEtcConflicts(command, value string) (deployment.ConflictPolicy, error)
 		return "", usageError{fmt.Errorf("%s: --etc-conflicts: %w", command, err)}
 	}
 	return policy, nil
-}
-
-// printJSON prints v for programs, and for people: <, > and & as they are, and with
-// escapes for what a terminal would not show.
-func (s *session) printJSON(v any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	_, err := s.out.Write(printable.JSON(text.Bytes()))
-	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 // completeDeployments completes the names of deployments, as many as a command
@@ -56,7 +57,7 @@ func (s *session) deploymentNames(args []string, are func(status.Deployment) boo
 		if named[d.ID] || !are(d) {
 			continue
 		}
-		about := shown(d.Describe())
+		about := ui.Name(d.Describe())
 		if d.PinName != "" {
 			names = append(names, cobra.CompletionWithDesc(d.PinName, about))
 		}
@@ -105,7 +106,7 @@ func filesHere(start string) (names []cobra.Completion) {
 	for _, e := range entries {
 		name := e.Name()
 		switch {
-		case !strings.HasPrefix(name, start) || start == "" && name[0] == '.' || shown(name) != name:
+		case !strings.HasPrefix(name, start) || start == "" && name[0] == '.' || ui.Name(name) != name:
 		case e.IsDir():
 			names = append(names, name+"/")
 		default:

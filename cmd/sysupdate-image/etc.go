@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 const aboutEtc = `Look at what this machine has changed in /etc, undo it, and see what an update made of it.
@@ -37,13 +37,6 @@ Contents of new and removed files are shown too: keys and passwords among them.
 With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes": [{"path",
 "kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new", "oldSize",
 "newSize"}], "diff"}]}. Contents have their fs-verity digests as old and new.`
-
-// etcChanges is what etc diff says.
-type etcChanges struct {
-	Deployment string        `json:"deployment"`
-	Etc        string        `json:"etc"`
-	Changes    []edit.Change `json:"changes"`
-}
 
 func (s *session) etcDiffCommand() *cobra.Command {
 	var asJSON, names bool
@@ -75,9 +68,9 @@ func (s *session) etcDiffCommand() *cobra.Command {
 						changes[i].Diff = "" // JSON cannot hold it
 					}
 				}
-				return s.printJSON(etcChanges{string(e.ID), string(e.Etc), changes})
+				return s.PrintJSON(ui.EtcChanges{Deployment: string(e.ID), Etc: string(e.Etc), Changes: changes})
 			}
-			return s.printEtcChanges(changes, names)
+			return s.PrintEtcChanges(changes, names)
 		},
 	}
 	cmd.Flags().BoolVar(&names, "names", false, "say which files, but not how texts were changed")
@@ -91,15 +84,4 @@ func cleanEtcPaths(command string, args []string) ([]string, error) {
 		return nil, usageError{fmt.Errorf("%s: %w", command, err)}
 	}
 	return paths, nil
-}
-
-func (s *session) printEtcChanges(changes []edit.Change, names bool) error {
-	w := bufio.NewWriter(s.out)
-	for _, c := range changes {
-		fmt.Fprintln(w, c)
-		if !names {
-			fmt.Fprint(w, c.Diff)
-		}
-	}
-	return w.Flush()
 }

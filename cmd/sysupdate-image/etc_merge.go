@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -71,13 +70,7 @@ func (s *session) etcMerge(ctx context.Context, t edit.Trees, policy deployment.
 		return err
 	}
 	if asJSON {
-		return errors.Join(s.printJSON(report), err)
+		return errors.Join(s.PrintJSON(report), err)
 	}
-	w := bufio.NewWriter(s.out)
-	done := "carried over"
-	if err != nil {
-		done = "would be carried over"
-	}
-	printMerge(w, report, done)
-	return errors.Join(w.Flush(), err)
+	return errors.Join(s.PrintEtcMerge(report, err == nil), err)
 }

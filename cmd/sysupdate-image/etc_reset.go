@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 const aboutEtcReset = `Make each PATH in /etc what the image has there, and say what that took: a changed file is
@@ -21,13 +21,6 @@ Each file is replaced at one stroke, and programs see it at once. What was there
 
 With --json: {"deployment": ID, "dryRun": BOOL, "steps": [{"do": "restore|remove|make|
 metadata", "path"}]}.`
-
-// etcReset is what etc reset says.
-type etcReset struct {
-	Deployment string      `json:"deployment"`
-	DryRun     bool        `json:"dryRun"`
-	Steps      []edit.Step `json:"steps"`
-}
 
 func (s *session) etcResetCommand() *cobra.Command {
 	var dryRun, force, asJSON bool
@@ -72,16 +65,7 @@ func (s *session) etcReset(ctx context.Context, paths []string, dryRun, force, a
 		}
 	}
 	if asJSON {
-		return s.printJSON(etcReset{string(e.ID), dryRun, append([]edit.Step{}, steps...)})
+		return s.PrintJSON(ui.EtcReset{Deployment: string(e.ID), DryRun: dryRun, Steps: append([]edit.Step{}, steps...)})
 	}
-	for _, step := range steps {
-		fmt.Fprintln(s.out, step)
-	}
-	switch {
-	case len(steps) == 0:
-		fmt.Fprintln(s.out, "Nothing to do: that is as the image has it.")
-	case dryRun:
-		fmt.Fprintln(s.out, "Nothing was changed.")
-	}
-	return nil
+	return s.PrintReset(steps, dryRun)
 }

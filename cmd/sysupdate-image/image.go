@@ -13,7 +13,6 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
@@ -174,7 +173,7 @@ func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*s
 // mountedBelow returns what tells of the mount points below a directory that is read.
 func (s *session) mountedBelow(dir string) func(path string) {
 	return func(path string) {
-		s.warn(fmt.Sprintf("%s is a mount point: what is mounted there counts as part of the image", filepath.Join(dir, path)))
+		s.Warn(fmt.Sprintf("%s is a mount point: what is mounted there counts as part of the image", filepath.Join(dir, path)))
 	}
 }
 
@@ -216,15 +215,6 @@ func (s *session) withImage(ctx context.Context, name string, flags *imageFlags,
 		return err
 	}
 	return f(img)
-}
-
-// treeOf returns the tree of an image in a form. A directory that is no system,
-// without /usr, is taken as it is.
-func treeOf(ctx context.Context, img *source.Image, form canonical.Form) (*tree.Node, error) {
-	if img.Kind == source.Directory && img.Root.Entry("usr") == nil && !form.Boot {
-		return img.Root, nil
-	}
-	return img.Canonical(ctx, form)
 }
 
 // algorithmNames are the values of --algorithm.

@@ -188,7 +188,7 @@ func (s *session) writeImage(ctx context.Context, root *tree.Node, opts erofs.Op
 	if out == "" {
 		d, err := erofs.Digest(ctx, root, opts)
 		if err == nil {
-			_, err = fmt.Fprintln(s.out, d)
+			_, err = fmt.Fprintln(s.Out, d)
 		}
 		return err
 	}
@@ -197,7 +197,7 @@ func (s *session) writeImage(ctx context.Context, root *tree.Node, opts erofs.Op
 		return erofs.Write(ctx, io.MultiWriter(w, hash), root, opts)
 	})
 	if err == nil {
-		_, err = fmt.Fprintln(s.out, hash.Sum())
+		_, err = fmt.Fprintln(s.Out, hash.Sum())
 	}
 	return err
 }
@@ -253,6 +253,6 @@ func (s *session) buildInto(ctx context.Context, f buildFlags) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintln(s.out, d)
+	_, err = fmt.Fprintln(s.Out, d)
 	return err
 }

@@ -89,7 +89,7 @@ func (s *session) printDigest(ctx context.Context, img *source.Image, form canon
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(s.out, d)
+	_, err := fmt.Fprintln(s.Out, d)
 	return err
 }
 
@@ -102,7 +102,7 @@ func (s *session) expectDigest(ctx context.Context, img *source.Image, boot bool
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s  %s\n", want, way)
+	_, err = fmt.Fprintf(s.Out, "%s  %s\n", want, way)
 	return err
 }
 

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"fmt"
-	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
 const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has
@@ -38,11 +34,11 @@ func (s *session) imageDumpCommand() *cobra.Command {
 				return err
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *source.Image) error {
-				root, err := treeOf(cmd.Context(), img, f.form())
+				root, err := inspect.Tree(cmd.Context(), img, f.form())
 				if err != nil {
 					return err
 				}
-				return tree.WriteDump(s.out, root)
+				return tree.WriteDump(s.Out, root)
 			})
 		},
 	}
@@ -78,7 +74,7 @@ func (s *session) imageLsCommand() *cobra.Command {
 				path = "/" + strings.Trim(args[1], "/")
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, 0, func(img *source.Image) error {
-				root, err := treeOf(cmd.Context(), img, f.form())
+				root, err := inspect.Tree(cmd.Context(), img, f.form())
 				if err != nil {
 					return err
 				}
@@ -86,7 +82,7 @@ func (s *session) imageLsCommand() *cobra.Command {
 				if n == nil {
 					return fmt.Errorf("%s has no %s", img.Name, path)
 				}
-				return list(s.out, path, n, f.recursive)
+				return s.PrintFiles(path, n, f.recursive)
 			})
 		},
 	}
@@ -95,73 +91,3 @@ func (s *session) imageLsCommand() *cobra.Command {
 	f.imageFlags.add(cmd)
 	return cmd
 }
-
-// list writes a line for the file n, or for each file in the directory n.
-func list(w io.Writer, path string, n *tree.Node, recursive bool) error {
-	out := bufio.NewWriter(w)
-	switch {
-	case !n.IsDir():
-		fmt.Fprintln(out, listLine(path, n))
-	case recursive:
-		base := strings.TrimSuffix(path, "/")
-		n.Walk(func(p string, m *tree.Node) {
-			fmt.Fprintln(out, listLine(cmp.Or(strings.TrimSuffix(base+p, "/"), "/"), m))
-		})
-	default:
-		for _, e := range n.Entries() {
-			fmt.Fprintln(out, listLine(e.Name, e.Node))
-		}
-	}
-	return out.Flush()
-}
-
-func listLine(name string, n *tree.Node) string {
-	size := fmt.Sprint(n.Size)
-	switch {
-	case n.Type() == tree.TypeChar || n.Type() == tree.TypeBlock:
-		size = fmt.Sprintf("%d,%4d", n.Rdev>>8&0xfff, n.Rdev&0xff|n.Rdev>>12&0xfff00)
-	case n.IsSymlink():
-		size = fmt.Sprint(len(n.Target))
-	case n.IsDir():
-		size = "-"
-	}
-	mtime := time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format("2006-01-02 15:04:05")
-	line := fmt.Sprintf("%s %5d %5d %11s %s %s", modeText(n), n.UID, n.GID, size, mtime, shown(name))
-	if n.IsSymlink() {
-		line += " -> " + shown(n.Target)
-	}
-	return line
-}
-
-// modeText returns type and permissions as ls(1) writes them.
-func modeText(n *tree.Node) string {
-	types := map[uint32]byte{
-		tree.TypeDir: 'd', tree.TypeSymlink: 'l', tree.TypeChar: 'c',
-		tree.TypeBlock: 'b', tree.TypeFIFO: 'p', tree.TypeSocket: 's',
-	}
-	text := []byte("-rwxrwxrwx")
-	text[0] = cmp.Or(types[n.Type()], '-')
-	for i := range 9 {
-		if n.Mode>>(8-i)&1 == 0 {
-			text[1+i] = '-'
-		}
-	}
-	for _, special := range []struct {
-		bit       uint32
-		at        int
-		with, not byte // with the permission to execute, and without
-	}{{0o4000, 3, 's', 'S'}, {0o2000, 6, 's', 'S'}, {0o1000, 9, 't', 'T'}} {
-		if n.Mode&special.bit == 0 {
-			continue
-		}
-		if text[special.at] == 'x' {
-			text[special.at] = special.with
-		} else {
-			text[special.at] = special.not
-		}
-	}
-	return string(text)
-}
-
-// shown returns a name that does no more to a terminal than be seen.
-func shown(name string) string { return printable.Name(name) }

@@ -36,11 +36,3 @@ func TestVectors(t *testing.T) {
 		}
 	}
 }
-
-func TestShown(t *testing.T) {
-	for name, want := range map[string]string{"a b": "a b", "ü": "ü", "\x1b[2J": `"\x1b[2J"`, "a\nb": `"a\nb"`, `a"b`: `a"b`, "\xff": `"\xff"`} {
-		if got := shown(name); got != want {
-			t.Errorf("shown(%q) = %s; want %s", name, got, want)
-		}
-	}
-}

@@ -51,11 +51,11 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			}
 			o.Root, o.Source = args[0], source.options()
 			s.changing = true
-			result, err := install.ToFilesystem(cmd.Context(), o, newReporter(s.err, quiet), s.warn)
+			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.Warn)
 			if err != nil {
 				return err
 			}
-			return s.printResult(result, false, quiet)
+			return s.PrintResult(result, quiet)
 		},
 	}
 	cmd.Flags().StringVar(&o.ESP, "esp", "", "the EFI system partition is mounted at `DIR`")

@@ -29,7 +29,7 @@ func (s *session) manualCommand() *cobra.Command {
 		Hidden: true,
 		Args:   needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := io.Copy(s.out, manual(cmd.Root()))
+			_, err := io.Copy(s.Out, manual(cmd.Root()))
 			return err
 		},
 	}

@@ -38,8 +38,7 @@ func (s *session) pinCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(s.out, "Pinned deployment %s\n", called(id, name))
-				return err
+				return s.PrintPinned(id, name)
 			})
 		},
 		DisableFlagsInUseLine: true,
@@ -63,10 +62,10 @@ func (s *session) unpinCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return s.switchBoot(func(m *update.Machine) error {
 				id, err := m.Unpin(args[0])
-				if err == nil {
-					fmt.Fprintf(s.out, "Deployment %s is not pinned any more\n", id)
+				if err != nil {
+					return err
 				}
-				return err
+				return s.PrintUnpinned(id)
 			})
 		},
 	}

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -30,7 +29,7 @@ func (s *session) rmCommand() *cobra.Command {
 				if err != nil {
 					return advise(err)
 				}
-				return s.printPruned(report, false)
+				return s.PrintPruned(report, false)
 			})
 		},
 	}
@@ -64,12 +63,12 @@ func (s *session) pruneCommand() *cobra.Command {
 func (s *session) prune(ctx context.Context, dryRun, asJSON bool) error {
 	tell := func(r update.PruneReport) error {
 		if asJSON {
-			return s.printJSON(newPruneJSON(r, dryRun))
+			return s.PrintJSON(ui.NewPruneJSON(r, dryRun))
 		}
-		return s.printPruned(r, dryRun)
+		return s.PrintPruned(r, dryRun)
 	}
 	if dryRun {
-		report, err := update.PlanPrune(ctx, s.sysroot, s.warn)
+		report, err := update.PlanPrune(ctx, s.sysroot, s.Warn)
 		if err != nil {
 			return err
 		}
@@ -82,48 +81,4 @@ func (s *session) prune(ctx context.Context, dryRun, asJSON bool) error {
 		}
 		return tell(report)
 	})
-}
-
-// pruneJSON is what prune --json says.
-type pruneJSON struct {
-	Deployments []deployment.ID `json:"deployments"`
-	Kept        []deployment.ID `json:"kept"`
-	BootFiles   []string        `json:"bootFiles"` // below the root of the boot partition
-	Files       []string        `json:"files"`     // below the physical root
-	Repository  gcReport        `json:"repository"`
-}
-
-func newPruneJSON(r update.PruneReport, dryRun bool) pruneJSON {
-	return pruneJSON{
-		append([]deployment.ID{}, r.Deployments...), append([]deployment.ID{}, r.Kept...),
-		append([]string{}, r.BootFiles...), append([]string{}, r.Leftovers...), newGCReport(r.Repository, dryRun),
-	}
-}
-
-// printPruned says what went: the deployments, and for a dry run every file.
-func (s *session) printPruned(r update.PruneReport, dryRun bool) error {
-	files := len(r.BootFiles) + len(r.Leftovers)
-	if len(r.Deployments)+files+len(r.Repository.Images)+len(r.Repository.Streams)+r.Repository.Objects == 0 {
-		_, err := fmt.Fprintln(s.out, "Nothing to remove")
-		return err
-	}
-	r.Repository.Refs = nil // they follow from the deployments
-	if !dryRun {
-		for _, id := range r.Deployments {
-			fmt.Fprintf(s.out, "Removed deployment %s\n", id)
-		}
-		_, err := fmt.Fprintf(s.out, "Removed %s outside the repository, and in it %s, %s\n",
-			count(files, "path"), count(r.Repository.Objects, "object"), size(r.Repository.Bytes))
-		return err
-	}
-	for _, id := range r.Deployments {
-		fmt.Fprintf(s.out, "Would remove deployment %s\n", id)
-	}
-	for _, path := range r.BootFiles {
-		fmt.Fprintf(s.out, "Would remove %s from the boot partition\n", shown(path))
-	}
-	for _, path := range r.Leftovers {
-		fmt.Fprintf(s.out, "Would remove %s\n", shown(path))
-	}
-	return s.printGC(r.Repository, dryRun)
 }

@@ -7,14 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -142,17 +140,6 @@ const aboutRepoImages = `List the composefs images in the repository: how their 
 and what keeps them from repo gc: a deployment, a name (image build --name), or a
 container image that they were made of.`
 
-// imageInfo is what repo images says of an image.
-type imageInfo struct {
-	ID            string   `json:"id"`
-	FormatVersion int      `json:"formatVersion"`
-	Size          int64    `json:"size"` // bytes of the image itself
-	Deployed      bool     `json:"deployed"`
-	Names         []string `json:"names,omitempty"`
-	Containers    []string `json:"containerImages,omitempty"` // tags
-	Error         string   `json:"error,omitempty"`
-}
-
 func (s *session) repoImagesCommand() *cobra.Command {
 	var path string
 	var asJSON bool
@@ -171,136 +158,17 @@ func (s *session) repoImagesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			images, err := listImages(repo, deployed)
+			images, err := inspect.StoredImages(repo, deployed)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return s.printJSON(images)
+				return s.PrintJSON(images)
 			}
-			return s.printImages(images)
+			return s.PrintImages(images)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with whole ids")
 	addRepositoryFlag(cmd, &path)
 	return cmd
-}
-
-func listImages(repo *repo.Repository, deployed []string) ([]imageInfo, error) {
-	ids, err := repo.Images()
-	if err != nil {
-		return nil, err
-	}
-	names, err := repo.ImageRefs()
-	if err != nil {
-		return nil, err
-	}
-	tags, err := tagsOfImages(repo)
-	if err != nil {
-		return nil, err
-	}
-	images := []imageInfo{}
-	for _, id := range ids {
-		i := imageInfo{ID: id, Containers: tags[id]}
-		if err := i.measure(repo); err != nil {
-			i.Error = err.Error()
-		}
-		for _, d := range deployed {
-			i.Deployed = i.Deployed || d == id
-		}
-		for name, named := range names {
-			if named == id {
-				i.Names = append(i.Names, name)
-			}
-		}
-		images = append(images, i)
-	}
-	return images, nil
-}
-
-func (i *imageInfo) measure(repo *repo.Repository) error {
-	f, err := repo.OpenImage(i.ID)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	i.Size = info.Size()
-	i.FormatVersion, err = erofs.VersionOf(f)
-	return err
-}
-
-// tagsOfImages returns the tags of the container images that images were made
-// of, by id: from tag to manifest to configuration to image.
-func tagsOfImages(repo *repo.Repository) (map[string][]string, error) {
-	refs, err := repo.Refs()
-	if err != nil {
-		return nil, err
-	}
-	streams, err := repo.Streams()
-	if err != nil {
-		return nil, err
-	}
-	byDigest := make(map[string]string)
-	for _, name := range streams {
-		if d, err := repo.StreamDigest(name); err == nil {
-			byDigest[d.String()] = name
-		}
-	}
-	tags := make(map[string][]string)
-	for tag, manifest := range refs {
-		for ref, config := range namedRefs(repo, manifest) {
-			if !strings.HasPrefix(ref, "config:") {
-				continue
-			}
-			for ref, image := range namedRefs(repo, byDigest[config]) {
-				// One image can be both what boots and what does not.
-				if strings.HasPrefix(ref, "composefs.image") && !slices.Contains(tags[image], tag) {
-					tags[image] = append(tags[image], tag)
-				}
-			}
-		}
-	}
-	return tags, nil
-}
-
-// namedRefs returns what a stream refers to, nothing if it cannot be read: repo
-// fsck tells of that.
-func namedRefs(repo *repo.Repository, stream string) map[string]string {
-	s, err := repo.OpenStream(stream)
-	if err != nil {
-		return nil
-	}
-	defer s.Close()
-	refs := make(map[string]string)
-	for name, d := range s.NamedRefs() {
-		refs[name] = d.String()
-	}
-	return refs
-}
-
-func (s *session) printImages(images []imageInfo) error {
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tFORMAT\tSIZE\tKEPT BY")
-	for _, i := range images {
-		if i.Error != "" {
-			fmt.Fprintf(w, "%s\t\t\t%s\n", deployment.ID(i.ID).Short(), shown(i.Error))
-			continue
-		}
-		var kept []string
-		if i.Deployed {
-			kept = append(kept, "deployment")
-		}
-		for _, name := range append(i.Names, i.Containers...) {
-			kept = append(kept, shown(name))
-		}
-		if kept == nil {
-			kept = []string{"nothing"}
-		}
-		fmt.Fprintf(w, "%s\tV%d\t%s\t%s\n", deployment.ID(i.ID).Short(), i.FormatVersion, size(i.Size), strings.Join(kept, ", "))
-	}
-	return w.Flush()
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 const aboutRepoFsck = `Check the whole repository: read every object and compare it with the digest that is
@@ -76,18 +76,18 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	report, err := repair.Run(cmd.Context(), repo.Repository, repair.Options{
 		Deployments: repo.deployments, Physical: repo.physical, Origins: origins,
 		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
-		Tell: func(text string) { fmt.Fprintln(s.err, printable.Text(text)) },
+		Tell: s.Say,
 	})
 	if err != nil {
 		return err
 	}
 	if f.asJSON {
-		err = s.printJSON(report)
+		err = s.PrintJSON(report)
 	} else {
-		err = s.printFsck(report, f.repair)
+		err = s.PrintFsck(report, f.repair)
 	}
 	if left := report.Left(); err == nil && left > 0 {
-		err = errors.New("the repository has " + count(left, "problem"))
+		err = errors.New("the repository has " + ui.Count(left, "problem"))
 	}
 	return err
 }
@@ -111,29 +111,4 @@ func originsOf(physical *os.Root, deployments []string) ([]repair.Origin, error)
 		origins = append(origins, repair.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
 	}
 	return origins, nil
-}
-
-func (s *session) printFsck(r repair.Report, repair bool) error {
-	for _, f := range r.Findings {
-		line := f.Problem.String()
-		switch {
-		case f.Repaired:
-			line += " (repaired)"
-		case f.Why != "":
-			line += " (not repaired: " + f.Why + ")"
-		case f.Remedy != "":
-			line += " (--repair " + f.Remedy + ")"
-		}
-		fmt.Fprintln(s.out, printable.Text(line))
-	}
-	verdict := ""
-	if len(r.Findings) == 0 {
-		verdict = "No problems: "
-	}
-	_, err := fmt.Fprintf(s.out, "%s%s, %s; %s, %s, %s\n", verdict, count(r.Objects, "object"), size(r.Bytes),
-		count(r.Images, "image"), count(r.Streams, "stream"), count(r.Refs, "ref"))
-	if repair && err == nil && len(r.Findings) > 0 {
-		_, err = fmt.Fprintf(s.out, "%d of %s repaired\n", len(r.Findings)-r.Left(), count(len(r.Findings), "problem"))
-	}
-	return err
 }

@@ -2,12 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -41,26 +38,10 @@ func (s *session) rollbackCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return s.printRollback(r)
+				return s.PrintRollback(r)
 			})
 		},
 	}
-}
-
-func (s *session) printRollback(r update.RollbackResult) error {
-	if r.DroppedStaged != "" {
-		fmt.Fprintf(s.out, "Dropped the staged update, deployment %s\n", r.DroppedStaged)
-	}
-	title := printable.Title(r.Title)
-	if title == "" {
-		title = r.ID.Short()
-	}
-	format := "%s boots next, deployment %s\n"
-	if r.Already {
-		format = "Nothing to do: " + format
-	}
-	_, err := fmt.Fprintf(s.out, format, title, r.ID)
-	return err
 }
 
 // change opens the machine to change it and has f do so.
@@ -76,7 +57,7 @@ func (s *session) change(f func(*update.Machine) error) error {
 // an image that is being fetched.
 func (s *session) switchBoot(f func(*update.Machine) error) error {
 	s.changing = true
-	m, err := update.OpenToSwitch(s.sysroot, s.warn)
+	m, err := update.OpenToSwitch(s.sysroot, s.Warn)
 	if err != nil {
 		return err
 	}
@@ -89,12 +70,4 @@ func first(args []string) string {
 		return ""
 	}
 	return args[0]
-}
-
-// called returns what people know a deployment by: its pin's name or its id.
-func called(id deployment.ID, name string) string {
-	if name == "" {
-		return string(id)
-	}
-	return name + " (" + string(id) + ")"
 }

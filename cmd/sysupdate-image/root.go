@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/version"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -37,19 +38,15 @@ Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage
 
 // A session is what all commands share.
 type session struct {
+	ui.Screen
 	sysroot  string // --sysroot
-	out      io.Writer
-	err      io.Writer
-	changing bool // the machine is being changed
+	changing bool   // the machine is being changed
 }
-
-// warn tells the administrator of something to look at.
-func (s *session) warn(text string) { fmt.Fprintln(s.err, "Warning:", printable.Text(text)) }
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 	results := &output{to: out}
-	s := &session{out: results, err: stderr}
+	s := &session{Screen: ui.Screen{Out: results, Err: stderr}}
 	root := s.command()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -85,7 +82,7 @@ func (s *session) interrupted(ctx context.Context, err error) error {
 // open opens the machine to change it.
 func (s *session) open() (*update.Machine, error) {
 	s.changing = true
-	return update.Open(s.sysroot, s.warn)
+	return update.Open(s.sysroot, s.Warn)
 }
 
 func (s *session) command() *cobra.Command {
@@ -99,8 +96,8 @@ func (s *session) command() *cobra.Command {
 		Args:          needArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetOut(s.out)
-	root.SetErr(s.err)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + exits)
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",

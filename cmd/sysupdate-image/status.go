@@ -28,9 +28,9 @@ func (s *session) statusCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return s.printJSON(st.JSON())
+				return s.PrintJSON(st.JSON())
 			}
-			_, err = fmt.Fprint(s.out, st.Text())
+			_, err = fmt.Fprint(s.Out, st.Text())
 			return err
 		},
 	}

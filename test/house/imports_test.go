@@ -26,7 +26,8 @@ var wings = []wing{
 	{"machine", true, []string{"internal/machine", "internal/status"}},
 	{"etc", true, []string{"internal/etc"}},
 	{"stages", false, []string{"finalize", "generators", "prepare-root"}},
-	{"update", true, []string{"internal/install", "internal/repair", "internal/update"}},
+	{"update", true, []string{"internal/inspect", "internal/install", "internal/repair", "internal/update"}},
+	{"ui", false, []string{"internal/ui"}},
 	{"commands", false, []string{"cmd"}},
 }
 

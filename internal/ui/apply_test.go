@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"bytes"
@@ -37,9 +37,9 @@ func TestPrintResult(t *testing.T) {
 				"Nothing to do: OS (2) is what runs, deployment A\n"},
 	} {
 		var out bytes.Buffer
-		s := session{out: &out, err: &out}
+		s := Screen{Out: &out, Err: &out}
 		tt.result.ID, tt.result.Name, tt.result.Version = a, "OS", "2"
-		if err := s.printResult(tt.result, false, true); err != nil {
+		if err := s.PrintResult(tt.result, true); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.ReplaceAll(out.String(), string(a), "A"); got != tt.want {

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -13,16 +13,16 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// newReporter returns a bar where w is a terminal that can show one, plain lines
-// elsewhere, and nothing at all if quiet.
-func newReporter(w io.Writer, quiet bool) update.Reporter {
+// Reporter shows progress: a bar on a terminal that can show one, plain lines
+// elsewhere, nothing at all if quiet.
+func (s *Screen) Reporter(quiet bool) update.Reporter {
 	if quiet {
 		return silent{}
 	}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && canMove(os.Getenv("TERM")) {
-		return &barReporter{lineReporter: lineReporter{w}}
+	if f, ok := s.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && canMove(os.Getenv("TERM")) {
+		return &barReporter{lineReporter: lineReporter{s.Err}}
 	}
-	return lineReporter{w}
+	return lineReporter{s.Err}
 }
 
 // canMove says whether a terminal of that type can move its cursor, as far as
@@ -35,7 +35,7 @@ type lineReporter struct{ w io.Writer }
 func (r lineReporter) Step(text string) { fmt.Fprintln(r.w, printable.Text(text)) }
 
 func (r lineReporter) Fetching(layers int, bytes int64) {
-	fmt.Fprintf(r.w, "Fetching %s, %s\n", count(layers, "layer"), size(bytes))
+	fmt.Fprintf(r.w, "Fetching %s, %s\n", Count(layers, "layer"), Size(bytes))
 }
 
 func (r lineReporter) Fetched(int64) {}
@@ -52,7 +52,7 @@ type barReporter struct {
 func (r *barReporter) Fetching(layers int, bytes int64) {
 	r.progress = mpb.New(mpb.WithOutput(r.w), mpb.WithWidth(40))
 	r.bar = r.progress.AddBar(bytes,
-		mpb.PrependDecorators(decor.Name("Fetching "+count(layers, "layer")+" ")),
+		mpb.PrependDecorators(decor.Name("Fetching "+Count(layers, "layer")+" ")),
 		mpb.AppendDecorators(
 			decor.CountersKibiByte("% .1f of % .1f"),
 			decor.Name("  "),
@@ -77,23 +77,3 @@ func (silent) Step(string)         {}
 func (silent) Fetching(int, int64) {}
 func (silent) Fetched(int64)       {}
 func (silent) FetchDone()          {}
-
-// count returns "1 layer" or "3 layers".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// size returns bytes for a person: "512 B", "1.5 MiB".
-func size(bytes int64) string {
-	if bytes < 1024 {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	value, unit := float64(bytes)/1024, 0
-	for units := "KMGTPE"; value >= 1024 && unit < len(units)-1; unit++ {
-		value /= 1024
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
-}

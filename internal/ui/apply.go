@@ -1,0 +1,110 @@
+package ui
+
+import (
+	"fmt"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// PrintResult ends with the deployment id, for scripts.
+func (s *Screen) PrintResult(r update.Result, quiet bool) error {
+	s.printSignature(r.Signature, quiet)
+	for _, id := range r.Removed {
+		if !quiet {
+			fmt.Fprintf(s.Err, "Removed deployment %s\n", id.Short())
+		}
+	}
+	system := system(r.Name, r.Version)
+	s.printDropped(r)
+	switch r.Outcome {
+	case update.RollbackQueued:
+		fmt.Fprintf(s.Out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
+	case update.PassedOver:
+		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", printable.Text(r.Why), r.ID)
+	case update.AlreadyBooted:
+		format := "Nothing to do: %s is what runs, deployment %s\n"
+		if r.DroppedStaged != "" || r.DroppedRollback != "" {
+			format = "%s is what runs, and boots next, deployment %s\n"
+		}
+		fmt.Fprintf(s.Out, format, system, r.ID)
+	case update.AlreadyNext:
+		fmt.Fprintf(s.Out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
+	case update.Staged:
+		for _, c := range r.EtcConflicts {
+			s.Warn("at the next reboot, " + c.String())
+		}
+		instead := ""
+		if r.QueuedRollback != "" {
+			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
+		}
+		fmt.Fprintf(s.Out, "Staged %s: it takes over at the next reboot%s, deployment %s\n", system, instead, r.ID)
+	case update.Published:
+		fmt.Fprintf(s.Out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
+	}
+	return nil
+}
+
+// printSignature says how the image was checked. That nothing checks images is a warning.
+func (s *Screen) printSignature(verdict string, quiet bool) {
+	switch {
+	case verdict == oci.NoSignaturePolicy:
+		s.Warn("signature: " + verdict + "; any image is accepted, see containers-policy.json(5)")
+	case verdict != "" && !quiet:
+		fmt.Fprintf(s.Err, "The image's signature: %s\n", printable.Text(verdict))
+	}
+}
+
+// printDropped says what was to boot next until the image that runs was applied.
+func (s *Screen) printDropped(r update.Result) {
+	if r.DroppedStaged != "" {
+		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
+	}
+	if r.DroppedRollback != "" {
+		fmt.Fprintf(s.Out, "Took back the rollback to deployment %s\n", r.DroppedRollback.Short())
+	}
+}
+
+// PrintPlan says last what apply would come to under a policy.
+func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
+	s.printSignature(p.Signature, false)
+	if p.QueuedRollback != "" {
+		fmt.Fprintf(s.Out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
+		return nil
+	}
+	if p.UpToDate {
+		fmt.Fprintf(s.Out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
+		return nil
+	}
+	if p.PassedOver != "" {
+		fmt.Fprintf(s.Out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.PassedOver), p.ManifestDigest)
+		return nil
+	}
+	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
+	for _, l := range p.Layers {
+		what := "fetch"
+		if l.Present {
+			what = "have "
+		}
+		fmt.Fprintf(s.Out, "  %s     %s  %10s\n", what, l.Digest, Size(l.Size))
+	}
+	for _, c := range p.EtcConflicts {
+		fmt.Fprintf(s.Out, "  conflict  %s\n", c)
+	}
+	if !p.EtcChecked {
+		fmt.Fprintln(s.Out, "Whether local changes to /etc fit is known once all layers are here.")
+	}
+	fmt.Fprintf(s.Out, "Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
+	switch n := len(p.EtcConflicts); {
+	case n == 0:
+	case policy == deployment.ConflictsKeep:
+		fmt.Fprintf(s.Out, "Where there is a conflict, what is local would stay (%s).\n", Count(n, "conflict"))
+	case policy == deployment.ConflictsNew:
+		fmt.Fprintf(s.Out, "Where there is a conflict, what the image has would come (%s).\n", Count(n, "conflict"))
+	default:
+		fmt.Fprintf(s.Out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", Count(n, "conflict"))
+	}
+	return nil
+}

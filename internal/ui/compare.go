@@ -1,0 +1,48 @@
+package ui
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
+)
+
+// PrintComparison prints the packages that differ, then the files.
+func (s *Screen) PrintComparison(c inspect.Comparison) error {
+	w := bufio.NewWriter(s.Out)
+	for _, m := range c.Packages {
+		added, removed, changed := 0, 0, 0
+		var lines strings.Builder
+		for _, p := range m.Changes {
+			switch {
+			case p.Old == "":
+				added++
+				fmt.Fprintf(&lines, "+ %s %s\n", Name(p.Name), Name(p.New))
+			case p.New == "":
+				removed++
+				fmt.Fprintf(&lines, "- %s %s\n", Name(p.Name), Name(p.Old))
+			default:
+				changed++
+				fmt.Fprintf(&lines, "~ %s %s -> %s\n", Name(p.Name), Name(p.Old), Name(p.New))
+			}
+		}
+		fmt.Fprintf(w, "Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())
+	}
+	kinds := make(map[string]int)
+	for _, f := range c.Files {
+		kinds[f.Kind]++
+	}
+	fmt.Fprintf(w, "Files: %d added, %d removed, %d changed\n", kinds[diff.Added], kinds[diff.Removed], kinds[diff.Changed])
+	for _, f := range c.Files {
+		fmt.Fprintln(w, f)
+	}
+	if len(c.Unknown) > 0 {
+		fmt.Fprintf(w, "Not compared, since their digests are of other algorithms: the contents of %s\n", Count(len(c.Unknown), "file"))
+	}
+	for _, note := range c.Notes {
+		s.Warn(note)
+	}
+	return w.Flush()
+}

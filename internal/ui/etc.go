@@ -1,0 +1,115 @@
+package ui
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+)
+
+// EtcChanges are local changes as JSON.
+type EtcChanges struct {
+	Deployment string        `json:"deployment"`
+	Etc        string        `json:"etc"`
+	Changes    []edit.Change `json:"changes"`
+}
+
+// PrintEtcChanges prints local changes, with how texts differ unless only names are
+// wanted.
+func (s *Screen) PrintEtcChanges(changes []edit.Change, names bool) error {
+	w := bufio.NewWriter(s.Out)
+	for _, c := range changes {
+		fmt.Fprintln(w, c)
+		if !names {
+			fmt.Fprint(w, c.Diff)
+		}
+	}
+	return w.Flush()
+}
+
+// EtcReset is a reset as JSON.
+type EtcReset struct {
+	Deployment string      `json:"deployment"`
+	DryRun     bool        `json:"dryRun"`
+	Steps      []edit.Step `json:"steps"`
+}
+
+// PrintReset prints the steps of a reset, which were done unless dryRun is set.
+func (s *Screen) PrintReset(steps []edit.Step, dryRun bool) error {
+	for _, step := range steps {
+		fmt.Fprintln(s.Out, step)
+	}
+	switch {
+	case len(steps) == 0:
+		fmt.Fprintln(s.Out, "Nothing to do: that is as the image has it.")
+	case dryRun:
+		fmt.Fprintln(s.Out, "Nothing was changed.")
+	}
+	return nil
+}
+
+// PrintEtcReport prints what came of the local changes when a deployment took over.
+func (s *Screen) PrintEtcReport(r deployment.EtcReport) error {
+	w := bufio.NewWriter(s.Out)
+	fmt.Fprintf(w, "/etc of deployment %s (%s)", r.To.ID.Short(), r.To.Etc)
+	if r.From.ID != "" {
+		fmt.Fprintf(w, ", made from that of %s (%s)", r.From.ID.Short(), r.From.Etc)
+	}
+	if r.Time != "" {
+		fmt.Fprintf(w, " at %s", r.Time)
+	}
+	fmt.Fprintln(w)
+	printMerge(w, r, "carried over")
+	return w.Flush()
+}
+
+// PrintEtcMerge prints what came of a merge of directories, or would have.
+func (s *Screen) PrintEtcMerge(r deployment.EtcReport, done bool) error {
+	w := bufio.NewWriter(s.Out)
+	what := "carried over"
+	if !done {
+		what = "would be carried over"
+	}
+	printMerge(w, r, what)
+	return w.Flush()
+}
+
+// printMerge writes what came of a merge, what needs a look last. done is what
+// happened to local changes.
+func printMerge(w *bufio.Writer, r deployment.EtcReport, done string) {
+	fmt.Fprintf(w, "%s %s\n", Count(len(r.Changes), "local change"), done)
+	for _, c := range r.Changes {
+		what := ""
+		if len(c.What) > 0 {
+			what = " (" + strings.Join(c.What, ", ") + ")"
+		}
+		fmt.Fprintf(w, "  %-8s  %s%s\n", c.Kind, Name(c.Path), what)
+	}
+	for _, m := range r.Records {
+		fmt.Fprintf(w, "Merged record by record: %s\n", Name(m.Path))
+		for _, list := range []struct {
+			what  string
+			names []string
+		}{
+			{"as here", append(append([]string{}, m.Local...), m.Both...)},
+			{"as in the image", m.New},
+			{"with the members of both", m.Merged},
+		} {
+			if len(list.names) > 0 {
+				fmt.Fprintf(w, "  %s: %q\n", list.what, list.names)
+			}
+		}
+	}
+	for _, path := range r.Defaults {
+		fmt.Fprintf(w, "New default not used, since it was changed here: %s\n", Name(path))
+	}
+	for _, c := range r.Conflicts {
+		fmt.Fprintf(w, "Conflict: %s\n", c)
+	}
+	for _, text := range r.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", printable.Text(text))
+	}
+}

@@ -1,0 +1,54 @@
+package ui
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
+)
+
+// PrintInspection prints what is known of an image, a row for each fact.
+func (s *Screen) PrintInspection(i inspect.Inspection) error {
+	w := bufio.NewWriter(s.Out)
+	row := func(name string, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-18s%s\n", name+":", Name(value))
+		}
+	}
+	row("Image", i.Name)
+	row("Kind", string(i.Kind))
+	row("System", system(i.System, i.Version))
+	row("Kernel", i.Kernel)
+	row("Kernel arguments", strings.Join(i.KernelArguments, " "))
+	row("Deployment", i.Deployment)
+	row("Does not boot", i.NotBooting)
+	row("Manifest", i.ManifestDigest)
+	row("Configuration", i.ConfigDigest)
+	row("Architecture", i.Architecture)
+	if i.Created != nil {
+		row("Created", i.Created.UTC().Format(time.RFC3339))
+	}
+	row("Digest", i.Digest)
+	if i.FormatVersion != nil {
+		row("Format", fmt.Sprintf("V%d, %s", *i.FormatVersion, Size(i.ImageSize)))
+	}
+	for _, p := range i.Packages {
+		if p.Unread {
+			row("Packages", "an "+p.Manager+" database of a form that is not read")
+			continue
+		}
+		row("Packages", fmt.Sprintf("%d (%s)", p.Count, p.Manager))
+	}
+	for _, text := range i.Notes {
+		row("Note", text)
+	}
+	t := i.Tree
+	row("Files", fmt.Sprintf("%d, %d directories, %d symbolic links, %d others", t.Files, t.Directories, t.Symlinks, t.Others))
+	row("Contents", fmt.Sprintf("%s in %s", Size(int64(t.Bytes)), Count(t.Objects, "object")))
+	for _, l := range i.Layers {
+		row("Layer", fmt.Sprintf("%s  %s", l.Digest, Size(l.Size)))
+	}
+	return w.Flush()
+}

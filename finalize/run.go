@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
@@ -22,7 +23,7 @@ func Run(root string, args []string, log io.Writer) error {
 	if err == nil {
 		defer dir.Close()
 		m.root = dir
-		err = run(m, args)
+		err = bug.Catch(func() error { return run(m, args) })
 	}
 	switch {
 	case err != nil && len(args) == 0:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
@@ -21,6 +22,10 @@ import (
 // second. See systemd.generator(7): there are one or three of them, and units that
 // neither override the administrator's nor yield to the vendor's go into the first.
 func Run(root fs.FS, dirs []string) error {
+	return bug.Catch(func() error { return run(root, dirs) })
+}
+
+func run(root fs.FS, dirs []string) error {
 	if len(dirs) != 1 && len(dirs) != 3 {
 		return fmt.Errorf("want one or three directories, not %d", len(dirs))
 	}

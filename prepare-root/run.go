@@ -13,6 +13,7 @@ import (
 	"path"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -61,7 +62,7 @@ func Run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = s.prepare(cmdline, stdout, stderr)
+	err = bug.Catch(func() error { return s.prepare(cmdline, stdout, stderr) })
 	if root := os.DirFS("/"); err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
 		giveUp(err, cmdline, root, stderr)
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/finalize"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 )
 
 func main() {
@@ -16,7 +17,7 @@ func main() {
 	if len(args) > 1 && args[0] == "--root" {
 		root, args = args[1], args[2:]
 	}
-	if finalize.Run(root, args, os.Stderr) != nil {
-		os.Exit(1)
+	if err := finalize.Run(root, args, os.Stderr); err != nil {
+		os.Exit(bug.Status(err, 1))
 	}
 }

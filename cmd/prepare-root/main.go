@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	prepareroot "github.com/sysupdate-image/sysupdate-image/prepare-root"
 )
 
@@ -14,6 +15,6 @@ func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	if err := prepareroot.Run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare-root:", err)
-		os.Exit(1)
+		os.Exit(bug.Status(err, 1))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/generators"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 )
 
 func main() {
@@ -19,11 +20,10 @@ func main() {
 	}
 	if err := generators.Run(os.DirFS(root), dirs); err != nil {
 		var log io.Writer = os.Stderr
-		// There is no journal yet; the kernel's log is taken over by it.
-		if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil && root == "/" {
+		if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil && root == "/" { // there is no journal yet
 			log = kmsg
 		}
 		fmt.Fprintf(log, "<3>sysupdate-image-generator: %v\n", err)
-		os.Exit(1)
+		os.Exit(bug.Status(err, 1))
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/version"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
@@ -33,7 +34,7 @@ const about = `Boot this machine from container images, and update it in place, 
   sysupdate-image rollback                                boot the previous system next`
 
 const exits = `
-Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage.
+Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage, 70 a bug in this program.
 `
 
 // A session is what all commands share.
@@ -49,7 +50,11 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 	s := &session{Screen: ui.Screen{Out: results, Err: stderr}}
 	root := s.command()
 	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd := root
+	err := bug.Catch(func() (err error) {
+		cmd, err = root.ExecuteContextC(ctx)
+		return err
+	})
 	if err == nil && results.err != nil {
 		err = fmt.Errorf("it is done, but cannot be said: %w", results.err)
 	}
@@ -64,7 +69,7 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 		err = s.interrupted(ctx, err)
 	}
 	fmt.Fprintln(stderr, "sysupdate-image:", printable.Text(err.Error()))
-	return exitFailed
+	return bug.Status(err, exitFailed)
 }
 
 // interrupted returns what an administrator is to know of err after an interrupt.

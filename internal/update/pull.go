@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
@@ -54,7 +55,7 @@ func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *repo.Re
 	slices.SortStableFunc(layers, func(a, b oci.Layer) int { return cmp.Compare(b.Size, a.Size) })
 	for _, l := range layers {
 		group.Go(func() error {
-			if err := pullLayer(ctx, img, l, repo, r); err != nil {
+			if err := bug.Catch(func() error { return pullLayer(ctx, img, l, repo, r) }); err != nil {
 				return fmt.Errorf("cannot fetch layer %s: %w", l.Digest, err)
 			}
 			return nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/dirstack"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -95,7 +96,7 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 	group, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan job, filesAhead)
 	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error { return s.work(ctx, jobs) })
+		group.Go(func() error { return bug.Catch(func() error { return s.work(ctx, jobs) }) })
 	}
 	group.Go(func() error {
 		defer close(jobs)
@@ -106,7 +107,7 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 		s.tree.Root = root
 		s.dirs = dirstack.New(dir)
 		defer s.dirs.Close()
-		return s.entries(ctx, jobs, directory{"", root, stat})
+		return bug.Catch(func() error { return s.entries(ctx, jobs, directory{"", root, stat}) })
 	})
 	err = group.Wait()
 	for j := range jobs { // left over after an error

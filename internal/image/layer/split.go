@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
@@ -66,7 +67,7 @@ func split(ctx context.Context, tar io.Reader, newObject func() (object, error),
 	}
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		if err := write(stream, s.out); err != nil {
+		if err := bug.Catch(func() error { return write(stream, s.out) }); err != nil {
 			cancel(err)
 			for range s.out { // so that run does not wait
 			}
@@ -164,8 +165,12 @@ func (s *splitter) external(ctx context.Context, size int64) error {
 	done := make(chan committed, 1)
 	s.commits <- struct{}{}
 	go func() {
-		d, err := o.Commit()
-		done <- committed{d, err}
+		var c committed
+		c.err = bug.Catch(func() (err error) {
+			c.digest, err = o.Commit()
+			return err
+		})
+		done <- c
 		<-s.commits
 	}()
 	s.out <- part{object: done, size: size}

@@ -16,6 +16,7 @@ import (
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -163,8 +164,12 @@ func (i *Image) unpack(ctx context.Context, sys *types.SystemContext) (types.Ima
 	}
 	done := make(chan opened, 1)
 	go func() {
-		source, err := i.Reference.image.NewImageSource(ctx, sys)
-		done <- opened{source, err}
+		var o opened
+		o.err = bug.Catch(func() (err error) {
+			o.source, err = i.Reference.image.NewImageSource(ctx, sys)
+			return err
+		})
+		done <- o
 	}()
 	select {
 	case o := <-done:

@@ -35,7 +35,11 @@ func (s *session) repoGCCommand() *cobra.Command {
 			defer repository.Close()
 			roots := repo.Roots{EachObject: erofs.EachObject}
 			for _, id := range repository.deployments {
-				if !repository.HasImage(id) {
+				found, err := repository.HasImage(id)
+				if err != nil {
+					return err
+				}
+				if !found {
 					s.Warn(fmt.Sprintf("deployment %s has no image that can be used; see repo fsck", deployment.ID(id).Short()))
 					continue
 				}

@@ -205,7 +205,9 @@ var errNoImage = errors.New("no image in the repository")
 
 func (r *reader) hasNoImage(id deployment.ID) bool {
 	if r.Repository != nil {
-		return !r.Repository.HasImage(string(id))
+		found, err := r.Repository.HasImage(string(id))
+		r.problem(true, "image of deployment "+id.Short(), err)
+		return err == nil && !found
 	}
 	_, err := fs.Stat(r.Sysroot, path.Join(deployment.RepositoryDir, "images", string(id)))
 	return errors.Is(err, fs.ErrNotExist)

@@ -119,7 +119,7 @@ func (r *run) fetchFrom(l *losses, o Origin, incomplete bool) (f fetch, needed b
 	f = fetch{Origin: o}
 	if f.documents, f.known = r.documents(o); !f.known {
 		// Nobody had to keep them, but what is there should be whole.
-		_, err := r.repo.StreamDigest(manifestPrefix + o.ManifestDigest)
+		_, err := r.repo.StreamDigest(repo.ManifestPrefix + o.ManifestDigest)
 		return f, err == nil || incomplete
 	}
 	f.layers = r.wanted(l, f.documents.layers, incomplete)

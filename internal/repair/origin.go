@@ -1,16 +1,10 @@
 package repair
 
 import (
-	"io"
-	"strings"
-
-	godigest "github.com/opencontainers/go-digest"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
@@ -52,15 +46,11 @@ type documents struct {
 // cannot be read, or is not what its digest says.
 func (r *run) documents(o Origin) (d documents, ok bool) {
 	var named map[string]digest.Digest
-	if d.manifest, named, ok = r.document(manifestPrefix, o.ManifestDigest); !ok {
+	if d.manifest, named, ok = r.document(repo.ManifestPrefix, o.ManifestDigest); !ok {
 		return d, false
 	}
-	for ref := range named {
-		if name, found := strings.CutPrefix(ref, "config:"); found {
-			d.configDigest = name
-		}
-	}
-	if d.config, named, ok = r.document(configPrefix, d.configDigest); !ok {
+	d.configDigest = repo.ConfigOf(named)
+	if d.config, named, ok = r.document(repo.ConfigPrefix, d.configDigest); !ok {
 		return d, false
 	}
 	d.form = r.formOf(o.Deployment, named)
@@ -69,25 +59,14 @@ func (r *run) documents(o Origin) (d documents, ok bool) {
 	return d, err == nil
 }
 
-// document returns the content of a document, and what it refers to.
+// document returns the content of a document that is whole, and what it refers to.
 func (r *run) document(prefix, name string) (text []byte, named map[string]digest.Digest, ok bool) {
-	want, err := godigest.Parse(name)
-	if err != nil {
-		return nil, nil, false
-	}
 	file, err := r.repo.StreamDigest(prefix + name)
 	if err != nil || !r.check.HasGood(file) {
 		return nil, nil, false
 	}
-	s, err := r.repo.OpenStream(prefix + name)
-	if err != nil {
-		return nil, nil, false
-	}
-	defer s.Close()
-	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return r.repo.OpenObject(d) })
-	defer content.Close()
-	text, err = bounded.ReadAll(content, limits.Config)
-	return text, s.NamedRefs(), err == nil && want.Algorithm().FromBytes(text) == want
+	text, named, err = r.repo.Document(prefix, name)
+	return text, named, err == nil
 }
 
 // formOf returns the form of an image: by the name under which a configuration

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -22,12 +23,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 )
 
-// Names of streams and references, see docs/formats/composefs.md, section 3.
-const (
-	manifestPrefix = "oci-manifest-"
-	configPrefix   = "oci-config-"
-	imagePrefix    = "composefs.image" // with ".boot" for one that boots, and more
-)
+// imagePrefix begins the names of references to images: ".boot" follows for one that
+// boots, and more. See docs/formats/composefs.md, section 3.
+const imagePrefix = "composefs.image"
 
 // sources say which configuration names an image, by the image's id.
 type sources map[string]string
@@ -45,7 +43,7 @@ func (r *run) builtFrom() (sources, error) {
 	}
 	found := make(sources)
 	for _, name := range names {
-		if !strings.HasPrefix(name, configPrefix) {
+		if !strings.HasPrefix(name, repo.ConfigPrefix) {
 			continue
 		}
 		s, err := r.repo.OpenStream(name)

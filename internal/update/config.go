@@ -117,7 +117,10 @@ func (m *Machine) config() (config, error) {
 	if err == nil && id == "" { // the entry of what is staged is lost
 		id, err = m.current()
 	}
-	if err != nil || id == "" || m.repo == nil || !m.repo.HasImage(string(id)) {
+	if err != nil || id == "" || m.repo == nil {
+		return config{}, err
+	}
+	if found, err := m.repo.HasImage(string(id)); err != nil || !found {
 		return config{}, err
 	}
 	tree, err := m.readImage(id)

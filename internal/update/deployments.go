@@ -119,7 +119,11 @@ func (m *Machine) madeOf(id deployment.ID, img *oci.Image) (deployment.ID, deplo
 		return "", deployment.Origin{}, nil
 	}
 	o, err := m.readOrigin(id)
-	if err != nil || o.ManifestDigest != img.ManifestDigest || !m.repo.HasImage(string(id)) {
+	if err != nil || o.ManifestDigest != img.ManifestDigest {
+		return "", deployment.Origin{}, err
+	}
+	found, err := m.repo.HasImage(string(id))
+	if err != nil || !found {
 		return "", deployment.Origin{}, err
 	}
 	return id, o, nil

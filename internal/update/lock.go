@@ -109,7 +109,11 @@ func (m *Machine) excludeKeeping(img *oci.Image, id deployment.ID) error {
 	if err := m.exclude(); err != nil {
 		return err
 	}
-	if len(missing(img, m.repo)) > 0 || !m.repo.HasImage(string(id)) {
+	found, err := m.repo.HasImage(string(id))
+	if err != nil {
+		return err
+	}
+	if !found || len(missing(img, m.repo)) > 0 {
 		return errors.New("another program has removed what was fetched: try again")
 	}
 	return nil

@@ -150,7 +150,11 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 	wanted := make(map[string]bool)
 	known := true
 	for _, id := range keep {
-		if m.repo.HasImage(string(id)) {
+		found, err := m.repo.HasImage(string(id))
+		if err != nil {
+			return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+		}
+		if found {
 			roots.Images = append(roots.Images, string(id))
 		} else {
 			m.warn(fmt.Sprintf("deployment %s has no image that can be used: see sysupdate-image repo fsck", id.Short()))

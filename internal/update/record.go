@@ -18,17 +18,17 @@ import (
 // does, with the composefs image that they make, and gives the manifest the
 // name that keeps all of it from being collected as garbage. id and form are those
 // of the composefs image.
-func RecordImage(img *oci.Image, repo *repo.Repository, id deployment.ID, form canonical.Variant) error {
+func RecordImage(img *oci.Image, to *repo.Repository, id deployment.ID, form canonical.Variant) error {
 	image, err := id.Digest()
 	if err != nil {
 		return err
 	}
-	layers, err := layerStreams(img, repo)
+	layers, err := layerStreams(img, to)
 	if err != nil {
 		return err
 	}
-	config, err := putDocument(repo, document{
-		name:    "oci-config-" + img.ConfigDigest,
+	config, err := putDocument(to, document{
+		name:    repo.ConfigPrefix + img.ConfigDigest,
 		kind:    stream.OCIConfig,
 		content: img.RawConfig,
 		refs:    with(layers, form.Ref(), image),
@@ -37,15 +37,15 @@ func RecordImage(img *oci.Image, repo *repo.Repository, id deployment.ID, form c
 		return err
 	}
 	manifest := document{
-		name:    "oci-manifest-" + img.ManifestDigest,
+		name:    repo.ManifestPrefix + img.ManifestDigest,
 		kind:    stream.OCIManifest,
 		content: img.RawManifest,
 		refs:    with(layers, "config:"+img.ConfigDigest, config),
 	}
-	if _, err := putDocument(repo, manifest); err != nil {
+	if _, err := putDocument(to, manifest); err != nil {
 		return err
 	}
-	return repo.SetRef(rootRef(img.ManifestDigest), manifest.name)
+	return to.SetRef(rootRef(img.ManifestDigest), manifest.name)
 }
 
 // A document is a JSON document of an image, kept as an object that a stream

@@ -1,20 +1,15 @@
 package update
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
@@ -90,39 +85,16 @@ func (m *Machine) previous() ([]deployment.Origin, error) {
 }
 
 // createdBy returns when an image was made by the configuration that the repository
-// has of it, "" if that cannot be read or does not say so.
+// has of it, "" if that is not there or does not say so.
 func (m *Machine) createdBy(manifestDigest string) string {
 	if m.repo == nil || manifestDigest == "" {
 		return ""
 	}
-	_, refs, err := m.document("oci-manifest-" + manifestDigest)
-	if err != nil {
-		return ""
+	about, err := m.repo.About(manifestDigest)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.warn(fmt.Sprintf("cannot tell when the deployed image was built, so a downgrade may go unnoticed: %v", err))
 	}
-	for name := range refs {
-		configDigest, ok := strings.CutPrefix(name, "config:")
-		if !ok {
-			continue
-		}
-		var config struct{ Created string }
-		if text, _, err := m.document("oci-config-" + configDigest); err == nil && json.Unmarshal(text, &config) == nil {
-			return config.Created
-		}
-	}
-	return ""
-}
-
-// document reads what putDocument has written.
-func (m *Machine) document(name string) (text []byte, refs map[string]digest.Digest, err error) {
-	s, err := m.repo.OpenStream(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer s.Close()
-	content := s.Content(func(d digest.Digest) (io.ReadCloser, error) { return m.repo.OpenObject(d) })
-	defer content.Close()
-	text, err = io.ReadAll(limits.Config.Reader(content))
-	return text, s.NamedRefs(), err
+	return about.Created
 }
 
 // checkImage warns of an image that is older than the deployed one, or no longer

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
@@ -140,7 +141,7 @@ func (c *checker) objects(ctx context.Context) error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	err := eachObject(c.repo.objects, func(d digest.Digest) error {
 		if d.Algorithm() == c.repo.algorithm && ctx.Err() == nil {
-			group.Go(func() error { return c.object(ctx, d) })
+			group.Go(func() error { return bug.Catch(func() error { return c.object(ctx, d) }) })
 		}
 		return ctx.Err()
 	})
@@ -236,6 +237,10 @@ func (c *checker) links(ctx context.Context) error {
 func (c *checker) link(dir, name string) {
 	p := path.Join(dir, name)
 	d, err := c.repo.linked(dir, name)
+	there := false
+	if err == nil {
+		there, err = c.repo.exists(d)
+	}
 	missing, count := DanglingImage, &c.Images
 	if dir == streamsDir {
 		missing, count = DanglingStream, &c.Streams
@@ -244,7 +249,7 @@ func (c *checker) link(dir, name string) {
 	switch {
 	case err != nil:
 		c.add(WrongLink, p, d, "%v", err)
-	case !c.repo.exists(d):
+	case !there:
 		c.add(missing, p, d, "object %s is not there", d)
 	case dir == imagesDir && name != d.String():
 		c.add(WrongLink, p, d, "it leads to object %s", d)

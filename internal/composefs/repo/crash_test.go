@@ -185,7 +185,7 @@ func (w world) checkObjects(t *testing.T, name string, objects []digest.Digest) 
 // checkClean collects garbage and looks for leftovers.
 func (w world) checkClean(t *testing.T, name string) {
 	t.Helper()
-	if w.r.HasImage(w.kept) {
+	if hasImage(w.r, w.kept) {
 		w.keep.Images = []string{w.kept}
 	} else {
 		w.keep.Images = nil

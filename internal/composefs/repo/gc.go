@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 )
 
@@ -65,7 +66,10 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 	if err := m.mark(ctx, keep); err != nil {
 		return Report{}, err
 	}
-	report := m.report()
+	report, err := m.report()
+	if err != nil {
+		return Report{}, err
+	}
 	if !dryRun {
 		// First what leads to objects: a link that survives a crash must not lead
 		// to half of what it promises.
@@ -227,12 +231,20 @@ func (m *marker) refs(ctx context.Context, dir string, entries map[string]digest
 		entry := path.Join(path.Dir(p), target)
 		name, _ := strings.CutPrefix(entry, dir+"/")
 		d, known := entries[name]
-		if known && m.repo.exists(d) {
+		whole := false
+		if known {
+			whole, err = m.repo.exists(d)
+		} else if _, err = m.repo.root.Lstat(entry); err == nil {
+			return fmt.Errorf("%s leads to %s, which is not known here", p, entry)
+		} else {
+			_, err = bounded.Found(err)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot tell where %s leads: %w", p, err)
+		}
+		if whole {
 			found = append(found, name)
 			return nil
-		}
-		if _, err := m.repo.root.Lstat(entry); err == nil && !known {
-			return fmt.Errorf("%s leads to %s, which is not known here", p, entry)
 		}
 		m.dangling = append(m.dangling, p)
 		return nil
@@ -240,10 +252,10 @@ func (m *marker) refs(ctx context.Context, dir string, entries map[string]digest
 	return found, err
 }
 
-// exists says whether there is a file for the object, good or bad.
-func (r *Repository) exists(d digest.Digest) bool {
+// exists reports whether there is a file for the object, good or bad.
+func (r *Repository) exists(d digest.Digest) (bool, error) {
 	_, err := r.root.Lstat(objectsDir + "/" + d.ObjectPath())
-	return err == nil
+	return bounded.Found(err)
 }
 
 // markStream marks a stream with its objects and all that it refers to: streams,
@@ -260,11 +272,17 @@ func (m *marker) markStream(ctx context.Context, start digest.Digest) error {
 		}
 		m.walked[d] = true
 		m.objects.Add(d)
-		if id := d.String(); m.images[id] == d && m.repo.exists(d) {
-			if err := m.markImage(ctx, id); err != nil {
+		if id := d.String(); m.images[id] == d {
+			there, err := m.repo.exists(d)
+			if err == nil && there {
+				err = m.markImage(ctx, id)
+			}
+			if err != nil {
 				return fmt.Errorf("image %s: %w", id, err)
 			}
-			continue
+			if there {
+				continue
+			}
 		}
 		refs, err := m.walk(d)
 		if err != nil {
@@ -321,10 +339,15 @@ func (m *marker) readImage(ctx context.Context, id string) error {
 
 // report says which links are dead. An image that a live stream refers to by
 // its digest is live.
-func (m *marker) report() Report {
-	var report Report
+func (m *marker) report() (report Report, err error) {
 	for id, d := range m.images {
-		if !m.objects.Has(d) || !m.repo.exists(d) {
+		there := false
+		if m.objects.Has(d) {
+			if there, err = m.repo.exists(d); err != nil {
+				return report, fmt.Errorf("image %s: %w", id, err)
+			}
+		}
+		if !there {
 			report.Images = append(report.Images, id)
 		}
 	}
@@ -339,5 +362,5 @@ func (m *marker) report() Report {
 	slices.Sort(report.Streams)
 	slices.Sort(report.Refs)
 	slices.Sort(report.Unreadable)
-	return report
+	return report, nil
 }

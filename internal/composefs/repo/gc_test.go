@@ -98,7 +98,7 @@ func (w world) check(t *testing.T, when string) {
 		}
 	}
 	for _, d := range w.dead {
-		if w.r.exists(d) {
+		if hasFile(w.r, d) {
 			t.Errorf("%s: object %.8s is still there", when, d)
 		}
 	}
@@ -238,7 +238,7 @@ func TestGCUnreadable(t *testing.T) {
 				t.Errorf("GC = %+v; want that it cannot read %.8s, and no objects", report, w.kept)
 			}
 			for _, d := range w.dead {
-				if !w.r.exists(d) {
+				if !hasFile(w.r, d) {
 					t.Errorf("object %.8s is gone", d)
 				}
 			}
@@ -278,7 +278,19 @@ func TestGCImageRef(t *testing.T) {
 	}
 	lock(t, r)
 	report, err := r.GC(t.Context(), Roots{EachObject: eachObjectOf}, false)
-	if err != nil || report.Objects != 0 || !r.HasImage(id) || !r.HasObject(object) {
+	if err != nil || report.Objects != 0 || !hasImage(r, id) || !r.HasObject(object) {
 		t.Errorf("GC = %+v, %v; want everything kept", report, err)
 	}
+}
+
+// hasImage reports whether an image can be used.
+func hasImage(r *Repository, id string) bool {
+	found, err := r.HasImage(id)
+	return found && err == nil
+}
+
+// hasFile reports whether there is a file for an object.
+func hasFile(r *Repository, d digest.Digest) bool {
+	found, err := r.exists(d)
+	return found && err == nil
 }

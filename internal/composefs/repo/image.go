@@ -1,12 +1,15 @@
 package repo
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
+	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -35,14 +38,20 @@ func (r *Repository) PutImage(write func(io.Writer) error) (digest.Digest, error
 	return d, nil
 }
 
-// HasImage says whether there is an image with the id that can be opened.
-func (r *Repository) HasImage(id string) bool {
+// HasImage reports whether there is an image with the id that can be used. It is an error
+// if that cannot be told: a damaged image is no use, but one that may not be opened is not
+// missing.
+func (r *Repository) HasImage(id string) (bool, error) {
 	f, err := r.OpenImage(id)
-	if err != nil {
-		return false
+	if err == nil {
+		return true, f.Close()
 	}
-	f.Close()
-	return true
+	errno, ok := errors.AsType[syscall.Errno](err)
+	if !ok || errno == syscall.EINVAL || errors.Is(err, ErrDamaged) { // EINVAL: not a link
+		return false, nil
+	}
+	_, err = bounded.Found(err)
+	return false, err
 }
 
 // OpenImage opens an image to read or mount. The error is fs.ErrNotExist if it

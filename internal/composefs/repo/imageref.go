@@ -22,8 +22,12 @@ func (r *Repository) SetImageRef(name, id string) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
-	if !r.HasImage(id) {
-		return fmt.Errorf("cannot name image %s: %w", id, fs.ErrNotExist)
+	found, err := r.HasImage(id)
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return fmt.Errorf("cannot name image %s: %w", id, err)
 	}
 	if err := durable.MkdirAll(r.changes, imageRefs, dirPerm); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -66,7 +67,8 @@ func (r *Repository) linked(dir, name string) (digest.Digest, error) {
 }
 
 // links returns the links in dir to objects, by name. Anything else there is
-// not counted.
+// not counted. A link that cannot be read is an error: what it leads to would be
+// collected as garbage.
 func (r *Repository) links(dir string) (map[string]digest.Digest, error) {
 	names, err := readNames(r.dir, dir)
 	if err != nil {
@@ -74,7 +76,14 @@ func (r *Repository) links(dir string) (map[string]digest.Digest, error) {
 	}
 	links := make(map[string]digest.Digest)
 	for _, name := range names {
-		if d, err := r.linked(dir, name); err == nil {
+		target, err := r.root.Readlink(dir + "/" + name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL) { // no link
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if d, err := parseLink(target); err == nil {
 			links[name] = d
 		}
 	}

@@ -43,7 +43,7 @@ func TestProtect(t *testing.T) {
 	if again.Insecure() || r.Insecure() {
 		t.Error("the repository is insecure still")
 	}
-	if !again.HasObject(good) || !again.HasImage(id) {
+	if !again.HasObject(good) || !hasImage(again, id) {
 		t.Error("what was good is not protected")
 	}
 	if again.HasObject(bad) {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo/objects"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -202,7 +203,12 @@ func initialize(parent *os.Root, name string, opts Options) error {
 	}
 	defer root.Close()
 	for _, name := range []string{objectsDir, imagesDir, streamsDir} {
-		if _, err := root.Lstat(name); err == nil {
+		_, err := root.Lstat(name)
+		found, err := bounded.Found(err)
+		if err != nil {
+			return err
+		}
+		if found {
 			continue
 		}
 		if err := durable.MkdirAll(durable.OS(root), name, dirPerm); err != nil {
@@ -211,8 +217,9 @@ func initialize(parent *os.Root, name string, opts Options) error {
 	}
 	// composefs-rs begins with the metadata, and makes directories when it needs
 	// them.
-	if _, err := root.Lstat(metadataName); err == nil {
-		return nil
+	_, err = root.Lstat(metadataName)
+	if found, err := bounded.Found(err); found || err != nil {
+		return err
 	}
 	if err := root.Chmod(".", topPerm); err != nil { // it may have been there
 		return err

@@ -256,7 +256,7 @@ func TestOnlyMetadata(t *testing.T) {
 		t.Errorf("the repository is %v, V%d; want what its metadata says", r.Algorithm(), r.FormatVersion())
 	}
 	id := putImage(t, r, "image")
-	if !r.HasImage(id) {
+	if !hasImage(r, id) {
 		t.Error("an image that was put into it is not there")
 	}
 }
@@ -300,7 +300,7 @@ func TestImages(t *testing.T) {
 		}
 		f.Close()
 		none := strings.Repeat("0", len(id))
-		if _, err := r.OpenImage(none); !errors.Is(err, fs.ErrNotExist) || r.HasImage(none) {
+		if _, err := r.OpenImage(none); !errors.Is(err, fs.ErrNotExist) || hasImage(r, none) {
 			t.Errorf("OpenImage of none = %v; want fs.ErrNotExist", err)
 		}
 		if err := r.root.Symlink(target, "images/"+none); err != nil {
@@ -310,7 +310,7 @@ func TestImages(t *testing.T) {
 			t.Errorf("OpenImage of a link to another = %v; want ErrDamaged", err)
 		}
 		for range 2 {
-			if err := r.RemoveImage(id); err != nil || r.HasImage(id) {
+			if err := r.RemoveImage(id); err != nil || hasImage(r, id) {
 				t.Errorf("RemoveImage = %v; want it to be gone", err)
 			}
 		}

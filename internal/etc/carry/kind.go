@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
@@ -33,7 +34,10 @@ const confext = "confext"
 // state directory holds: overlay if it has an upper directory or nothing at
 // all, bind if there are files of another kind.
 func OnDisk(sysroot *os.Root, id deployment.ID) (deployment.EtcMode, error) {
-	if _, err := sysroot.Lstat(id.EtcUpper()); err == nil {
+	_, err := sysroot.Lstat(id.EtcUpper())
+	if found, err := bounded.Found(err); err != nil {
+		return "", err
+	} else if found {
 		return deployment.EtcOverlay, nil
 	}
 	list, err := durable.Names(sysroot, id.EtcDir())

@@ -30,10 +30,12 @@ type Machine struct {
 	etc     deployment.EtcMode // how the booted deployment keeps its /etc
 	isNew   bool               // it is being installed
 	warn    func(string)
-	warned  bool       // of a staged record that makes no sense
-	held    *repo.Lock // of repo
-	state   *os.File   // the physical root, locked; nil while it is not
-	close   []func() error
+	warned  bool // of a staged record that makes no sense
+	// toldBroken says that a warning told of a machine that no entry boots.
+	toldBroken bool
+	held       *repo.Lock // of repo
+	state      *os.File   // the physical root, locked; nil while it is not
+	close      []func() error
 }
 
 // Open opens the machine whose physical root is the directory dir, or the

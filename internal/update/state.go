@@ -1,6 +1,9 @@
 package update
 
 import (
+	"fmt"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -25,10 +28,32 @@ func (m *Machine) warnStaged(err error) {
 	}
 }
 
-// current returns the deployment that an update follows, as State.Current.
+// current returns the deployment that an update follows, as State.Current. Where no entry
+// of a machine that is not running can be booted it is that of the newest one: its kernel
+// arguments and its /etc are the machine's all the same.
 func (m *Machine) current() (deployment.ID, error) {
 	s, err := m.readState()
-	return s.Current(), err
+	if current := s.Current(); current != "" || err != nil {
+		return current, err
+	}
+	broken, ok := newestBroken(s.Files)
+	if ok && !m.toldBroken {
+		m.toldBroken = true
+		m.warn(fmt.Sprintf("no boot entry of this machine can be booted; following deployment %s, with its kernel arguments and /etc, although of boot entry %s: %v",
+			broken.Target.ID.Short(), broken.File, broken.Err))
+	}
+	return broken.Target.ID, nil
+}
+
+// newestBroken returns the entry that was published last of those for deployments that
+// no loader can boot.
+func newestBroken(files []boot.EntryFile) (newest boot.EntryFile, ok bool) {
+	for _, f := range files {
+		if f.IsDeployment() && !f.Staged && (!ok || bootentry.CompareVersions(f.Name.Base, newest.Name.Base) > 0) {
+			newest, ok = f, true
+		}
+	}
+	return newest, ok
 }
 
 // next returns the entry of the deployment that is first in the loader's order, the zero

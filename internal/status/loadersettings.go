@@ -65,7 +65,7 @@ func (g *gatherer) variable(name string, assesses bool) []loaderSetting {
 }
 
 // loaderConf returns the setting in loader.conf(5), where the last line counts.
-func (g *gatherer) loaderConf(key string, assesses bool) (last []loaderSetting) {
+func (g *gatherer) loaderConf(key string, assesses bool) []loaderSetting {
 	if !g.m.HasBoot {
 		return nil
 	}
@@ -73,10 +73,18 @@ func (g *gatherer) loaderConf(key string, assesses bool) (last []loaderSetting) 
 	if key == "default" { // once is enough
 		g.problem("loader.conf", err)
 	}
-	for line := range strings.Lines(string(data)) {
+	if pattern := lastSetting(string(data), key); pattern != "" {
+		return []loaderSetting{{"loader.conf", pattern, assesses}}
+	}
+	return nil
+}
+
+// lastSetting returns the value of a key in loader.conf(5), "" if it is not there.
+func lastSetting(text, key string) (value string) {
+	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == key {
-			last = []loaderSetting{{"loader.conf", f[1], assesses}}
+			value = f[1]
 		}
 	}
-	return last
+	return value
 }

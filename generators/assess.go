@@ -68,7 +68,8 @@ func (in Input) blessed(entry bootcount.Entry) unitfile.Unit {
 		}}
 	}
 	const bless = "/usr/lib/sysupdate-image/finalize bless"
-	if in.exists("usr/lib/systemd/system/" + blessService) {
+	// Where that cannot be told, a whole unit does the same.
+	if found, _ := in.exists("usr/lib/systemd/system/" + blessService); found {
 		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
 			unitfile.Set("Service", "ExecStart", ""),
 			unitfile.Set("Service", "ExecStart", bless),

@@ -23,11 +23,13 @@ func (in Input) configured() (func(where string) bool, error) {
 	return func(where string) bool { return hasLine(lines, where) || in.hasMountUnit(where) }, nil
 }
 
-// hasMountUnit says whether the administrator has a mount unit for a place. One that
-// is masked is a link to where nothing need be.
+// hasMountUnit reports whether the administrator has a mount unit for a place. One that
+// is masked is a link to where nothing need be. What cannot be looked at may be one, and
+// theirs goes first.
 func (in Input) hasMountUnit(where string) bool {
 	_, err := fs.Lstat(in.Root, "etc/systemd/system/"+unitfile.PathEscape(where)+".mount")
-	return err == nil
+	found, err := bounded.Found(err)
+	return found || err != nil
 }
 
 // fstab returns the lines of fstab(5), none if there is no such file.

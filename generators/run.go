@@ -56,7 +56,10 @@ func writeAll(dir string, units []unitfile.Unit) error {
 
 func readInput(root fs.FS) (Input, error) {
 	in := Input{Root: root}
-	in.InInitrd = in.exists("etc/initrd-release")
+	var err error
+	if in.InInitrd, err = in.exists("etc/initrd-release"); err != nil {
+		return Input{}, fmt.Errorf("cannot tell whether this is an initramfs: %w", err)
+	}
 	cmdline, err := bounded.ReadFile(root, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot read the kernel command line: %w", err)

@@ -1,10 +1,13 @@
 package generators
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
@@ -42,19 +45,24 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 		return nil, err
 	}
 	var dirs []string
+	var errs []error // one directory does not keep the others from their units
 	for _, p := range passthrough {
-		if (in.exists(p.dir) || in.existsAny(p.users)) && !in.isElsewhere(p.dir, configured) {
+		wanted, err := in.existsAny(append([]string{p.dir}, p.users...))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot tell whether %s is passed through: %w", p.dir, err))
+		}
+		if wanted && !in.isElsewhere(p.dir, configured) {
 			dirs = append(dirs, p.dir)
 		}
 	}
 	if len(dirs) == 0 {
-		return nil, nil
+		return nil, errors.Join(errs...)
 	}
 	units := []unitfile.Unit{copyUpUnit()}
 	for _, dir := range dirs {
 		units = append(units, passthroughUnit(dir))
 	}
-	return units, nil
+	return units, errors.Join(errs...)
 }
 
 // isElsewhere says whether a directory is not on the overlay at /var: it, or one that
@@ -115,16 +123,16 @@ func passthroughUnit(dir string) unitfile.Unit {
 	}
 }
 
-func (in Input) existsAny(names []string) bool {
+func (in Input) existsAny(names []string) (bool, error) {
 	for _, name := range names {
-		if in.exists(name) {
-			return true
+		if found, err := in.exists(name); found || err != nil {
+			return found, err
 		}
 	}
-	return false
+	return false, nil
 }
 
-func (in Input) exists(name string) bool {
+func (in Input) exists(name string) (bool, error) {
 	_, err := fs.Stat(in.Root, strings.TrimPrefix(name, "/"))
-	return err == nil
+	return bounded.Found(err)
 }

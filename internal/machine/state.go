@@ -95,8 +95,10 @@ func (r *reader) readMounts() {
 		return
 	}
 	r.State.Running = true
-	// Without a mount table, the machine was not booted from a deployment.
-	r.Mounts, _ = mountTable(r.System.Running)
+	// Without a mount table, nothing is known to have been booted from a deployment.
+	var err error
+	r.Mounts, err = mountTable(r.System.Running)
+	r.problem(true, "mount table", err)
 	if r.State.Booted = r.System.Booted; r.State.Booted == "" {
 		r.State.Booted = bootedIn(r.Mounts)
 	}

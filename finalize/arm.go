@@ -7,11 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -57,10 +55,7 @@ func (m Machine) restoreRunRecord(staged deployment.Staged) error {
 	if _, err := m.root.Lstat(deployment.RunStaged); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := m.root.MkdirAll("run/composefs", 0o755); err != nil {
-		return err
-	}
-	return durable.WriteFile(m.changes(m.root), deployment.RunStaged, staged.Encode())
+	return records.StoreRunStaged(m.changes(m.root), staged)
 }
 
 func (m Machine) tellArmed(staged deployment.Staged) {
@@ -99,7 +94,7 @@ func (m Machine) countBoot(root *os.Root, id deployment.ID) (deployment.Overdue,
 	}
 	o.Boots++
 	o.BootID = m.bootID()
-	return o, durable.WriteFile(m.changes(root), deployment.OverdueRecord, o.Encode())
+	return o, records.StoreOverdue(m.changes(root), o)
 }
 
 // noteFailure records why the deployment was not finalized, for who asks after
@@ -112,23 +107,15 @@ func (m Machine) noteFailure(root *os.Root, id deployment.ID, failure error) err
 	}
 	o.Error = strings.ReplaceAll(failure.Error(), "\n", "; ")
 	o.ErrorTime, o.ErrorBootID = time.Now().UTC().Format(time.RFC3339), m.bootID()
-	return durable.WriteFile(m.changes(root), deployment.OverdueRecord, o.Encode())
+	return records.StoreOverdue(m.changes(root), o)
 }
 
 // readOverdue returns the record of why a deployment is overdue, an empty one if
 // there is none of it.
 func readOverdue(root *os.Root, id deployment.ID) (deployment.Overdue, error) {
-	empty := deployment.Overdue{ID: id}
-	data, err := bounded.ReadRoot(root, deployment.OverdueRecord, limits.Record)
-	if errors.Is(err, fs.ErrNotExist) {
-		return empty, nil
+	o, err := records.IfAny(records.LoadOverdue(root.FS(), id))
+	if err != nil || o == nil {
+		return deployment.Overdue{ID: id}, err
 	}
-	if err != nil {
-		return empty, err
-	}
-	o, err := deployment.ParseOverdue(data)
-	if err != nil || o.ID != id {
-		return empty, err
-	}
-	return o, nil
+	return *o, nil
 }

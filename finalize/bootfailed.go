@@ -3,7 +3,6 @@ package finalize
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -82,18 +81,11 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 		return nil, err
 	}
 	defer s.Close()
-	var previous *deployment.BootFailure
-	data, err := bounded.ReadRoot(s.Root, f.ID.BootFailureFile(), limits.Record)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	previous, err := records.IfAny(records.LoadBootFailure(s.FS(), f.ID))
+	if err != nil && !errors.Is(err, records.ErrDamaged) {
 		return nil, err
 	}
-	if before, err := deployment.ParseBootFailure(data); err == nil {
-		previous = &before
-	}
-	if err := durable.MkdirAll(m.changes(s.Root), deployment.BootFailuresDir, 0o755); err != nil {
-		return previous, err
-	}
-	return previous, durable.WriteFile(m.changes(s.Root), f.ID.BootFailureFile(), f.Encode())
+	return previous, records.StoreBootFailure(m.changes(s.Root), f)
 }
 
 func (m Machine) onFailure() bootcount.Policy {

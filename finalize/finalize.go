@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -71,7 +68,7 @@ func (m Machine) apply(plan Plan, s *sysroot.Writable) error {
 		}
 		m.tell(msgFinalized, journal.Notice, []journal.Field{about(plan.Staged)}, "deployment %s boots next", plan.Staged.Short())
 		if plan.KeepRecord {
-			return m.keepRecord(s.Root)
+			return records.MarkPublished(s.FS(), m.changes(s.Root))
 		}
 	}
 	if !plan.DropRecord {
@@ -84,22 +81,7 @@ func (m Machine) apply(plan Plan, s *sysroot.Writable) error {
 // survives it, and why it took so long. That of this boot goes with /run where
 // it is left behind.
 func (m Machine) dropRecord(root *os.Root) error {
-	err := m.root.Remove(deployment.RunStaged)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	changes := m.changes(root)
-	return errors.Join(err, durable.Remove(changes, deployment.OverdueRecord), durable.Remove(changes, deployment.StagedRecord))
-}
-
-// keepRecord notes that the entry is published.
-func (m Machine) keepRecord(root *os.Root) error {
-	staged, err := readStaged(root)
-	if err != nil || staged == nil {
-		return err
-	}
-	staged.Published = true
-	return durable.WriteFile(m.changes(root), deployment.StagedRecord, staged.Encode())
+	return errors.Join(records.DropRunStaged(m.root), records.DropStaged(m.changes(root)))
 }
 
 // errGaveUp says that a published deployment has used up its boots.
@@ -174,13 +156,9 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objectsDir) error {
 
 // readStaged returns the staged record, nil if there is none.
 func readStaged(root *os.Root) (*deployment.Staged, error) {
-	data, err := bounded.ReadRoot(root, deployment.StagedRecord, limits.Record)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	staged, err := records.IfAny(records.LoadStaged(root.FS()))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the staged record: %w", err)
 	}
-	staged, err := deployment.ParseStaged(data)
-	return &staged, err
+	return staged, nil
 }

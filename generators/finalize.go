@@ -1,15 +1,13 @@
 package generators
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 const finalizeService = "sysupdate-image-finalize.service"
@@ -18,16 +16,13 @@ const finalizeService = "sysupdate-image-finalize.service"
 // down before it became the next one, by a power cut or a forced reset; or if it
 // did, and only the record was left behind, which finalize then drops.
 func finalizeUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
-	name := strings.TrimPrefix(deployment.SysrootDir, "/") + "/" + deployment.StagedRecord
-	data, err := bounded.ReadFile(in.Root, name, limits.Record)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	sysroot := bounded.Sub(in.Root, strings.TrimPrefix(deployment.SysrootDir, "/"))
+	staged, err := records.IfAny(records.LoadStaged(sysroot))
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether a deployment is staged: %w", err)
 	}
-	if _, err := deployment.ParseStaged(data); err != nil {
-		return nil, fmt.Errorf("cannot tell whether a deployment is staged: %s: %w", name, err)
+	if staged == nil {
+		return nil, nil
 	}
 	// The unit is ordered before basic.target, and that target waits for what it
 	// wants: the unit is up before anything runs that could ask for a reboot.

@@ -8,9 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 const aboutEtcReport = `Say what became of local changes to /etc when the running deployment, or DEPLOYMENT,
@@ -65,12 +64,9 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 		return deployment.EtcReport{}, err
 	}
 	defer root.Close()
-	data, err := bounded.ReadRoot(root, id.EtcReportFile(), limits.Report)
+	report, err := records.LoadEtcReport(root.FS(), id)
 	if errors.Is(err, fs.ErrNotExist) {
-		return deployment.EtcReport{}, fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
+		err = fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
 	}
-	if err != nil {
-		return deployment.EtcReport{}, err
-	}
-	return deployment.ParseEtcReport(data)
+	return report, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -126,7 +127,7 @@ func deploymentsIn(physical *os.Root) ([]string, error) {
 			ids = append(ids, string(id))
 		}
 	}
-	pins, err := deployment.Pins(physical.FS())
+	pins, err := records.LoadPins(physical.FS())
 	for id := range pins {
 		if !slices.Contains(ids, string(id)) {
 			ids = append(ids, string(id))

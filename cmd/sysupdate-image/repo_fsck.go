@@ -8,9 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
@@ -97,16 +96,12 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 func originsOf(physical *os.Root, deployments []string) ([]repair.Origin, error) {
 	var origins []repair.Origin
 	for _, id := range deployments {
-		data, err := bounded.ReadRoot(physical, deployment.ID(id).OriginFile(), limits.Record)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		o, err := records.LoadOrigin(physical.FS(), deployment.ID(id))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, records.ErrDamaged) {
 			return nil, fmt.Errorf("cannot tell where deployments came from: %w", err)
 		}
-		o, err := deployment.ParseOrigin(data)
-		if err != nil || o.Reference == "" || o.ManifestDigest == "" {
-			continue // status tells of it
+		if o.Reference == "" || o.ManifestDigest == "" {
+			continue // status reports a damaged one
 		}
 		origins = append(origins, repair.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
 	}

@@ -7,13 +7,11 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // A State is what is known of a machine, read once. The zero State is that of a machine
@@ -68,7 +66,7 @@ func (s *System) State() State {
 	if s.Sysroot != nil {
 		r.readDirs()
 		var err error
-		r.Pins, err = deployment.Pins(s.Sysroot)
+		r.Pins, err = records.LoadPins(s.Sysroot)
 		r.problem(true, "pins", err)
 		r.readFailures()
 	}
@@ -139,49 +137,38 @@ func (r *reader) readDirs() {
 
 // readStaged reads the staged record: ours, which survives a crash, or else bootc's.
 func (r *reader) readStaged() {
-	if r.Sysroot != nil && r.readStagedFrom(r.Sysroot, deployment.StagedRecord) {
-		overdue, ok := readRecord(r, r.Sysroot, deployment.OverdueRecord, "why the staged deployment is overdue", deployment.ParseOverdue)
-		if ok && overdue.ID == r.Staged.ID {
-			r.State.Overdue = &overdue
-		}
+	if r.Sysroot != nil && r.noteStaged(records.LoadStaged(r.Sysroot)) {
+		overdue, err := records.IfAny(records.LoadOverdue(r.Sysroot, r.Staged.ID))
+		r.problem(false, "why the staged deployment is overdue", err)
+		r.State.Overdue = overdue
 		return
 	}
 	if r.System.Running != nil {
-		r.readStagedFrom(r.System.Running, deployment.RunStaged)
+		r.noteStaged(records.LoadRunStaged(r.System.Running))
 	}
 }
 
-func (r *reader) readStagedFrom(root fs.FS, name string) bool {
-	data, err := bounded.ReadFile(root, name, limits.Record)
-	if err != nil {
-		r.problem(true, "staged record", err)
-		return false
+// noteStaged takes over a staged record, and reports whether there is one.
+func (r *reader) noteStaged(record deployment.Staged, err error) bool {
+	if err == nil {
+		r.Staged = &record
+		return true
 	}
-	record, err := deployment.ParseStaged(data)
-	if err != nil {
+	isDamaged := errors.Is(err, records.ErrDamaged)
+	if isDamaged {
 		r.StagedErr = err
-		r.problem(false, "staged record", err)
-		return false
 	}
-	r.Staged = &record
-	return true
+	r.problem(!isDamaged, "staged record", err)
+	return false
 }
 
 func (r *reader) readFailures() {
-	r.Failures = make(map[deployment.ID]deployment.BootFailure)
-	list, err := fs.ReadDir(r.Sysroot, deployment.BootFailuresDir)
+	failures, broken, err := records.LoadBootFailures(r.Sysroot)
 	r.problem(true, "boot failures", err)
-	for _, d := range list {
-		name, ok := strings.CutSuffix(d.Name(), deployment.BootFailureSuffix)
-		id, err := deployment.ParseID(name)
-		if !ok || err != nil {
-			continue
-		}
-		what := "boot failure of deployment " + id.Short()
-		if f, ok := readRecord(r, r.Sysroot, id.BootFailureFile(), what, deployment.ParseBootFailure); ok && f.ID == id {
-			r.Failures[id] = f
-		}
+	for _, id := range slices.Sorted(maps.Keys(broken)) {
+		r.problem(false, "boot failure of deployment "+id.Short(), broken[id])
 	}
+	r.Failures = failures
 }
 
 // readDeployments reads what there is of each deployment.
@@ -192,8 +179,9 @@ func (r *reader) readDeployments() {
 		if r.Sysroot == nil {
 			continue
 		}
-		what := "origin of deployment " + id.Short()
-		if o, ok := readRecord(r, r.Sysroot, id.OriginFile(), what, deployment.ParseOrigin); ok {
+		o, err := records.LoadOrigin(r.Sysroot, id)
+		r.problem(false, "origin of deployment "+id.Short(), err)
+		if err == nil {
 			r.Origins[id] = o
 		}
 		if r.hasNoImage(id) {
@@ -213,16 +201,6 @@ func (r *reader) hasNoImage(id deployment.ID) bool {
 	}
 	_, err := fs.Stat(r.Sysroot, path.Join(deployment.RepositoryDir, "images", string(id)))
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-// readRecord reads a record, and notes why it cannot be read.
-func readRecord[T any](r *reader, root fs.FS, name, what string, parse func([]byte) (T, error)) (record T, ok bool) {
-	data, err := bounded.ReadFile(root, name, limits.Record)
-	if err == nil {
-		record, err = parse(data)
-	}
-	r.problem(false, what, err)
-	return record, err == nil
 }
 
 // Known returns all deployments: those with boot entries in the loader's order, then

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // noteEtc notes that there is something to look at in what became of local
@@ -20,12 +18,7 @@ func (g *gatherer) noteEtc() {
 	if g.sys.Sysroot == nil || id == "" {
 		return
 	}
-	data, err := bounded.ReadFile(g.sys.Sysroot, id.EtcReportFile(), limits.Report)
-	if err != nil {
-		g.problem("report on /etc of deployment "+id.Short(), err)
-		return
-	}
-	report, err := deployment.ParseEtcReport(data)
+	report, err := records.LoadEtcReport(g.sys.Sysroot, id)
 	if err != nil {
 		g.problem("report on /etc of deployment "+id.Short(), err)
 		return

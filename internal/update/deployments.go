@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // ErrNothingTracked says that a machine follows no image.
@@ -24,14 +22,14 @@ var ErrNothingTracked = errors.New("this machine follows no image yet: say which
 // readOrigin returns where a deployment came from; what has no origin file has
 // the zero Origin.
 func (m *Machine) readOrigin(id deployment.ID) (deployment.Origin, error) {
-	data, err := bounded.ReadRoot(m.root, id.OriginFile(), limits.Record)
+	o, err := records.LoadOrigin(m.root.FS(), id)
 	if errors.Is(err, fs.ErrNotExist) {
-		return deployment.Origin{}, nil
+		return o, nil
 	}
 	if err != nil {
-		return deployment.Origin{}, fmt.Errorf("cannot read origin of deployment %s: %w", id.Short(), err)
+		return o, fmt.Errorf("cannot read the origin of deployment %s: %w", id.Short(), err)
 	}
-	return deployment.ParseOrigin(data)
+	return o, nil
 }
 
 // tracked returns the reference that the machine follows.
@@ -208,5 +206,5 @@ func (m *Machine) follow(id deployment.ID, o deployment.Origin) error {
 	if string(now.Encode()) == string(old.Encode()) {
 		return nil
 	}
-	return durable.WriteFile(m.changes, id.OriginFile(), now.Encode())
+	return records.StoreOrigin(m.changes, id, now)
 }

@@ -2,21 +2,16 @@ package update
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // An image whose deployment used up its boots here would do so again. A timer
@@ -74,27 +69,9 @@ func (m *Machine) failures(s machine.State) (map[deployment.ID]deployment.BootFa
 // readFailures returns the records of failed boots. One that makes no sense is
 // passed over: it is there for people.
 func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, error) {
-	all := make(map[deployment.ID]deployment.BootFailure)
-	list, err := fs.ReadDir(m.root.FS(), deployment.BootFailuresDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
+	all, _, err := records.LoadBootFailures(m.root.FS())
 	if err != nil {
-		return nil, fmt.Errorf("cannot read failures of boots: %w", err)
-	}
-	for _, d := range list {
-		name, ok := strings.CutSuffix(d.Name(), deployment.BootFailureSuffix)
-		id, err := deployment.ParseID(name)
-		if !ok || err != nil {
-			continue
-		}
-		data, err := bounded.ReadRoot(m.root, id.BootFailureFile(), limits.Record)
-		if err != nil {
-			continue
-		}
-		if f, err := deployment.ParseBootFailure(data); err == nil && f.ID == id {
-			all[id] = f
-		}
+		return nil, fmt.Errorf("cannot read boot failures: %w", err)
 	}
 	return all, nil
 }
@@ -113,27 +90,19 @@ func (m *Machine) noteFailures(s machine.State) (map[deployment.ID]deployment.Bo
 	for _, id := range sortedKeys(all) {
 		old, known := before[id]
 		if f := all[id]; !known || old.Entry != f.Entry || old.Image != f.Image {
-			if err := m.writeFailure(f); err != nil {
+			if err := records.StoreBootFailure(m.changes, f); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, id := range sortedKeys(before) {
 		if _, known := all[id]; !known {
-			if err := durable.Remove(m.changes, id.BootFailureFile()); err != nil {
+			if err := records.DropBootFailure(m.changes, id); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return all, nil
-}
-
-func (m *Machine) writeFailure(f deployment.BootFailure) error {
-	changes := m.changes
-	if err := durable.MkdirAll(changes, deployment.BootFailuresDir, 0o755); err != nil {
-		return err
-	}
-	return durable.WriteFile(changes, f.ID.BootFailureFile(), f.Encode())
 }
 
 // oldFailures returns the records of deployments that are not kept, but for the
@@ -188,7 +157,7 @@ func (m *Machine) passOver(img *oci.Image, id deployment.ID, o Options, result *
 		// Another container image of the same content: known from now on, so
 		// that it need not be fetched to find out.
 		f.Image = img.ManifestDigest
-		if err := m.writeFailure(f); err != nil {
+		if err := records.StoreBootFailure(m.changes, f); err != nil {
 			return false, err
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // Pin keeps a deployment from being pruned or removed, and gives it a name
@@ -42,15 +42,7 @@ func (m *Machine) pin(s machine.State, id deployment.ID, name string) error {
 	if pinned && old == name {
 		return nil
 	}
-	changes := m.changes
-	if err := durable.MkdirAll(changes, deployment.PinsDir, 0o755); err != nil {
-		return err
-	}
-	content := ""
-	if name != "" {
-		content = name + "\n"
-	}
-	return durable.WriteFile(changes, id.PinFile(), []byte(content))
+	return records.StorePin(m.changes, id, name)
 }
 
 // ErrNotPinned says that a deployment is not pinned.
@@ -69,5 +61,5 @@ func (m *Machine) Unpin(which string) (deployment.ID, error) {
 	if _, pinned := s.Pins[id]; !pinned {
 		return "", fmt.Errorf("deployment %s: %w", id.Short(), ErrNotPinned)
 	}
-	return id, durable.Remove(m.changes, id.PinFile())
+	return id, records.DropPin(m.changes, id)
 }

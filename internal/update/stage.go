@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemd"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // A candidate is a system that is about to become a deployment.
@@ -143,7 +144,7 @@ func (m *Machine) writeState(ctx context.Context, c candidate) error {
 	if _, err := m.root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {
 		changes = durable.Unsynced(changes)
 	}
-	return durable.WriteFile(changes, id.OriginFile(), c.origin.Encode())
+	return records.StoreOrigin(changes, id, c.origin)
 }
 
 // stage records that finalize is to publish the entry when the machine goes
@@ -189,11 +190,7 @@ func arm(ctx context.Context) error {
 
 // writeRecord writes the staged record, on the running machine in both places.
 func (m *Machine) writeRecord(record deployment.Staged) error {
-	changes := m.changes
-	if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(changes, deployment.StagedRecord, record.Encode()); err != nil {
+	if err := records.StoreStaged(m.changes, record); err != nil {
 		return fmt.Errorf("cannot record the staged deployment: %w", err)
 	}
 	if m.booted == "" { // /run is that of another machine
@@ -202,19 +199,24 @@ func (m *Machine) writeRecord(record deployment.Staged) error {
 	return writeRunRecord(record)
 }
 
-// writeRunRecord writes the record that bootc reads, at one stroke; it is gone after a
-// reboot.
+// writeRunRecord writes the record that bootc reads.
 func writeRunRecord(record deployment.Staged) error {
 	root, err := os.OpenRoot("/")
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	changes := durable.OS(root)
-	if err := durable.MkdirAll(changes, "run/composefs", 0o755); err != nil {
+	return records.StoreRunStaged(durable.OS(root), record)
+}
+
+// dropRunRecord removes it.
+func dropRunRecord() error {
+	root, err := os.OpenRoot("/")
+	if err != nil {
 		return err
 	}
-	return durable.WriteFile(changes, deployment.RunStaged, record.Encode())
+	defer root.Close()
+	return records.DropRunStaged(root)
 }
 
 // unstage forgets the staged deployment, if there is one, and returns it. First
@@ -228,16 +230,12 @@ func (m *Machine) unstage() (deployment.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{deployment.OverdueRecord, deployment.StagedRecord} {
-		if err := durable.Remove(m.changes, name); err != nil {
-			return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
-		}
+	err = records.DropStaged(m.changes)
+	if err == nil && m.booted != "" {
+		err = dropRunRecord()
 	}
-	if m.booted != "" {
-		// /run is gone after a crash: nothing there has to survive one.
-		if err := os.Remove("/" + deployment.RunStaged); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
-		}
+	if err != nil {
+		return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
 	}
 	if m.boot != nil {
 		if err := m.boot.Unstage(); err != nil {
@@ -253,19 +251,15 @@ func (m *Machine) unstage() (deployment.ID, error) {
 // staged returns the staged record, nil if there is none. One that makes no
 // sense stages nothing, and must not keep an administrator from anything else.
 func (m *Machine) staged() (*deployment.Staged, error) {
-	data, err := bounded.ReadRoot(m.root, deployment.StagedRecord, limits.Record)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the staged record: %w", err)
-	}
-	record, err := deployment.ParseStaged(data)
-	if err != nil {
+	record, err := records.IfAny(records.LoadStaged(m.root.FS()))
+	switch {
+	case errors.Is(err, records.ErrDamaged):
 		m.warnStaged(err)
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the staged record: %w", err)
 	}
-	return &record, nil
+	return record, nil
 }
 
 // bootID returns the kernel's name for this boot, "" if it does not tell.

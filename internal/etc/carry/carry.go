@@ -19,6 +19,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // A Side is one of the two deployments, and how it keeps its /etc.
@@ -80,13 +81,12 @@ func (c Carrier) Carry(ctx context.Context, from, to Side) (deployment.EtcReport
 }
 
 // writeReport writes the report into the state directory of the deployment that
-// it is about. It does not sync it: at shutdown that takes time, and before the
-// commit everything is synced anyway.
+// it is about, which survives a crash only once the file system is synced.
 func writeReport(fsys durable.FS, report deployment.EtcReport) error {
 	if err := makeDir(fsys, report.To.ID.Dir()); err != nil {
 		return err
 	}
-	return durable.WriteFile(durable.Unsynced(fsys), report.To.ID.EtcReportFile(), report.Encode())
+	return records.StoreEtcReport(fsys, report)
 }
 
 // carry is Carry without the report's way.

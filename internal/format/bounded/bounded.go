@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -31,6 +32,18 @@ func ReadFile(fsys fs.FS, name string, most limits.Limit) ([]byte, error) {
 	}
 	return read(f, name, most)
 }
+
+// Sub returns the directory dir of fsys, which is to be read with ReadFile. fs.Sub would
+// open a file to learn its type, and wait for a FIFO.
+func Sub(fsys fs.FS, dir string) fs.FS { return sub{fsys, dir} }
+
+type sub struct {
+	fsys fs.FS
+	dir  string
+}
+
+func (s sub) Open(name string) (fs.File, error)     { return s.fsys.Open(path.Join(s.dir, name)) }
+func (s sub) Stat(name string) (fs.FileInfo, error) { return fs.Stat(s.fsys, path.Join(s.dir, name)) }
 
 // ReadRoot is ReadFile for a file below a directory, links to elsewhere refused.
 // It does not wait either if something else takes the file's place meanwhile.

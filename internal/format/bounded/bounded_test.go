@@ -46,6 +46,9 @@ func TestRead(t *testing.T) {
 	defer root.Close()
 	ways := map[string]func(name string) ([]byte, error){
 		"ReadFile": func(name string) ([]byte, error) { return ReadFile(os.DirFS(dir), name, small) },
+		"Sub": func(name string) ([]byte, error) {
+			return ReadFile(Sub(os.DirFS(filepath.Dir(dir)), filepath.Base(dir)), name, small)
+		},
 		"ReadRoot": func(name string) ([]byte, error) { return ReadRoot(root, name, small) },
 		"ReadPath": func(name string) ([]byte, error) { return ReadPath(filepath.Join(dir, name), small) },
 	}

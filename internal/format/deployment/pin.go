@@ -3,11 +3,7 @@ package deployment
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
-
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // PinsDir has a file for each pinned deployment, named by its ID. That the file
@@ -57,37 +53,6 @@ const hexDigits = "0123456789abcdef"
 
 func isNameRune(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r)
-}
-
-// Pins returns the pinned deployments of a physical root with the names of their
-// pins, "" for a pin without one. A file whose content makes no sense is such a
-// pin; one whose name does not is none of ours.
-func Pins(sysroot fs.FS) (map[ID]string, error) {
-	list, err := fs.ReadDir(sysroot, PinsDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read pins: %w", err)
-	}
-	pins := make(map[ID]string)
-	for _, d := range list {
-		id, err := ParseID(d.Name())
-		if err != nil {
-			continue
-		}
-		pins[id] = pinName(sysroot, id)
-	}
-	return pins, nil
-}
-
-func pinName(sysroot fs.FS, id ID) string {
-	data, err := bounded.ReadFile(sysroot, id.PinFile(), limits.Record)
-	name := strings.TrimSuffix(string(data), "\n")
-	if err != nil || CheckPinName(name) != nil {
-		return ""
-	}
-	return name
 }
 
 // minPrefix is how much of an ID has to be given.

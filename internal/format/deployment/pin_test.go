@@ -1,10 +1,8 @@
 package deployment
 
 import (
-	"maps"
 	"strings"
 	"testing"
-	"testing/fstest"
 )
 
 func TestCheckPinName(t *testing.T) {
@@ -23,24 +21,6 @@ func TestCheckPinName(t *testing.T) {
 }
 
 func idOf(start string) ID { return ID(start + strings.Repeat("0", 128-len(start))) }
-
-func TestPins(t *testing.T) {
-	named, empty, odd := idOf("a"), idOf("b"), idOf("c")
-	fsys := fstest.MapFS{
-		named.PinFile():        {Data: []byte("before-move\n")},
-		empty.PinFile():        {},
-		odd.PinFile():          {Data: []byte("\x00\xff")},
-		PinsDir + "/README":    {Data: []byte("x\n")},
-		named.PinFile() + ".x": {Data: []byte("x\n")},
-	}
-	want := map[ID]string{named: "before-move", empty: "", odd: ""}
-	if got, err := Pins(fsys); err != nil || !maps.Equal(got, want) {
-		t.Errorf("Pins = %v, %v; want %v", got, err, want)
-	}
-	if got, err := Pins(fstest.MapFS{}); err != nil || len(got) > 0 {
-		t.Errorf("Pins of nothing = %v, %v", got, err)
-	}
-}
 
 func TestMatch(t *testing.T) {
 	ids := []ID{idOf("abcd1"), idOf("abcd2"), idOf("beef")}

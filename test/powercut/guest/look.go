@@ -18,6 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
 )
 
@@ -111,20 +112,17 @@ func readVar(f *facts.RootFacts) error {
 }
 
 func readStaged(f *facts.RootFacts) error {
-	data, err := os.ReadFile(filepath.Join(rootDir, deployment.StagedRecord))
-	if errors.Is(err, fs.ErrNotExist) {
+	record, err := records.LoadStaged(os.DirFS(rootDir))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, records.ErrDamaged):
+		f.Staged = &facts.Staged{Error: err.Error()}
+		return nil
+	case err != nil:
 		return err
 	}
-	f.Staged = &facts.Staged{}
-	record, err := deployment.ParseStaged(data)
-	if err != nil {
-		f.Staged.Error = err.Error()
-		return nil
-	}
-	f.Staged.ID, f.Staged.Entry = string(record.ID), record.Entry
+	f.Staged = &facts.Staged{ID: string(record.ID), Entry: record.Entry}
 	return nil
 }
 
@@ -153,16 +151,12 @@ func readState(f *facts.RootFacts) error {
 
 // checkState wants what prepare-root and apply need.
 func checkState(id deployment.ID) error {
-	data, err := os.ReadFile(filepath.Join(rootDir, id.OriginFile()))
-	if err != nil {
-		return err
-	}
-	origin, err := deployment.ParseOrigin(data)
+	origin, err := records.LoadOrigin(os.DirFS(rootDir), id)
 	if err != nil {
 		return err
 	}
 	if origin.ManifestDigest == "" || origin.BootDigest == "" {
-		return fmt.Errorf("origin is incomplete: %q", data)
+		return fmt.Errorf("origin is incomplete: %q", origin.Encode())
 	}
 	for _, dir := range []string{id.EtcDir(), deployment.SharedVar, id.Var()} {
 		if info, err := os.Stat(filepath.Join(rootDir, dir)); err != nil || !info.IsDir() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/test/powercut/facts"
 )
 
@@ -249,11 +250,7 @@ func (r *recorder) markEtc(step string, ids ...string) error {
 }
 
 func (r *recorder) staged() (string, error) {
-	data, err := os.ReadFile(path.Join(sysroot, "sysroot", deployment.StagedRecord))
-	if err != nil {
-		return "", err
-	}
-	record, err := deployment.ParseStaged(data)
+	record, err := records.LoadStaged(os.DirFS(path.Join(sysroot, "sysroot")))
 	return string(record.ID), err
 }
 

@@ -19,7 +19,8 @@ import (
 
 // packages are where the programs change file systems.
 var packages = []string{
-	"internal/linux/durable", "internal/composefs/repo", "internal/machine/boot", "internal/etc/merge", "internal/etc/carry", "internal/update", "finalize",
+	"internal/linux/durable", "internal/composefs/repo", "internal/machine/boot", "internal/machine/records",
+	"internal/etc/merge", "internal/etc/carry", "internal/update", "finalize",
 }
 
 // calls are the functions and methods that make something durable.

@@ -1,9 +1,11 @@
-package deployment
+package records
 
 import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // FuzzPins reads the directory of pins with a file of any name and content.
@@ -15,15 +17,15 @@ func FuzzPins(f *testing.F) {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 			return
 		}
-		pins, err := Pins(fstest.MapFS{PinsDir + "/" + name: {Data: content}})
+		pins, err := LoadPins(fstest.MapFS{deployment.PinsDir + "/" + name: {Data: content}})
 		if err != nil {
 			return // no name for an fs.FS
 		}
 		for id, pin := range pins {
-			if string(id) != name || pin != "" && CheckPinName(pin) != nil {
+			if string(id) != name || pin != "" && deployment.CheckPinName(pin) != nil {
 				t.Errorf("pin %q of deployment %q", pin, id)
 			}
-			if found, err := Match(string(id), []ID{id}, pins); err != nil || found != id {
+			if found, err := deployment.Match(string(id), []deployment.ID{id}, pins); err != nil || found != id {
 				t.Errorf("Match(%q) = %q, %v", id, found, err)
 			}
 		}

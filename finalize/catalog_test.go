@@ -60,13 +60,13 @@ func TestCatalog(t *testing.T) {
 	if known := slices.Sorted(maps.Values(ids)); !slices.Equal(known, explained) {
 		t.Errorf("the catalog explains %v; want %v", explained, known)
 	}
-	design, err := os.ReadFile("../docs/design.md")
+	page, err := os.ReadFile("../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, id := range ids {
-		if !strings.Contains(string(design), "`"+id+"`") {
-			t.Errorf("docs/design.md does not have %s, %s", name, id)
+		if !strings.Contains(string(page), "`"+id+"`") {
+			t.Errorf("docs/operating.md does not have %s, %s", name, id)
 		}
 	}
 	for _, field := range regexp.MustCompile(`@([A-Z_]+)@`).FindAllStringSubmatch(string(text), -1) {

@@ -1,5 +1,4 @@
 #!/bin/bash
-# SPDX-License-Identifier: Apache-2.0
 #
 # dracut module: prepare-root, which mounts the root of the image that the kernel
 # command line names. See dracut.modules(7). Without it the machine cannot start,

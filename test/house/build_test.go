@@ -11,7 +11,7 @@ import (
 )
 
 // budgets are the largest sizes of the programs, in bytes; for what goes into
-// an initramfs also when compressed as there. docs/design.md, "Programs".
+// an initramfs also when compressed as there. docs/architecture.md, "Programs".
 var budgets = []struct {
 	program    string
 	plain, zst int64

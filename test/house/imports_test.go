@@ -17,7 +17,7 @@ const module = "github.com/sysupdate-image/sysupdate-image"
 
 // wings lists the folders of the tree in the order of their dependencies: a
 // package imports those of its own wing, where siblings allows it, and of the
-// wings before. docs/design.md, "Folders, and who may import whom".
+// wings before. docs/architecture.md draws them.
 var wings = []wing{
 	{"format", true, []string{"internal/format"}},
 	{"linux", true, []string{"internal/linux"}},
@@ -61,7 +61,7 @@ func TestImports(t *testing.T) {
 		}
 		level := wingOf(pkg)
 		if level < 0 {
-			t.Errorf("%s is in no wing: add it to the table here and in docs/design.md", pkg)
+			t.Errorf("%s is in no wing: add it to the table here and to docs/architecture.md", pkg)
 			continue
 		}
 		for _, imported := range imports {

@@ -56,6 +56,7 @@ install: all  ## install below DESTDIR
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
+	install -Dm644 docs/operating.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7

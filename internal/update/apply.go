@@ -27,41 +27,17 @@ type Options struct {
 	EtcConflicts deployment.ConflictPolicy
 }
 
-// Outcome says what apply came to.
-type Outcome string
-
-// What apply comes to.
-const (
-	AlreadyBooted  Outcome = "already-booted"  // it runs, and boots next
-	AlreadyNext    Outcome = "already-next"    // it boots next, or is staged to
-	Staged         Outcome = "staged"          // finalize makes it the next at shutdown
-	Published      Outcome = "published"       // it is the next: the machine does not run
-	PassedOver     Outcome = "passed-over"     // its deployment has failed to boot here, and nobody insisted
-	RollbackQueued Outcome = "rollback-queued" // it runs, and what boots next is left to a rollback: nobody named it
-)
-
-// Boots says whether a reboot would boot the image, which does not run yet.
-func (o Outcome) Boots() bool { return o == AlreadyNext || o == Staged }
-
 // A Result says what apply came to, and with which system.
 type Result struct {
-	Outcome        Outcome                  `json:"outcome"`
-	ID             deployment.ID            `json:"deployment"`
+	Decision
 	Name           string                   `json:"name"`
 	Version        string                   `json:"version,omitempty"`
 	Reference      string                   `json:"reference"`
 	ManifestDigest string                   `json:"manifestDigest"`
 	Signature      string                   `json:"signature"`              // how it was checked: see oci.Image
 	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
-	Why            string                   `json:"why,omitempty"`          // it was passed over
-	// QueuedRollback is what a rollback has made the next to boot, which it is unless
-	// the staged deployment takes over.
-	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
-	// What was to boot next, and is not any more since the image is what runs.
-	DroppedStaged   deployment.ID   `json:"droppedStaged,omitempty"`
-	DroppedRollback deployment.ID   `json:"droppedRollback,omitempty"`
-	Removed         []deployment.ID `json:"removed,omitempty"` // deployments that do not stay
-	Timings         []Timing        `json:"timings,omitempty"`
+	Removed        []deployment.ID          `json:"removed,omitempty"`      // deployments that do not stay
+	Timings        []Timing                 `json:"timings,omitempty"`
 }
 
 // Apply makes an image the system that boots next. On the running machine the
@@ -96,10 +72,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	defer img.Close()
 	clock.split("resolve")
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
-	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
-		return result, err
-	}
-	if done, err := m.passOver(img, "", o, &result); done || err != nil {
+	if done, err := m.decideFor(ctx, img, "", o, &result); done || err != nil {
 		return result, err
 	}
 	if err := m.checkImage(img, o); err != nil {
@@ -117,8 +90,8 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err != nil {
 		return Result{}, err
 	}
-	result.ID, result.Name, result.Version = c.id, c.Name, c.Version
-	if done, err := m.passOver(img, c.id, o, &result); done || err != nil {
+	result.Name, result.Version = c.Name, c.Version
+	if done, err := m.decideFor(ctx, img, c.id, o, &result); done || err != nil {
 		return result, err
 	}
 	if result.EtcConflicts, err = m.checkEtc(ctx, c, o.EtcConflicts); err != nil {
@@ -129,11 +102,42 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, fmt.Errorf("cannot record the image: %w", err)
 	}
 	clock.split("record")
-	if err := m.deploy(ctx, c, o, &result, r); err != nil {
+	if err := m.deploy(ctx, c, &result, r); err != nil {
 		return Result{}, err
 	}
 	clock.split("stage")
 	return result, nil
+}
+
+// decideFor decides about the image, which makes the deployment id unless that is not
+// known yet, and reports whether that is the end of it. That an image was passed over is
+// an error if somebody has named it: it is not what was asked for.
+func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.ID, o Options, result *Result) (bool, error) {
+	s, err := m.readState()
+	if err != nil {
+		return false, err
+	}
+	d := decide(s, o.subject(img, id))
+	result.Decision = d
+	if d.settled {
+		result.Name, result.Version = nameOf(s, d.ID)
+		return true, m.keep(ctx, img, o, d)
+	}
+	if o.Force {
+		return false, nil
+	}
+	if err := m.noteFailures(s); err != nil || d.failed == nil {
+		return false, err
+	}
+	if err := m.passOver(s, d.failed.ID, img.ManifestDigest); err != nil || o.Reference == "" {
+		return true, err
+	}
+	return true, d.failed
+}
+
+// subject returns what there is to know of an image to decide about it.
+func (o Options) subject(img *oci.Image, id deployment.ID) subject {
+	return subject{manifest: img.ManifestDigest, id: id, named: o.Reference != "", forced: o.Force}
 }
 
 // begin finds the image to apply, and the options that count, and readies the machine.
@@ -237,47 +241,33 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	return c, nil
 }
 
-// deploy makes the candidate the next to boot, now or at shutdown.
-func (m *Machine) deploy(ctx context.Context, c candidate, o Options, result *Result, r Reporter) error {
-	before, err := m.pending()
-	if err != nil {
-		return err
-	}
-	if c.id == m.booted {
-		return m.stayBooted(ctx, c, o, before, result)
+// deploy makes the candidate the next to boot, now or at shutdown, as was decided.
+func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Reporter) error {
+	switch result.Outcome {
+	case AlreadyBooted:
+		return m.stayBooted(ctx, c, result)
+	case RollbackQueued:
+		if _, err := m.unstage(); err != nil {
+			return err
+		}
+		return m.follow(c.id, c.origin)
 	}
 	r.Step("Staging " + c.Title() + m.onWhich())
 	entry, err := m.writeDeployment(ctx, c)
 	if err != nil {
 		return err
 	}
-	if m.booted != "" {
-		if c.id != before.rollback {
-			result.QueuedRollback = before.rollback
-		}
-		result.Outcome = Staged
+	if result.Outcome == Staged {
 		return m.stage(ctx, c, entry)
 	}
-	result.Outcome = Published
 	return m.publish(ctx, c, entry)
 }
 
-// stayBooted makes the booted deployment the next to boot: the candidate is
-// another manifest of the same content, or what a queued rollback would leave.
-// That one stays queued if nobody has named the image.
-// Its kernel may be another one all the same, where that is in /boot, which is
-// no part of what a deployment's id is the digest of: then the deployment gets
-// another boot entry at once. There is no /etc to carry over.
-func (m *Machine) stayBooted(ctx context.Context, c candidate, o Options, before pending, result *Result) error {
-	result.DroppedStaged = before.staged
-	if before.rollback != "" && o.Reference == "" {
-		result.Outcome, result.QueuedRollback = RollbackQueued, before.rollback
-		if _, err := m.unstage(); err != nil {
-			return err
-		}
-		return m.follow(c.id, c.origin)
-	}
-	result.DroppedRollback = before.rollback
+// stayBooted makes the booted deployment the next to boot. Its kernel may be another one
+// all the same, where that is in /boot, which is no part of what a deployment's id is the
+// digest of: then the deployment gets another boot entry at once. There is no /etc to
+// carry over.
+func (m *Machine) stayBooted(ctx context.Context, c candidate, result *Result) error {
 	entry, err := m.otherKernel(ctx, c)
 	if err != nil {
 		return err
@@ -286,7 +276,6 @@ func (m *Machine) stayBooted(ctx context.Context, c candidate, o Options, before
 		result.Outcome = Published
 		return m.boot.Publish(entry)
 	}
-	result.Outcome = AlreadyBooted
 	return m.bootedNext(c)
 }
 

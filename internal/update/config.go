@@ -113,9 +113,10 @@ func (m *Machine) config() (config, error) {
 	if m.booted != "" {
 		return loadConfig(func(name string) ([]byte, error) { return bounded.ReadFile(m.running, name, limits.Text) })
 	}
-	id, err := m.nextDeployment()
-	if err == nil && id == "" { // the entry of what is staged is lost
-		id, err = m.current()
+	s, err := m.readState()
+	id := nextServed(s)
+	if id == "" { // the entry of what is staged is lost
+		id = s.Current()
 	}
 	if err != nil || id == "" || m.repo == nil {
 		return config{}, err

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
@@ -68,112 +64,17 @@ func (m *Machine) followed() ([]deployment.ID, error) {
 	return ids, err
 }
 
-// nothingToDo says whether the image is what boots next already. What is staged is
-// armed once more: an apply may have been killed before it had done so.
-func (m *Machine) nothingToDo(ctx context.Context, img *oci.Image, o Options, result *Result) (bool, error) {
-	id, old, err := m.isNext(img)
-	if err == nil && id == "" && o.Reference == "" {
-		id, old, err = m.isLeft(img, result)
-	}
-	if err != nil || id == "" {
-		return false, err
-	}
-	title, err := m.titleOf(id)
-	if err != nil {
-		return false, err
-	}
-	result.ID, result.Version = id, old.Version
-	result.Name = strings.TrimSuffix(title, " ("+old.Version+")") // see boot.NewEntry
-	switch {
-	case result.QueuedRollback != "":
-		result.Outcome = RollbackQueued
-	case id == m.booted:
-		result.Outcome = AlreadyBooted
-	default:
-		result.Outcome = AlreadyNext
-	}
+// keep carries out a settled decision: nothing is built, and the deployment that there
+// is follows the image. What is staged is armed once more: an apply may have been killed
+// before it had done so.
+func (m *Machine) keep(ctx context.Context, img *oci.Image, o Options, d Decision) error {
 	if err := m.setEtcPolicy(o.EtcConflicts); err != nil {
-		return true, err
+		return err
 	}
-	if err := m.follow(id, origin(img, o, nil)); err != nil {
-		return true, err
+	if err := m.follow(d.ID, origin(img, o, nil)); err != nil {
+		return err
 	}
-	return true, m.armStaged(ctx)
-}
-
-// isNext returns the deployment that boots next and its origin if img made it,
-// else "".
-func (m *Machine) isNext(img *oci.Image) (deployment.ID, deployment.Origin, error) {
-	id, err := m.nextDeployment()
-	if err != nil {
-		return "", deployment.Origin{}, err
-	}
-	return m.madeOf(id, img)
-}
-
-// madeOf returns a deployment and its origin if img made it, else "".
-func (m *Machine) madeOf(id deployment.ID, img *oci.Image) (deployment.ID, deployment.Origin, error) {
-	if id == "" || m.repo == nil {
-		return "", deployment.Origin{}, nil
-	}
-	o, err := m.readOrigin(id)
-	if err != nil || o.ManifestDigest != img.ManifestDigest {
-		return "", deployment.Origin{}, err
-	}
-	found, err := m.repo.HasImage(string(id))
-	if err != nil || !found {
-		return "", deployment.Origin{}, err
-	}
-	return id, o, nil
-}
-
-// nextDeployment returns the deployment that boots next: the staged one, or
-// the first that has a boot entry. It is "" if one is staged that no shutdown could
-// make the next, since its entry is lost: it has to be staged anew.
-func (m *Machine) nextDeployment() (deployment.ID, error) {
-	record, err := m.staged()
-	if err != nil {
-		return "", err
-	}
-	s, err := m.readState()
-	if err != nil {
-		return "", err
-	}
-	if record == nil {
-		first, _ := s.First()
-		return first.Target.ID, nil
-	}
-	if !slices.ContainsFunc(s.Files, func(f boot.EntryFile) bool { return serves(f, *record) }) {
-		return "", nil
-	}
-	return record.ID, nil
-}
-
-// serves says whether an entry is the one that a staged record is about: the staged
-// one, or the published one where that was done before, as long as the loader tries it.
-func serves(f boot.EntryFile, record deployment.Staged) bool {
-	if f.Err != nil || f.Target.ID != record.ID {
-		return false
-	}
-	if f.Staged {
-		return f.Name.String() == record.Entry
-	}
-	// Another entry of the deployment may be left of an earlier time.
-	published, err := bootentry.ParseName(record.Entry)
-	return err == nil && record.Published && f.Name.Base == published.Base && !f.Name.Exhausted()
-}
-
-// titleOf returns the title of a deployment's boot entry.
-func (m *Machine) titleOf(id deployment.ID) (string, error) {
-	files, err := m.entries()
-	if err != nil {
-		return "", err
-	}
-	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id })
-	if i < 0 {
-		return "", nil
-	}
-	return files[i].Entry.Title, nil
+	return m.armStaged(ctx)
 }
 
 // origin returns the origin of the deployment that img makes. system may be

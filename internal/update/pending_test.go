@@ -41,14 +41,20 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 	b.must(err)
 	defer img.Close()
 	var result Result
-	if done, err := m.nothingToDo(ctx, img, o, &result); done || err != nil {
-		b.must(err)
+	if done, err := m.decideFor(ctx, img, "", o, &result); done || err != nil {
+		if !notArmed(err) {
+			b.must(err)
+		}
 		return result
 	}
 	b.must(pull(ctx, img, missing(img, m.repo), m.repo, silent{}))
 	c, err := m.build(ctx, img, o, strictness{optional: true}, silent{}, startClock())
 	b.must(err)
-	if err := m.deploy(ctx, c, o, &result, silent{}); err != nil && !notArmed(err) {
+	if done, err := m.decideFor(ctx, img, c.id, o, &result); done || err != nil {
+		b.must(err)
+		return result
+	}
+	if err := m.deploy(ctx, c, &result, silent{}); err != nil && !notArmed(err) {
 		b.t.Fatal(err)
 	}
 	return result
@@ -75,22 +81,22 @@ func TestQueuedRollback(t *testing.T) {
 			name            string
 			rollback, stage bool
 			options         func(*Machine) Options
-			want            Result
+			want            Decision
 			next            string
 		}{
-			{"nobody asks", true, false, nobody("2"), Result{Outcome: RollbackQueued, QueuedRollback: one}, "1"},
-			{"nobody asks, another manifest", true, false, nobody("2-again"), Result{Outcome: RollbackQueued, QueuedRollback: one}, "1"},
-			{"nobody asks, what is next", true, false, nobody("1"), Result{Outcome: AlreadyNext}, "1"},
-			{"nobody asks, a newer one", true, false, nobody("3"), Result{Outcome: Staged, QueuedRollback: one}, "1"},
-			{"nobody asks, after a newer one", true, true, nobody("2"), Result{Outcome: RollbackQueued, QueuedRollback: one, DroppedStaged: "3"}, "1"},
-			{"nobody asks, no rollback", false, false, nobody("2"), Result{Outcome: AlreadyBooted}, "2"},
-			{"nobody asks, no rollback, another manifest", false, false, nobody("2-again"), Result{Outcome: AlreadyBooted}, "2"},
-			{"nobody asks, no rollback, after a newer one", false, true, nobody("2"), Result{Outcome: AlreadyBooted, DroppedStaged: "3"}, "2"},
-			{"it is named", true, false, named("2"), Result{Outcome: AlreadyBooted, DroppedRollback: one}, "2"},
-			{"it is named, after a newer one", false, true, named("2"), Result{Outcome: AlreadyBooted, DroppedStaged: "3"}, "2"},
-			{"it is named, after both", true, true, named("2"), Result{Outcome: AlreadyBooted, DroppedStaged: "3", DroppedRollback: one}, "2"},
-			{"it is named, and next", false, false, named("2"), Result{Outcome: AlreadyBooted}, "2"},
-			{"a newer one is named", true, false, named("3"), Result{Outcome: Staged, QueuedRollback: one}, "1"},
+			{"nobody asks", true, false, nobody("2"), Decision{Outcome: RollbackQueued, QueuedRollback: one}, "1"},
+			{"nobody asks, another manifest", true, false, nobody("2-again"), Decision{Outcome: RollbackQueued, QueuedRollback: one}, "1"},
+			{"nobody asks, what is next", true, false, nobody("1"), Decision{Outcome: AlreadyNext}, "1"},
+			{"nobody asks, a newer one", true, false, nobody("3"), Decision{Outcome: Staged, QueuedRollback: one}, "1"},
+			{"nobody asks, after a newer one", true, true, nobody("2"), Decision{Outcome: RollbackQueued, QueuedRollback: one, DroppedStaged: "3"}, "1"},
+			{"nobody asks, no rollback", false, false, nobody("2"), Decision{Outcome: AlreadyBooted}, "2"},
+			{"nobody asks, no rollback, another manifest", false, false, nobody("2-again"), Decision{Outcome: AlreadyBooted}, "2"},
+			{"nobody asks, no rollback, after a newer one", false, true, nobody("2"), Decision{Outcome: AlreadyBooted, DroppedStaged: "3"}, "2"},
+			{"it is named", true, false, named("2"), Decision{Outcome: AlreadyBooted, DroppedRollback: one}, "2"},
+			{"it is named, after a newer one", false, true, named("2"), Decision{Outcome: AlreadyBooted, DroppedStaged: "3"}, "2"},
+			{"it is named, after both", true, true, named("2"), Decision{Outcome: AlreadyBooted, DroppedStaged: "3", DroppedRollback: one}, "2"},
+			{"it is named, and next", false, false, named("2"), Decision{Outcome: AlreadyBooted}, "2"},
+			{"a newer one is named", true, false, named("3"), Decision{Outcome: Staged, QueuedRollback: one}, "1"},
 		} {
 			dir := b.copy()
 			m := b.open(dir, nil)
@@ -112,8 +118,9 @@ func TestQueuedRollback(t *testing.T) {
 			o := tt.options(m)
 			plan, err := m.Plan(t.Context(), o, silent{})
 			b.must(err)
-			if queued := plan.QueuedRollback != ""; queued != (tt.want.Outcome == RollbackQueued && !tt.stage && !strings.Contains(tt.name, "manifest")) {
-				t.Errorf("%s: the plan is %+v", tt.name, plan)
+			if got := plan.Decision; !strings.Contains(tt.name, "manifest") && (got.Outcome != tt.want.Outcome || got.QueuedRollback != tt.want.QueuedRollback ||
+				got.DroppedStaged != tt.want.DroppedStaged || got.DroppedRollback != tt.want.DroppedRollback) {
+				t.Errorf("%s: the plan is %+v; want %+v", tt.name, got, tt.want)
 			}
 			got := b.attempt(m, o)
 			got.ID, got.Name, got.Version = "", "", ""
@@ -142,8 +149,9 @@ func TestNoRollback(t *testing.T) {
 	entries, err := filepath.Glob(dir + "/boot/loader/entries/*" + m.booted.Short() + "*")
 	b.must(err)
 	b.must(os.Rename(entries[0], strings.TrimSuffix(entries[0], ".conf")+"+0-3.conf"))
-	if p, err := m.pending(); err != nil || p != (pending{}) {
-		t.Errorf("pending: %+v, %v; want nothing", p, err)
+	state, err := m.readState()
+	if p := leaving(state); err != nil || p != (pending{}) {
+		t.Errorf("leaving: %+v, %v; want nothing", p, err)
 	}
 	o := Options{Force: true}
 	if got, err := m.Apply(t.Context(), o, silent{}); err != nil || got.Outcome != AlreadyBooted {

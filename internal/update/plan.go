@@ -1,28 +1,48 @@
 package update
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
-// A Plan says what Apply would fetch.
+// A Plan is what Apply would do, as far as it can be told without fetching anything.
 type Plan struct {
-	Reference      string `json:"reference"`
-	ManifestDigest string `json:"manifestDigest"`
-	Signature      string `json:"signature"`            // how the image was checked: see oci.Image
-	UpToDate       bool   `json:"upToDate"`             // Apply would do nothing: it boots next, or see QueuedRollback
-	PassedOver     string `json:"passedOver,omitempty"` // why Apply would do nothing: it has failed here
-	// QueuedRollback is what a rollback has made the next instead of what runs,
-	// which is the image.
-	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
-	Layers         []LayerPlan   `json:"layers"`
-	// EtcChecked says that EtcConflicts is known: that takes all layers.
+	Decision
+	Reference      string          `json:"reference"`
+	ManifestDigest string          `json:"manifestDigest"`
+	Signature      string          `json:"signature"` // how the image was checked: see oci.Image
+	Layers         []LayerPlan     `json:"layers"`
+	Steps          []Step          `json:"steps"`            // in order; none if there is nothing to do
+	Remove         []deployment.ID `json:"remove,omitempty"` // deployments that would not stay
+	// EtcChecked reports that EtcConflicts is known: that takes all layers.
 	EtcChecked   bool                     `json:"etcChecked"`
 	EtcConflicts []deployment.EtcConflict `json:"etcConflicts,omitempty"`
 }
+
+// A Step is a part of what Apply does.
+type Step string
+
+// The steps, in the order in which Apply takes them.
+const (
+	StepFetch    Step = "fetch"     // the missing layers, into the repository
+	StepBuild    Step = "build"     // the composefs image
+	StepEtc      Step = "check-etc" // that local changes to /etc fit, or that a policy decides
+	StepUnstage  Step = "unstage"   // what is staged
+	StepStage    Step = "stage"     // kernel, state and boot entry, for finalize to publish at shutdown
+	StepPublish  Step = "publish"   // the same, and carry over /etc: it boots next
+	StepRollback Step = "rollback"  // to the booted deployment: its boot entry becomes the first
+	StepPrune    Step = "prune"     // what does not stay
+)
+
+// UpToDate reports whether the image boots next already, or is running and left to a
+// queued rollback.
+func (p Plan) UpToDate() bool { return p.settled }
 
 // A LayerPlan says whether a layer would be fetched.
 type LayerPlan struct {
@@ -38,38 +58,94 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		return Plan{}, err
 	}
 	defer img.Close()
-	p := Plan{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
-	id, _, err := m.isNext(img)
-	if err == nil && id == "" && o.Reference == "" {
-		var left Result // a queued rollback stays, see nothingToDo
-		id, _, err = m.isLeft(img, &left)
-		p.QueuedRollback = left.QueuedRollback
-	}
+	s, spare, err := m.stateAndSpare()
 	if err != nil {
 		return Plan{}, err
 	}
-	p.UpToDate = id != ""
-	if p.PassedOver, err = m.wouldPassOver(img, o); err != nil {
+	p := Plan{
+		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
+		ManifestDigest: img.ManifestDigest, Signature: img.Signature, Layers: m.planLayers(img),
+	}
+	p.Remove = removed(s, p.Decision, spare)
+	p.Steps = p.steps(s)
+	if p.settled || p.failed != nil {
+		p.EtcChecked = true
+		return p, nil
+	}
+	if err := m.checkImage(img, o); err != nil {
 		return Plan{}, err
-	}
-	if !p.UpToDate && p.PassedOver == "" {
-		if err := m.checkImage(img, o); err != nil {
-			return Plan{}, err
-		}
-	}
-	for _, l := range img.Layers {
-		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
-		p.Layers = append(p.Layers, LayerPlan{l.Digest.String(), l.Size, present})
 	}
 	from, err := m.etcSide()
-	if err != nil {
-		return Plan{}, err
+	if err != nil || p.Outcome == AlreadyBooted || p.Outcome == RollbackQueued || !from.HasLocal() {
+		p.EtcChecked = true
+		return p, err
 	}
-	p.EtcChecked = p.UpToDate || !from.HasLocal() || p.FetchLayers() == 0
-	if p.EtcChecked && !p.UpToDate && from.HasLocal() {
+	if p.EtcChecked = p.FetchLayers() == 0; p.EtcChecked {
 		p.EtcConflicts, err = m.planEtc(ctx, img)
 	}
 	return p, err
+}
+
+func (m *Machine) planLayers(img *oci.Image) (layers []LayerPlan) {
+	for _, l := range img.Layers {
+		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
+		layers = append(layers, LayerPlan{l.Digest.String(), l.Size, present})
+	}
+	return layers
+}
+
+// steps returns the steps that carry out the decision.
+func (p Plan) steps(s machine.State) []Step {
+	var steps []Step
+	if !p.settled && p.failed == nil {
+		if p.FetchLayers() > 0 {
+			steps = append(steps, StepFetch)
+		}
+		steps = append(steps, StepBuild)
+		if p.Outcome == Staged || p.Outcome == Published {
+			steps = append(steps, StepEtc)
+		}
+		if s.Staged != nil {
+			steps = append(steps, StepUnstage)
+		}
+		switch {
+		case p.Outcome == Staged:
+			steps = append(steps, StepStage)
+		case p.Outcome == Published:
+			steps = append(steps, StepPublish)
+		case p.DroppedRollback != "":
+			steps = append(steps, StepRollback)
+		}
+	}
+	if len(p.Remove) > 0 {
+		steps = append(steps, StepPrune)
+	}
+	return steps
+}
+
+// unbuilt stands for the deployment of an image that is not built yet.
+const unbuilt deployment.ID = "unbuilt"
+
+// removed returns the deployments that Apply removes when it has carried out a decision
+// on a machine in that state, unless the boot partition has no room for all that stay.
+func removed(s machine.State, d Decision, spare int) []deployment.ID {
+	after := s
+	switch id := cmp.Or(d.ID, unbuilt); {
+	case d.settled || d.failed != nil:
+	case d.Outcome == Staged:
+		after = s.AfterStaging(id)
+	case d.Outcome == Published:
+		after = s.AfterPublishing(id)
+	case d.DroppedRollback != "":
+		after = s.AfterRollback(id)
+	default:
+		after = s.AfterUnstaging()
+	}
+	kept := after.Kept(spare)
+	if len(kept) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(s.Known(), func(id deployment.ID) bool { return slices.Contains(kept, id) })
 }
 
 // planEtc returns the conflicts in /etc of an image whose layers are here.

@@ -125,7 +125,7 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 	if err := m.exclude(); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
-	if _, err := m.noteFailures(s); err != nil {
+	if err := m.noteFailures(s); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
 	if err := m.boot.Prune(removal); err != nil {

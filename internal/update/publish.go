@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )

@@ -224,7 +224,7 @@ func dropRunRecord() error {
 // record without its entry would make each shutdown fail.
 func (m *Machine) unstage() (deployment.ID, error) {
 	if _, err := m.root.Lstat(deployment.StagedRecord); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return m.unstageBootcs()
 	}
 	record, err := m.staged()
 	if err != nil {
@@ -246,6 +246,15 @@ func (m *Machine) unstage() (deployment.ID, error) {
 		return "", nil
 	}
 	return record.ID, nil
+}
+
+// unstageBootcs forgets what bootc has staged, which only the record in /run tells of.
+func (m *Machine) unstageBootcs() (deployment.ID, error) {
+	s, err := m.readState()
+	if err != nil || s.Staged == nil || m.booted == "" {
+		return "", err
+	}
+	return s.Staged.ID, dropRunRecord()
 }
 
 // staged returns the staged record, nil if there is none. One that makes no

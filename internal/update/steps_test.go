@@ -129,8 +129,7 @@ func TestTraces(t *testing.T) {
 				b.must(os.Rename(old[0], strings.TrimSuffix(old[0], ".conf")+"+0-3.conf"))
 				s, err := m.readState()
 				b.must(err)
-				_, err = m.noteFailures(s)
-				return err
+				return m.noteFailures(s)
 			}, failureSteps},
 			{"unstage", func(m *Machine) error {
 				m.booted, m.etc, m.running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")

@@ -70,16 +70,15 @@ func (s *Screen) printDropped(r update.Result) {
 // PrintPlan says last what apply would come to under a policy.
 func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
 	s.printSignature(p.Signature, false)
-	if p.QueuedRollback != "" {
+	switch {
+	case p.UpToDate() && p.Outcome == update.RollbackQueued:
 		fmt.Fprintf(s.Out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return nil
-	}
-	if p.UpToDate {
+	case p.UpToDate():
 		fmt.Fprintf(s.Out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
-	}
-	if p.PassedOver != "" {
-		fmt.Fprintf(s.Out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.PassedOver), p.ManifestDigest)
+	case p.Outcome == update.PassedOver:
+		fmt.Fprintf(s.Out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.Why), p.ManifestDigest)
 		return nil
 	}
 	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
@@ -96,6 +95,7 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	if !p.EtcChecked {
 		fmt.Fprintln(s.Out, "Whether local changes to /etc fit is known once all layers are here.")
 	}
+	s.printPlanned(p)
 	fmt.Fprintf(s.Out, "Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
 	switch n := len(p.EtcConflicts); {
 	case n == 0:
@@ -107,4 +107,30 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 		fmt.Fprintf(s.Out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", Count(n, "conflict"))
 	}
 	return nil
+}
+
+// printPlanned prints what would become of the image once it is fetched.
+func (s *Screen) printPlanned(p update.Plan) {
+	for _, step := range p.Steps {
+		switch step {
+		case update.StepBuild:
+			fmt.Fprintln(s.Out, "  build     the composefs image")
+		case update.StepUnstage:
+			fmt.Fprintln(s.Out, "  drop      the staged update")
+		case update.StepStage:
+			instead := ""
+			if p.QueuedRollback != "" {
+				instead = ", instead of the rollback to deployment " + p.QueuedRollback.Short()
+			}
+			fmt.Fprintf(s.Out, "  stage     it takes effect at the next reboot%s\n", instead)
+		case update.StepPublish:
+			fmt.Fprintln(s.Out, "  publish   it boots next")
+		case update.StepRollback:
+			fmt.Fprintf(s.Out, "  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())
+		case update.StepPrune:
+			for _, id := range p.Remove {
+				fmt.Fprintf(s.Out, "  remove    deployment %s\n", id.Short())
+			}
+		}
+	}
 }

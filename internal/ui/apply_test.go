@@ -18,21 +18,21 @@ func TestPrintResult(t *testing.T) {
 		result update.Result
 		want   string
 	}{
-		{update.Result{Outcome: update.AlreadyBooted}, "Nothing to do: OS (2) is what runs, deployment A\n"},
-		{update.Result{Outcome: update.RollbackQueued, QueuedRollback: z},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}}, "Nothing to do: OS (2) is what runs, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.RollbackQueued, QueuedRollback: z}},
 			"Nothing to do: OS (2) is what runs; a rollback to deployment ffffffffffff is queued, deployment A\n"},
-		{update.Result{Outcome: update.RollbackQueued, QueuedRollback: z, DroppedStaged: z},
+		{update.Result{Decision: update.Decision{Outcome: update.RollbackQueued, QueuedRollback: z, DroppedStaged: z}},
 			"Dropped the staged update, deployment ffffffffffff\n" +
 				"Nothing to do: OS (2) is what runs; a rollback to deployment ffffffffffff is queued, deployment A\n"},
-		{update.Result{Outcome: update.AlreadyBooted, DroppedRollback: z},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted, DroppedRollback: z}},
 			"Took back the rollback to deployment ffffffffffff\nOS (2) is what runs, and boots next, deployment A\n"},
-		{update.Result{Outcome: update.AlreadyBooted, DroppedStaged: z},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted, DroppedStaged: z}},
 			"Dropped the staged update, deployment ffffffffffff\nOS (2) is what runs, and boots next, deployment A\n"},
-		{update.Result{Outcome: update.Staged, QueuedRollback: z},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged, QueuedRollback: z}},
 			"Staged OS (2): it takes over at the next reboot instead of the rollback to deployment ffffffffffff, deployment A\n"},
-		{update.Result{Outcome: update.Staged}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
-		{update.Result{Outcome: update.Staged, Signature: oci.SignatureNotRequired}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
-		{update.Result{Outcome: update.AlreadyBooted, Signature: oci.NoSignaturePolicy},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}, Signature: oci.SignatureNotRequired}, "Staged OS (2): it takes over at the next reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}, Signature: oci.NoSignaturePolicy},
 			"Warning: signature: none (no policy); any image is accepted, see containers-policy.json(5)\n" +
 				"Nothing to do: OS (2) is what runs, deployment A\n"},
 	} {

@@ -9,10 +9,10 @@ import (
 	"path"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // image mounts the EROFS image of a deployment, once it is known to be whole.
@@ -30,7 +30,8 @@ func (b *builder) image(m mountplan.Mount, options options) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.mountImage(f)
+	mounted, err := mount.EROFS(f, b.kernel.EROFSFiles)
+	return mounted, lacking("erofs", err)
 }
 
 // openImage opens an image by its link in the repository.
@@ -97,22 +98,4 @@ func readImage(w io.Writer, f *os.File, id string) error {
 		return fmt.Errorf("image %s cannot be read: %w", id, err)
 	}
 	return nil
-}
-
-// mountImage mounts the image from its file, or where the kernel cannot do that,
-// from a loop device.
-func (b *builder) mountImage(f *os.File) (*os.File, error) {
-	if b.kernel.EROFSFiles {
-		mount, err := sys.Detached("erofs", sys.ReadOnly, sys.MountFlag("ro"), sys.MountString("source", procPath(f)))
-		if !errors.Is(err, sys.ErrNotBlockDevice) {
-			return mount, lacking("erofs", err)
-		}
-	}
-	device, err := sys.LoopDevice(f)
-	if err != nil {
-		return nil, fmt.Errorf("the kernel cannot mount an image from a file, nor make it a loop device: the module loop has to be in the initramfs (%w)", err)
-	}
-	defer device.Close()
-	mount, err := sys.Detached("erofs", sys.ReadOnly, sys.MountFlag("ro"), sys.MountString("source", device.Name()))
-	return mount, lacking("erofs", err)
 }

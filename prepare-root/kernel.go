@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -56,10 +57,14 @@ func ProbeKernel() (Kernel, error) {
 	return k, nil
 }
 
-// lacking says what to do when the kernel does not know a file system.
+// lacking adds to an error what the initramfs needs, where the kernel lacks a file system
+// or loop devices.
 func lacking(fstype string, err error) error {
-	if errors.Is(err, sys.ErrNoSuchFileSystem) {
+	switch {
+	case errors.Is(err, sys.ErrNoSuchFileSystem):
 		return fmt.Errorf("the kernel has no %s file system: its module has to be in the initramfs (%w)", fstype, err)
+	case errors.Is(err, mount.ErrNoLoop):
+		return fmt.Errorf("%w: the module loop has to be in the initramfs", err)
 	}
 	return err
 }

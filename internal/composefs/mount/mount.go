@@ -29,7 +29,7 @@ func Mount(image, objects *os.File, dir string, opts Options) error {
 		return fmt.Errorf("cannot mount image: %w", err)
 	}
 	defer at.Close()
-	mount, err := mountFrom(image, objects, opts, []way{{}, {layersAttached: true}, {loop: true, layersAttached: true}})
+	mount, err := mountFrom(image, objects, opts, []way{{}, {layersAttached: true}})
 	if err != nil {
 		return fmt.Errorf("cannot mount image: %w", err)
 	}
@@ -40,10 +40,10 @@ func Mount(image, objects *os.File, dir string, opts Options) error {
 	return nil
 }
 
-// A way is how to mount an image: without its zero value's two abilities on
-// kernels that lack them.
+// A way is how to mount an image: without the abilities of its zero value on kernels that
+// lack them.
 type way struct {
-	loop           bool // Linux before 6.12 reads EROFS from block devices only
+	loop           bool // without trying the file itself: see EROFS
 	layersAttached bool // Linux before 6.15 wants layers that have a path
 }
 
@@ -51,7 +51,7 @@ type way struct {
 func mountFrom(image, objects *os.File, opts Options, ways []way) (mount *os.File, err error) {
 	for _, w := range ways {
 		mount, err = w.mount(image, objects, opts)
-		if !errors.Is(err, sys.ErrInvalid) && !errors.Is(err, sys.ErrNotBlockDevice) {
+		if !errors.Is(err, sys.ErrInvalid) {
 			break
 		}
 	}
@@ -59,7 +59,7 @@ func mountFrom(image, objects *os.File, opts Options, ways []way) (mount *os.Fil
 }
 
 func (w way) mount(image, objects *os.File, opts Options) (*os.File, error) {
-	erofs, err := w.mountEROFS(image)
+	erofs, err := EROFS(image, !w.loop)
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +85,28 @@ func overlay(options []sys.MountOption) (*os.File, error) {
 	return mount, lacking("overlay", err)
 }
 
-func (w way) mountEROFS(image *os.File) (*os.File, error) {
-	source := procPath(image)
-	if w.loop {
-		device, err := sys.LoopDevice(image)
-		if err != nil {
-			return nil, err
+// ErrNoLoop says that the kernel can mount an image neither from a file nor from a loop
+// device.
+var ErrNoLoop = errors.New("the kernel cannot mount an image from a file, nor make it a loop device")
+
+// EROFS mounts the EROFS image in a file, read-only and attached nowhere. With fromFile,
+// it first tries the file itself, which Linux reads since 6.12, and then a loop device.
+func EROFS(image *os.File, fromFile bool) (*os.File, error) {
+	if fromFile {
+		mount, err := erofsAt(procPath(image))
+		if !errors.Is(err, sys.ErrNotBlockDevice) {
+			return mount, err
 		}
-		defer device.Close() // the mount keeps it
-		source = device.Name()
 	}
+	device, err := sys.LoopDevice(image)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoLoop, err)
+	}
+	defer device.Close() // the mount keeps it
+	return erofsAt(device.Name())
+}
+
+func erofsAt(source string) (*os.File, error) {
 	mount, err := sys.Detached("erofs", sys.ReadOnly, sys.MountFlag("ro"), sys.MountString("source", source))
 	return mount, lacking("erofs", err)
 }

@@ -3,13 +3,17 @@ package status
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestPage keeps the messages in docs/operating.md those of the code: a message there has
-// an ellipsis for each part that varies, and the parts between are in a Go file. That every
-// message is on the page is for its author to see to.
+// A problem is what status calls a part of the machine that could not be read.
+var problem = regexp.MustCompile(`(?:problem\([^"\n]*|readRecord\([^"\n]*|What: |what := )"([^"]+)"`)
+
+// TestPage keeps the messages in docs/operating.md those of the code. A message there has
+// an ellipsis for each part that varies, and the parts between are in a Go file; and every
+// problem is on the page.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operating.md")
 	if err != nil {
@@ -21,6 +25,11 @@ func TestPage(t *testing.T) {
 		t.Fatal("docs/operating.md has no table of messages")
 	}
 	code := source(t, ".", "../machine", "../machine/boot", "../format/deployment")
+	for _, m := range problem.FindAllStringSubmatch(code, -1) {
+		if !strings.Contains(table, "`"+strings.TrimSpace(m[1])) {
+			t.Errorf("docs/operating.md does not have the problem %q", m[1])
+		}
+	}
 	for row := range strings.Lines(table) {
 		cell, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
 		for i, message := range strings.Split(cell, "`") {

@@ -216,6 +216,11 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	clock.split("merge")
 	r.Step("Building " + system.Title())
 	c := candidate{System: system}
+	// From then on the image is here. Without a record, another system's entry for it would
+	// look like ours.
+	if err := m.boot.Record(); err != nil {
+		return candidate{}, err
+	}
 	if c.id, err = system.build(ctx); err != nil {
 		return candidate{}, err
 	}

@@ -1,6 +1,8 @@
 package update
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// A ledger is the machine's record of its kernels: see boot.Ledger.
+// A ledger is the machine's record of its kernels and boot entries: see boot.Ledger.
 type ledger struct{ *Machine }
 
 func (l ledger) Kernels() ([]string, error) {
@@ -20,3 +22,13 @@ func (l ledger) Kernels() ([]string, error) {
 }
 
 func (l ledger) SetKernels(paths []string) error { return records.StoreKernels(l.changes, paths) }
+
+func (l ledger) SetEntries(bases []string) error { return records.StoreEntries(l.changes, bases) }
+
+// Tag returns six random digits: with them the name of an entry takes as many slots of a
+// FAT directory as without.
+func (l ledger) Tag() string {
+	var random [3]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
+}

@@ -173,7 +173,7 @@ func (m *Machine) openBoot(p *boot.Partition, err error) error {
 	}
 	m.boot = p.Of(m.root, ledger{m})
 	m.close = append(m.close, p.Close)
-	return nil
+	return m.boot.Claim()
 }
 
 // bootDir is where a machine that does not run gets its boot partition, if nothing

@@ -128,6 +128,9 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 	if err := m.noteFailures(s); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
+	if err := m.boot.Record(); err != nil {
+		return report, fmt.Errorf("cannot prune: %w", err)
+	}
 	if err := m.boot.Prune(removal); err != nil {
 		return report, err
 	}

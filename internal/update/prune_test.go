@@ -42,6 +42,10 @@ func (b *bench) scrap(dir string) {
 	have, err := ledger{m}.Kernels()
 	b.must(err)
 	b.must(ledger{m}.SetKernels(append(have, "sysupdate-image/k", "sysupdate-image/.tmp-1", "EFI/Linux/bootc_composefs-9")))
+	entries, err := os.ReadFile(filepath.Join(dir, deployment.EntriesRecord))
+	b.must(err)
+	b.must(ledger{m}.SetEntries(append(strings.Fields(string(entries)), "sysupdate-image-000009-000000000000",
+		"sysupdate-image-000010-333333333333", "sysupdate-image-000011-333333333333")))
 	b.must(m.Close())
 }
 

@@ -40,6 +40,9 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if err := ctx.Err(); err != nil {
 		return RollbackResult{}, err
 	}
+	if err := m.boot.Record(); err != nil {
+		return RollbackResult{}, err
+	}
 	if result.DroppedStaged, err = m.unstage(); err != nil {
 		return RollbackResult{}, err
 	}

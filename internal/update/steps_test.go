@@ -163,8 +163,8 @@ func TestTraces(t *testing.T) {
 }
 
 const (
-	// That a kernel is ours is recorded before it is there: another system on the
-	// partition may be about to name any other that no entry names.
+	// Kernel and entry are recorded before they are there. Of what is not recorded another
+	// system on the partition may be the owner.
 	deploySteps = `create state/sysupdate-image/kernels.tmp
 write state/sysupdate-image/kernels.tmp
 sync state/sysupdate-image/kernels.tmp
@@ -186,6 +186,12 @@ rename state/deploy/THREE/var.tmp state/deploy/THREE/var
 create state/deploy/THREE/THREE.origin.tmp
 write state/deploy/THREE/THREE.origin.tmp
 rename state/deploy/THREE/THREE.origin.tmp state/deploy/THREE/THREE.origin
+create state/sysupdate-image/entries.tmp
+write state/sysupdate-image/entries.tmp
+sync state/sysupdate-image/entries.tmp
+rename state/sysupdate-image/entries.tmp state/sysupdate-image/entries
+sync state/sysupdate-image/entries
+sync state/sysupdate-image
 boot: create loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
 boot: write loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
 boot: syncfs
@@ -212,7 +218,7 @@ boot: sync loader/entries
 boot: remove loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
 boot: sync loader/entries
 `
-	// What is not needed goes: entries, kernels, state.
+	// What is not needed goes: entries, kernels, the records of both, state.
 	rmSteps = `remove state/sysupdate-image/pins/ONE
 sync state/sysupdate-image/pins
 boot: remove loader/entries/sysupdate-image-000001-ONE.conf
@@ -221,6 +227,12 @@ boot: remove sysupdate-image/KERNEL/initrd
 boot: remove sysupdate-image/KERNEL/vmlinuz
 boot: remove sysupdate-image/KERNEL
 boot: sync sysupdate-image
+create state/sysupdate-image/entries.tmp
+write state/sysupdate-image/entries.tmp
+sync state/sysupdate-image/entries.tmp
+rename state/sysupdate-image/entries.tmp state/sysupdate-image/entries
+sync state/sysupdate-image/entries
+sync state/sysupdate-image
 create state/sysupdate-image/kernels.tmp
 write state/sysupdate-image/kernels.tmp
 sync state/sysupdate-image/kernels.tmp

@@ -29,6 +29,9 @@ const (
 	// KernelsRecord has the paths of the kernels that were written to the boot partition,
 	// a line each.
 	KernelsRecord = StateDir + "/kernels"
+	// EntriesRecord has the names of the boot entries that were written there, without tries
+	// and suffix, a line each.
+	EntriesRecord = StateDir + "/entries"
 
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"

@@ -19,6 +19,10 @@ func (p *Partition) Bless(n bootentry.Name) error {
 		if f.Staged || f.Name.ID() != n.ID() {
 			continue
 		}
+		if f.Foreign {
+			err = fmt.Errorf("boot entry %s: %w", f.File, errForeign)
+			continue
+		}
 		if err = nil; !f.Name.Counted {
 			continue
 		}

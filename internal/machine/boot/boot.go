@@ -46,8 +46,16 @@ type Partition struct {
 	// The machine that it is the boot partition of: see Of.
 	machine *os.Root // physical root; nil for a partition that is nobody's in particular
 	ledger  Ledger
-	place   string            // tells the machine from others that are mounted, as long as they are
-	places  map[string]string // directories of kernels by their digests
+	// Entries that Claim found to be the machine's and the record does not have yet. claiming
+	// says that there is no record, and that these will be all it has.
+	claimed  []string
+	claiming bool
+	// Of the running machine: the ID of the entry that it was booted from, "" if it is not
+	// known, and the arguments by which it found its root, nil if these are not.
+	bootedID string
+	rootArgs *rootArgs
+	place    string            // tells the machine from others that are mounted, as long as they are
+	places   map[string]string // directories of kernels by their digests
 	// The loader does not count boots. Of a machine that does not run it is not
 	// known, and taken to be the one that InstallLoader puts there.
 	uncounted bool

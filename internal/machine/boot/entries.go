@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ type EntryFile struct {
 	Name   bootentry.Name    // without .staged
 	Entry  bootentry.Entry   //
 	Target deployment.Target // what it boots; the zero Target if that is no deployment of the machine
-	// Foreign says that it boots a deployment, but one of another system on the partition.
+	// Foreign says that it belongs to another system on the partition.
 	Foreign bool
 	Err     error // why no loader can boot it
 
@@ -49,6 +50,12 @@ func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.N
 func (f EntryFile) isStaged() bool {
 	_, ours := serialOf(f.Name)
 	return f.Staged && !f.Foreign && (ours || f.IsDeployment())
+}
+
+// isNeighbours reports whether another system that this program manages wrote the entry.
+func (f EntryFile) isNeighbours() bool {
+	_, ours := serialOf(f.Name)
+	return ours && f.Foreign
 }
 
 // Entries returns all files in the directory of boot entries: first those that
@@ -158,17 +165,27 @@ func (p *Partition) readSmall(name string) ([]byte, error) {
 
 // serialOf returns the serial number in the name of one of our entries.
 func serialOf(n bootentry.Name) (serial int, ours bool) {
-	rest, ok := strings.CutPrefix(n.Base, sortKey+"-")
-	digits, _, found := strings.Cut(rest, "-")
-	if !ok || !found {
-		return 0, false
-	}
-	serial, err := strconv.Atoi(digits)
-	return serial, err == nil && serial >= 0
+	serial, _, ours = parseBase(n.Base)
+	return serial, ours
 }
 
-// nextName returns the name of an entry that comes before all there are.
-func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
+// parseBase takes the name of one of our entries apart: SORTKEY-SERIAL-ID, and a tag after
+// another dash on a partition that is shared. id is the beginning of the deployment's.
+func parseBase(base string) (serial int, id string, ours bool) {
+	rest, ok := strings.CutPrefix(base, sortKey+"-")
+	digits, rest, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return 0, "", false
+	}
+	id, _, _ = strings.Cut(rest, "-")
+	serial, err := strconv.Atoi(digits)
+	return serial, id, err == nil && serial >= 0
+}
+
+// nextName returns the name of an entry that comes before all there are. Where another
+// system has entries of the same form it gets a tag: that system may have recorded a name
+// for an entry that it never wrote, and must not take ours for that.
+func (p *Partition) nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 	highest := 0
 	for _, f := range files {
 		half := f.Staged && !f.Foreign && (f.Err != nil || !f.IsDeployment()) // what a crash has left, to be written again
@@ -176,8 +193,12 @@ func nextName(files []EntryFile, id deployment.ID, tries uint) bootentry.Name {
 			highest = max(highest, serial)
 		}
 	}
+	base := fmt.Sprintf("%s-%06d-%s", sortKey, highest+1, id.Short())
+	if p.ledger != nil && slices.ContainsFunc(files, EntryFile.isNeighbours) {
+		base += "-" + p.ledger.Tag()
+	}
 	return bootentry.Name{
-		Base:      fmt.Sprintf("%s-%06d-%s", sortKey, highest+1, id.Short()),
+		Base:      base,
 		Counted:   tries > 0,
 		TriesLeft: tries,
 	}

@@ -72,6 +72,9 @@ func (m machine) findOf(root *os.Root, sysroot string, wanted []string) (*Partit
 		return nil, err
 	}
 	p.machine = root
+	if err := m.tellBooted(p); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	has, err := p.hasDeployment()
 	if has || err == nil && len(wanted) == 1 {
 		return p, nil

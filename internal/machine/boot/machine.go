@@ -16,17 +16,23 @@ import (
 // Several systems may share a boot partition. What belongs to one of them is known by
 // what it has on its own root file system, never by how a file on the partition looks:
 //
-//   - A boot entry is that of the machine whose state or repository has the deployment.
-//     To all others it is foreign: Entries tells what it boots, but it is no deployment.
+//   - A boot entry is that of the machine whose state or repository has the deployment, and
+//     if its name is of our form, whose record has that name: two systems may have been made
+//     from one image. To all others it is foreign: Entries tells what it boots, but it is no
+//     deployment. Without a record, as earlier versions left it, the deployment decides.
 //   - A kernel is that of the machine whose Ledger has it, or whose boot entry names it.
 //     Of the kernels that nothing names, others may be about to be named.
 //   - What is being made in scratchDir has the machine's root in its name.
 
-// A Ledger is the machine's record of the kernels that it wrote to the partition, by
-// their paths there. It survives crashes.
+// A Ledger is the machine's record of what it wrote to the partition: kernels by their
+// paths there, and entries by their names without tries and suffix, which are read from
+// deployment.EntriesRecord. It survives crashes.
 type Ledger interface {
 	Kernels() ([]string, error)
 	SetKernels(paths []string) error
+	SetEntries(bases []string) error
+	// Tag returns a few letters or digits, others each time.
+	Tag() string
 }
 
 // Of has the partition be that of the machine with this physical root, which stays the
@@ -44,10 +50,14 @@ func (p *Partition) Of(root *os.Root, ledger Ledger) *Partition {
 	return p
 }
 
-// An inventory is what the machine has: its deployments, if they are known.
+// An inventory is what the machine has: its deployments, if they are known, and the entries
+// that it wrote, if there is a record of them.
 type inventory struct {
-	known bool
-	ids   []deployment.ID
+	known    bool
+	ids      []deployment.ID
+	recorded bool
+	entries  []string
+	isBooted func(EntryFile) bool // reports whether the running machine was booted from it
 }
 
 // inventory returns the deployments that have a state directory or an image. They are
@@ -56,7 +66,10 @@ func (p *Partition) inventory() (o inventory, err error) {
 	if p.machine == nil {
 		return o, nil
 	}
-	o.known = true
+	if o.entries, o.recorded, err = p.ownEntries(); err != nil {
+		return o, fmt.Errorf("cannot tell whose they are: %w", err)
+	}
+	o.known, o.isBooted = true, p.isBooted
 	for _, dir := range []string{deployment.DeployDir, deployment.RepositoryDir + "/images"} {
 		names, err := durable.Names(p.machine, dir)
 		switch {
@@ -86,14 +99,16 @@ func (o inventory) has(prefix string) bool {
 	return !o.known
 }
 
-// disown makes an entry foreign if the machine has nothing of what it boots. Of an entry
-// that cannot be read, the name tells.
+// disown makes an entry foreign if the machine has nothing of what it boots, or did not
+// write it. Of an entry that cannot be read, the name tells.
 func (o inventory) disown(f *EntryFile) {
 	id := string(f.Target.ID)
-	if _, ours := serialOf(f.Name); ours && id == "" && f.Err != nil {
-		id = f.Name.Base[strings.LastIndexByte(f.Name.Base, '-')+1:]
+	_, prefix, ours := parseBase(f.Name.Base)
+	if ours && id == "" && f.Err != nil {
+		id = prefix
 	}
-	if id != "" && !o.has(id) {
+	unwritten := ours && o.recorded && !slices.Contains(o.entries, f.Name.Base) && !o.isBooted(*f)
+	if unwritten || id != "" && !o.has(id) {
 		f.Foreign, f.Target = true, deployment.Target{}
 	}
 }
@@ -139,6 +154,7 @@ func (p *Partition) note(paths ...string) error {
 
 // forget drops what no longer exists from the ledger. A failure costs nothing.
 func (p *Partition) forget() {
+	p.forgetEntries()
 	have := p.kernels()
 	left := slices.DeleteFunc(slices.Clone(have), func(path string) bool {
 		_, err := p.root.Lstat(path)

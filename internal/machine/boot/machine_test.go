@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,7 +18,9 @@ import (
 // A book is a Ledger in memory.
 type book struct {
 	paths []string
-	full  bool // as a disk is
+	full  bool   // as a disk is
+	root  string // where the record of entries is
+	tag   string
 }
 
 func (b *book) Kernels() ([]string, error) { return b.paths, nil }
@@ -28,6 +31,18 @@ func (b *book) SetKernels(paths []string) error {
 	b.paths = paths
 	return nil
 }
+func (b *book) SetEntries(bases []string) error {
+	if b.full {
+		return errors.New("no space left")
+	}
+	text := ""
+	for _, base := range bases {
+		text += base + "\n"
+	}
+	file := filepath.Join(b.root, deployment.EntriesRecord)
+	return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644))
+}
+func (b *book) Tag() string { return b.tag }
 
 // shared opens dir as the boot partition of a machine that has deployments with these
 // letters, by their state or by their image.

@@ -47,8 +47,11 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	if f.Name.Counted {
 		tries = p.triesFor(files, id)
 	}
-	name := nextName(files, id, tries)
+	name := p.nextName(files, id, tries)
 	e := ourForm(f.Entry, name, sortKeyAmong(files))
+	if err := p.noteEntry(name); err != nil {
+		return "", err
+	}
 	return name.String(), p.commit(name.String(), e.Encode(), f.File)
 }
 
@@ -96,11 +99,14 @@ func (p *Partition) copyForeign(f EntryFile) error {
 	}
 	key := sortKeyAmong(files)
 	for _, other := range files {
-		if other.ours() && !other.Staged && bytes.Equal(other.raw, ourForm(f.Entry, other.Name, key).Encode()) {
+		if other.ours() && !other.Staged && !other.Foreign && bytes.Equal(other.raw, ourForm(f.Entry, other.Name, key).Encode()) {
 			return nil // a crash interrupted this
 		}
 	}
 	name := f.Name
-	name.Base = nextName(files, f.Target.ID, 0).Base
+	name.Base = p.nextName(files, f.Target.ID, 0).Base
+	if err := p.noteEntry(name); err != nil {
+		return err
+	}
 	return p.writeEntry(name.String(), ourForm(f.Entry, name, key).Encode())
 }

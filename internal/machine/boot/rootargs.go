@@ -125,15 +125,17 @@ func subvolume(mount mountplan.Mounted) string {
 // the disk of the EFI system partition, in a partition of the right type, which may be
 // encrypted. What is not known is not so.
 func (m machine) discoverable(device string, lower []string, esp, arch string) bool {
-	if len(lower) != 1 || lower[0] != device && !m.isCrypt(device) {
-		return false
-	}
 	boot, ok, err := m.mountAt(esp)
 	if err != nil || !ok {
 		return false
 	}
 	loader, err := m.deviceOf(boot)
-	if err != nil {
+	return err == nil && m.discoverableFrom(loader, device, lower, arch)
+}
+
+// discoverableFrom is discoverable for the EFI system partition on a block device.
+func (m machine) discoverableFrom(loader, device string, lower []string, arch string) bool {
+	if len(lower) != 1 || lower[0] != device && !m.isCrypt(device) {
 		return false
 	}
 	disk, err := m.diskOf(loader)

@@ -57,7 +57,11 @@ func (p *Partition) stageEntry(e bootentry.Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, e := p.stagedForm(files, e, target.ID)
+	n, e := p.stagedForm(files, e, target.ID)
+	if err := p.noteEntry(n); err != nil {
+		return "", err
+	}
+	name := n.String()
 	if err := p.writeStaged(name, e); err != nil {
 		return "", err
 	}
@@ -87,17 +91,17 @@ func (p *Partition) prepareEntries() ([]EntryFile, error) {
 
 // stagedForm returns the name for a new entry, and the entry as it is under that name:
 // the one that it has already if it is staged and would not be written differently.
-func (p *Partition) stagedForm(files []EntryFile, e bootentry.Entry, id deployment.ID) (string, bootentry.Entry) {
+func (p *Partition) stagedForm(files []EntryFile, e bootentry.Entry, id deployment.ID) (bootentry.Name, bootentry.Entry) {
 	tries, key := p.triesFor(files, id), sortKeyAmong(files)
 	for _, f := range files {
 		formed := ourForm(e, f.Name, key)
-		same := f.Staged && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, formed.Encode())
+		same := f.Staged && !f.Foreign && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, formed.Encode())
 		if same && isFirst(files, f.Name) {
-			return strings.TrimSuffix(f.File, stagedSuffix), formed
+			return f.Name, formed
 		}
 	}
-	name := nextName(files, id, tries)
-	return name.String(), ourForm(e, name, key)
+	name := p.nextName(files, id, tries)
+	return name, ourForm(e, name, key)
 }
 
 // isFirst says whether no entry has a higher serial number.
@@ -210,6 +214,11 @@ func (p *Partition) publish(name string) error {
 	if staged.Err != nil {
 		return staged.Err
 	}
+	if have, err := p.inventory(); err != nil {
+		return err
+	} else if have.disown(&staged); staged.Foreign {
+		return errForeign
+	}
 	return p.commit(name, staged.raw, staged.File)
 }
 
@@ -221,7 +230,7 @@ func (p *Partition) checkPublished(n bootentry.Name) error {
 		return err
 	}
 	for _, f := range files {
-		if !f.Staged && n.Base != "" && f.Name.Base == n.Base {
+		if !f.Staged && !f.Foreign && n.Base != "" && f.Name.Base == n.Base {
 			return f.Err
 		}
 	}

@@ -19,6 +19,15 @@ func StoreKernels(changes durable.FS, paths []string) error {
 	return storeLines(changes, deployment.KernelsRecord, paths)
 }
 
+// LoadEntries returns the names of the boot entries that this machine has written, without
+// tries and suffix.
+func LoadEntries(root fs.FS) ([]string, error) { return loadLines(root, deployment.EntriesRecord) }
+
+// StoreEntries makes bases the names of the boot entries that this machine has written.
+func StoreEntries(changes durable.FS, bases []string) error {
+	return storeLines(changes, deployment.EntriesRecord, bases)
+}
+
 // loadLines reads a record that is a list, a line for each item.
 func loadLines(root fs.FS, name string) ([]string, error) {
 	return load(root, name, limits.Record, func(data []byte) ([]string, error) {

@@ -65,6 +65,9 @@ var all = []struct {
 	{deployment.KernelsRecord, forget(LoadKernels),
 		func(c durable.FS) error { return StoreKernels(c, []string{"a/b", "c"}) },
 		[]string{"a/b", "c"}, nil, "", "mkdir"},
+	{deployment.EntriesRecord, forget(LoadEntries),
+		func(c durable.FS) error { return StoreEntries(c, []string{"a", "b"}) },
+		[]string{"a", "b"}, nil, "", "mkdir"},
 }
 
 func tempRoot(t *testing.T, dirs string) *os.Root {
@@ -156,7 +159,7 @@ func TestStoreStopped(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	for _, tt := range all {
 		content := "nonsense"
-		if tt.name != deployment.KernelsRecord { // any line is one
+		if tt.name != deployment.KernelsRecord && tt.name != deployment.EntriesRecord { // any line is one
 			got, err := tt.load(fstest.MapFS{tt.name: {Data: []byte(content)}})
 			if !errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), tt.name) {
 				t.Errorf("%s: %q is %+v, %v; want %v with the name", tt.name, content, got, err, ErrDamaged)

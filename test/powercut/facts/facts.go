@@ -143,6 +143,7 @@ type ESPFacts struct {
 // An Entry is a file in the directory of boot entries.
 type Entry struct {
 	File   string
+	Base   string `json:",omitempty"` // its name without tries and suffix
 	ID     string `json:",omitempty"` // deployment that it boots
 	Staged bool   `json:",omitempty"`
 	Error  string `json:",omitempty"` // why no loader can boot it
@@ -155,6 +156,7 @@ type RootFacts struct {
 	Error       string `json:",omitempty"` // it cannot be mounted or read
 	Deployments map[string]Deployment
 	Staged      *Staged  `json:",omitempty"`
+	Recorded    []string `json:",omitempty"` // entries that the machine has recorded as its own, by Base
 	Var         int      // whole lines of the log below /var
 	Problems    []string `json:",omitempty"` // of the repository, in what is named
 	Tagged      []string `json:",omitempty"` // images named by a tag whose streams are whole

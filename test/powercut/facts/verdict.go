@@ -33,6 +33,7 @@ func (j Judge) Judge(at int, esp *ESPFacts, root *RootFacts) (wrong []string) {
 		v.add("boot partition, after fsck: %s", v.esp.Listing)
 	}
 	v.entries()
+	v.recorded()
 	v.next()
 	v.staged()
 	v.local()
@@ -69,6 +70,16 @@ func (v *verdict) entries() {
 	for _, e := range v.listed() {
 		if problem := v.broken(e); problem != "" {
 			v.add("entry %s: %s", e.File, problem)
+		}
+	}
+}
+
+// recorded wants every entry that boots something, staged or not, to be recorded as the
+// machine's own: otherwise it would be taken for another system's, and stay for ever.
+func (v *verdict) recorded() {
+	for _, e := range v.esp.Entries {
+		if e.Error == "" && !slices.Contains(v.root.Recorded, e.Base) {
+			v.add("entry %s is not recorded", e.File)
 		}
 	}
 }

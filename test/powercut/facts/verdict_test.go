@@ -37,19 +37,20 @@ type disk struct {
 
 func diskWithBoth() disk {
 	return disk{
-		ESPFacts{Entries: []Entry{{File: "1.conf", ID: idA}, {File: "2.conf.staged", ID: idB, Staged: true}}},
+		ESPFacts{Entries: []Entry{{File: "1.conf", Base: "1", ID: idA}, {File: "2.conf.staged", Base: "2", ID: idB, Staged: true}}},
 		RootFacts{
 			Deployments: map[string]Deployment{
 				idA: {Etc: "etc-a2", Files: map[string]string{"/x": "x1"}}, idB: {Etc: "etc-b"},
 			},
 			Staged: &Staged{ID: idB, Entry: "2.conf"}, Var: 3, Tagged: []string{idA, idB},
+			Recorded: []string{"1", "2"},
 		},
 	}
 }
 
 // published is the disk after the commit.
 func (d *disk) published() {
-	d.esp.Entries = []Entry{{File: "2.conf", ID: idB}, {File: "1.conf", ID: idA}}
+	d.esp.Entries = []Entry{{File: "2.conf", Base: "2", ID: idB}, {File: "1.conf", Base: "1", ID: idA}}
 	d.root.Staged = nil
 }
 
@@ -86,6 +87,7 @@ func TestJudge(t *testing.T) {
 		{"the old one lost", finalized, func(d *disk) { d.published(); d.esp.Entries = d.esp.Entries[:1] }, "aaaaaaaaaaaa is not listed"},
 		{"a torn kernel", applied, func(d *disk) { d.esp.Entries[0].Kernel = "digest x" }, "entry 1.conf: digest x"},
 		{"an entry for something else", applied, func(d *disk) { d.esp.Entries[0].ID = "" }, "boots no deployment"},
+		{"an entry that is not recorded", applied, func(d *disk) { d.root.Recorded = []string{"1"} }, "entry 2.conf.staged is not recorded"},
 		{"no state directory", applied, func(d *disk) { delete(d.root.Deployments, idA) }, "there is nothing of deployment"},
 		{"half an image", applied, func(d *disk) { d.setDeployment(idA, func(d *Deployment) { d.Image = "object x is missing" }) }, "object x is missing"},
 		{"half a state directory", applied, func(d *disk) { d.setDeployment(idA, func(d *Deployment) { d.State = "no origin" }) }, "no origin"},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
@@ -37,7 +38,7 @@ func readESP(f *facts.ESPFacts) error {
 		return err
 	}
 	for _, file := range files {
-		e := facts.Entry{File: file.File, ID: string(file.Target.ID), Staged: file.Staged}
+		e := facts.Entry{File: file.File, Base: file.Name.Base, ID: string(file.Target.ID), Staged: file.Staged}
 		if file.Err != nil {
 			e.Error = file.Err.Error()
 		} else if err := checkKernel(file.Entry.Kernel()); err != nil {
@@ -87,6 +88,9 @@ func readRoot(f *facts.RootFacts) error {
 	if err := readStaged(f); err != nil {
 		return err
 	}
+	if err := readEntriesRecord(f); err != nil {
+		return err
+	}
 	if err := readState(f); err != nil {
 		return err
 	}
@@ -124,6 +128,16 @@ func readStaged(f *facts.RootFacts) error {
 	}
 	f.Staged = &facts.Staged{ID: string(record.ID), Entry: record.Entry}
 	return nil
+}
+
+// readEntriesRecord reads which entries the machine has recorded as its own.
+func readEntriesRecord(f *facts.RootFacts) error {
+	data, err := os.ReadFile(filepath.Join(rootDir, deployment.EntriesRecord))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f.Recorded = strings.Fields(string(data))
+	return err
 }
 
 // readState reads the state directories.

@@ -76,6 +76,29 @@ var orders = []order{
 `,
 	},
 	{
+		name: "internal/machine/boot.stageEntry: the entry before the record that it is ours",
+		file: "internal/machine/boot/stage.go",
+		from: `	if err := p.noteEntry(n); err != nil {
+		return "", err
+	}
+	name := n.String()
+	if err := p.writeStaged(name, e); err != nil {
+		return "", err
+	}
+`,
+		to: `	name := n.String()
+	if err := p.writeStaged(name, e); err != nil {
+		return "", err
+	}
+	if err := p.sync(); err != nil {
+		return "", err
+	}
+	if err := p.noteEntry(n); err != nil {
+		return "", err
+	}
+`,
+	},
+	{
 		name: "internal/update.stage: the record before the entry that it names",
 		file: "internal/update/stage.go",
 		from: `	return m.boot.StageEntry(e)

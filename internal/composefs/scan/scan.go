@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/node"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
@@ -100,7 +101,7 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 	}
 	group.Go(func() error {
 		defer close(jobs)
-		root, err := s.node(dir, "", stat)
+		root, err := node.Read(dir, "", stat)
 		if err != nil {
 			return err
 		}
@@ -159,7 +160,7 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	if n := s.links[file]; n != nil {
 		return n, nil
 	}
-	n, err := s.node(dir, name, stat)
+	n, err := node.Read(dir, name, stat)
 	if err != nil {
 		return nil, err
 	}
@@ -208,27 +209,4 @@ func refuseVirtual(dir *os.File) error {
 		return fmt.Errorf("%s is mounted at %s: unmount it, or scan a copy of the mount without those below it (mount --bind)", name, dir.Name())
 	}
 	return nil
-}
-
-// node returns a node with the metadata of name in dir.
-func (s *scanner) node(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
-	n := &tree.Node{
-		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
-		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
-	}
-	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
-		n.Rdev = uint32(stat.Rdev)
-	}
-	attrs, err := sys.Listxattr(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	for _, attr := range attrs {
-		value, err := sys.Getxattr(dir, name, attr)
-		if err != nil {
-			return nil, err
-		}
-		n.SetXattr(attr, string(value))
-	}
-	return n, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/node"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -178,26 +179,9 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*tree.Node, error) {
 
 // node returns a node with the metadata of name in dir.
 func (r *dirReader) node(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
-	n := &tree.Node{
-		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
-		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
-	}
-	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
-		n.Rdev = uint32(stat.Rdev)
-	}
-	attrs, err := sys.Listxattr(dir, name)
+	n, err := node.Read(dir, name, stat)
 	if err != nil {
 		return nil, err
-	}
-	for _, attr := range attrs {
-		v, err := sys.Getxattr(dir, name, attr)
-		if errors.Is(err, sys.ErrNoXattr) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		n.SetXattr(attr, string(v))
 	}
 	if p := stat.Protection; p != (sys.Protection{}) {
 		n.SetXattr(protectAttr, protection(p))

@@ -22,15 +22,14 @@ func Arm(m Machine) error {
 	if err != nil {
 		return err
 	}
-	s, err := sysroot.OpenWritable(m.root)
+	s, staged, err := m.openStaged()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	staged, err := readStaged(s.Root)
 	switch {
-	case err != nil || staged == nil:
-		return err
+	case staged == nil:
+		return nil
 	case staged.ID == booted:
 		m.logf(journal.Info, "deployment %s was staged, and runs", staged.ID.Short())
 		return m.dropRecord(s.Root)

@@ -27,15 +27,11 @@ func Finalize(m Machine, goesOn bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := sysroot.OpenWritable(m.root)
+	s, staged, err := m.openStaged()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	staged, err := readStaged(s.Root)
-	if err != nil {
-		return err
-	}
 	plan, err := MakePlan(staged, booted, carry.Mounted(mounts))
 	if err == nil {
 		plan.KeepRecord = goesOn
@@ -154,11 +150,16 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objectsDir) error {
 	return err
 }
 
-// readStaged returns the staged record, nil if there is none.
-func readStaged(root *os.Root) (*deployment.Staged, error) {
-	staged, err := records.IfAny(records.LoadStaged(root.FS()))
+// openStaged opens the physical root to change it, and reads what is staged, nil if
+// nothing is.
+func (m Machine) openStaged() (*sysroot.Writable, *deployment.Staged, error) {
+	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the staged record: %w", err)
+		return nil, nil, err
 	}
-	return staged, nil
+	staged, err := records.IfAny(records.LoadStaged(s.FS()))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("cannot read the staged record: %w", err), s.Close())
+	}
+	return s, staged, nil
 }

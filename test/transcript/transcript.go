@@ -39,6 +39,10 @@ func (t *Transcript) Run(parts ...func()) error {
 	return nil
 }
 
+// work is how much processor time a command or a boot may take, much more than any
+// needs where two processors are emulated.
+const work = 40 * time.Minute
+
 // Head begins a part of the transcript.
 func (t *Transcript) Head(title string) {
 	if t.Err != nil {
@@ -87,7 +91,7 @@ func (t *Transcript) command(command string) (vm.Result, bool) {
 		return vm.Result{}, false
 	}
 	fmt.Fprintf(t.Out, "\n  # %s\n", strings.ReplaceAll(command, "\n", "\n    "))
-	ctx, cancel := context.WithTimeout(t.Ctx, 20*time.Minute)
+	ctx, cancel := t.Machine.Bounded(t.Ctx, work)
 	defer cancel()
 	result, err := t.Machine.Run(ctx, "exec 2>&1\n"+command)
 	if err != nil {
@@ -124,10 +128,11 @@ func (t *Transcript) Start(cfg vm.Config) {
 	if t.Err != nil {
 		return
 	}
-	t.bootedBy(func(ctx context.Context) (err error) {
-		if t.Machine, err = vm.Start(t.Ctx, cfg); err == nil {
-			_, err = t.Machine.WaitBoot(ctx)
-		}
+	if t.Machine, t.Err = vm.Start(t.Ctx, cfg); t.Err != nil {
+		return
+	}
+	t.bootedBy(func(ctx context.Context) error {
+		_, err := t.Machine.WaitBoot(ctx)
 		return err
 	})
 }
@@ -144,7 +149,7 @@ func (t *Transcript) Reboot() {
 // bootedBy waits for a boot in which every unit started.
 func (t *Transcript) bootedBy(boot func(context.Context) error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Ctx, 15*time.Minute)
+	ctx, cancel := t.Machine.Bounded(t.Ctx, work)
 	defer cancel()
 	if t.Err = boot(ctx); t.Err != nil {
 		return

@@ -70,7 +70,7 @@ func (m *Machine) WaitConsole(ctx context.Context, text string) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return m.explain(fmt.Sprintf("did not show %q", text), ctx.Err())
+			return m.explain(fmt.Sprintf("did not show %q", text), context.Cause(ctx))
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (m *Machine) run(ctx context.Context, req wire.Request) (Result, error) {
 		defer m.mu.Unlock()
 		delete(m.pending, req.ID)
 		_ = wire.Write(m.port, wire.Request{ID: req.ID, Kill: true})
-		return Result{}, fmt.Errorf("script did not end: %w; the console ends with:\n%s", ctx.Err(), m.console.tail(20))
+		return Result{}, fmt.Errorf("script did not end: %w; the console ends with:\n%s", context.Cause(ctx), m.console.tail(20))
 	}
 }
 

@@ -17,13 +17,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/transcript"
 )
 
-// timeout bounds the whole; it takes half of it on two slow processors.
-const timeout = 90 * time.Minute
-
 // A machine is the transcript of one machine that several programs update.
 type machine struct {
 	transcript.Transcript
-	disk string
+	schema schema // of bootc's status in JSON
+	disk   string
 }
 
 func main() {
@@ -44,10 +42,13 @@ func run() error {
 	}
 	programs.setDefaults(*source)
 
+	schema, err := readSchema(filepath.Join(*source, "docs/src/host-v1.schema.json"))
+	if err != nil {
+		return fmt.Errorf("cannot read bootc's schema: %w", err)
+	}
+
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	dir, err := os.MkdirTemp("", "bootc-")
 	if err != nil {
 		return err
@@ -60,11 +61,11 @@ func run() error {
 	if err := os.Setenv("BOOTC", tree); err != nil { // for test/images/build
 		return err
 	}
-	return show(ctx, dir)
+	return show(ctx, dir, schema)
 }
 
-func show(ctx context.Context, dir string) error {
-	m := &machine{Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
+func show(ctx context.Context, dir string, schema schema) error {
+	m := &machine{schema: schema, Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
 	defer m.Off()
 	err := m.Run(m.build, m.install, m.firstBoot, m.ourUpdate, m.secondBoot, m.bootcRollback,
 		m.bootcSwitch, m.ourRollback, m.ourNextUpdate, m.bootcAgain, m.end)

@@ -86,6 +86,7 @@ func (m *machine) firstBoot() {
 	m.strict()
 	m.Show("bootc status", "os:bootc1")
 	m.Show("sysupdate-image status", "os:bootc1")
+	m.agree()
 	m.Show("echo tower > /etc/hostname && echo 'precious data' > /var/lib/precious")
 }
 
@@ -108,6 +109,7 @@ func (m *machine) secondBoot() {
 	m.Show("bootc status", "os:bootc1", "os:bootc2")
 	m.Show("bootc status --format=json | tr , '\\n' | grep -e image -e version -e verity -e Queued",
 		`"rollbackQueued":false`, `"version":"1"`, `"version":"2"`)
+	m.agree()
 }
 
 func (m *machine) bootcRollback() {
@@ -132,6 +134,7 @@ func (m *machine) bootcSwitch() {
 	m.strict()
 	m.kernels(1)
 	m.Show("sysupdate-image status", "os:bootc1", "os:bootc3")
+	m.agree()
 }
 
 func (m *machine) ourRollback() {
@@ -171,6 +174,7 @@ func (m *machine) bootcAgain() {
 	m.strict()
 	m.Show("bootc status", "os:bootc2", "os:bootc4")
 	m.Show("sysupdate-image status", "os:bootc2", "os:bootc4")
+	m.agree()
 }
 
 func (m *machine) end() {

@@ -41,13 +41,13 @@ func CopyUp(m Machine, dirs []string) error {
 func (m Machine) ready(root *os.Root, dir string) error {
 	below, ok := strings.CutPrefix(path.Clean(dir), "/var/")
 	if !ok {
-		return fmt.Errorf("cannot ready %s: it is not below /var", dir)
+		return fmt.Errorf("cannot prepare %s: it is not below /var", dir)
 	}
 	if isComplete(root, path.Join(deployment.SharedVar, below)) {
 		return nil
 	}
 	if err := m.copyUp("var/" + below); err != nil {
-		return fmt.Errorf("cannot ready %s: %w", dir, err)
+		return fmt.Errorf("cannot prepare %s: %w", dir, err)
 	}
 	m.logf(journal.Info, "%s is ready to be passed through", dir)
 	return nil

@@ -89,7 +89,7 @@ func TestCopyUpOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := CopyUp(m, []string{"/var/lib/docker", "/var/lib/containers", "/etc", "/var/lib/kubelet"})
-		for _, want := range []string{"cannot ready /var/lib/docker: ", "cannot ready /etc: "} {
+		for _, want := range []string{"cannot prepare /var/lib/docker: ", "cannot prepare /etc: "} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v; want one with %q", err, want)
 			}

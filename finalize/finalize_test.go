@@ -338,7 +338,7 @@ func TestFinalizeConflict(t *testing.T) {
 				report.Conflicts[0].Aside != "/etc/.conflicts/"+r.staged.Short()+"/added" {
 				t.Errorf("policy %q: report %s, %v", tt.policy, data, err)
 			}
-			if !strings.Contains(r.log.String(), "<4>/etc/added: local directory, file in the new image: /etc/added/mine; what ") {
+			if !strings.Contains(r.log.String(), "<4>/etc/added: local directory, file in the new image: /etc/added/mine; ") || !strings.Contains(r.log.String(), " version is in /etc/.conflicts/") {
 				t.Errorf("policy %q: log %q; want a warning with both sides", tt.policy, r.log)
 			}
 		}

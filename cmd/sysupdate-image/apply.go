@@ -11,48 +11,46 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutApply = `Fetch an image, verify it, and make it the system that boots next.
+const aboutApply = `Fetch an image, verify it, and make it the next system to boot.
 
-REF is registry/name:tag, or one of docker://, oci:, oci-archive:, docker-archive:
-and dir: with what follows in containers-transports(5). From then on the machine
-follows REF: apply without REF fetches the newest of it.
+REF is registry/name:tag, or a transport of containers-transports(5): docker://, oci:,
+oci-archive:, docker-archive: or dir:. Name the registry: os:stable alone is refused,
+docker.io/library/os:stable is not. From then on the machine follows REF, and apply
+without REF fetches its newest image.
 
-The running system is not touched: the new one takes over at the next reboot, with
-this machine's changes to /etc and with /var as it is. Until then, and after a power
-cut at any moment, the machine boots what it boots now. What was fetched by an
-apply that did not get through is found again and not fetched twice.
+The running system does not change. The new one takes effect at the next reboot, with
+this machine's changes to /etc, and with /var as it is. If apply fails or is interrupted,
+even by a power failure, the next boot is unchanged, and another apply resumes: layers
+that are complete are not fetched again.
 
-An image whose kernel is a unified kernel image in /boot/EFI/Linux is sealed: it is
-refused unless it has the digest that its command line names.
+An image with a unified kernel image in /boot/EFI/Linux is sealed. It is refused unless
+it has the digest that its kernel command line names.
 
-Where the system that boots now demands fs-verity of every file, the new one does too,
-and --allow-missing-verity alone gives that up (composefs=? on the kernel command line).
-Where it does not, --allow-missing-verity=false demands it from then on.
+The new system requires fs-verity for every file if the current one does, unless
+--allow-missing-verity is given (composefs=? on the kernel command line). To require it
+from now on, use --allow-missing-verity=false.
 
-Where a local change to /etc and the image exclude each other (a local file where the
-image has a directory, a local directory where it has a file, local files in a directory
-that it no longer has), nothing is staged. --etc-conflicts=keep keeps what is local,
---etc-conflicts=new takes what the image has; the side that loses goes to
-/etc/.conflicts. All else that is local wins without asking, file by file.
+A conflict in /etc is a local change that excludes the image's version: a local file
+where the image has a directory, a local directory where it has a file, or local files in
+a directory that it no longer has. By default apply then stages nothing.
+--etc-conflicts=keep keeps the local version, --etc-conflicts=new takes the image's; the
+other version is moved to /etc/.conflicts. All other local changes are kept, file by file.
 
-An image whose deployment has failed to boot here is not applied again, so that a
-timer does not boot it over and over, until REF leads to another image: without REF
-that is said and is no error. --force applies it nevertheless. A running machine that
-has lost all its boot entries gets new ones by --force, too.
+An image that has failed to boot here is skipped, so that a timer does not boot it again
+and again. Without REF this is not an error: apply waits for another image. --force
+retries it. --force also restores the boot entries of a running machine that lost them.
 
-Signatures are checked by containers-policy.json(5): that of this machine, or FILE of
---policy, which then also counts for runs without it. How the image was checked is said
-here and by status: "signed", "not required (policy.json)", or "none (no policy)" where
-every image is accepted. An image that is older than the deployed one, or not sealed
-after a sealed one, is warned of. For runs without REF, update.toml may refuse them.
+Signatures are checked as containers-policy.json(5) says: by the machine's policy, or by
+FILE of --policy, which also applies to later runs without it. apply and status show the
+result: "signed", "not required (policy.json)", or "none (no policy)" if every image is
+accepted. apply warns of an image that is older than the deployed one, or not sealed
+although the deployed one is. update.toml can make runs without REF refuse such images.
 
-REF names its registry: os:stable is docker.io/library/os:stable if that is meant.
+apply without REF keeps a queued rollback unless the reference has a newer image, which
+then replaces it. apply REF cancels a queued rollback, and drops a staged update, if REF
+is the running image.
 
-A rollback that waits for the reboot is left alone by apply without REF as long as there
-is no other image than the one that runs; a newer one takes over in its place. Where REF
-is the image that runs, apply REF takes the rollback back, or drops a staged update.
-
-Deployments that are not needed any more are removed, as prune does, and named.
+Deployments that are no longer needed are removed, as by prune, and reported.
 
 The last word on standard output is the deployment id.`
 
@@ -68,7 +66,7 @@ func (s *session) applyCommand() *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply [REF]",
-		Short: "Fetch and verify an image, and make it boot next",
+		Short: "Fetch and verify an image, and make it the next to boot",
 		Long:  aboutApply,
 		Example: `  sysupdate-image apply
   sysupdate-image apply registry.example.org/os:stable
@@ -78,17 +76,17 @@ func (s *session) applyCommand() *cobra.Command {
 		Args: needArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == "" {
-				return usageError{errors.New("apply: REF is empty; leave it out to apply what this machine follows")}
+				return usageError{errors.New("apply: REF is empty; omit it to use the reference that this machine follows")}
 			}
 			return s.apply(cmd, first(args), f)
 		},
 	}
-	cmd.Flags().BoolVar(&f.plan, "plan", false, "say what would be fetched, and change nothing")
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be fetched, and change nothing")
 	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the result")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, with the time each step took, as JSON")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON, with the time that each step took")
 	addEtcConflicts(cmd, &f.etcConflicts)
-	cmd.Flags().BoolVar(&f.force, "force", false, "apply the image even if its deployment has failed to boot here, or all boot entries are lost")
+	cmd.Flags().BoolVar(&f.force, "force", false, "apply an image that has failed to boot here; restore lost boot entries")
 	addReuseFlag(cmd, &f.reuse)
 	addVerityFlag(cmd, &f.verity)
 	f.source.add(cmd)
@@ -98,13 +96,13 @@ func (s *session) applyCommand() *cobra.Command {
 func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	ctx := cmd.Context()
 	if f.reboot && f.plan {
-		return usageError{fmt.Errorf("apply: --plan changes nothing that --reboot could boot")}
+		return usageError{fmt.Errorf("apply: --plan and --reboot cannot be combined")}
 	}
 	if f.reboot && s.sysroot != "" {
-		return usageError{fmt.Errorf("apply: --reboot is for the running machine, --sysroot for another")}
+		return usageError{fmt.Errorf("apply: --reboot and --sysroot cannot be combined")}
 	}
 	if f.plan && len(f.reuse) > 0 {
-		return usageError{fmt.Errorf("apply: --plan says what is not in this machine's repository, and does not look into others (--reuse)")}
+		return usageError{fmt.Errorf("apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
 	}
 	policy, err := parseEtcConflicts(cmd.Name(), f.etcConflicts)
 	if err != nil {
@@ -121,9 +119,6 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	}
 	defer m.Close()
 	result, err := m.Apply(ctx, options, report)
-	if failed := (*update.FailedHereError)(nil); errors.As(err, &failed) {
-		return fmt.Errorf("%w; 'apply --force %s' tries again", err, ref)
-	}
 	if err != nil {
 		return err
 	}
@@ -133,7 +128,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	return update.Reboot(ctx)
 }
 
-// plan says what apply would fetch.
+// plan shows what apply would fetch.
 func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter, asJSON bool) error {
 	m, err := update.OpenToPlan(s.sysroot, s.Warn)
 	if err != nil {
@@ -157,10 +152,10 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 	return s.PrintResult(r, quiet)
 }
 
-// addEtcConflicts adds the flag that says what to do with conflicts of /etc.
+// addEtcConflicts adds the flag with the policy for conflicts in /etc.
 func addEtcConflicts(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "etc-conflicts", "",
-		"where /etc has a conflict, fail (the default), keep what is local, or take the new: a `POLICY`")
+		"`POLICY` for conflicts in /etc: fail (the default), keep (the local version) or new (the image's version)")
 	must(cmd.RegisterFlagCompletionFunc("etc-conflicts", cobra.FixedCompletions(
 		[]string{string(deployment.ConflictsFail), string(deployment.ConflictsKeep), string(deployment.ConflictsNew)}, cobra.ShellCompDirectiveNoFileComp)))
 }

@@ -8,8 +8,8 @@ import (
 )
 
 const aboutCompletion = `Print the script with which a shell completes commands, options, deployments and files.
-It goes into the first of these files for all users, into the second for one; a package
-of sysupdate-image may have put it there.
+Install it as the first of these files for all users, or as the second for one user. A
+package of sysupdate-image may have done so already.
 
   bash  /usr/share/bash-completion/completions/sysupdate-image
         ~/.local/share/bash-completion/completions/sysupdate-image
@@ -18,15 +18,15 @@ of sysupdate-image may have put it there.
   fish  /usr/share/fish/vendor_completions.d/sysupdate-image.fish
         ~/.config/fish/completions/sysupdate-image.fish
 
-Shells read it when they start. That of bash needs the package bash-completion.`
+Shells read it when they start. bash needs the package bash-completion.`
 
-// shells are those that there is a script for.
+// shells are those for which there is a script.
 var shells = []string{"bash", "zsh", "fish"}
 
 func (s *session) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
-		Short: "Print the script with which a shell completes arguments",
+		Short: "Print a completion script for a shell",
 		Long:  aboutCompletion,
 		Example: `  sysupdate-image completion bash > ~/.local/share/bash-completion/completions/sysupdate-image
   sysupdate-image completion fish > ~/.config/fish/completions/sysupdate-image.fish`,
@@ -43,7 +43,7 @@ func (s *session) completionCommand() *cobra.Command {
 			case "fish":
 				return root.GenFishCompletion(s.Out, true)
 			}
-			return usageError{fmt.Errorf("completion: there is no script for %q, only for %s", args[0], strings.Join(shells, ", "))}
+			return usageError{fmt.Errorf("completion: unknown shell %q: want one of %s", args[0], strings.Join(shells, ", "))}
 		},
 	}
 }

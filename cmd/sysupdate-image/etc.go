@@ -10,12 +10,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutEtc = `Look at what this machine has changed in /etc, undo it, and see what an update made of it.
+const aboutEtc = `Show local changes to /etc, undo them, and report how an update merged them.
 
-/etc begins with what the image has. What is changed here, added or deleted stays so when
-the image is updated, file by file; all else is as the new image has it. In passwd, group,
-shadow, gshadow, subuid and subgid that holds for each record. A new owner, mode or
-attribute alone does not keep the new content of a file from coming.`
+/etc starts as the image's. What was changed, added or deleted here stays that way when
+the image is updated, file by file; everything else follows the new image. passwd, group,
+shadow, gshadow, subuid and subgid are merged record by record. A file with only another
+owner, mode or extended attribute still gets the image's new content.`
 
 func (s *session) etcCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -29,10 +29,10 @@ func (s *session) etcCommand() *cobra.Command {
 	return cmd
 }
 
-const aboutEtcDiff = `Say what is otherwise in /etc than the image has it, or only below each PATH: what was
-added (+), removed (-) or changed (~), and what of it: type, content, target, device,
-mode, owner, xattr. Texts, links and modes are shown in the format of git diff, for patch -p1.
-Contents of new and removed files are shown too: keys and passwords among them.
+const aboutEtcDiff = `Show how /etc differs from the image, or only below each PATH: what was added (+), removed
+(-) or changed (~), and which of type, content, target, device, mode, owner and xattr.
+Texts, links and modes are shown in the format of git diff, for patch -p1. Contents of new
+and removed files are shown too, and may include keys and passwords.
 
 With --json: {"deployment": ID, "etc": "overlay|bind|transient|none", "changes": [{"path",
 "kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new", "oldSize",
@@ -42,7 +42,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 	var asJSON, names bool
 	cmd := &cobra.Command{
 		Use:   "diff [PATH...]",
-		Short: "Say what is otherwise in /etc than the image has it",
+		Short: "Show local changes to /etc",
 		Long:  aboutEtcDiff,
 		Example: `  sysupdate-image etc diff
   sysupdate-image etc diff --names /etc/systemd
@@ -73,8 +73,8 @@ func (s *session) etcDiffCommand() *cobra.Command {
 			return s.PrintEtcChanges(changes, names)
 		},
 	}
-	cmd.Flags().BoolVar(&names, "names", false, "say which files, but not how texts were changed")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&names, "names", false, "list the files without their contents")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

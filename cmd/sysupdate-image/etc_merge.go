@@ -11,16 +11,16 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
-const aboutEtcMerge = `Merge what was changed from --base to --local into --new, write the merged tree as --out,
-and say what came of it. The three trees are directories like /etc; that of --out does not
-exist yet, or is empty. It is what an update would make of them, without a machine.
+const aboutEtcMerge = `Merge the changes from --base to --local into --new, write the merged tree to --out, and
+report what was merged. The three trees are directories like /etc; --out is missing or
+empty. An update merges /etc in the same way; this needs no machine.
 
 Owners, modes, extended attributes, ACLs, hard links, devices and FIFOs are merged and
-written too: for those of others and for devices that takes root. What loses a conflict
-goes to .conflicts/merge in --out.
+written too. Files of other owners and devices need root. The losing side of a conflict
+is moved to .conflicts/merge in --out.
 
-Paths are relative to the directories. With --json, the form of etc report --json, without
-from, to and time; policy may be fail, and then there is no wins.`
+Paths are relative to the directories. With --json, the report has the form of etc report
+--json without from, to and time; with the policy fail there is no wins.`
 
 func (s *session) etcMergeCommand() *cobra.Command {
 	var t edit.Trees
@@ -48,9 +48,9 @@ func (s *session) etcMergeCommand() *cobra.Command {
 		value       *string
 		name, usage string
 	}{
-		{&t.Base, "base", "the old defaults are in `DIR`"},
-		{&t.Local, "local", "what became of them is in `DIR`"},
-		{&t.New, "new", "the new defaults are in `DIR`"},
+		{&t.Base, "base", "`DIR` with the old defaults"},
+		{&t.Local, "local", "`DIR` with the local version"},
+		{&t.New, "new", "`DIR` with the new defaults"},
 		{&t.Out, "out", "write the merged tree to `DIR`"},
 	} {
 		cmd.Flags().StringVar(f.value, f.name, "", f.usage)
@@ -63,7 +63,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 
 func (s *session) etcMerge(ctx context.Context, t edit.Trees, policy deployment.ConflictPolicy, asJSON bool) error {
 	if t.Base == "" || t.Local == "" || t.New == "" || t.Out == "" {
-		return usageError{fmt.Errorf("etc merge: want all of --base, --local, --new and --out")}
+		return usageError{fmt.Errorf("etc merge: --base, --local, --new and --out are required")}
 	}
 	report, err := edit.Merge(ctx, t, policy)
 	if err != nil && !errors.Is(err, edit.ErrConflicts) {

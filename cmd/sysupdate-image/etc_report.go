@@ -12,23 +12,23 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-const aboutEtcReport = `Say what became of local changes to /etc when the running deployment, or DEPLOYMENT,
-took over from the one before: what was carried over, where a new default
-is hidden by a local change, which records were merged, and what was in conflict.
+const aboutEtcReport = `Show how local changes to /etc were merged when the running deployment, or DEPLOYMENT,
+took over from the one before it: which were carried over, which new defaults were not
+used because of a local change, which records were merged, and which changes conflicted.
 
-With --json, the report as it is kept: {"from": {"deployment", "etc"}, "to": {…}, "time",
+With --json, the report as it is stored: {"from": {"deployment", "etc"}, "to": {…}, "time",
 "policy": "keep|new", "changes": [{"path", "kind": "added|removed|changed|metadata",
 "what": [ASPECT]}], "conflicts": [{"path", "reason", "local": [PATH], "wins": "keep|new",
 "aside"}], "defaults": [PATH], "records": [{"path", "local", "new", "both", "merged"}],
-"warnings": [TEXT]}; lists that are empty are left out. The kind is metadata where no
-more than owner, mode or attributes were changed.
+"warnings": [TEXT]}; empty lists are omitted. The kind is metadata if only owner, mode or
+attributes were changed.
 ` + namingDeployments
 
 func (s *session) etcReportCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "report [DEPLOYMENT]",
-		Short: "Say what the last update made of local changes to /etc",
+		Short: "Show how the last update merged local changes to /etc",
 		Long:  aboutEtcReport,
 		Example: `  sysupdate-image etc report
   sysupdate-image etc report --json rollback`,
@@ -45,7 +45,7 @@ func (s *session) etcReportCommand() *cobra.Command {
 			return s.PrintEtcReport(report)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -66,7 +66,7 @@ func (s *session) etcReport(name string) (deployment.EtcReport, error) {
 	defer root.Close()
 	report, err := records.LoadEtcReport(root.FS(), id)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("there is no report for deployment %s: its /etc was not made from that of another one", id.Short())
+		err = fmt.Errorf("no report for deployment %s: its /etc was not merged from another deployment", id.Short())
 	}
 	return report, err
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutEtcReset = `Make each PATH in /etc what the image has there, and say what that took: a changed file is
-replaced, a deleted one brought back, one that the image does not have is removed. Of a
-directory, all that is in it. From then on it follows the image again.
+const aboutEtcReset = `Reset each PATH in /etc to the image's version: a changed file is replaced, a deleted one
+restored, and a file that the image does not have is removed. A directory is reset with
+everything in it. From then on PATH follows the image again.
 
-Each file is replaced at one stroke, and programs see it at once. What was there is gone:
---dry-run says what would be done, and etc diff what would be lost. Refused are all of
-/etc, what is below a mount point, and, without --force, the files with the accounts.
+Each file is replaced atomically, and programs see the new one at once. The local version
+is lost: --dry-run shows what would be done, and etc diff what would be lost. All of /etc
+and anything below a mount point are refused, and, without --force, the account files.
 
 With --json: {"deployment": ID, "dryRun": BOOL, "steps": [{"do": "restore|remove|make|
 metadata", "path"}]}.`
@@ -26,7 +26,7 @@ func (s *session) etcResetCommand() *cobra.Command {
 	var dryRun, force, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "reset PATH...",
-		Short: "Bring back what the image has in /etc",
+		Short: "Reset files in /etc to the image's version",
 		Long:  aboutEtcReset,
 		Example: `  sysupdate-image etc reset --dry-run /etc/ssh
   sysupdate-image etc reset /etc/ssh/sshd_config /etc/motd`,
@@ -38,14 +38,14 @@ func (s *session) etcResetCommand() *cobra.Command {
 				return err
 			}
 			if slices.Contains(paths, "/etc") {
-				return usageError{errors.New("etc reset: all of /etc would take users, host keys and the machine's name with it: name the files")}
+				return usageError{errors.New("etc reset: resetting all of /etc would delete users, host keys and the hostname; name the files to reset")}
 			}
 			return s.etcReset(cmd.Context(), paths, dryRun, force, asJSON)
 		},
 	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
-	cmd.Flags().BoolVar(&force, "force", false, "also reset files with the accounts of this machine")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "show what would be done, and change nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "also reset account files (passwd, shadow and the like)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

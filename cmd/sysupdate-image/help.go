@@ -6,11 +6,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// helpCommand is cobra's, but a command that there is not is wrong usage.
+// helpCommand is cobra's, but an unknown command is wrong usage.
 func (s *session) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                   "help [COMMAND...]",
-		Short:                 "Say what a command does, as --help does",
+		Short:                 "Describe a command, as --help does",
 		ValidArgsFunction:     completeCommands,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {

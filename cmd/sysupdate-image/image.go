@@ -19,32 +19,33 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
-const aboutImage = `Build composefs images, compute their digests, and look into images of every kind.
+const aboutImage = `Build composefs images, compute their digests, and inspect images of every kind.
 
-Where a command takes an IMAGE, that is the first of these that there is:
+IMAGE is the first of these that exists:
 
   a file        a composefs image (EROFS), or a dump, see composefs-dump(5)
   a directory   with the root of a system in it
-  a deployment  booted, staged, next or rollback, as status has them, or the name of its pin
-  an id         of a deployment or another image in the repository, or how it begins
-                (4 characters or more)
-  a reference   registry/name:tag, docker://, oci:, oci-archive:, docker-archive:, dir:
-                with what follows in containers-transports(5)
+  a deployment  booted, staged, next or rollback, as status shows them, or the name of
+                its pin
+  an id         of a deployment or another image in the repository, or its first 4 or
+                more characters
+  a reference   registry/name:tag, or a transport of containers-transports(5):
+                docker://, oci:, oci-archive:, docker-archive:, dir:
 
-A reference has a / or a : in it. So no registry is asked for a word alone, such as a pin
-that is mistyped: debian is docker.io/library/debian, or debian:latest.
+A reference contains a / or a : and names its registry: write docker.io/library/debian,
+not debian. So no registry is asked for a mistyped pin.
 
-Nothing of a container image is stored: its layers are read once, and of those that the
-repository has, nothing is fetched. What is there for several architectures is read for
-that of this machine, or with --arch for another.
+Container images are not stored: their layers are read once, and layers that the
+repository has are not fetched. A reference with several architectures is read for the
+one of this machine, or for --arch.
 
-A directory or container image is taken in its canonical form, which is that of its
-digest: see --boot. The repository is that of this machine, of --sysroot, or --repo.`
+A directory or container image is read in its canonical form, in which its digest is
+computed: see --boot. The repository is this machine's, that of --sysroot, or --repo.`
 
 func (s *session) imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Build, measure, compare and mount images",
+		Short: "Build, inspect, compare and mount images",
 		Long:  aboutImage,
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -54,13 +55,13 @@ func (s *session) imageCommand() *cobra.Command {
 	return cmd
 }
 
-// formFlags say which form of a tree is meant.
+// formFlags choose the form of a tree.
 type formFlags struct {
 	boot, userXattrs bool
 }
 
 func (f *formFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.boot, "boot", false, "in the form that boots: /boot and /sysroot empty, SELinux labels by the image's policy")
+	cmd.Flags().BoolVar(&f.boot, "boot", false, "use the form that boots: empty /boot and /sysroot, SELinux labels from the image's policy")
 	cmd.Flags().BoolVar(&f.userXattrs, "user-xattrs", false, "keep user.* attributes")
 }
 
@@ -68,7 +69,7 @@ func (f *formFlags) form() canonical.Form {
 	return canonical.Form{Boot: f.boot, UserXattrs: f.userXattrs}
 }
 
-// imageFlags say where images are, and how to read them.
+// imageFlags tell where images are and how to read them.
 type imageFlags struct {
 	repository, architecture string
 	source                   sourceFlags
@@ -76,7 +77,7 @@ type imageFlags struct {
 
 func (f *imageFlags) add(cmd *cobra.Command) {
 	addRepositoryFlag(cmd, &f.repository)
-	cmd.Flags().StringVar(&f.architecture, "arch", "", "read container images for `ARCH`, such as amd64, arm64 or arm/v7, instead of this machine's")
+	cmd.Flags().StringVar(&f.architecture, "arch", "", "read container images for `ARCH` instead of this machine's, such as amd64, arm64 or arm/v7")
 	completeValues(cmd, "arch", oci.Architectures...)
 	f.source.add(cmd)
 }
@@ -95,11 +96,11 @@ func (f *imageFlags) options() (oci.Options, error) {
 }
 
 func addRepositoryFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVar(path, "repo", "", "use the repository in `DIR` instead of the machine's")
+	cmd.Flags().StringVar(path, "repo", "", "use the repository in `DIR` instead of this machine's")
 	must(cmd.MarkFlagDirname("repo"))
 }
 
-// repositoryPath returns where the repository is that is meant.
+// repositoryPath returns the path of the chosen repository.
 func (s *session) repositoryPath(flag string) string {
 	switch {
 	case flag != "":
@@ -110,13 +111,13 @@ func (s *session) repositoryPath(flag string) string {
 	return filepath.Join(deployment.SysrootDir, deployment.RepositoryDir)
 }
 
-// openStore opens the repository that is meant, to read.
+// openStore opens the chosen repository for reading.
 func (s *session) openStore(flag string) (*repo.Repository, error) {
 	repo, err := repo.Open(s.repositoryPath(flag))
 	return repo, s.noRepository(flag, err)
 }
 
-// noRepository says what to do where a repository was expected and is not.
+// noRepository explains a missing repository.
 func (s *session) noRepository(flag string, err error) error {
 	if flag == "" && s.sysroot != "" && errors.Is(err, repo.ErrNotARepository) {
 		if _, statErr := os.ReadDir(s.sysroot); errors.Is(statErr, fs.ErrNotExist) {
@@ -124,7 +125,7 @@ func (s *session) noRepository(flag string, err error) error {
 		}
 	}
 	if flag == "" && s.sysroot == "" && errors.Is(err, repo.ErrNotARepository) {
-		return fmt.Errorf("%w: this machine was not installed from an image (--repo DIR and --sysroot DIR name another)", err)
+		return fmt.Errorf("%w: this machine was not installed from an image; choose another with --repo DIR or --sysroot DIR", err)
 	}
 	return err
 }
@@ -170,14 +171,14 @@ func (i *images) get(ctx context.Context, name string, alg digest.Algorithm) (*s
 	return img, nil
 }
 
-// mountedBelow returns what tells of the mount points below a directory that is read.
+// mountedBelow returns a function that warns of mount points below a directory.
 func (s *session) mountedBelow(dir string) func(path string) {
 	return func(path string) {
-		s.Warn(fmt.Sprintf("%s is a mount point: what is mounted there counts as part of the image", filepath.Join(dir, path)))
+		s.Warn(fmt.Sprintf("%s is a mount point: the files mounted there become part of the image", filepath.Join(dir, path)))
 	}
 }
 
-// nameArch names the option by which an image for another machine is read.
+// nameArch adds the option that reads an image for another machine.
 func nameArch(err error) error {
 	other := (*oci.OtherPlatformError)(nil)
 	if !errors.As(err, &other) || other.Chosen {
@@ -185,13 +186,13 @@ func nameArch(err error) error {
 	}
 	for _, platform := range other.Offered {
 		if arch, ok := strings.CutPrefix(platform, "linux/"); ok {
-			return fmt.Errorf("%w; --arch %s reads that", err, arch)
+			return fmt.Errorf("%w; read it with --arch %s", err, arch)
 		}
 	}
 	return err
 }
 
-// Close lets go of all images, and of the repository.
+// Close closes all images and the repository.
 func (i *images) Close() error {
 	var errs []error
 	for _, img := range i.open {

@@ -20,21 +20,21 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
-const aboutImageBuild = `Make a composefs image of a dump or of a directory, and print its fs-verity digest.
+const aboutImageBuild = `Build a composefs image from a dump or a directory, and print its fs-verity digest.
 
-With --from-dump, FILE has the form of composefs-dump(5), "-" is standard input, and
-the image is byte for byte the one that mkcomposefs(1) makes of it.
+With --from-dump, FILE has the format of composefs-dump(5); "-" is standard input. The
+image is identical, byte for byte, to the one that mkcomposefs(1) builds.
 
-With --rootfs, DIR has the root of a system in it. The image is byte for byte the one
-that composefs-rs and bootc make of the same files: the root directory has the metadata
-of /usr, /run is empty, and of extended attributes only security.capability stays. With
---boot it is the one that they boot: /boot and /sysroot are empty, and files have the
-SELinux labels that the policy in DIR gives them. With --as-is nothing of that is done.
+With --rootfs, DIR has the root of a system in it. The image is identical to the one that
+composefs-rs and bootc build from the same files: the root directory has the metadata of
+/usr, /run is empty, and security.capability is the only extended attribute. With --boot
+it is the one that they boot: /boot and /sysroot are empty, and files have the SELinux
+labels of the policy in DIR. With --as-is none of this is done.
 
---repo also puts the image and the contents of its files into a repository, to mount
-it from there. A name given by --name keeps it from the next repo gc.
+--repo also stores the image and the contents of its files in a repository, from which it
+can be mounted. --name gives it a name, without which the next repo gc removes it.
 
-The format version auto is 0, or 1 if the tree has a whiteout, as for mkcomposefs.`
+The format version auto is 0, or 1 if the tree has a whiteout, as in mkcomposefs.`
 
 type buildFlags struct {
 	dump, rootfs, out        string
@@ -49,7 +49,7 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
 		Use:   "build {--from-dump FILE | --rootfs DIR}",
-		Short: "Make a composefs image",
+		Short: "Build a composefs image",
 		Long:  aboutImageBuild,
 		Example: `  sysupdate-image image build --from-dump tree.dump --algorithm sha256
   composefs-info dump old.cfs | sysupdate-image image build --from-dump - -o new.cfs
@@ -62,15 +62,15 @@ func (s *session) imageBuildCommand() *cobra.Command {
 			return s.imageBuild(cmd.Context(), cmd.InOrStdin(), f)
 		},
 	}
-	cmd.Flags().StringVar(&f.dump, "from-dump", "", "make an image of the dump in `FILE`")
-	cmd.Flags().StringVar(&f.rootfs, "rootfs", "", "make an image of what is in `DIR`")
-	cmd.Flags().StringVar(&f.version, "format-version", "1", "of the image: `0|1|2|auto`")
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "of the digests: `sha256|sha512`")
-	cmd.Flags().BoolVar(&f.digestOnly, "digest-only", false, "print the digest and write nothing (so without -o)")
+	cmd.Flags().StringVar(&f.dump, "from-dump", "", "build an image from the dump in `FILE`")
+	cmd.Flags().StringVar(&f.rootfs, "rootfs", "", "build an image from the files in `DIR`")
+	cmd.Flags().StringVar(&f.version, "format-version", "1", "format version of the image: `0|1|2|auto`")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "algorithm of the digests: `sha256|sha512`")
+	cmd.Flags().BoolVar(&f.digestOnly, "digest-only", false, "print the digest and write nothing")
 	cmd.Flags().StringVarP(&f.out, "output", "o", "", "write the image to `OUT`")
-	cmd.Flags().BoolVar(&f.asIs, "as-is", false, "of DIR as it is, whatever is in it")
-	cmd.Flags().StringVar(&f.repository, "repo", "", "put image and contents into the repository in `DIR`, made if it is not there")
-	cmd.Flags().StringVar(&f.name, "name", "", "keep it in the repository as `NAME`")
+	cmd.Flags().BoolVar(&f.asIs, "as-is", false, "use DIR as it is, not in its canonical form")
+	cmd.Flags().StringVar(&f.repository, "repo", "", "store image and contents in the repository in `DIR`, which is created if it is missing")
+	cmd.Flags().StringVar(&f.name, "name", "", "keep the image in the repository under `NAME`")
 	f.form.add(cmd)
 	must(cmd.MarkFlagDirname("rootfs"))
 	must(cmd.MarkFlagDirname("repo"))
@@ -95,17 +95,17 @@ func parseVersion(s string) (int, error) {
 	return v, nil
 }
 
-// check refuses what makes no sense together.
+// check refuses flags that cannot be combined.
 func (f *buildFlags) check() error {
 	switch {
 	case f.dump == "" && f.rootfs == "":
-		return usageError{errors.New("say what to make an image of: --from-dump FILE or --rootfs DIR")}
+		return usageError{errors.New("image build: --from-dump FILE or --rootfs DIR is required")}
 	case f.dump != "" && (f.form.boot || f.form.userXattrs || f.asIs || f.repository != ""):
-		return usageError{errors.New("a dump is taken as it is, and has no contents: --boot, --user-xattrs, --as-is and --repo go with --rootfs")}
+		return usageError{errors.New("image build: --boot, --user-xattrs, --as-is and --repo cannot be combined with --from-dump; they need --rootfs")}
 	case f.name != "" && f.repository == "":
-		return usageError{errors.New("--name is for --repo")}
+		return usageError{errors.New("image build: --name needs --repo")}
 	case f.repository != "" && (f.versionGiven || f.algorithms):
-		return usageError{errors.New("--format-version and --algorithm are those of the repository")}
+		return usageError{errors.New("image build: --format-version and --algorithm cannot be combined with --repo: the repository determines them")}
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func readDump(name string, stdin io.Reader) (*tree.Node, error) {
 	return root, nil
 }
 
-// scan returns the tree of --rootfs in the form that is wanted.
+// scan returns the tree of --rootfs in the chosen form.
 func (f *buildFlags) scan(ctx context.Context, opts scan.Options) (*tree.Node, error) {
 	dir, err := os.Open(f.rootfs)
 	if err != nil {

@@ -11,24 +11,24 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageDiff = `Say how image A becomes image B: which packages and files were added (+), removed (-)
-or changed (~), and what of each changed: type, content, target, device, mode, owner,
-xattr, mtime, links.
+const aboutImageDiff = `Compare two images: show which packages and files were added (+), removed (-) or changed
+(~) from A to B, and for changed files which of type, content, target, device, mode,
+owner, xattr, mtime and links.
 
-Files are compared in the canonical form; with --boot, or where one of the two is a
-composefs image or a dump and the other can boot, in that which boots. --ignore leaves
-aspects out: two builds of one source often differ in mtime alone.
+Files are compared in the canonical form; with --boot, or if one image is a composefs
+image or a dump and the other can boot, in the form that boots. --ignore leaves aspects
+out: two builds from the same source often differ only in mtime.
 
-Packages are compared where an image has the database of dpkg, pacman or rpm in it, and
-its contents are at hand.
+Packages are compared if both images contain the database of dpkg, pacman or rpm and its
+contents are available.
 
 A and B are each a file, directory, deployment, pin, id or reference: see sysupdate-image
-image, also for what the canonical form is.
+image, also for the canonical form.
 
 With --json: {"packages": [{"manager", "changes": [{"name", "old", "new"}]}], "files":
 [{"path", "kind": "added|removed|changed", "what": [{"aspect", "name", "old", "new",
 "oldSize", "newSize"}]}], "unknown": [PATH], "notes": [TEXT]}. Contents have their
-fs-verity digests as old and new, where these are known; name is that of an xattr.`
+fs-verity digests as old and new, where these are known; name is the name of an xattr.`
 
 type diffFlags struct {
 	imageFlags
@@ -41,7 +41,7 @@ func (s *session) imageDiffCommand() *cobra.Command {
 	var f diffFlags
 	cmd := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Say how one image becomes another",
+		Short: "Compare two images",
 		Long:  aboutImageDiff,
 		Example: `  sysupdate-image image diff registry.example.org/os:1 registry.example.org/os:2
   sysupdate-image image diff rollback booted
@@ -63,8 +63,8 @@ func (s *session) imageDiffCommand() *cobra.Command {
 			return s.PrintComparison(c)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.ignore, "ignore", nil, "leave out the `ASPECTS`, a list with commas")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "as JSON")
+	cmd.Flags().StringSliceVar(&f.ignore, "ignore", nil, "ignore `ASPECTS`, separated by commas")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	must(cmd.RegisterFlagCompletionFunc("ignore", completeAspects))
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
@@ -100,8 +100,8 @@ func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore
 	return inspect.Compare(ctx, before, after, f.form(), ignore)
 }
 
-// pair opens two images with contents by the same algorithm: that of the one
-// that says which.
+// pair opens two images with digests of the same algorithm: the one that either of them
+// determines.
 func (i *images) pair(ctx context.Context, a, b string) (old, new *source.Image, err error) {
 	if old, err = i.get(ctx, a, 0); err != nil {
 		return nil, nil, err

@@ -13,15 +13,15 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
 
-const aboutImageDigest = `Print the fs-verity digest of the composefs image that IMAGE makes: with --boot the
-deployment id, by which a kernel command line names it (composefs=). Of a composefs
-image it is the digest of the file itself.
+const aboutImageDigest = `Print the fs-verity digest of the composefs image of IMAGE. With --boot it is the
+deployment id, which a kernel command line names (composefs=). The digest of a composefs
+image is that of the file itself.
 
---expect HEX checks it, and where it is another, tries the other ways in which images
-have been sealed: format versions 1 and 2, with and without user.* attributes, and
-with whiteouts that also remove files of their own layer. The one that fits is printed
-behind the digest. If none does, the exit code is 1, and the error says what was
-computed and how to see the difference.` + aboutIMAGE
+--expect HEX checks the digest. If it differs, the other ways in which images have been
+sealed are tried: format versions 1 and 2, with and without user.* attributes, and with
+whiteouts that also remove files of their own layer. The one that matches is printed after
+the digest. If none does, the exit code is 1, and the error shows the computed digests and
+how to find the difference.` + aboutIMAGE
 
 func (s *session) imageDigestCommand() *cobra.Command {
 	var f struct {
@@ -31,7 +31,7 @@ func (s *session) imageDigestCommand() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "digest IMAGE",
-		Short: "Print the digest by which an image is booted",
+		Short: "Print the fs-verity digest of an image",
 		Long:  aboutImageDigest,
 		Example: `  sysupdate-image image digest --boot registry.example.org/os:stable
   sysupdate-image image digest --boot --arch arm64 registry.example.org/os:stable
@@ -65,9 +65,9 @@ func (s *session) imageDigestCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.version, "format-version", "1", "of the image: `0|1|2|auto`")
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "of the digests: `sha256|sha512` (default that of the repository, or sha512)")
-	cmd.Flags().StringVar(&f.expect, "expect", "", "check that the digest is `HEX`, in one way or another")
+	cmd.Flags().StringVar(&f.version, "format-version", "1", "format version of the image: `0|1|2|auto`")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "algorithm of the digests: `sha256|sha512` (default: the repository's, or sha512)")
+	cmd.Flags().StringVar(&f.expect, "expect", "", "check that the digest is `HEX`, in any form")
 	completeValues(cmd, "format-version", versionNames...)
 	completeValues(cmd, "algorithm", algorithmNames...)
 	f.formFlags.add(cmd)
@@ -93,7 +93,7 @@ func (s *session) printDigest(ctx context.Context, img *source.Image, form canon
 	return err
 }
 
-// expectDigest prints the digest and the way in which it is that of the image.
+// expectDigest prints the digest and the form in which the image has it.
 func (s *session) expectDigest(ctx context.Context, img *source.Image, boot bool, want digest.Digest) error {
 	way, err := findWay(ctx, img, boot, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
@@ -106,7 +106,7 @@ func (s *session) expectDigest(ctx context.Context, img *source.Image, boot bool
 	return err
 }
 
-// inOrder says, after a variant, how the layers were merged.
+// inOrder describes, after a variant, how the layers were merged.
 const inOrder = " with whiteouts that also remove files of their own layer"
 
 // findWay returns how an image has a digest, for people.

@@ -11,8 +11,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageDump = `Print every file of IMAGE with all its metadata, one a line, as composefs-dump(5) has
-it. image build --from-dump makes the same image of that again.` + aboutIMAGE
+const aboutImageDump = `Print every file of IMAGE with all its metadata, one per line, as composefs-dump(5).
+image build --from-dump builds the same image from it.` + aboutIMAGE
 
 func (s *session) imageDumpCommand() *cobra.Command {
 	var f struct {
@@ -22,7 +22,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "dump IMAGE",
-		Short: "Print the files of an image as composefs-dump(5)",
+		Short: "Print the files of an image as a composefs dump",
 		Long:  aboutImageDump,
 		Example: `  sysupdate-image image dump old.cfs
   sysupdate-image image dump --boot registry.example.org/os:stable > os.dump`,
@@ -42,16 +42,16 @@ func (s *session) imageDumpCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "of the digests that have to be computed: `sha256|sha512`")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "algorithm of digests that must be computed: `sha256|sha512`")
 	completeValues(cmd, "algorithm", algorithmNames...)
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd
 }
 
-const aboutImageLs = `List the files in the directory PATH of IMAGE, or the file PATH, as ls -l does: type
-and permissions, user and group by number, size, modification time (UTC) and name.
-PATH is / if it is not given; links are not followed.` + aboutIMAGE
+const aboutImageLs = `List the files in the directory PATH of IMAGE, or the file PATH, like ls -l: type and
+permissions, numeric user and group, size, modification time (UTC) and name. PATH is / by
+default; links are not followed.` + aboutIMAGE
 
 func (s *session) imageLsCommand() *cobra.Command {
 	var f struct {
@@ -80,13 +80,13 @@ func (s *session) imageLsCommand() *cobra.Command {
 				}
 				n := root.Lookup(path)
 				if n == nil {
-					return fmt.Errorf("%s has no %s", img.Name, path)
+					return fmt.Errorf("%s: no such file %s", img.Name, path)
 				}
 				return s.PrintFiles(path, n, f.recursive)
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "list also what is in directories, by paths")
+	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "list directories recursively, with paths")
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd

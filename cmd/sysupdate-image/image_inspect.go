@@ -7,15 +7,15 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageInspect = `Say what IMAGE is: where it comes from, which system it is, whether and as which
-deployment it boots, and what it weighs.` + aboutIMAGE
+const aboutImageInspect = `Describe IMAGE: its origin, its system, whether it can boot and as which deployment, and
+its size.` + aboutIMAGE
 
 func (s *session) imageInspectCommand() *cobra.Command {
 	var f imageFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
-		Short: "Say what an image is",
+		Short: "Describe an image",
 		Long:  aboutImageInspect,
 		Example: `  sysupdate-image image inspect registry.example.org/os:stable
   sysupdate-image image inspect --json oci:./os:stable`,
@@ -34,7 +34,7 @@ func (s *session) imageInspectCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	f.add(cmd)
 	return cmd
 }

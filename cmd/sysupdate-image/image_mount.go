@@ -11,14 +11,14 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 )
 
-const aboutImageMount = `Mount an image of the repository at a directory, read-only, to look into it: that of a
-deployment, or one that image build --repo has put there. The kernel verifies every file
-that is read, unless the repository is on a file system without fs-verity.
+const aboutImageMount = `Mount an image of the repository at a directory, read-only: the image of a deployment, or
+one that image build --repo has stored. The kernel verifies every file that is read,
+unless the repository is on a file system without fs-verity.
 
-ID is how its id begins, the name of a pin, or one of booted, staged, next and rollback.
-Images of other kinds, see sysupdate-image image, cannot be mounted.
+ID is the beginning of an id, the name of a pin, or booted, staged, next or rollback.
+Other kinds of images, see sysupdate-image image, cannot be mounted.
 
-This needs root. umount(8) takes the mount away again.`
+This must be run as root. Unmount with umount(8).`
 
 func (s *session) imageMountCommand() *cobra.Command {
 	var repository string
@@ -33,7 +33,7 @@ func (s *session) imageMountCommand() *cobra.Command {
 		ValidArgsFunction: thenDirectory(s.completeDeployments(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
-				return errors.New("cannot mount image: only root may; image ls and image dump look into it without a mount")
+				return errors.New("cannot mount image: must be run as root; image ls and image dump need no mount")
 			}
 			repo, err := s.openStore(repository)
 			if err != nil {

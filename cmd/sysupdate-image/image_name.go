@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
-// aboutIMAGE is the line of help about the argument of that name.
+// aboutIMAGE is the help on the argument IMAGE.
 const aboutIMAGE = `
 
 IMAGE is a file, directory, deployment, pin, id or reference: see sysupdate-image image.`
@@ -23,13 +23,13 @@ func (s *session) imageNamed(name string) (string, error) {
 	}
 	id, err := s.deploymentNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("there is no file or directory %s, and %w (a container image would be docker.io/library/%s)", name, err, name)
+		return "", fmt.Errorf("no file or directory %s, and %w; a container image is docker.io/library/%s", name, err, name)
 	}
 	return string(id), nil
 }
 
-// mayBeWord says whether name can be that of a pin, or a role: it is no path, no
-// reference and no beginning of an id.
+// mayBeWord reports whether name can be a role or the name of a pin: it is not a path,
+// a reference or the beginning of an id.
 func mayBeWord(name string) bool { return !strings.ContainsAny(name, "/:") && !mayBeID(name) }
 
 func mayBeID(name string) bool { return strings.Trim(name, "0123456789abcdef") == "" }

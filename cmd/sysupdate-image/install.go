@@ -8,22 +8,22 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
 
-const aboutInstall = `Put an image on a file system that was just made, so that the machine boots it.
+const aboutInstall = `Install an image on new file systems, so that the machine boots it.
 
-ROOT is where the new root file system is mounted: ext4 or btrfs with fs-verity
-(mkfs.ext4 -O verity). It is found at boot by the type that the Discoverable Partitions
-Specification has for its partition; where it has another type, is a subvolume, or is on
-another disk than DIR, root=UUID=... and rootflags=... are added. --karg root=... wins.
-DIR is where the EFI system partition is mounted. systemd-boot is taken from the
-image, from /usr/lib/systemd/boot/efi.
+ROOT is the mount point of the new root file system: ext4 or btrfs with fs-verity
+(mkfs.ext4 -O verity). At boot it is found by its type in the Discoverable Partitions
+Specification. If its partition has another type, or it is a subvolume or on another disk
+than DIR, root=UUID=... and rootflags=... are added; --karg root=... overrides them. DIR
+is the mount point of the EFI system partition. The image must contain systemd-boot, in
+/usr/lib/systemd/boot/efi.
 
-With --reuse, layers that another repository has are not fetched but taken from there:
-on the machine that runs, /sysroot/composefs has those of its own deployments.`
+With --reuse, layers are copied from another repository instead of being fetched: on a
+running machine, /sysroot/composefs has those of its deployments.`
 
 func (s *session) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Put an image on new file systems",
+		Short: "Install an image on new file systems",
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -37,17 +37,17 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:               "to-filesystem ROOT --esp DIR --image REF",
-		Short:             "Install on file systems that are mounted",
+		Short:             "Install on mounted file systems",
 		Long:              aboutInstall,
 		Example:           "  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable",
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.ESP == "" || o.Image == "" {
-				return usageError{fmt.Errorf("install to-filesystem: --esp and --image are needed")}
+				return usageError{fmt.Errorf("install to-filesystem: --esp and --image are required")}
 			}
 			if s.sysroot != "" {
-				return usageError{fmt.Errorf("install to-filesystem: ROOT says where, --sysroot is for the other commands")}
+				return usageError{fmt.Errorf("install to-filesystem: --sysroot cannot be used here; ROOT is where to install")}
 			}
 			o.Root, o.Source = args[0], source.options()
 			s.changing = true
@@ -58,11 +58,11 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			return s.PrintResult(result, quiet)
 		},
 	}
-	cmd.Flags().StringVar(&o.ESP, "esp", "", "the EFI system partition is mounted at `DIR`")
+	cmd.Flags().StringVar(&o.ESP, "esp", "", "`DIR` where the EFI system partition is mounted")
 	cmd.Flags().StringVar(&o.Image, "image", "", "install the image `REF`")
-	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates, if it is not the one installed from")
-	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (may be repeated)")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but the result")
+	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates instead of the installed one")
+	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the result")
 	addReuseFlag(cmd, &o.Reuse)
 	must(cmd.MarkFlagDirname("esp"))
 	source.add(cmd)

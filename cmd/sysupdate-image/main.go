@@ -1,5 +1,5 @@
 // Program sysupdate-image fetches, verifies and stages images for a machine to
-// boot, and says what it boots.
+// boot, and shows what it boots.
 package main
 
 import (

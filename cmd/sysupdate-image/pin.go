@@ -9,18 +9,18 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutPin = `Keep a deployment, whatever is applied after it, until it is unpinned: without
-DEPLOYMENT the booted one. It can have a name, by which every command knows it and
-which no other deployment has. Pinning it again changes the name.
+const aboutPin = `Keep a deployment until it is unpinned, whatever is applied after it. The default is the
+booted one. A pin can have a name, which every command accepts for the deployment and
+which must be unique. Pinning a deployment again changes the name.
 
-A pinned deployment takes room on the boot partition and the root file system.
+A pinned deployment takes space on the boot partition and the root file system.
 ` + namingDeployments
 
 func (s *session) pinCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "pin [--name NAME] [DEPLOYMENT]",
-		Short: "Keep a deployment",
+		Short: "Keep a deployment until it is unpinned",
 		Long:  aboutPin,
 		Example: `  sysupdate-image pin --name before-migration
   sysupdate-image pin rollback
@@ -43,18 +43,18 @@ func (s *session) pinCommand() *cobra.Command {
 		},
 		DisableFlagsInUseLine: true,
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the pin's `NAME`: letters, digits, '.', '_' and '-'")
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the pin: letters, digits, '.', '_' and '-'")
 	must(cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions))
 	return cmd
 }
 
-const aboutUnpin = `Let a pinned deployment be removed again: by rm, or by what is applied after it.
+const aboutUnpin = `Unpin a deployment, so that rm, prune and apply can remove it again.
 ` + namingDeployments
 
 func (s *session) unpinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "unpin DEPLOYMENT",
-		Short:             "Let a pinned deployment be removed again",
+		Short:             "Unpin a deployment",
 		Long:              aboutUnpin,
 		Example:           `  sysupdate-image unpin before-migration`,
 		Args:              needArgs(cobra.ExactArgs(1)),

@@ -9,9 +9,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutRm = `Remove deployments, with all on disk that no other one needs. Not the booted one, nor
-what is staged or boots next, nor a pinned one: the message says what to do first.
-The deployment that rollback would go to can be removed.
+const aboutRm = `Remove deployments, with everything on disk that no other one needs. A deployment that is
+booted, staged, next or pinned is not removed; the error tells what to do first. The
+deployment that rollback would go to can be removed.
 ` + namingDeployments
 
 func (s *session) rmCommand() *cobra.Command {
@@ -27,7 +27,7 @@ func (s *session) rmCommand() *cobra.Command {
 			return s.change(func(m *update.Machine) error {
 				report, err := m.Remove(cmd.Context(), args)
 				if err != nil {
-					return advise(err)
+					return err
 				}
 				return s.PrintPruned(report, false)
 			})
@@ -35,18 +35,18 @@ func (s *session) rmCommand() *cobra.Command {
 	}
 }
 
-const aboutPrune = `Remove what the machine does not need: deployments that are neither booted, staged,
-next, pinned nor the ones to fall back to; then kernels, images and layers that no
-deployment has, and what a crash has left behind. keep = N in
-/etc/sysupdate-image/update.toml has N deployments stay besides these.
+const aboutPrune = `Remove what the machine does not need: deployments that are not booted, staged, next,
+pinned or the ones to fall back to; kernels, images and layers of no deployment; and what
+a crash has left behind. keep = N in /etc/sysupdate-image/update.toml keeps N more
+deployments.
 
-apply does this by itself.`
+apply does this automatically.`
 
 func (s *session) pruneCommand() *cobra.Command {
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "prune",
-		Short: "Remove what is not needed",
+		Short: "Remove deployments and files that are not needed",
 		Long:  aboutPrune,
 		Example: `  sysupdate-image prune --dry-run
   sysupdate-image prune`,
@@ -55,8 +55,8 @@ func (s *session) pruneCommand() *cobra.Command {
 			return s.prune(cmd.Context(), dryRun, asJSON)
 		},
 	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be removed, and remove nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "show what would be removed, and remove nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

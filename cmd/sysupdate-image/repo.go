@@ -17,13 +17,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
-const aboutRepo = `Look after the repository, in which images, layers and the contents of files are kept:
-that of this machine, of --sysroot, or --repo.`
+const aboutRepo = `Maintain the repository, which holds images, layers and the contents of files: the one of
+this machine, of --sysroot, or --repo.`
 
 func (s *session) repoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repo",
-		Short: "Look after the repository",
+		Short: "Maintain the repository",
 		Long:  aboutRepo,
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -32,7 +32,7 @@ func (s *session) repoCommand() *cobra.Command {
 	return cmd
 }
 
-// A repository is an open repository with what it is there for.
+// A repository is an open repository and the machine that it belongs to.
 type repository struct {
 	*repo.Repository
 	deployments []string // ids of images that a machine needs
@@ -40,8 +40,7 @@ type repository struct {
 	close       []func() error
 }
 
-// openRepository opens the repository that is meant, writable if that is asked
-// for, and locks it.
+// openRepository opens the chosen repository and locks it, for writing if write is set.
 func (s *session) openRepository(flag string, write bool) (*repository, error) {
 	r := &repository{}
 	if err := r.open(s, flag, write); err != nil {
@@ -88,7 +87,7 @@ func (r *repository) open(s *session, flag string, write bool) (err error) {
 	return err
 }
 
-// Close lets go of the repository.
+// Close unlocks and closes the repository.
 func (r *repository) Close() error {
 	var errs []error
 	for i := len(r.close) - 1; i >= 0; i-- {
@@ -137,9 +136,9 @@ func deploymentsIn(physical *os.Root) ([]string, error) {
 	return ids, err
 }
 
-const aboutRepoImages = `List the composefs images in the repository: how their ids begin, format version, size,
-and what keeps them from repo gc: a deployment, a name (image build --name), or a
-container image that they were made of.`
+const aboutRepoImages = `List the composefs images in the repository: the beginning of the id, the format version,
+the size, and what keeps repo gc from removing the image: a deployment, a name (image
+build --name), or the container image that it was built from.`
 
 func (s *session) repoImagesCommand() *cobra.Command {
 	var path string
@@ -169,7 +168,7 @@ func (s *session) repoImagesCommand() *cobra.Command {
 			return s.PrintImages(images)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with whole ids")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with complete ids")
 	addRepositoryFlag(cmd, &path)
 	return cmd
 }

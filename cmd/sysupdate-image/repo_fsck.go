@@ -14,22 +14,22 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutRepoFsck = `Check the whole repository: read every object and compare it with the digest that is
-its name, follow every link, read every layer and image, see to it that all contents
-are there, and look at modes. Behind each problem it says what --repair would do.
+const aboutRepoFsck = `Check the whole repository: read every object and compare it with the digest that is its
+name, follow every link, read every layer and image, check that all contents exist, and
+check modes. Each problem is shown with what --repair would do about it.
 
---repair fetches the layers again in which contents are damaged or missing, from where
-the deployment came, by the digest of its manifest and whatever the tag names by now.
-What comes is verified and replaces what is damaged, also while the machine runs; a
-program that has a damaged file open keeps that, so restart it, or the machine. It also
-builds images again from their layers, sets modes, protects objects with fs-verity, and
-lets go of links that lead nowhere and of layers that are not whole, so that the next
-apply fetches these again. At the end everything is checked once more.
+--repair fetches layers with damaged or missing contents again, from the origin of the
+deployment and by the digest of its manifest, even if the tag has moved. Fetched contents
+are verified before they replace damaged ones, also on a running machine; a program that
+has a damaged file open keeps it, so restart the program or the machine. --repair also
+rebuilds images from their layers, corrects modes, enables fs-verity on objects, and
+removes links that lead nowhere and incomplete layers, which the next apply fetches
+again. Afterwards everything is checked once more.
 
-With --offline nothing is fetched.
+--offline repairs without fetching anything.
 
-The exit code is 0 if all is well (with --repair, if it is now), and 1 if there are
-problems, or if some are left.`
+The exit code is 0 if there are no problems (with --repair, if none remain), and 1 if
+there are.`
 
 type fsckFlags struct {
 	path                    string
@@ -41,7 +41,7 @@ func (s *session) repoFsckCommand() *cobra.Command {
 	var f fsckFlags
 	cmd := &cobra.Command{
 		Use:   "fsck",
-		Short: "Find out what is wrong with the repository",
+		Short: "Check the repository, and repair it",
 		Long:  aboutRepoFsck,
 		Example: `  sysupdate-image repo fsck
   sysupdate-image repo fsck --repair
@@ -49,14 +49,14 @@ func (s *session) repoFsckCommand() *cobra.Command {
 		Args: needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.offline && !f.repair {
-				return usageError{errors.New("repo fsck: --offline is for --repair; nothing else fetches anything")}
+				return usageError{errors.New("repo fsck: --offline needs --repair")}
 			}
 			return s.fsck(cmd, f)
 		},
 	}
-	cmd.Flags().BoolVar(&f.repair, "repair", false, "repair what can be repaired")
-	cmd.Flags().BoolVar(&f.offline, "offline", false, "repair from what is there, and fetch nothing")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&f.repair, "repair", false, "repair the problems that can be repaired")
+	cmd.Flags().BoolVar(&f.offline, "offline", false, "repair without fetching anything")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	addRepositoryFlag(cmd, &f.path)
 	f.source.add(cmd)
 	return cmd
@@ -91,14 +91,14 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	return err
 }
 
-// originsOf returns where the deployments below a physical root came from. One without
-// an origin, or with one that makes no sense, has none.
+// originsOf returns the origins of the deployments below a physical root; those with a
+// missing or invalid one are skipped.
 func originsOf(physical *os.Root, deployments []string) ([]repair.Origin, error) {
 	var origins []repair.Origin
 	for _, id := range deployments {
 		o, err := records.LoadOrigin(physical.FS(), deployment.ID(id))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, records.ErrDamaged) {
-			return nil, fmt.Errorf("cannot tell where deployments came from: %w", err)
+			return nil, fmt.Errorf("cannot read the origins of deployments: %w", err)
 		}
 		if o.Reference == "" || o.ManifestDigest == "" {
 			continue // status reports a damaged one

@@ -11,18 +11,18 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutRepoGC = `Remove from the repository what nothing needs: images that are neither deployed nor
-have a name (image build --name), layers of container images without a tag, and the
-contents that are then in no image and no layer. Deployments stay, all of them.
+const aboutRepoGC = `Remove what nothing in the repository needs: images that are neither deployed nor named
+(image build --name), layers of container images without a tag, and the contents that no
+remaining image or layer has. All deployments stay.
 
-apply does this by itself. An interrupted gc is completed by the next.`
+apply does this automatically. The next gc completes an interrupted one.`
 
 func (s *session) repoGCCommand() *cobra.Command {
 	var path string
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove what nothing needs",
+		Short: "Remove unused images, layers and contents",
 		Long:  aboutRepoGC,
 		Example: `  sysupdate-image repo gc --dry-run
   sysupdate-image repo gc`,
@@ -40,7 +40,7 @@ func (s *session) repoGCCommand() *cobra.Command {
 					return err
 				}
 				if !found {
-					s.Warn(fmt.Sprintf("deployment %s has no image that can be used; see repo fsck", deployment.ID(id).Short()))
+					s.Warn(fmt.Sprintf("the image of deployment %s is missing or damaged; see repo fsck", deployment.ID(id).Short()))
 					continue
 				}
 				roots.Images = append(roots.Images, id)
@@ -50,7 +50,7 @@ func (s *session) repoGCCommand() *cobra.Command {
 				return err
 			}
 			for _, id := range report.Unreadable {
-				s.Warn(fmt.Sprintf("image %s is damaged, see repo fsck --repair; all contents stay", deployment.ID(id).Short()))
+				s.Warn(fmt.Sprintf("image %s is damaged: all contents stay; see repo fsck --repair", deployment.ID(id).Short()))
 			}
 			if asJSON {
 				return s.PrintJSON(ui.NewGCJSON(report, dryRun))
@@ -58,8 +58,8 @@ func (s *session) repoGCCommand() *cobra.Command {
 			return s.PrintGC(report, dryRun)
 		},
 	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be removed, and remove nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "show what would be removed, and remove nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	addRepositoryFlag(cmd, &path)
 	return cmd
 }

@@ -8,28 +8,28 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutRollback = `Make the previous deployment the one that boots next, with its own /etc as it was and
-/var as it is. If that one is next already, the booted one becomes next again: a
-second rollback undoes the first. With DEPLOYMENT, go to that one, back or forth.
-A staged update is dropped.
+const aboutRollback = `Make the previous deployment the next to boot, with its own /etc as it was, and with /var
+as it is now. If that deployment is already next, the booted one becomes next again: a
+second rollback undoes the first. With DEPLOYMENT, make that one the next to boot, older
+or newer. A staged update is dropped.
 
-The change is one rename in the boot partition and takes effect at the next reboot.
+The change is one rename on the boot partition and takes effect at the next reboot.
 ` + namingDeployments
 
-// namingDeployments says in help texts what DEPLOYMENT may be.
+// namingDeployments is the help on the argument DEPLOYMENT.
 const namingDeployments = `
-DEPLOYMENT is the beginning of an id, the name of a pin, or one of booted, staged,
-next and rollback; see sysupdate-image status.`
+DEPLOYMENT is the beginning of an id, the name of a pin, or booted, staged, next or
+rollback; see sysupdate-image status.`
 
 func (s *session) rollbackCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rollback [DEPLOYMENT]",
-		Short: "Boot the previous deployment next, or another one",
+		Short: "Make the previous deployment the next to boot",
 		Long:  aboutRollback,
 		Example: `  sysupdate-image rollback
   sysupdate-image rollback 3f9c01
   sysupdate-image rollback before-migration
-  sysupdate-image rollback booted           # stay with what runs; drops a staged update`,
+  sysupdate-image rollback booted           # keep the running system; drop a staged update`,
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

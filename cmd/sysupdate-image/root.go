@@ -23,18 +23,18 @@ const (
 	exitUsage  = 2
 )
 
-// A usageError is a command line that makes no sense.
+// A usageError is an invalid command line.
 type usageError struct{ error }
 
 const about = `Boot this machine from container images, and update it in place, atomically.
 
-  sysupdate-image apply registry.example.org/os:stable    follow this image; it boots next
-  sysupdate-image apply                                   the newest of what this machine follows
-  sysupdate-image status                                  what is booted, and what boots next
+  sysupdate-image apply registry.example.org/os:stable    fetch this image; follow it from now on
+  sysupdate-image apply                                   fetch the newest image
+  sysupdate-image status                                  show what is booted, and what boots next
   sysupdate-image rollback                                boot the previous system next`
 
 const exits = `
-Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 wrong usage, 70 a bug in this program.
+Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usage, 70 a bug in this program.
 `
 
 // A session is what all commands share.
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 		return err
 	})
 	if err == nil && results.err != nil {
-		err = fmt.Errorf("it is done, but cannot be said: %w", results.err)
+		err = fmt.Errorf("the command succeeded, but its output could not be written: %w", results.err)
 	}
 	var usage usageError
 	switch {
@@ -68,15 +68,15 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) int {
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	fmt.Fprintln(stderr, "sysupdate-image:", printable.Text(err.Error()))
+	fmt.Fprintln(stderr, "sysupdate-image:", printable.Text(ui.Advise(err).Error()))
 	return bug.Status(err, exitFailed)
 }
 
-// interrupted returns what an administrator is to know of err after an interrupt.
+// interrupted explains err after an interrupt.
 func (s *session) interrupted(ctx context.Context, err error) error {
 	text := "interrupted"
 	if s.changing {
-		text += ", the machine boots what it would have booted; run it again to go on from here"
+		text += "; the next boot is unchanged. Run the command again to resume"
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
 		return errors.New(text)
@@ -106,10 +106,10 @@ func (s *session) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + exits)
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
-		"work on the system in `DIR` instead of the running machine's; its boot partition is mounted below DIR: at boot, efi or boot/efi")
+		"use the system in `DIR` instead of the running one; its boot partition is mounted below DIR at boot, efi or boot/efi")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if s.sysroot == "" && cmd.Flags().Changed("sysroot") {
-			return usageError{errors.New("--sysroot: the name of the directory is empty")}
+			return usageError{errors.New("--sysroot: the directory name is empty")}
 		}
 		return nil
 	}
@@ -123,7 +123,7 @@ func (s *session) command() *cobra.Command {
 	return root
 }
 
-// needArgs makes what check refuses an error of usage, which says what is wanted.
+// needArgs makes a failed check an error that shows the usage.
 func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if check(cmd, args) == nil {
@@ -132,7 +132,7 @@ func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if cmd.HasAvailableSubCommands() {
 			return usageError{unknownCommand(cmd, args[0])}
 		}
-		return usageError{fmt.Errorf("%s: wrong number of arguments, %d; usage: %s", nameOf(cmd), len(args), cmd.UseLine())}
+		return usageError{fmt.Errorf("%s: wrong number of arguments (%d); usage: %s", nameOf(cmd), len(args), cmd.UseLine())}
 	}
 }
 
@@ -145,14 +145,14 @@ func exclude(cmd *cobra.Command, pairs ...[2]string) {
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		for _, p := range pairs {
 			if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
-				return usageError{fmt.Errorf("%s: --%s and --%s exclude each other", nameOf(cmd), p[0], p[1])}
+				return usageError{fmt.Errorf("%s: --%s and --%s cannot be combined", nameOf(cmd), p[0], p[1])}
 			}
 		}
 		return nil
 	}
 }
 
-// nameOf returns what a command is called behind the name of the program.
+// nameOf returns the name of a command without that of the program.
 func nameOf(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
@@ -160,12 +160,12 @@ func nameOf(cmd *cobra.Command) string {
 func unknownCommand(cmd *cobra.Command, name string) error {
 	cmd.SuggestionsMinimumDistance = 2
 	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
-		return fmt.Errorf("there is no command %q: is it %s %s?", name, cmd.CommandPath(), strings.Join(similar, " or "))
+		return fmt.Errorf("unknown command %q; did you mean %s %s?", name, cmd.CommandPath(), strings.Join(similar, " or "))
 	}
-	return fmt.Errorf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, cmd.Root().Name()+" "))
+	return fmt.Errorf("unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, cmd.Root().Name()+" "))
 }
 
-// must panics for what only a mistake in this program can cause.
+// must panics on an error that only a bug in this program can cause.
 func must(err error) {
 	if err != nil {
 		panic(err)

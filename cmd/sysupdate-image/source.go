@@ -6,16 +6,16 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
-// sourceFlags say how to get at a registry.
+// sourceFlags tell how to reach a registry.
 type sourceFlags struct {
 	authFile, policy string
 	insecureTLS      bool
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.authFile, "authfile", "", "read credentials from `FILE`, see containers-auth.json(5)")
-	cmd.Flags().StringVar(&f.policy, "policy", "", "check signatures by `FILE`, see containers-policy.json(5)")
-	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unknown certificates of the registry")
+	cmd.Flags().StringVar(&f.authFile, "authfile", "", "`FILE` with credentials, see containers-auth.json(5)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "`FILE` with the signature policy, see containers-policy.json(5)")
+	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unverified certificates of the registry")
 	completeFiles(cmd, "authfile", "policy")
 }
 
@@ -24,6 +24,6 @@ func (f *sourceFlags) options() oci.Options {
 }
 
 func addReuseFlag(cmd *cobra.Command, dirs *[]string) {
-	cmd.Flags().StringArrayVar(dirs, "reuse", nil, "take layers that the repository in `DIR` has from there, instead of fetching them (may be repeated)")
+	cmd.Flags().StringArrayVar(dirs, "reuse", nil, "copy layers from the repository in `DIR` instead of fetching them (can be repeated)")
 	must(cmd.MarkFlagDirname("reuse"))
 }

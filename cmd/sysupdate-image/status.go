@@ -8,18 +8,20 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
 )
 
-const aboutStatus = `Say which deployment is booted, which boots next, which others there are, and what is
-wrong: boots that failed and why, entries that no boot loader can use, and what this
-user may not read. Ordinary users see what they may.
+const aboutStatus = `Show which deployment is booted, which boots next, which others exist, and any problems:
+failed boots and their reasons, boot entries that no boot loader can use, and what this
+user cannot read. Any user can run it.
 
-A machine that was not booted from an image is no error: it is said, and the exit code
-is 0. It is 1 only when nothing can be said at all.`
+On a machine that was not booted from an image, status says so and exits with 0. The exit
+code is 1 only if nothing can be shown.
+
+A deployment is marked with ● if it is booted and with → if it boots next.`
 
 func (s *session) statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say what is booted and what boots next",
+		Short: "Show what is booted and what boots next",
 		Long:  aboutStatus,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -34,6 +36,6 @@ func (s *session) statusCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, in the form of org.containers.bootc/v1 with additions")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: org.containers.bootc/v1 with additions")
 	return cmd
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// addVerityFlag adds the flag that says how strict the new system is. Without it the
-// system is as strict as the one before.
+// addVerityFlag adds the flag that decides whether the new system requires fs-verity.
+// The default is that of the current system.
 func addVerityFlag(cmd *cobra.Command, value *update.Verity) {
-	cmd.Flags().BoolFunc("allow-missing-verity", "let the new system boot where fs-verity is missing, and nothing is verified then", func(text string) error {
+	cmd.Flags().BoolFunc("allow-missing-verity", "let the new system boot from files without fs-verity, which are not verified", func(text string) error {
 		allowed, err := strconv.ParseBool(text)
 		*value = update.VerityRequired
 		if allowed {

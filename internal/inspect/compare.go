@@ -68,12 +68,12 @@ func Tree(ctx context.Context, img *source.Image, form canonical.Form) (*tree.No
 func (c *Comparison) addPackages(oldImage, newImage *source.Image) {
 	before, err := packages.Of(oldImage.FS())
 	if err != nil {
-		c.note("packages are not compared: %s: %v", oldImage.Name, err)
+		c.note("cannot compare packages: %s: %v", oldImage.Name, err)
 		return
 	}
 	after, err := packages.Of(newImage.FS())
 	if err != nil {
-		c.note("packages are not compared: %s: %v", newImage.Name, err)
+		c.note("cannot compare packages: %s: %v", newImage.Name, err)
 		return
 	}
 	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
@@ -82,7 +82,7 @@ func (c *Comparison) addPackages(oldImage, newImage *source.Image) {
 		switch {
 		case !hasOld && !hasNew:
 		case a.Unread || b.Unread:
-			c.note("packages of %s are not compared: its database has a form that is not read", manager)
+			c.note("cannot compare packages of %s: its database has an unsupported format", manager)
 		default:
 			if changes := packages.Diff(a.Packages, b.Packages); len(changes) > 0 {
 				c.Packages = append(c.Packages, PackageDiff{manager, changes})

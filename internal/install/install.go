@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // ErrNotEmpty says that there is something on the root file system.
-var ErrNotEmpty = errors.New("is not empty: install on a file system that was just made")
+var ErrNotEmpty = errors.New("is not empty: install on a new file system")
 
 // allowed are the names that a new root file system may have: what mkfs makes,
 // and where partitions for it are mounted.
@@ -66,7 +66,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 		return update.Result{}, err
 	}
 	if o.Source.PolicyFile != "" {
-		warn("the new machine's updates are checked by " + o.Source.PolicyFile + ", which it has to have too, with the keys that it names")
+		warn("the new machine will check its updates by " + o.Source.PolicyFile + ": copy it there, with the keys that it names")
 	}
 	r.Step("Installing the boot loader")
 	return result, m.InstallLoader(result.ID)
@@ -80,7 +80,7 @@ func findRoot(o Options, warn func(string)) ([]string, error) {
 		return slices.DeleteFunc(found.Args, func(a string) bool { return strings.HasPrefix(a, "root=") }), nil
 	}
 	if err == nil && found.Doubt != "" {
-		warn(found.Doubt + ". If the machine does not find its root, install with --karg root=...")
+		warn(found.Doubt + ". If the machine does not find its root, install with the kernel argument root=...")
 	}
 	return found.Args, err
 }

@@ -166,12 +166,12 @@ func TestRefetchOffline(t *testing.T) {
 		options repair.Options
 		want    string
 	}{
-		"asked to be":           {func(*machine) {}, repair.Options{Offline: true}, "nothing was fetched: --offline"},
-		"registry is gone":      {func(m *machine) { m.registry.Close() }, repair.Options{}, "nothing can be fetched from docker://"},
-		"image is gone":         {func(m *machine) { m.registry.Hide("/manifests/") }, repair.Options{}, "no such image"},
-		"layers are gone":       {func(m *machine) { m.registry.Hide("/blobs/") }, repair.Options{}, "nothing can be fetched from docker://"},
-		"layer comes damaged":   {func(m *machine) { m.damage(m.upper()) }, repair.Options{}, "has a wrong digest"},
-		"origin makes no sense": {func(m *machine) { m.origin.Reference = "NOT A REFERENCE" }, repair.Options{}, "NOT A REFERENCE"},
+		"asked to be":         {func(*machine) {}, repair.Options{Offline: true}, "nothing was fetched: offline"},
+		"registry is gone":    {func(m *machine) { m.registry.Close() }, repair.Options{}, "nothing can be fetched from docker://"},
+		"image is gone":       {func(m *machine) { m.registry.Hide("/manifests/") }, repair.Options{}, "no such image"},
+		"layers are gone":     {func(m *machine) { m.registry.Hide("/blobs/") }, repair.Options{}, "nothing can be fetched from docker://"},
+		"layer comes damaged": {func(m *machine) { m.damage(m.upper()) }, repair.Options{}, "has a wrong digest"},
+		"invalid origin":      {func(m *machine) { m.origin.Reference = "NOT A REFERENCE" }, repair.Options{}, "NOT A REFERENCE"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -83,7 +83,7 @@ func Run(ctx context.Context, repo *repo.Repository, o Options) (Report, error) 
 	switch {
 	case len(lost.fetches) == 0:
 	case o.Offline:
-		failed = errors.New("nothing was fetched: --offline")
+		failed = errors.New("nothing was fetched: offline")
 	default:
 		done, failed = r.fetchLosses(lost, o.Source, o.Tell)
 	}
@@ -101,8 +101,8 @@ func Run(ctx context.Context, repo *repo.Repository, o Options) (Report, error) 
 	return found.after(left), err
 }
 
-// distrust sees to it that what is damaged and stays is not taken for good by
-// anybody who has the content: neither this repair nor a later apply.
+// distrust makes sure that neither this repair nor a later apply trusts an object that
+// stays damaged.
 func (r *run) distrust() error {
 	var damaged []digest.Digest
 	for _, p := range r.check.Problems {

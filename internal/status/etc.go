@@ -7,9 +7,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// noteEtc notes that there is something to look at in what became of local
-// changes to /etc when the deployment that runs, or boots next where none runs,
-// took over.
+// noteEtc adds a note if the merge of local changes to /etc needs review: the one of the
+// running deployment, or of the next one where none is running.
 func (g *gatherer) noteEtc() {
 	id := g.m.Booted
 	if !g.m.Running {
@@ -41,6 +40,6 @@ func (g *gatherer) noteEtc() {
 	}
 	if len(parts) > 0 {
 		g.status.Notes = append(g.status.Notes,
-			fmt.Sprintf("the update of /etc left something to look at (%s): sysupdate-image etc report", strings.Join(parts, ", ")))
+			fmt.Sprintf("the /etc merge needs review (%s): sysupdate-image etc report", strings.Join(parts, ", ")))
 	}
 }

@@ -12,7 +12,7 @@ import (
 // A Foreign is the boot entry of a deployment that another system on the same boot
 // partition has: nothing here belongs to it, and no command touches it.
 type Foreign struct {
-	ID    deployment.ID `json:"deployment,omitempty"` // "" if the entry makes no sense
+	ID    deployment.ID `json:"deployment,omitempty"` // "" if the entry is invalid
 	Title string        `json:"title,omitempty"`
 	Entry string        `json:"entry"` // file name
 }
@@ -35,9 +35,9 @@ func (g *gatherer) noteForeign() {
 // deployments, what it is.
 func whose(f boot.EntryFile) string {
 	if f.Foreign {
-		return "which is another system's"
+		return "which belongs to another system"
 	}
-	return "which is no deployment"
+	return "which is not a deployment"
 }
 
 const foreignRole = "foreign"

@@ -27,7 +27,7 @@ func (g *gatherer) noteLoaderSettings() {
 			continue
 		}
 		if i > 0 || g.m.Staged != nil {
-			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s makes the loader boot %s, whatever is next here", s.name, g.m.Files[i].File))
+			g.status.Notes = append(g.status.Notes, fmt.Sprintf("%s overrides what boots next: the loader boots %s", s.name, g.m.Files[i].File))
 		}
 		return // those after it do not count
 	}

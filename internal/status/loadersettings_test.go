@@ -67,7 +67,7 @@ func TestLoaderSettings(t *testing.T) {
 			if i := strings.LastIndexByte(tt.want, ' '); i >= 0 {
 				by, file = tt.want[:i], tt.want[i+1:]
 			}
-			want := by + " makes the loader boot " + file + ", whatever is next here"
+			want := by + " overrides what boots next: the loader boots " + file
 			if got := strings.Join(g.status.Notes, "; "); got != want || len(g.status.Problems) > 0 {
 				t.Errorf("notes %q, problems %q; want %q", got, g.status.Problems, want)
 			}

@@ -10,9 +10,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 )
 
-// Text returns the status for people: a paragraph for each deployment, marked
-// with ● if it is booted and with → if it boots next, then what to know and
-// what is wrong. What files and images are called does nothing to a terminal.
+// Text returns the status for people: a paragraph for each deployment, marked with ● if
+// it is booted and with → if it boots next, then notes and problems. Names of files and
+// images are escaped so that a terminal only shows them.
 func (s Status) Text() string {
 	var b strings.Builder
 	if s.Running && s.Booted() == nil {
@@ -92,7 +92,7 @@ func (d Deployment) role() string {
 	return "other"
 }
 
-// name returns the title that the loader shows, or what else there is.
+// name returns the title that the loader shows, or else the version or the id.
 func (d Deployment) name() string {
 	switch {
 	case printable.Title(d.Title) != "":
@@ -137,16 +137,16 @@ func (d Deployment) details() []string {
 	return list
 }
 
-// outlook says what will happen to the deployment, or what has, if that is not
-// plain from its role. Its lines but the first begin with indent.
+// outlook tells what will happen to the deployment, or has happened, unless its role
+// already does. All lines but the first begin with indent.
 func (d Deployment) outlook(indent string) string {
 	switch {
 	case d.State == Failed:
-		return fmt.Sprintf("failed %s: %s\n%sapply passes its image over; apply --force tries it again", times(d.TriesDone), d.Why, indent)
+		return fmt.Sprintf("failed %s: %s\n%sapply skips this image; retry with apply --force", times(d.TriesDone), d.Why, indent)
 	case d.State == Broken:
 		return d.Why
 	case d.Staged && d.Locked:
-		return "waits until it is unlocked"
+		return "locked: stays staged until it is unlocked"
 	case d.Staged && d.Booted:
 		return "stays the next to boot"
 	case d.Staged && d.Why != "":
@@ -154,13 +154,13 @@ func (d Deployment) outlook(indent string) string {
 	case d.Staged:
 		return "boots next, once this system shuts down"
 	case d.State == Trying && d.Booted && d.Why != "":
-		return fmt.Sprintf("on trial: %s; boots left: %d", d.Why, d.TriesLeft)
+		return fmt.Sprintf("on trial: %s; tries left: %d", d.Why, d.TriesLeft)
 	case d.State == Trying && d.Booted:
-		return fmt.Sprintf("on trial: this boot is not known to be good yet; boots left: %d", d.TriesLeft)
+		return fmt.Sprintf("on trial: this boot is not yet marked good; tries left: %d", d.TriesLeft)
 	case d.State == Trying && d.Why != "":
-		return fmt.Sprintf("on trial, failed %s: %s; boots left: %d", times(d.TriesDone), d.Why, d.TriesLeft)
+		return fmt.Sprintf("on trial, failed %s: %s; tries left: %d", times(d.TriesDone), d.Why, d.TriesLeft)
 	case d.State == Trying:
-		return fmt.Sprintf("on trial; boots left: %d", d.TriesLeft)
+		return fmt.Sprintf("on trial; tries left: %d", d.TriesLeft)
 	case d.State == NoEntry:
 		return "has no boot entry"
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// PrintResult ends with the deployment id, for scripts.
+// PrintResult prints what apply did. The last word is the deployment id, for scripts.
 func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	s.printSignature(r.Signature, quiet)
 	for _, id := range r.Removed {
@@ -21,17 +21,17 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	s.printDropped(r)
 	switch r.Outcome {
 	case update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
 	case update.PassedOver:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another one, 'apply --force' tries it again, deployment %s\n", printable.Text(r.Why), r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n", printable.Text(r.Why), r.ID)
 	case update.AlreadyBooted:
-		format := "Nothing to do: %s is what runs, deployment %s\n"
+		format := "Nothing to do: already running %s, deployment %s\n"
 		if r.DroppedStaged != "" || r.DroppedRollback != "" {
-			format = "%s is what runs, and boots next, deployment %s\n"
+			format = "%s is running and boots next, deployment %s\n"
 		}
 		fmt.Fprintf(s.Out, format, system, r.ID)
 	case update.AlreadyNext:
-		fmt.Fprintf(s.Out, "Nothing to do: %s boots next, deployment %s\n", system, r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next, deployment %s\n", system, r.ID)
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
 			s.Warn("at the next reboot, " + c.String())
@@ -40,45 +40,46 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		if r.QueuedRollback != "" {
 			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
 		}
-		fmt.Fprintf(s.Out, "Staged %s: it takes over at the next reboot%s, deployment %s\n", system, instead, r.ID)
+		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s, deployment %s\n", system, instead, r.ID)
 	case update.Published:
-		fmt.Fprintf(s.Out, "Deployed %s: it boots next, deployment %s\n", system, r.ID)
+		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", system, r.ID)
 	}
 	return nil
 }
 
-// printSignature says how the image was checked. That nothing checks images is a warning.
+// printSignature prints how the image was checked. That images are not checked is a
+// warning.
 func (s *Screen) printSignature(verdict string, quiet bool) {
 	switch {
 	case verdict == oci.NoSignaturePolicy:
-		s.Warn("signature: " + verdict + "; any image is accepted, see containers-policy.json(5)")
+		s.Warn("signature: " + verdict + "; every image is accepted, see containers-policy.json(5)")
 	case verdict != "" && !quiet:
-		fmt.Fprintf(s.Err, "The image's signature: %s\n", printable.Text(verdict))
+		fmt.Fprintf(s.Err, "Signature: %s\n", printable.Text(verdict))
 	}
 }
 
-// printDropped says what was to boot next until the image that runs was applied.
+// printDropped prints what no longer boots next since the running image was applied.
 func (s *Screen) printDropped(r update.Result) {
 	if r.DroppedStaged != "" {
 		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
 	}
 	if r.DroppedRollback != "" {
-		fmt.Fprintf(s.Out, "Took back the rollback to deployment %s\n", r.DroppedRollback.Short())
+		fmt.Fprintf(s.Out, "Cancelled the queued rollback to deployment %s\n", r.DroppedRollback.Short())
 	}
 }
 
-// PrintPlan says last what apply would come to under a policy.
+// PrintPlan prints what apply would do under a policy for conflicts in /etc.
 func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
 	s.printSignature(p.Signature, false)
 	switch {
 	case p.UpToDate() && p.Outcome == update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: %s is what runs; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
+		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return nil
 	case p.UpToDate():
-		fmt.Fprintf(s.Out, "Nothing to do: %s is deployed already (%s)\n", p.Reference, p.ManifestDigest)
+		fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
 	case p.Outcome == update.PassedOver:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; 'apply --force' tries it again (%s)\n", printable.Text(p.Why), p.ManifestDigest)
+		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n", printable.Text(p.Why), p.ManifestDigest)
 		return nil
 	}
 	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
@@ -93,20 +94,26 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 		fmt.Fprintf(s.Out, "  conflict  %s\n", c)
 	}
 	if !p.EtcChecked {
-		fmt.Fprintln(s.Out, "Whether local changes to /etc fit is known once all layers are here.")
+		fmt.Fprintln(s.Out, "Conflicts in /etc can only be checked after all layers are downloaded.")
 	}
 	s.printPlanned(p)
-	fmt.Fprintf(s.Out, "Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
-	switch n := len(p.EtcConflicts); {
-	case n == 0:
-	case policy == deployment.ConflictsKeep:
-		fmt.Fprintf(s.Out, "Where there is a conflict, what is local would stay (%s).\n", Count(n, "conflict"))
-	case policy == deployment.ConflictsNew:
-		fmt.Fprintf(s.Out, "Where there is a conflict, what the image has would come (%s).\n", Count(n, "conflict"))
-	default:
-		fmt.Fprintf(s.Out, "Apply would then stage nothing, as /etc has %s: see --etc-conflicts.\n", Count(n, "conflict"))
+	s.printConflicts(len(p.EtcConflicts), policy)
+	_, err := fmt.Fprintf(s.Out, "Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
+	return err
+}
+
+// printConflicts prints what apply would do about n conflicts in /etc.
+func (s *Screen) printConflicts(n int, policy deployment.ConflictPolicy) {
+	would := "apply would stage nothing; see --etc-conflicts."
+	switch policy {
+	case deployment.ConflictsKeep:
+		would = "the local versions would be kept."
+	case deployment.ConflictsNew:
+		would = "the image's versions would be used."
 	}
-	return nil
+	if n > 0 {
+		fmt.Fprintf(s.Out, "%s in /etc: %s\n", Count(n, "conflict"), would)
+	}
 }
 
 // printPlanned prints what would become of the image once it is fetched.
@@ -122,9 +129,9 @@ func (s *Screen) printPlanned(p update.Plan) {
 			if p.QueuedRollback != "" {
 				instead = ", instead of the rollback to deployment " + p.QueuedRollback.Short()
 			}
-			fmt.Fprintf(s.Out, "  stage     it takes effect at the next reboot%s\n", instead)
+			fmt.Fprintf(s.Out, "  stage     takes effect at the next reboot%s\n", instead)
 		case update.StepPublish:
-			fmt.Fprintln(s.Out, "  publish   it boots next")
+			fmt.Fprintln(s.Out, "  publish   boots next")
 		case update.StepRollback:
 			fmt.Fprintf(s.Out, "  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())
 		case update.StepPrune:

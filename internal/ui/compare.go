@@ -39,7 +39,7 @@ func (s *Screen) PrintComparison(c inspect.Comparison) error {
 		fmt.Fprintln(w, f)
 	}
 	if len(c.Unknown) > 0 {
-		fmt.Fprintf(w, "Not compared, since their digests are of other algorithms: the contents of %s\n", Count(len(c.Unknown), "file"))
+		fmt.Fprintf(w, "The contents of %s could not be compared: their digests have different algorithms\n", Count(len(c.Unknown), "file"))
 	}
 	for _, note := range c.Notes {
 		s.Warn(note)

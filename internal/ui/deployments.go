@@ -11,7 +11,7 @@ import (
 // PrintRollback prints what boots next.
 func (s *Screen) PrintRollback(r update.RollbackResult) error {
 	if r.DroppedStaged != "" {
-		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged)
+		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
 	}
 	title := printable.Title(r.Title)
 	if title == "" {
@@ -19,7 +19,7 @@ func (s *Screen) PrintRollback(r update.RollbackResult) error {
 	}
 	format := "%s boots next, deployment %s\n"
 	if r.Already {
-		format = "Nothing to do: " + format
+		format = "Nothing to do: %s already boots next, deployment %s\n"
 	}
 	_, err := fmt.Fprintf(s.Out, format, title, r.ID)
 	return err
@@ -33,11 +33,11 @@ func (s *Screen) PrintPinned(id deployment.ID, name string) error {
 
 // PrintUnpinned prints that a deployment is no longer pinned.
 func (s *Screen) PrintUnpinned(id deployment.ID) error {
-	_, err := fmt.Fprintf(s.Out, "Deployment %s is not pinned any more\n", id)
+	_, err := fmt.Fprintf(s.Out, "Unpinned deployment %s\n", id)
 	return err
 }
 
-// called returns what people know a deployment by: its pin's name or its id.
+// called returns the name of a deployment's pin, with its id.
 func called(id deployment.ID, name string) string {
 	if name == "" {
 		return string(id)
@@ -62,20 +62,20 @@ func NewPruneJSON(r update.PruneReport, dryRun bool) PruneJSON {
 	}
 }
 
-// PrintPruned says what went: the deployments, and for a dry run every file.
+// PrintPruned prints what was removed: the deployments, and for a dry run every file.
 func (s *Screen) PrintPruned(r update.PruneReport, dryRun bool) error {
 	files := len(r.BootFiles) + len(r.Leftovers)
 	if len(r.Deployments)+files+len(r.Repository.Images)+len(r.Repository.Streams)+r.Repository.Objects == 0 {
 		_, err := fmt.Fprintln(s.Out, "Nothing to remove")
 		return err
 	}
-	r.Repository.Refs = nil // they follow from the deployments
+	r.Repository.Refs = nil // they belong to the deployments
 	if !dryRun {
 		for _, id := range r.Deployments {
 			fmt.Fprintf(s.Out, "Removed deployment %s\n", id)
 		}
-		_, err := fmt.Fprintf(s.Out, "Removed %s outside the repository, and in it %s, %s\n",
-			Count(files, "path"), Count(r.Repository.Objects, "object"), Size(r.Repository.Bytes))
+		_, err := fmt.Fprintf(s.Out, "Removed %s, and %s (%s) from the repository\n",
+			Count(files, "file"), Count(r.Repository.Objects, "object"), Size(r.Repository.Bytes))
 		return err
 	}
 	for _, id := range r.Deployments {

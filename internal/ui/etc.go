@@ -44,19 +44,19 @@ func (s *Screen) PrintReset(steps []edit.Step, dryRun bool) error {
 	}
 	switch {
 	case len(steps) == 0:
-		fmt.Fprintln(s.Out, "Nothing to do: that is as the image has it.")
+		fmt.Fprintln(s.Out, "Nothing to do: no local changes there.")
 	case dryRun:
 		fmt.Fprintln(s.Out, "Nothing was changed.")
 	}
 	return nil
 }
 
-// PrintEtcReport prints what came of the local changes when a deployment took over.
+// PrintEtcReport prints how local changes were merged when a deployment took over.
 func (s *Screen) PrintEtcReport(r deployment.EtcReport) error {
 	w := bufio.NewWriter(s.Out)
 	fmt.Fprintf(w, "/etc of deployment %s (%s)", r.To.ID.Short(), r.To.Etc)
 	if r.From.ID != "" {
-		fmt.Fprintf(w, ", made from that of %s (%s)", r.From.ID.Short(), r.From.Etc)
+		fmt.Fprintf(w, ", merged from deployment %s (%s)", r.From.ID.Short(), r.From.Etc)
 	}
 	if r.Time != "" {
 		fmt.Fprintf(w, " at %s", r.Time)
@@ -66,7 +66,7 @@ func (s *Screen) PrintEtcReport(r deployment.EtcReport) error {
 	return w.Flush()
 }
 
-// PrintEtcMerge prints what came of a merge of directories, or would have.
+// PrintEtcMerge prints how directories were merged, or would be unless done is set.
 func (s *Screen) PrintEtcMerge(r deployment.EtcReport, done bool) error {
 	w := bufio.NewWriter(s.Out)
 	what := "carried over"
@@ -77,8 +77,8 @@ func (s *Screen) PrintEtcMerge(r deployment.EtcReport, done bool) error {
 	return w.Flush()
 }
 
-// printMerge writes what came of a merge, what needs a look last. done is what
-// happened to local changes.
+// printMerge writes the outcome of a merge, with what needs review last. done tells
+// what happened to local changes.
 func printMerge(w *bufio.Writer, r deployment.EtcReport, done string) {
 	fmt.Fprintf(w, "%s %s\n", Count(len(r.Changes), "local change"), done)
 	for _, c := range r.Changes {
@@ -94,9 +94,9 @@ func printMerge(w *bufio.Writer, r deployment.EtcReport, done string) {
 			what  string
 			names []string
 		}{
-			{"as here", append(append([]string{}, m.Local...), m.Both...)},
-			{"as in the image", m.New},
-			{"with the members of both", m.Merged},
+			{"from here", append(append([]string{}, m.Local...), m.Both...)},
+			{"from the image", m.New},
+			{"members of both", m.Merged},
 		} {
 			if len(list.names) > 0 {
 				fmt.Fprintf(w, "  %s: %q\n", list.what, list.names)
@@ -104,7 +104,7 @@ func printMerge(w *bufio.Writer, r deployment.EtcReport, done string) {
 		}
 	}
 	for _, path := range r.Defaults {
-		fmt.Fprintf(w, "New default not used, since it was changed here: %s\n", Name(path))
+		fmt.Fprintf(w, "New default not used because of a local change: %s\n", Name(path))
 	}
 	for _, c := range r.Conflicts {
 		fmt.Fprintf(w, "Conflict: %s\n", c)

@@ -23,7 +23,7 @@ func (s *Screen) PrintInspection(i inspect.Inspection) error {
 	row("Kernel", i.Kernel)
 	row("Kernel arguments", strings.Join(i.KernelArguments, " "))
 	row("Deployment", i.Deployment)
-	row("Does not boot", i.NotBooting)
+	row("Cannot boot", i.NotBooting)
 	row("Manifest", i.ManifestDigest)
 	row("Configuration", i.ConfigDigest)
 	row("Architecture", i.Architecture)
@@ -36,7 +36,7 @@ func (s *Screen) PrintInspection(i inspect.Inspection) error {
 	}
 	for _, p := range i.Packages {
 		if p.Unread {
-			row("Packages", "an "+p.Manager+" database of a form that is not read")
+			row("Packages", p.Manager+" database in an unsupported format")
 			continue
 		}
 		row("Packages", fmt.Sprintf("%d (%s)", p.Count, p.Manager))

@@ -50,14 +50,14 @@ func (s *Screen) PrintFsck(r repair.Report, repair bool) error {
 		}
 		fmt.Fprintln(s.Out, printable.Text(line))
 	}
-	verdict := ""
+	verdict := "Checked "
 	if len(r.Findings) == 0 {
 		verdict = "No problems: "
 	}
 	_, err := fmt.Fprintf(s.Out, "%s%s, %s; %s, %s, %s\n", verdict, Count(r.Objects, "object"), Size(r.Bytes),
 		Count(r.Images, "image"), Count(r.Streams, "stream"), Count(r.Refs, "ref"))
 	if repair && err == nil && len(r.Findings) > 0 {
-		_, err = fmt.Fprintf(s.Out, "%d of %s repaired\n", len(r.Findings)-r.Left(), Count(len(r.Findings), "problem"))
+		_, err = fmt.Fprintf(s.Out, "Repaired %d of %s\n", len(r.Findings)-r.Left(), Count(len(r.Findings), "problem"))
 	}
 	return err
 }
@@ -94,8 +94,8 @@ func (s *Screen) PrintGC(r repo.Report, dryRun bool) error {
 		fmt.Fprintf(s.Out, "%s %s\n", remove, Name(name))
 	}
 	for _, name := range r.Refs {
-		fmt.Fprintf(s.Out, "%s %s, which leads nowhere\n", remove, Name(name))
+		fmt.Fprintf(s.Out, "%s %s, a dangling link\n", remove, Name(name))
 	}
-	_, err := fmt.Fprintf(s.Out, "%s %s, %s; %d stay\n", remove, Count(r.Objects, "object"), Size(r.Bytes), r.KeptObjects)
+	_, err := fmt.Fprintf(s.Out, "%s %s, %s; %d kept\n", remove, Count(r.Objects, "object"), Size(r.Bytes), r.KeptObjects)
 	return err
 }

@@ -132,6 +132,7 @@ func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.I
 	if err := m.passOver(s, d.failed.ID, img.ManifestDigest); err != nil || o.Reference == "" {
 		return true, err
 	}
+	d.failed.Reference = o.Reference
 	return true, d.failed
 }
 

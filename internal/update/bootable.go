@@ -117,7 +117,7 @@ func checkBootable(tree *tree.Node) error {
 func checkDirectory(tree *tree.Node, dir string) error {
 	switch n := tree.Entry(dir); {
 	case n == nil:
-		return fmt.Errorf("no /%s: an image that boots has it, if only as an empty directory", dir)
+		return fmt.Errorf("no /%s: a bootable image needs this directory, even if it is empty", dir)
 	case !n.IsDir():
 		return fmt.Errorf("/%s is not a directory", dir)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// ErrNothingTracked says that a machine follows no image.
-var ErrNothingTracked = errors.New("this machine follows no image yet: say which one to apply")
+// ErrNothingTracked reports that a machine follows no image.
+var ErrNothingTracked = errors.New("this machine follows no image yet")
 
 // readOrigin returns where a deployment came from; what has no origin file has
 // the zero Origin.

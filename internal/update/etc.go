@@ -9,20 +9,17 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
-// An EtcConflictsError says that an image was not deployed because of conflicts
+// An EtcConflictsError reports that an image was not deployed because of conflicts
 // in /etc.
 type EtcConflictsError struct{ Conflicts []deployment.EtcConflict }
 
-// Error says what to do as well: it is all that the administrator sees.
+// Error lists the conflicts, one per line.
 func (e *EtcConflictsError) Error() string {
 	var b strings.Builder
-	b.WriteString("nothing was staged: local changes to /etc are in the way of what the image has there\n")
+	b.WriteString("nothing staged: local changes in /etc conflict with the new image")
 	for _, c := range e.Conflicts {
-		fmt.Fprintf(&b, "  %s\n", c)
+		fmt.Fprintf(&b, "\n  %s", c)
 	}
-	b.WriteString("Move these files away, or go on with\n" +
-		"  --etc-conflicts=keep   what is local stays, and what the image has goes to /etc/" + carry.ConflictsDir + "\n" +
-		"  --etc-conflicts=new    what the image has comes, and what is local goes to /etc/" + carry.ConflictsDir)
 	return b.String()
 }
 
@@ -34,7 +31,7 @@ func (m *Machine) checkEtc(ctx context.Context, c candidate, policy deployment.C
 	}
 	conflicts, err := m.etcConflicts(ctx, c.System)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell whether local changes to /etc fit the image: %w", err)
+		return nil, fmt.Errorf("cannot check for conflicts in /etc: %w", err)
 	}
 	if len(conflicts) > 0 && policy != deployment.ConflictsKeep && policy != deployment.ConflictsNew {
 		return nil, &EtcConflictsError{conflicts}
@@ -78,7 +75,7 @@ func (m *Machine) etcSide() (carry.Side, error) {
 	}
 	etc, err := carry.OnDisk(m.root, id)
 	if err != nil {
-		err = fmt.Errorf("cannot tell how deployment %s has its /etc: %w", id.Short(), err)
+		err = fmt.Errorf("cannot determine the mode of /etc of deployment %s: %w", id.Short(), err)
 	}
 	return carry.Side{ID: id, Etc: etc}, err
 }

@@ -17,11 +17,12 @@ import (
 // is passed over until the reference leads to another image. What is known of
 // it are the records of failed boots, which stay when the deployment goes.
 
-// A FailedHereError says that an image was not applied since its deployment has
+// A FailedHereError reports that an image was not applied since its deployment has
 // failed to boot on this machine.
 type FailedHereError struct {
-	ID  deployment.ID
-	Why string // "" if it is not known
+	ID        deployment.ID
+	Why       string // "" if it is not known
+	Reference string // that was to be applied, "" if none was given
 }
 
 func (e *FailedHereError) Error() string {
@@ -35,7 +36,7 @@ func (e *FailedHereError) Error() string {
 // maxFailures is how many records stay of deployments that are gone.
 const maxFailures = 16
 
-// readFailures returns the records of failed boots. One that makes no sense is
+// readFailures returns the records of failed boots. An invalid one is
 // passed over: it is there for people.
 func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, error) {
 	all, _, err := records.LoadBootFailures(m.root.FS())

@@ -114,7 +114,7 @@ func (m *Machine) excludeKeeping(img *oci.Image, id deployment.ID) error {
 		return err
 	}
 	if !found || len(missing(img, m.repo)) > 0 {
-		return errors.New("another program has removed what was fetched: try again")
+		return errors.New("another program removed the fetched layers; try again")
 	}
 	return nil
 }

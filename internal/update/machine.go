@@ -30,8 +30,8 @@ type Machine struct {
 	etc     deployment.EtcMode // how the booted deployment keeps its /etc
 	isNew   bool               // it is being installed
 	warn    func(string)
-	warned  bool // of a staged record that makes no sense
-	// toldBroken says that a warning told of a machine that no entry boots.
+	warned  bool // of an invalid staged record
+	// toldBroken is set after a warning about a machine that no entry boots.
 	toldBroken bool
 	held       *repo.Lock // of repo
 	state      *os.File   // the physical root, locked; nil while it is not
@@ -248,9 +248,20 @@ func (m *Machine) restrict() error {
 		return fmt.Errorf("%s: %w", m.repositoryDir(), err)
 	}
 	if was != 0 {
-		m.warn(fmt.Sprintf("%s had mode %04o, by which other users could read what the images keep from them; it has 0700 now", m.repositoryDir(), was))
+		m.warn(fmt.Sprintf("%s had mode %04o, so other users could read protected files of the images; its mode is now 0700", m.repositoryDir(), was))
 	}
 	return nil
+}
+
+// A LostEntriesError reports that the booted deployment has no boot entry, as if another
+// machine's boot partition was mounted.
+type LostEntriesError struct {
+	ID    deployment.ID
+	Where string // entries were looked for
+}
+
+func (e *LostEntriesError) Error() string {
+	return fmt.Sprintf("booted deployment %s has no boot entry %s: is this the machine's boot partition?", e.ID.Short(), e.Where)
 }
 
 // checkBoot refuses a boot partition that is not the machine's: it has deployments,
@@ -261,8 +272,7 @@ func (m *Machine) checkBoot() error {
 		return err
 	}
 	if m.booted != "" {
-		return fmt.Errorf("deployment %s is booted and has no entry %s: is it the machine's boot partition? 'apply --force REF' writes to it all the same",
-			m.booted.Short(), m.whereEntries())
+		return &LostEntriesError{m.booted, m.whereEntries()}
 	}
 	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -275,7 +285,7 @@ func (m *Machine) checkBoot() error {
 		}
 		listed, listedErr := m.wasListed(id)
 		if listed {
-			return fmt.Errorf("deployment %s has no entry %s: is the machine's boot partition mounted there?", id.Short(), m.whereEntries())
+			return fmt.Errorf("deployment %s has no boot entry %s: is the machine's boot partition mounted there?", id.Short(), m.whereEntries())
 		}
 		err = errors.Join(err, listedErr)
 	}

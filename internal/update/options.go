@@ -25,7 +25,7 @@ import (
 // for the deployment after it that has none.
 func (m *Machine) options(system *System, o Options, architecture string, target deployment.Target) (string, error) {
 	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
-		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is inside the image's %s", o.Kargs, system.Kernel)
+		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is part of the image's %s", o.Kargs, system.Kernel)
 	}
 	current, before, err := m.optionsBefore()
 	if err != nil {
@@ -37,7 +37,7 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 	old, err := m.kargsOf(current, architecture)
 	if err != nil {
 		// Else nothing could take the place of a damaged deployment.
-		m.warn(fmt.Sprintf("kernel arguments that the current image asks for stay, whatever the new one says: %v", err))
+		m.warn(fmt.Sprintf("keeping the kernel arguments of the current image: %v", err))
 	}
 	return kargs.Next(before, old, system.Kargs, target), nil
 }
@@ -47,7 +47,7 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 func (m *Machine) firstOptions(system *System, o Options) string {
 	if u := system.Kernel.UKI; u != nil {
 		if missing := unnamed(o.RootKargs, kcmdline.Parse(u.Cmdline)); len(missing) > 0 {
-			m.warn(fmt.Sprintf("the root file system is not found by the type of its partition, and the command line inside the image's %s lacks %s",
+			m.warn(fmt.Sprintf("the type of the root partition does not identify it, and the command line in the image's %s lacks %s",
 				system.Kernel, strings.Join(missing, " ")))
 		}
 		return u.Cmdline
@@ -111,7 +111,7 @@ func (m *Machine) optionsOf(id deployment.ID) (string, error) {
 func (m *Machine) runningOptions() (string, error) {
 	text, err := bounded.ReadFile(m.running, "proc/cmdline", limits.Kernel)
 	if err != nil {
-		return "", fmt.Errorf("cannot tell the kernel arguments: deployment %s has no boot entry: %w", m.booted.Short(), err)
+		return "", fmt.Errorf("cannot determine the kernel arguments: deployment %s has no boot entry: %w", m.booted.Short(), err)
 	}
 	return kcmdline.Parse(string(text)).Without("BOOT_IMAGE").Without("initrd").String(), nil
 }
@@ -152,14 +152,9 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 func (m *Machine) readImage(id deployment.ID) (*tree.Node, error) {
 	tree, err := m.readImageFile(id)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", damagedImage(id), err)
+		return nil, &deployment.DamagedImageError{ID: id, Err: err}
 	}
 	return tree, nil
-}
-
-// damagedImage says which image it is, and what to do.
-func damagedImage(id deployment.ID) string {
-	return fmt.Sprintf("image of deployment %s is damaged, see 'sysupdate-image repo fsck --repair'", id.Short())
 }
 
 func (m *Machine) readImageFile(id deployment.ID) (*tree.Node, error) {

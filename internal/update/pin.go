@@ -36,7 +36,7 @@ func (m *Machine) pin(s machine.State, id deployment.ID, name string) error {
 	}
 	for other, taken := range s.Pins {
 		if taken == name && name != "" && other != id {
-			return fmt.Errorf("deployment %s is pinned as %q already: unpin it, or take another name", other.Short(), name)
+			return fmt.Errorf("deployment %s is already pinned as %q; unpin it or choose another name", other.Short(), name)
 		}
 	}
 	if pinned && old == name {

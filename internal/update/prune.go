@@ -34,7 +34,7 @@ func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneRe
 	defer m.Close()
 	if m.repo != nil {
 		if err := m.repo.Busy(); errors.Is(err, repo.ErrBusy) {
-			warn(err.Error() + "; what it has not finished may look as if it were not needed")
+			warn(err.Error() + "; what it has not finished may be listed as not needed")
 		} else if err != nil {
 			return PruneReport{}, err
 		}
@@ -62,7 +62,7 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 	return m.pruneTo(ctx, s, keep, dryRun)
 }
 
-var errNothingApplied = errors.New("there is nothing to remove: no image was applied here yet")
+var errNothingApplied = errors.New("nothing to remove: no image was applied here yet")
 
 // checkPrunable says what keeps anything from being removed here.
 func (m *Machine) checkPrunable() error {
@@ -76,7 +76,7 @@ func (m *Machine) checkPrunable() error {
 	case m.boot == nil, m.repo == nil && len(s.Dirs) == 0:
 		return errNothingApplied
 	case m.repo == nil:
-		return fmt.Errorf("there are deployments, but no repository /%s with what is in them", deployment.RepositoryDir)
+		return fmt.Errorf("cannot prune: there are deployments, but the repository /%s is missing", deployment.RepositoryDir)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 		if found {
 			roots.Images = append(roots.Images, string(id))
 		} else {
-			m.warn(fmt.Sprintf("deployment %s has no image that can be used: see sysupdate-image repo fsck", id.Short()))
+			m.warn((&deployment.DamagedImageError{ID: id}).Error())
 		}
 		o, err := m.readOrigin(id)
 		if err != nil {
@@ -183,7 +183,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 		return report, fmt.Errorf("cannot prune the repository: %w", err)
 	}
 	for _, id := range report.Unreadable {
-		m.warn(damagedImage(deployment.ID(id)) + "; all contents in the repository stay")
+		m.warn((&deployment.DamagedImageError{ID: deployment.ID(id)}).Error() + "; all contents in the repository stay")
 	}
 	return report, nil
 }

@@ -100,22 +100,22 @@ func TestPruneOdd(t *testing.T) {
 		kept []deployment.ID
 		warn string
 	}{
-		{"an origin that makes no sense", func(dir string) {
+		{"an invalid origin", func(dir string) {
 			b.must(os.WriteFile(filepath.Join(dir, two.OriginFile()), []byte("\x00\x01"), 0o644))
 		}, []deployment.ID{two, one}, "the layers of all images stay"},
 		{"no origin", func(dir string) { b.must(os.Remove(filepath.Join(dir, one.OriginFile()))) }, []deployment.ID{two, one}, ""},
 		{"no state", func(dir string) { b.must(os.RemoveAll(filepath.Join(dir, two.Dir()))) }, []deployment.ID{two, one}, ""},
-		{"a staged record that makes no sense", func(dir string) {
+		{"an invalid staged record", func(dir string) {
 			b.must(os.MkdirAll(filepath.Join(dir, deployment.StateDir), 0o755))
 			b.must(os.WriteFile(filepath.Join(dir, deployment.StagedRecord), []byte("{"), 0o644))
 		}, []deployment.ID{two, one}, "nothing counts as staged"},
-		{"no image of what boots next", func(dir string) { b.must(os.Remove(object(dir, two))) }, []deployment.ID{two, one}, "no image that can be used"},
+		{"no image of what boots next", func(dir string) { b.must(os.Remove(object(dir, two))) }, []deployment.ID{two, one}, "is missing or damaged"},
 		{"no image of the rollback", func(dir string) { b.must(os.Remove(object(dir, one))) }, []deployment.ID{two}, ""},
 		{"a pin of nothing", func(dir string) {
 			pin := filepath.Join(dir, deployment.ID(strings.Repeat("0", 128)).PinFile())
 			b.must(os.MkdirAll(filepath.Dir(pin), 0o755))
 			b.must(os.WriteFile(pin, nil, 0o644))
-		}, []deployment.ID{two, one}, "deployment 000000000000 has no image"},
+		}, []deployment.ID{two, one}, "deployment 000000000000 is missing or damaged"},
 		{"no streams", func(dir string) {
 			links, err := filepath.Glob(dir + "/composefs/streams/oci-*")
 			b.must(err)
@@ -154,14 +154,14 @@ func TestPruneOdd(t *testing.T) {
 	}
 }
 
-// Who has no room on the boot partition learns what would make some.
+// The error for a full boot partition names the deployment that takes up the room.
 func TestAdviseRoom(t *testing.T) {
 	b := newBench(t)
 	m := b.open(b.dir, nil)
 	defer m.Close()
 	full := errors.New("no room on /boot")
 	err := m.adviseRoom(full)
-	if one := b.idIn(m, "1"); !errors.Is(err, full) || !strings.HasSuffix(err.Error(), "stays until 'sysupdate-image rm "+one[:12]+"'") {
+	if one := b.idIn(m, "1"); !errors.Is(err, full) || !strings.HasSuffix(err.Error(), "; deployment "+one[:12]+" is kept to roll back to") {
 		t.Errorf("adviseRoom = %v; want it to name %s", err, one[:12])
 	}
 	if _, err := m.Pin("rollback", ""); err != nil {

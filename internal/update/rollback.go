@@ -66,9 +66,9 @@ func rollbackTo(s machine.State, name string) (boot.EntryFile, error) {
 	i := slices.IndexFunc(s.Files, func(f boot.EntryFile) bool { return f.Target.ID == id })
 	switch {
 	case s.Broken[id]:
-		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: its image is missing or damaged, see sysupdate-image repo fsck", id.Short())
+		return boot.EntryFile{}, fmt.Errorf("cannot roll back: %w", &deployment.DamagedImageError{ID: id})
 	case i < 0:
-		return boot.EntryFile{}, fmt.Errorf("deployment %s has no boot entry: apply its image again", id.Short())
+		return boot.EntryFile{}, fmt.Errorf("deployment %s has no boot entry; apply its image again", id.Short())
 	case s.Files[i].Err != nil:
 		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: %w", id.Short(), s.Files[i].Err)
 	}

@@ -42,7 +42,7 @@ func (m *Machine) freeBytes() (int64, error) {
 	defer dir.Close()
 	free, err := repo.Room(dir)
 	if err != nil {
-		return 0, fmt.Errorf("cannot tell the room on the root file system: %w", err)
+		return 0, fmt.Errorf("cannot determine the free space on the root file system: %w", err)
 	}
 	return free, nil
 }

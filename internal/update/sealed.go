@@ -68,12 +68,12 @@ func (s *System) match(ctx context.Context, target deployment.Target) (*canonica
 		return nil, err
 	}
 	if want.Algorithm() != s.repo.Algorithm() {
-		return nil, fmt.Errorf("%s, a %s digest, and the repository of this machine has %s", sealed, want.Algorithm(), s.repo.Algorithm())
+		return nil, fmt.Errorf("%s, a %s digest, but the repository of this machine has %s", sealed, want.Algorithm(), s.repo.Algorithm())
 	}
 	m, err := canonical.Find(ctx, s.Tree, s.content, true, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
 		other.Image = s.name
-		return nil, fmt.Errorf("%s, which it is not: %w", sealed, other)
+		return nil, fmt.Errorf("%s, but %w", sealed, other)
 	}
 	return m, err
 }

@@ -81,15 +81,28 @@ func (m *Machine) makeKernel(ctx context.Context, c candidate) (digest string, e
 	return digest, err
 }
 
-// adviseRoom says what to do about a boot partition that is too small for what
-// is needed, if something can be done.
+// A SupersededError reports that the boot partition has no room beside a deployment that
+// is kept to roll back to.
+type SupersededError struct {
+	ID  deployment.ID
+	Err error
+}
+
+func (e *SupersededError) Error() string {
+	return fmt.Sprintf("%v; deployment %s is kept to roll back to", e.Err, e.ID.Short())
+}
+
+func (e *SupersededError) Unwrap() error { return e.Err }
+
+// adviseRoom returns err as a *SupersededError if removing a deployment would make room
+// on the boot partition.
 func (m *Machine) adviseRoom(err error) error {
 	s, stateErr := m.readState()
 	if stateErr != nil {
 		return errors.Join(err, stateErr)
 	}
 	if id := s.Superseded(); id != "" && s.Held(id) == machine.NotHeld {
-		return fmt.Errorf("%w; deployment %s, which could be rolled back to, stays until 'sysupdate-image rm %s'", err, id.Short(), id.Short())
+		return &SupersededError{id, err}
 	}
 	return err
 }
@@ -163,7 +176,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 		return err
 	}
 	if !m.boot.Counts() {
-		m.warn("the boot loader does not count boots: if the new deployment does not boot, choose another one in its menu")
+		m.warn("the boot loader does not count boots: if the new system does not boot, choose another one in its menu")
 	}
 	return arm(ctx)
 }
@@ -183,7 +196,7 @@ func arm(ctx context.Context) error {
 	// It is staged: an interrupt comes too late to leave this undone.
 	ctx = context.WithoutCancel(ctx)
 	if err := systemd.StartUnit(ctx, "sysupdate-image-finalize.service"); err != nil {
-		return fmt.Errorf("deployment is staged, but does not take over at the next reboot, only at the one after: %w", err)
+		return fmt.Errorf("staged, but finalize could not be scheduled: the update takes effect one reboot late: %w", err)
 	}
 	return nil
 }

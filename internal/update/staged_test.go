@@ -34,7 +34,7 @@ func (b *bench) stage(dir, tag string) {
 
 // notArmed says whether err is that systemd could not be asked to start finalize.
 func notArmed(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "deployment is staged, but")
+	return err != nil && strings.Contains(err.Error(), "staged, but finalize could not be scheduled")
 }
 
 // Apply of what is staged sees to it that a shutdown makes it the next, whatever has

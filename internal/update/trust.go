@@ -26,11 +26,20 @@ func (m *Machine) underPolicy(o Options) (Options, error) {
 		return o, err
 	}
 	if _, err := os.Stat(o.Source.PolicyFile); err != nil {
-		return o, fmt.Errorf("cannot read the signature policy that was given to an earlier run by --policy "+
-			"('--policy /etc/containers/policy.json' goes back to that of the machine): %w", err)
+		return o, &LostPolicyError{err}
 	}
 	return o, nil
 }
+
+// A LostPolicyError reports that the signature policy given to an earlier run cannot be
+// read.
+type LostPolicyError struct{ Err error }
+
+func (e *LostPolicyError) Error() string {
+	return "cannot read the signature policy of an earlier run: " + e.Err.Error()
+}
+
+func (e *LostPolicyError) Unwrap() error { return e.Err }
 
 // recordedPolicy returns the policy that was given for the deployment whose reference
 // counts, or else for another one: after a rollback, that of the newer deployment
@@ -109,7 +118,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 		return err
 	}
 	if rules.require() == requireSigned && img.Signature != oci.Signed {
-		return refusal(img, `require = "signed"`, "signature: "+img.Signature)
+		return refusal(img, `require = "signed"`, "the signature is: "+img.Signature)
 	}
 	wasSigned := slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.Signature == oci.Signed })
 	if wasSigned && img.Signature != oci.Signed {
@@ -131,7 +140,7 @@ func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
 	if u := s.Kernel.UKI; u != nil {
 		strict := func(t deployment.Target) bool { return !t.VerityOptional }
 		if !m.repo.Insecure() && !slices.ContainsFunc(u.Targets, strict) {
-			m.warn(fmt.Sprintf("%s is sealed with composefs=?, so its files are not verified when they are read", img.Reference))
+			m.warn(fmt.Sprintf("%s is sealed with composefs=?: its files are not verified when they are read", img.Reference))
 		}
 		return nil
 	}
@@ -144,7 +153,7 @@ func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
 	}
 	before, err := m.previous()
 	if slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.BootType == deployment.BootUKI }) {
-		m.warn(fmt.Sprintf("the deployed image is sealed, and %s is not", img.Reference))
+		m.warn(fmt.Sprintf("the deployed image is sealed, but %s is not", img.Reference))
 	}
 	return err
 }
@@ -158,8 +167,15 @@ func (m *Machine) rules(o Options) (config, error) {
 	return m.config()
 }
 
+// A RefusedError reports that an image does not satisfy update.toml.
+type RefusedError struct{ Reference, Rule, Why string }
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%s refused: update.toml has %s, but %s", e.Reference, e.Rule, e.Why)
+}
+
 func refusal(img *oci.Image, rule, why string) error {
-	return fmt.Errorf("%s is not applied, since update.toml has %s: %s; 'apply %s' applies it", img.Reference, rule, why, img.Reference)
+	return &RefusedError{img.Reference.String(), rule, why}
 }
 
 // downgrade says why an image is older than those that it would replace, "" if it is
@@ -167,7 +183,7 @@ func refusal(img *oci.Image, rule, why string) error {
 func downgrade(img *oci.Image, before []deployment.Origin) string {
 	var newest time.Time
 	for _, o := range before {
-		// An origin without a date, or one that makes no sense, does not count.
+		// An origin without a valid date does not count.
 		if t, err := time.Parse(time.RFC3339, o.Created); err == nil && t.After(newest) {
 			newest = t
 		}
@@ -177,7 +193,7 @@ func downgrade(img *oci.Image, before []deployment.Origin) string {
 	case newest.IsZero():
 		return ""
 	case created == nil:
-		return "does not say when it was built, the deployed image was built " + newest.UTC().Format(day)
+		return "has no build date; the deployed image was built " + newest.UTC().Format(day)
 	case created.Truncate(time.Second).Before(newest):
 		return fmt.Sprintf("was built %s, before the deployed image (%s)", created.UTC().Format(day), newest.UTC().Format(day))
 	}

@@ -58,6 +58,9 @@ func (u *UKI) addExtras(dir *tree.Node) {
 	}
 }
 
+// ErrNotSealed reports that a unified kernel image does not name a deployment.
+var ErrNotSealed = errors.New("not sealed: its command line has no composefs= with the deployment id")
+
 // readUKI reads what is in the unified kernel image.
 func (s *System) readUKI() error {
 	u := s.Kernel.UKI
@@ -79,8 +82,7 @@ func (s *System) readUKI() error {
 	}
 	u.Targets, err = deployment.Candidates(kcmdline.Parse(u.Cmdline))
 	if errors.Is(err, deployment.ErrNoDeployment) {
-		return fmt.Errorf("/%s is not sealed: its command line has no composefs=, "+
-			"which is to be what sysupdate-image image digest --boot says of the image", u.Path)
+		return fmt.Errorf("/%s is %w", u.Path, ErrNotSealed)
 	}
 	if err != nil {
 		return fmt.Errorf("/%s: %w", u.Path, err)

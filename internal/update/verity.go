@@ -46,10 +46,13 @@ func (m *Machine) verity(ctx context.Context, o Options) (strictness, error) {
 	}
 	err = m.repo.Protect(ctx)
 	if errors.Is(err, verity.ErrNotSupported) && o.Verity == "" {
-		err = fmt.Errorf("%w; the system that boots now demands it: --allow-missing-verity would give that up", err)
+		err = fmt.Errorf("%w, but %w", err, ErrVerityRequired)
 	}
 	return v, err
 }
+
+// ErrVerityRequired reports that the new system would verify less than the current one.
+var ErrVerityRequired = errors.New("the current system requires fs-verity")
 
 // verityBefore returns whether the deployment that a new one follows boots without
 // fs-verity. It is not known where there is none.
@@ -70,13 +73,13 @@ func (m *Machine) verityBefore() (optional, known bool, err error) {
 func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Target, v strictness) error {
 	if sealed.VerityOptional {
 		if v.floor {
-			return fmt.Errorf("image is sealed for %s, which boots without fs-verity, and the system that boots now demands it: --allow-missing-verity would give that up", sealed.Karg())
+			return fmt.Errorf("image is sealed for %s, which boots without fs-verity, but %w", sealed.Karg(), ErrVerityRequired)
 		}
 		return nil
 	}
 	err := m.repo.Protect(ctx)
 	if errors.Is(err, verity.ErrNotSupported) {
-		return fmt.Errorf("image cannot boot: it is sealed for %s, which demands fs-verity, and the repository of this machine does without: %w", sealed.Karg(), err)
+		return fmt.Errorf("image cannot boot: it is sealed for %s, which requires fs-verity, but this machine's repository has none: %w", sealed.Karg(), err)
 	}
 	return err
 }

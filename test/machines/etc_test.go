@@ -22,7 +22,7 @@ rm /etc/issue.net
 mkdir /etc/mine.d && echo x > /etc/mine.d/f`)
 	contains(t, "etc diff", m.Do(ctx, t, "sysupdate-image etc diff"),
 		"~ /etc/motd  content", "mode 0644 -> 0600", "-This is version 1 of the example image.\n+mine", "- /etc/issue.net", "+ /etc/mine.d/\n", "+ /etc/mine.d/f")
-	contains(t, "etc diff of another user", m.Fails(ctx, t, 1, "setpriv --reuid=65534 --regid=65534 --clear-groups sysupdate-image etc diff"), "takes root")
+	contains(t, "etc diff of another user", m.Fails(ctx, t, 1, "setpriv --reuid=65534 --regid=65534 --clear-groups sysupdate-image etc diff"), "must be run as root")
 	m.Do(ctx, t, "echo other > /etc/issue && mount --bind /etc/motd /etc/issue")
 	contains(t, "etc reset of a mount point", m.Fails(ctx, t, 1, "sysupdate-image etc reset /etc/issue"), "/etc/issue is a mount point")
 	m.Do(ctx, t, "umount /etc/issue")
@@ -40,9 +40,9 @@ test "$(cat /etc/.conflicts/*/motd/mine)" = mine
 test "$(stat -c %a /etc/.conflicts)" = 700
 test "$(cat /etc/late.conf)" = late`)
 	contains(t, "etc report", m.Do(ctx, t, "sysupdate-image etc report"),
-		"Conflict: /etc/motd: local directory, file in the new image: /etc/motd/mine; what the image has came, what was local is /etc/.conflicts/",
+		"Conflict: /etc/motd: local directory, file in the new image: /etc/motd/mine; using the image's version; the local version is in /etc/.conflicts/",
 		"added     /etc/late.conf")
-	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "the update of /etc left something to look at (1 conflict): sysupdate-image etc report")
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "the /etc merge needs review (1 conflict): sysupdate-image etc report")
 	contains(t, "etc diff", m.Do(ctx, t, "sysupdate-image etc diff --names"), "+ /etc/late.conf", "/motd/mine")
 }
 
@@ -51,7 +51,7 @@ test "$(cat /etc/late.conf)" = late`)
 func undoChanges(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	contains(t, "etc reset --dry-run", m.Do(ctx, t, "sysupdate-image etc reset --dry-run /etc/motd /etc/mine.d"),
-		"/etc/motd", "remove /etc/mine.d, a directory that the image does not have\n", "Nothing was changed.")
+		"/etc/motd", "remove /etc/mine.d, a directory that is not in the image\n", "Nothing was changed.")
 	m.Do(ctx, t, `set -e
 sysupdate-image etc reset /etc/motd /etc/mine.d /etc/issue.net
 grep -q 'version 1' /etc/motd

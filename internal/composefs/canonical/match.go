@@ -1,6 +1,7 @@
 package canonical
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -83,33 +84,21 @@ func Find(ctx context.Context, raw *tree.Node, content func(*tree.Node) ([]byte,
 	return nil, &Mismatch{Want: want, Tried: tried, Boot: boot}
 }
 
-// A Mismatch is the error that an image has not the digest that is wanted, in no
-// variant.
+// A Mismatch reports that an image does not have the expected digest in any variant.
 type Mismatch struct {
-	Image string // as image diff takes it, for the message; Find leaves it empty
+	Image string // its name, for the message; Find leaves it empty
 	Want  digest.Digest
 	Tried []Computed
-	Boot  bool // whether the form that boots was meant
+	Boot  bool // the form that boots was compared
 }
 
-// Error returns several lines: what was wanted, what was computed, and the
-// command that shows the difference.
+// Error returns several lines: the expected digest and the computed ones.
 func (m *Mismatch) Error() string {
-	subject, name, flags, theirs := m.Image, m.Image, "", ""
-	if name == "" {
-		subject, name = "the image", "IMAGE"
-	}
-	if m.Boot {
-		flags, theirs = "--boot ", "--bootable "
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has another digest\n  expected  %s", subject, m.Want)
+	fmt.Fprintf(&b, "%s has another digest\n  expected  %s", cmp.Or(m.Image, "the image"), m.Want)
 	for _, c := range m.Tried {
 		fmt.Fprintf(&b, "\n  computed  %s  %s", c.Digest, c.Variant)
 	}
-	fmt.Fprintf(&b, "\nTo see the difference, have the tree that was sealed written down, where it is, and compare:"+
-		"\n  cfsctl --no-repo --hash %s create-dumpfile %sROOT > THEIRS"+
-		"\n  sysupdate-image image diff %sTHEIRS %s", m.Want.Algorithm(), theirs, flags, name)
 	return b.String()
 }
 

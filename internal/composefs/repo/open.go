@@ -58,7 +58,7 @@ func explainOpen(dir string, err error) error {
 // whoMay adds who may open a repository, for somebody who may not.
 func whoMay(err error) error {
 	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: only root may, or who owns it", err)
+		return fmt.Errorf("%w: must be run as root or by its owner", err)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ var (
 	ErrOpenForWriting = errors.New("file is open for writing")
 )
 
-// Enable makes the kernel protect f with fs-verity, for good: the file cannot
+// Enable makes the kernel protect f with fs-verity, permanently: the file cannot
 // be written any more. f is open for reading only. What is protected already
 // is left as it is, be it with another algorithm. The error wraps
 // ErrNotSupported or ErrOpenForWriting where they are the reason.

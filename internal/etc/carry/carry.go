@@ -299,7 +299,7 @@ func (c Carrier) Pristine(id deployment.ID, part erofs.Part) (*tree.Node, error)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot read image of deployment %s, see 'sysupdate-image repo fsck --repair': %w", id.Short(), err)
+		return nil, &deployment.DamagedImageError{ID: id, Err: err}
 	}
 	etc := tree.Lookup("etc")
 	if etc == nil || !etc.IsDir() {

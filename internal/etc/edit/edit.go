@@ -21,7 +21,7 @@ import (
 )
 
 // ErrNoDeployment says that a system has no deployment whose /etc it could be.
-var ErrNoDeployment = errors.New("there is no deployment whose /etc it could be")
+var ErrNoDeployment = errors.New("no deployment to compare /etc with")
 
 // An Etc is the /etc of a deployment: as its image has it, and as it is.
 type Etc struct {
@@ -84,7 +84,7 @@ func nextOf(dir string) (deployment.ID, error) {
 }
 
 // ErrNeedRoot says that somebody else than root asked about a running machine.
-var ErrNeedRoot = errors.New("this takes root: nobody else may read all of /etc, nor the notes of the overlay")
+var ErrNeedRoot = errors.New("must be run as root: only root can read all of /etc and the attributes of the overlay")
 
 func (e *Etc) openRunning() error {
 	running, err := os.OpenRoot("/")

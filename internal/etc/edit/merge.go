@@ -63,13 +63,13 @@ func Merge(ctx context.Context, t Trees, policy deployment.ConflictPolicy) (depl
 	defer parent.Close()
 	err = merge.WriteDir(ctx, parent, filepath.Base(t.Out), result.Tree, open)
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		err = fmt.Errorf("%w: owners, devices and some attributes take root", err)
+		err = fmt.Errorf("%w: owners, devices and some attributes need root", err)
 	}
 	return report, err
 }
 
-// ErrConflicts says that a merge was refused because of conflicts.
-var ErrConflicts = errors.New("nothing was written, since there are conflicts: --etc-conflicts=keep keeps what is local, --etc-conflicts=new takes the new")
+// ErrConflicts reports that a merge was refused because of conflicts.
+var ErrConflicts = errors.New("nothing was written because of conflicts")
 
 // checkOut refuses a place where something is.
 func checkOut(name string) error {
@@ -80,7 +80,7 @@ func checkOut(name string) error {
 	case err != nil:
 		return err
 	case len(list) > 0:
-		return fmt.Errorf("%s is not empty: want a directory that does not exist yet", name)
+		return fmt.Errorf("%s is not empty: want a missing or empty directory", name)
 	}
 	return nil
 }

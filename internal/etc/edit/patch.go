@@ -45,7 +45,7 @@ const symlink = tree.TypeSymlink
 func (e *Etc) patch(c diff.Change) (string, error) {
 	old, err := e.side(c.Old)
 	if err != nil {
-		return "", fmt.Errorf("cannot read %s as the image has it: %w", c.Path, err)
+		return "", fmt.Errorf("cannot read %s in the image: %w", c.Path, err)
 	}
 	new, err := e.side(c.New)
 	if err != nil {

@@ -43,16 +43,23 @@ func (s Step) String() string {
 	}
 	switch s.Do {
 	case Remove:
-		return fmt.Sprintf("remove %s, a %s that the image does not have", at, what)
+		return fmt.Sprintf("remove %s, a %s that is not in the image", at, what)
 	case Make:
-		return fmt.Sprintf("make the directory %s, without what was in it", at)
+		return fmt.Sprintf("create the directory %s, empty", at)
 	case Metadata:
-		return fmt.Sprintf("give %s the owner, mode and attributes that it has in the image", at)
+		return fmt.Sprintf("restore owner, mode and attributes of %s", at)
 	}
 	if s.local == nil {
-		return fmt.Sprintf("bring back %s, a %s that was deleted here", at, what)
+		return fmt.Sprintf("restore %s, a deleted %s", at, what)
 	}
-	return fmt.Sprintf("replace %s by the %s of the image", at, what)
+	return fmt.Sprintf("replace %s with the image's %s", at, what)
+}
+
+// An AccountsError reports that a file with accounts was not reset.
+type AccountsError struct{ Path string }
+
+func (e *AccountsError) Error() string {
+	return "cannot reset " + printable.Name(e.Path) + ": the image has none of the accounts made on this machine"
 }
 
 // accounts are files without which nobody may be able to log in.
@@ -70,9 +77,9 @@ func (e *Etc) PlanReset(ctx context.Context, paths []string, force bool) ([]Step
 	for _, p := range paths {
 		switch {
 		case p == "/etc":
-			return nil, errors.New("all of /etc would take users, host keys and the machine's name with it: name the files")
+			return nil, errors.New("resetting all of /etc would delete users, host keys and the hostname; name the files to reset")
 		case slices.Contains(accounts, p) && !force:
-			return nil, fmt.Errorf("%s has the accounts of this machine, and its image knows none of those made here: --force does it all the same", p)
+			return nil, &AccountsError{p}
 		}
 		found, err := e.stepsFor(p, changes)
 		if err != nil {
@@ -101,7 +108,7 @@ func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
 			bare.Clear()
 			steps = append(steps, Step{Make, at, nil, bare})
 		case strings.HasPrefix(p, at+"/") && c.What&merge.Type != 0 && !c.New.IsDir():
-			return nil, fmt.Errorf("%s is a %s here, which leaves no place for %s: reset %s", at, diff.TypeName(c.New), p, at)
+			return nil, fmt.Errorf("cannot reset %s: %s is a %s here; reset %s instead", p, at, diff.TypeName(c.New), at)
 		case at != p && !strings.HasPrefix(at, p+"/"), covered(steps, at):
 		default:
 			steps = append(steps, stepFor(at, c))
@@ -109,7 +116,7 @@ func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
 	}
 	for _, s := range steps {
 		if m := e.mountedAt(s); m != "" {
-			return nil, fmt.Errorf("%s is a mount point, which hides what would be reset: unmount it first", m)
+			return nil, fmt.Errorf("%s is a mount point; unmount it first", m)
 		}
 	}
 	return steps, nil
@@ -119,7 +126,7 @@ func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
 // nothing.
 func (e *Etc) checkExists(p string) error {
 	if e.Base.Lookup(below(p)) == nil && e.Local.Lookup(below(p)) == nil {
-		return fmt.Errorf("neither this machine nor its image has %s", p)
+		return fmt.Errorf("%s: no such file here or in the image", p)
 	}
 	return nil
 }

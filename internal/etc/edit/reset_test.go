@@ -179,14 +179,14 @@ func TestPlanReset(t *testing.T) {
 			got = append(got, s.String())
 		}
 		want := []string{
-			"give /etc/d the owner, mode and attributes that it has in the image",
-			"remove /etc/d/mine, a file that the image does not have",
-			"replace /etc/d/sub/deep/z by the file of the image",
-			"bring back /etc/d/y, a file that was deleted here",
-			"make the directory /etc/gone.d, without what was in it",
-			"make the directory /etc/gone.d/sub, without what was in it",
-			"bring back /etc/gone.d/sub/f, a file that was deleted here",
-			"replace /etc/becomes.dir by the file of the image",
+			"restore owner, mode and attributes of /etc/d",
+			"remove /etc/d/mine, a file that is not in the image",
+			"replace /etc/d/sub/deep/z with the image's file",
+			"restore /etc/d/y, a deleted file",
+			"create the directory /etc/gone.d, empty",
+			"create the directory /etc/gone.d/sub, empty",
+			"restore /etc/gone.d/sub/f, a deleted file",
+			"replace /etc/becomes.dir with the image's file",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("PlanReset = %q; want %q", got, want)
@@ -194,8 +194,8 @@ func TestPlanReset(t *testing.T) {
 		e.mounts = []mountplan.Mounted{{Where: "/etc"}, {Where: "/etc/added.d/sub"}}
 		for path, want := range map[string]string{
 			"/etc":                "name the files",
-			"/etc/passwd":         "--force",
-			"/etc/nothing":        "neither this machine nor its image",
+			"/etc/passwd":         "none of the accounts made on this machine",
+			"/etc/nothing":        "no such file here or in the image",
 			"/etc/becomes.file/f": "reset /etc/becomes.file",
 			"/etc/added.d":        "/etc/added.d/sub is a mount point",
 		} {

@@ -73,13 +73,13 @@ func (c EtcConflict) String() string {
 	aside := printable.Name(c.Aside)
 	switch {
 	case c.Wins == ConflictsKeep && c.Aside != "":
-		text += "; what is local stays, what the image has is " + aside
+		text += "; keeping the local version; the image's version is in " + aside
 	case c.Wins == ConflictsKeep:
-		text += "; what is local stays"
+		text += "; keeping the local version"
 	case c.Wins == ConflictsNew && c.Aside != "":
-		text += "; what the image has came, what was local is " + aside
+		text += "; using the image's version; the local version is in " + aside
 	case c.Wins == ConflictsNew:
-		text += "; what the image has comes"
+		text += "; using the image's version"
 	}
 	return text
 }

@@ -78,8 +78,8 @@ func TestEtcConflictString(t *testing.T) {
 	}{
 		{EtcConflict{Path: "/etc/a", Reason: "r", Local: []string{"/etc/a"}}, "/etc/a: r"},
 		{EtcConflict{Path: "/etc/a", Reason: "r", Local: []string{"/etc/a/b", "/etc/a/\x1b"}, Wins: ConflictsKeep},
-			`/etc/a: r: /etc/a/b, "/etc/a/\x1b"; what is local stays`},
-		{EtcConflict{"/etc/\n", "r", nil, ConflictsNew, "/etc/x/\n"}, `"/etc/\n": r; what the image has came, what was local is "/etc/x/\n"`},
+			`/etc/a: r: /etc/a/b, "/etc/a/\x1b"; keeping the local version`},
+		{EtcConflict{"/etc/\n", "r", nil, ConflictsNew, "/etc/x/\n"}, `"/etc/\n": r; using the image's version; the local version is in "/etc/x/\n"`},
 	} {
 		if got := tt.c.String(); got != tt.want {
 			t.Errorf("%#v.String() = %s; want %s", tt.c, got, tt.want)

@@ -26,16 +26,16 @@ const (
 // maxPinName bounds the name of a pin, so that it fits in a line of status.
 const maxPinName = 64
 
-// CheckPinName says what keeps a name from being that of a pin: it must not be
-// taken for a role, an option or the beginning of an ID.
+// CheckPinName returns an error if a pin cannot have the name: it must not look like a
+// role, an option or the beginning of an ID.
 func CheckPinName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("a pin's name is not empty")
+		return errors.New("a pin's name cannot be empty")
 	case len(name) > maxPinName:
 		return fmt.Errorf("pin name %q is longer than %d characters", name, maxPinName)
 	case name == WordBooted || name == WordStaged || name == WordNext || name == WordRollback:
-		return fmt.Errorf("pin name %q is the word for a deployment's role", name)
+		return fmt.Errorf("pin name %q is reserved for a deployment's role", name)
 	case strings.Trim(name, hexDigits) == "":
 		return fmt.Errorf("pin name %q could be the beginning of a deployment id", name)
 	case name[0] == '-' || name[0] == '.':
@@ -58,6 +58,11 @@ func isNameRune(r rune) bool {
 // minPrefix is how much of an ID has to be given.
 const minPrefix = 4
 
+// An UnknownError reports that no deployment has a name.
+type UnknownError struct{ Name string }
+
+func (e *UnknownError) Error() string { return fmt.Sprintf("no deployment is called %q", e.Name) }
+
 // Match returns the one of the deployments that text names: by the name of its
 // pin, or by the first characters of its ID.
 func Match(text string, ids []ID, pins map[ID]string) (ID, error) {
@@ -74,9 +79,9 @@ func Match(text string, ids []ID, pins map[ID]string) (ID, error) {
 	case strings.Trim(text, hexDigits) == "" && len(text) < minPrefix:
 		return "", fmt.Errorf("%q is too short: want at least %d characters of a deployment id", text, minPrefix)
 	case len(found) == 0:
-		return "", fmt.Errorf("no deployment is called %q; sysupdate-image status lists them", text)
+		return "", &UnknownError{text}
 	case len(found) > 1:
-		return "", fmt.Errorf("%q is the beginning of %d deployment ids: want more of it", text, len(found))
+		return "", fmt.Errorf("%q is ambiguous: %d deployment ids begin with it", text, len(found))
 	}
 	return found[0], nil
 }

@@ -156,7 +156,7 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
-// TestTimes: an image is not refused for a time. One that makes no sense in a PAX record
+// TestTimes: an image is not refused for a time. An invalid one in a PAX record
 // is that of the header, or else 1970.
 func TestTimes(t *testing.T) {
 	file := func(mtime string) []byte { return raw(func(h []byte) { copy(h[136:148], mtime) }) }

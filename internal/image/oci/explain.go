@@ -68,11 +68,11 @@ func explainRegistry(registry string, ref Reference, err error) error {
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("registry %s does not answer in time: %w", registry, err)
 	case isTooMany(err):
-		return fmt.Errorf("registry %s is asked too often, try again later: %w", registry, err)
+		return fmt.Errorf("rate limited by registry %s (asked too often); try again later: %w", registry, err)
 	case isUnauthorized(err):
 		return fmt.Errorf("registry %s refuses access to %s, %s: %w", registry, ref, whyDenied(err), err)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("registry %s has no TLS, which only --insecure-registry or insecure = true in registries.conf(5) allows: %w", registry, err)
+		return fmt.Errorf("registry %s has no TLS, and %w: %w", registry, ErrPlainHTTP, err)
 	case errors.As(err, &authority) && asked(err, registry) != registry:
 		return fmt.Errorf("registry %s leads to %s, which has a certificate of an unknown authority: %w", registry, asked(err, registry), err)
 	case errors.As(err, &authority):
@@ -144,7 +144,7 @@ func isTemporary(err error) bool {
 		return answer.StatusCode >= 500
 	}
 	var unverified *tls.CertificateVerificationError
-	if errors.Is(err, errRedirects) || errors.Is(err, errPlainCredentials) || errors.Is(err, errPlain) || errors.As(err, &unverified) {
+	if errors.Is(err, errRedirects) || errors.Is(err, errPlainCredentials) || errors.Is(err, ErrPlainHTTP) || errors.As(err, &unverified) {
 		return false
 	}
 	var network net.Error

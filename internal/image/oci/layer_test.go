@@ -250,9 +250,9 @@ func TestTooMany(t *testing.T) {
 	}{
 		"for some time":              {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 6, ""},
 		"for some time, in no words": {"", "0", 6, ""},
-		"for long":                   {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 1000, "is asked too often, try again later"},
-		"for long, in other words":   {"<html>", "0", 1000, "is asked too often, try again later"},
-		"and that one waits":         {"", "60", 1000, "is asked too often, try again later"},
+		"for long":                   {`{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`, "0", 1000, "(asked too often); try again later"},
+		"for long, in other words":   {"<html>", "0", 1000, "(asked too often); try again later"},
+		"and that one waits":         {"", "60", 1000, "(asked too often); try again later"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -293,7 +293,7 @@ func TestPlainHTTP(t *testing.T) {
 	mustOpen(t, ref, opts)
 	before := maps.Clone(r.gets)
 	opts.InsecureTLS = false
-	if _, err := open(t, ref, opts); err == nil || !strings.Contains(err.Error(), "has no TLS, which only --insecure-registry or insecure = true") {
+	if _, err := open(t, ref, opts); err == nil || !strings.Contains(err.Error(), "has no TLS, and plain HTTP is refused") {
 		t.Errorf("error %v; want one that there is no TLS", err)
 	}
 	if !maps.Equal(r.gets, before) {

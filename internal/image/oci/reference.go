@@ -48,7 +48,7 @@ func ParseReference(s string) (Reference, error) {
 	}
 	name, _, _ := trimOSTree(s)
 	if bare := strings.TrimPrefix(name, "docker://"); ref.Transport() == docker.Transport.Name() && !hasRegistry(bare) {
-		return Reference{}, fmt.Errorf("reference %q names no registry: if that of Docker is meant, use %s",
+		return Reference{}, fmt.Errorf("reference %q has no registry; for Docker Hub, use %s",
 			s, strings.TrimSuffix(s, bare)+fullName(ref, bare))
 	}
 	return ref, nil
@@ -254,7 +254,7 @@ func (r Reference) Transport() string {
 	return r.image.Transport().Name()
 }
 
-// MustBeSigned says that the image may only be used if a policy demands and
+// MustBeSigned reports whether the image may only be used if a policy demands and
 // finds a signature ("ostree-image-signed:").
 func (r Reference) MustBeSigned() bool { return r.signed }
 

@@ -62,7 +62,7 @@ func TestNoRegistry(t *testing.T) {
 		"ostree-image-signed:docker://library/os": "ostree-image-signed:docker://docker.io/library/os",
 	} {
 		ref, err := ParseReference(in)
-		if err == nil || !strings.HasSuffix(err.Error(), "names no registry: if that of Docker is meant, use "+want) {
+		if err == nil || !strings.HasSuffix(err.Error(), "has no registry; for Docker Hub, use "+want) {
 			t.Errorf("ParseReference(%q) = %v, %v; want an error that ends in %q", in, ref, err, want)
 		}
 		followed, err := ParseOrigin(in)

@@ -70,8 +70,9 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// errPlain says that somebody who listens would have known what is asked for.
-var errPlain = errors.New("plain HTTP is refused without --insecure-registry, or insecure = true in registries.conf(5),")
+// ErrPlainHTTP reports that a registry was not asked without TLS, since others could read
+// and change what it answers.
+var ErrPlainHTTP = errors.New("plain HTTP is refused")
 
 // guarded refuses to ask without TLS, or to send credentials without, wherever
 // redirects lead and whatever a registry says where tokens come from.
@@ -83,7 +84,7 @@ type guarded struct {
 
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && !g.insecure {
-		return nil, fmt.Errorf("%w to %s", errPlain, r.URL.Host)
+		return nil, fmt.Errorf("%w to %s", ErrPlainHTTP, r.URL.Host)
 	}
 	secret := r.Header.Get("Authorization") != "" || r.Method == http.MethodPost || r.URL.User != nil
 	if secret && r.URL.Scheme != "https" && !g.plain() {

@@ -125,18 +125,19 @@ func (img *Image) find(ctx context.Context, name string, opts Options) error {
 	}
 	err = img.openContainer(ctx, name, opts)
 	if err != nil && !strings.Contains(name, "/") && !oci.HasTransport(name) {
-		return fmt.Errorf("there is no file or directory %s, and as a container image: %w", name, err)
+		return fmt.Errorf("no file or directory %s, and as a container image: %w", name, err)
 	}
 	return err
 }
 
-// notHere says that a word names no image, and what it would be in a registry.
+// notHere returns the error for a word that names no image, with its full name in a
+// registry.
 func notHere(word string, opts Options) error {
-	what := "no image of the repository has an id that begins so"
+	what := "no image in the repository has an id that begins with it"
 	if opts.Repository == nil {
-		what = "there is no repository that could have an image of that id"
+		what = "there is no repository with an image of that id"
 	}
-	return fmt.Errorf("there is no file or directory %s, and %s (a container image would be docker.io/library/%s)", word, what, word)
+	return fmt.Errorf("no file or directory %s, and %s; a container image is docker.io/library/%s", word, what, word)
 }
 
 // isPath says whether name is meant to be one in the file system.

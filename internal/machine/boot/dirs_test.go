@@ -119,8 +119,8 @@ func TestRoomForDirs(t *testing.T) {
 	}
 }
 
-// A directory that cannot be read stops what would be written there, and who reads
-// the error knows what to do.
+// A directory that cannot be read stops what would be written there, and the error tells
+// what to do.
 func TestDamagedFileSystem(t *testing.T) {
 	p := openFAT(t, t.TempDir(), func(fsys durable.FS) durable.FS { return brokenFS{fsys} })
 	_, _, err := writeKernel(p, "kernel", "initrd")

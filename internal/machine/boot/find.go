@@ -286,7 +286,7 @@ func (m machine) deviceOf(mount mountplan.Mounted) (string, error) {
 }
 
 // errNoDevice says what a file system is not on.
-var errNoDevice = errors.New("is no block device")
+var errNoDevice = errors.New("is not a block device")
 
 // beneath returns the partitions or disks that a block device is made of:
 // itself, or what is below a device of the device mapper.

@@ -73,7 +73,7 @@ func loaderOf(open func(string) (io.ReadCloser, error), goarch string) (loaderNa
 	return names, loader, err
 }
 
-// makeLoaderDirs makes the directories of the loader, for good.
+// makeLoaderDirs durably creates the directories of the loader.
 func (p *Partition) makeLoaderDirs() error {
 	if err := p.moveDirsOnce("EFI", []string{"systemd", "BOOT"}); err != nil {
 		return err

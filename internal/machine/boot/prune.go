@@ -60,9 +60,9 @@ func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, err
 	return r, nil
 }
 
-// Prune removes what PlanPrune found, entries before kernels: at no moment does
-// an entry name what is not there. What is removed is gone for good when Prune
-// returns nil, so that its blocks may be used: if FAT still had an old name for
+// Prune removes what PlanPrune found, entries before kernels, so that no entry ever names
+// a missing kernel. Once Prune returns nil, removed files stay removed after a crash, and
+// their blocks can be used: if FAT still had an old name for
 // them after a crash, removing that one would free blocks of another file.
 func (p *Partition) Prune(r Removal) error {
 	if len(r.Entries) > 0 {
@@ -213,7 +213,7 @@ func anyNames(files []EntryFile, name string) bool {
 }
 
 // names says whether the entry boots something from the file or directory, or
-// what systemd-stub(7) puts beside it. Of an entry that makes no sense it is
+// what systemd-stub(7) puts beside it. Of an invalid entry it is
 // enough that its text has the name in it; one that cannot be read may name anything.
 func (f EntryFile) names(name string) bool {
 	if f.unread {

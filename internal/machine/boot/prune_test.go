@@ -116,7 +116,7 @@ func TestPruneStaged(t *testing.T) {
 }
 
 // On FAT directories are removed where nobody lists more than names, and not
-// before they are there for good.
+// before they are durable.
 func TestPruneOnFAT(t *testing.T) {
 	seed := func(t *testing.T) string {
 		dir := machineWith(t, "sysupdate-image-000002-b00000000000.conf=b")

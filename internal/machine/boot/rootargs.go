@@ -35,8 +35,8 @@ type Root struct {
 	Doubt string
 }
 
-// ErrRootUnknown says that nothing is known by which a root could be found.
-var ErrRootUnknown = errors.New("cannot tell by what an initramfs would find the root file system; name it with --karg root=DEVICE")
+// ErrRootUnknown reports that nothing is known by which a root could be found.
+var ErrRootUnknown = errors.New("cannot tell how an initramfs would find the root file system")
 
 // FindRoot tells how an initramfs for an architecture finds the file system that is
 // mounted at root, on a machine that boots from the EFI system partition mounted at

@@ -109,7 +109,7 @@ func (p *Partition) removeLeft(name string) error {
 	return durable.RemoveAll(p.fs, name)
 }
 
-// writeEntry makes content the entry with a name, at one stroke, and for good.
+// writeEntry atomically and durably replaces the entry with a name.
 func (p *Partition) writeEntry(name string, content []byte) error {
 	if err := p.openScratch(); err != nil {
 		return err
@@ -136,8 +136,8 @@ func (p *Partition) writeTemp(temp string, content []byte) error {
 	return p.fs.Sync(temp)
 }
 
-// moveDirs makes a directory with some below it, so that all have their clusters
-// for good before it has its name.
+// moveDirs makes a directory with some below it. All of them have durable clusters before
+// the directory gets its name.
 func (p *Partition) moveDirs(name string, below []string) error {
 	if err := p.openScratch(); err != nil {
 		return err

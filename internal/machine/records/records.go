@@ -11,7 +11,7 @@
 //	staged, err := records.LoadStaged(root.FS())
 //	switch {
 //	case errors.Is(err, fs.ErrNotExist): // nothing is staged
-//	case errors.Is(err, records.ErrDamaged): // the record is there, but makes no sense
+//	case errors.Is(err, records.ErrDamaged): // the record is there, but invalid
 //	}
 //
 // This is the same for all records: a missing one is fs.ErrNotExist, and one that makes
@@ -29,7 +29,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
-// ErrDamaged reports that a record was read but makes no sense.
+// ErrDamaged reports that a record was read but is invalid.
 var ErrDamaged = errors.New("damaged record")
 
 // A damaged is the error of a file whose content is not a record that belongs there.

@@ -154,7 +154,7 @@ func TestStoreStopped(t *testing.T) {
 	}
 }
 
-// What is in a file that makes no sense is ErrDamaged and names the file; what cannot be
+// Invalid content of a file is ErrDamaged and names the file; what cannot be
 // read is not ErrDamaged.
 func TestLoadRefuses(t *testing.T) {
 	for _, tt := range all {

@@ -74,7 +74,7 @@ func OpenWritable(root *os.Root) (*Writable, error) {
 	}
 	mount, err := writableCopy(dir)
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		err = fmt.Errorf("%w: only root may", err)
+		err = fmt.Errorf("%w: must be run as root", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the physical root writable: %w", err)

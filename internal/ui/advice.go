@@ -1,0 +1,127 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// Advise adds to an error the next step for the administrator, where there is one.
+func Advise(err error) error {
+	for _, advice := range []func(error) string{adviseAlways, adviseOnDeployment, adviseOnImage} {
+		if text := advice(err); text != "" {
+			return fmt.Errorf("%w%s", err, text)
+		}
+	}
+	return err
+}
+
+// always is the advice that depends on nothing but the error.
+var always = []struct {
+	err  error
+	text string
+}{
+	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
+	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
+	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
+	{update.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
+	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
+	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
+}
+
+func adviseAlways(err error) string {
+	for _, a := range always {
+		if errors.Is(err, a.err) {
+			return a.text
+		}
+	}
+	return ""
+}
+
+// adviseOnDeployment returns what to do about an error that is about one deployment.
+func adviseOnDeployment(err error) string {
+	if held, ok := errors.AsType[*machine.HeldError](err); ok {
+		return release(held)
+	}
+	if _, ok := errors.AsType[*deployment.UnknownError](err); ok {
+		return "; 'sysupdate-image status' lists the deployments"
+	}
+	if _, ok := errors.AsType[*deployment.DamagedImageError](err); ok {
+		return "; repair it with 'sysupdate-image repo fsck --repair'"
+	}
+	if _, ok := errors.AsType[*update.LostEntriesError](err); ok {
+		return " If it is, 'sysupdate-image apply --force REF' restores its entries"
+	}
+	if s, ok := errors.AsType[*update.SupersededError](err); ok {
+		return fmt.Sprintf("; make room with 'sysupdate-image rm %s'", s.ID.Short())
+	}
+	return ""
+}
+
+// release returns what to do before a deployment can be removed.
+func release(held *machine.HeldError) string {
+	switch held.Hold {
+	case machine.HeldBooted:
+		return "; boot another one first, see 'sysupdate-image rollback'"
+	case machine.HeldStaged:
+		return "; drop it with 'sysupdate-image rollback' to another one"
+	case machine.HeldNext:
+		return "; make another one next with 'sysupdate-image rollback' first"
+	case machine.HeldPinned:
+		name := held.PinName
+		if name == "" {
+			name = held.ID.Short()
+		}
+		return fmt.Sprintf("; unpin it with 'sysupdate-image unpin %s' first", name)
+	}
+	return ""
+}
+
+// adviseOnImage returns what to do about an image that was not applied or is not as
+// expected, or about a file that was not reset.
+func adviseOnImage(err error) string {
+	if failed, ok := errors.AsType[*update.FailedHereError](err); ok {
+		return fmt.Sprintf("; retry with 'sysupdate-image apply --force %s'", failed.Reference)
+	}
+	if refused, ok := errors.AsType[*update.RefusedError](err); ok {
+		return fmt.Sprintf("; override with 'sysupdate-image apply %s'", refused.Reference)
+	}
+	if _, ok := errors.AsType[*update.LostPolicyError](err); ok {
+		return "; return to the machine's policy with --policy /etc/containers/policy.json"
+	}
+	if _, ok := errors.AsType[*update.EtcConflictsError](err); ok {
+		const aside = "/etc/" + carry.ConflictsDir
+		return "\nMove these files away, or choose the winning side; the other one is moved to " + aside + ":" +
+			"\n  --etc-conflicts=keep   keep the local versions" +
+			"\n  --etc-conflicts=new    use the image's versions"
+	}
+	if _, ok := errors.AsType[*edit.AccountsError](err); ok {
+		return "; --force resets it anyway"
+	}
+	if mismatch, ok := errors.AsType[*canonical.Mismatch](err); ok {
+		return compareWith(mismatch)
+	}
+	return ""
+}
+
+// compareWith returns the commands that show how the image that was sealed differs.
+func compareWith(m *canonical.Mismatch) string {
+	name, flags, theirs := m.Image, "", ""
+	if name == "" {
+		name = "IMAGE"
+	}
+	if m.Boot {
+		flags, theirs = "--boot ", "--bootable "
+	}
+	return fmt.Sprintf("\nTo see the difference, dump the tree that was sealed, on the machine that has it, and compare:"+
+		"\n  cfsctl --no-repo --hash %s create-dumpfile %sROOT > THEIRS"+
+		"\n  sysupdate-image image diff %sTHEIRS %s", m.Want.Algorithm(), theirs, flags, name)
+}

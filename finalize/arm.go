@@ -44,7 +44,7 @@ func Arm(m Machine) error {
 	return errors.Join(err, countErr)
 }
 
-// sameBoot says whether a boot id, in either way to write it, is that of this boot.
+// sameBoot reports whether a boot id, in either way to write it, is that of this boot.
 func (m Machine) sameBoot(id string) bool {
 	return strings.ReplaceAll(id, "-", "") == m.bootID()
 }

@@ -61,7 +61,7 @@ func startInPath(name string, args []string, files []*os.File) (p *os.Process, e
 	return p, err
 }
 
-// wasActive says whether a unit has been active since the machine was started,
+// wasActive reports whether a unit has been active since the machine was started,
 // whether or not it still is.
 func (s systemctl) wasActive(unit string) bool {
 	since := strings.TrimSpace(s.run("show", "--property=ActiveEnterTimestampMonotonic", "--value", unit))
@@ -122,7 +122,7 @@ func (s systemctl) waiting() []string {
 	return units
 }
 
-// goesOn says whether what runs now goes on running after this shutdown, or may:
+// goesOn reports whether what runs now goes on running after this shutdown, or may:
 // a soft reboot restarts user space on the same root, unless another one was
 // prepared, and kexec boots a kernel that was loaded before.
 func (m Machine) goesOn() bool {
@@ -133,7 +133,7 @@ func (m Machine) goesOn() bool {
 	return systemd.hasJob("soft-reboot.target") || systemd.hasJob("kexec.target")
 }
 
-// hasJob says whether a unit is being started or stopped.
+// hasJob reports whether a unit is being started or stopped.
 func (s systemctl) hasJob(unit string) bool {
 	job := strings.TrimSpace(s.run("show", "--property=Job", "--value", unit))
 	return job != "" && job != "0"

@@ -97,7 +97,7 @@ func emergency() unitfile.Unit {
 	}}
 }
 
-// wantsRescue says whether somebody asked for a shell on the kernel command
+// wantsRescue reports whether somebody asked for a shell on the kernel command
 // line: then emergency.target is what was to be reached. See
 // kernel-command-line(7).
 func (in Input) wantsRescue() bool {

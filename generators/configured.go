@@ -11,7 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 )
 
-// configured returns a function that says whether the administrator has said what
+// configured returns a function that reports whether the administrator has said what
 // is mounted at a place, even if not now: in fstab(5) or by a mount unit. What
 // systemd-fstab-generator makes of the former is in the same directory as units of
 // ours, where only one of two of the same name can be.

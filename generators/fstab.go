@@ -81,7 +81,7 @@ func (in Input) instead(where string) []unitfile.Unit {
 	return nil
 }
 
-// madeByPrepareRoot says whether a mount at /etc or /var is one of prepare-root's.
+// madeByPrepareRoot reports whether a mount at /etc or /var is one of prepare-root's.
 func madeByPrepareRoot(m mountplan.Mounted) bool {
 	return m.Type == "overlay" || strings.HasSuffix(m.Root, "/"+deployment.SharedVar) ||
 		m.Where == "/etc" && strings.Contains(m.Root, deployment.DeployDir+"/")

@@ -65,7 +65,7 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	return units, errors.Join(errs...)
 }
 
-// isElsewhere says whether a directory is not on the overlay at /var: it, or one that
+// isElsewhere reports whether a directory is not on the overlay at /var: it, or one that
 // it is in, has a file system of its own, such as a partition, or will have, or is a
 // link by which the administrator has moved it.
 func (in Input) isElsewhere(dir string, configured func(where string) bool) bool {

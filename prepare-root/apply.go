@@ -98,7 +98,7 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 	return nil
 }
 
-// writesSysroot says whether a mount lets the new root write to the physical
+// writesSysroot reports whether a mount lets the new root write to the physical
 // root.
 func (b *builder) writesSysroot(m mountplan.Mount) bool {
 	options := parseOptions(m.Options)

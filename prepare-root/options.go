@@ -23,7 +23,7 @@ func parseOptions(list []string) options {
 	return all
 }
 
-// has says whether the option s is there, with its value if s has one.
+// has reports whether the option s is there, with its value if s has one.
 func (o options) has(s string) bool {
 	key, value, _ := strings.Cut(s, "=")
 	for _, each := range o {

@@ -69,7 +69,7 @@ func Run(args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-// inInitramfs says whether systemd considers fsys to be an initramfs.
+// inInitramfs reports whether systemd considers fsys to be an initramfs.
 func inInitramfs(fsys fs.FS) bool {
 	_, err := fs.Stat(fsys, "etc/initrd-release")
 	return err == nil
@@ -238,7 +238,7 @@ func firstPresent(root *os.Root, targets []deployment.Target) (deployment.Target
 	return targets[0], nil
 }
 
-// isCopy says whether a deployment's directory of /etc is itself an /etc, and
+// isCopy reports whether a deployment's directory of /etc is itself an /etc, and
 // not the place of an upper directory.
 func isCopy(root *os.Root, dir string) (bool, error) {
 	entries, err := fs.ReadDir(root.FS(), dir)

@@ -85,7 +85,7 @@ func findRoot(o Options, warn func(string)) ([]string, error) {
 	return found.Args, err
 }
 
-// checkRoot says whether an image can be installed on the file system at dir:
+// checkRoot reports whether an image can be installed on the file system at dir:
 // nothing is on it but what mkfs made, or an installation that was begun.
 func checkRoot(dir string) error {
 	root, err := os.OpenRoot(dir)

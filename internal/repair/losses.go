@@ -92,7 +92,7 @@ func (r *run) lookIntoStream(l *losses, name string) {
 	}
 }
 
-// isComplete says whether an image is whole with all its contents.
+// isComplete reports whether an image is whole with all its contents.
 func (r *run) isComplete(l *losses, id string) bool {
 	d, err := digest.Parse(id)
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *run) wanted(l *losses, all []oci.Layer, incomplete bool) []oci.Layer {
 	return out
 }
 
-// holds says whether what is fetched from the origin has one of the layers.
+// holds reports whether what is fetched from the origin has one of the layers.
 func (f fetch) holds(ids []godigest.Digest) bool {
 	return slices.ContainsFunc(f.layers, func(l oci.Layer) bool { return slices.Contains(ids, l.DiffID) })
 }

@@ -96,7 +96,7 @@ func (r *run) find(config string, want digest.Digest, inOrder bool) (*canonical.
 	return m, err
 }
 
-// compose merges the layers of a configuration, and says whether the wanted
+// compose merges the layers of a configuration, and reports whether the wanted
 // image is the one that boots.
 func (r *run) compose(config string, want digest.Digest, m *layer.Merger) (boot bool, err error) {
 	s, err := r.repo.OpenStream(config)

@@ -29,7 +29,7 @@ type Finding struct {
 	Remedy   string `json:"remedy,omitempty"` // what repairing does about it
 }
 
-// same says whether two findings are of the same problem.
+// same reports whether two findings are of the same problem.
 func (f Finding) same(other Finding) bool { return f.Flaw == other.Flaw && f.Path == other.Path }
 
 // A Report is what Run has found.

@@ -141,7 +141,7 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 	}
 }
 
-// isPast says whether an entry is of an earlier time, when a deployment that is
+// isPast reports whether an entry is of an earlier time, when a deployment that is
 // staged now had used up its boots: an image that has failed can be applied again.
 func (g *gatherer) isPast(f boot.EntryFile) bool {
 	if g.m.Staged == nil || g.m.Staged.ID != f.Target.ID || g.m.Staged.Entry == "" || !f.Name.Exhausted() {

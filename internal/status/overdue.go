@@ -38,7 +38,7 @@ func (g *gatherer) whyStaged() string {
 	return why
 }
 
-// isOlderThanBoot says whether the boot with an id is known not to be this one.
+// isOlderThanBoot reports whether the boot with an id is known not to be this one.
 func (g *gatherer) isOlderThanBoot(bootID string) bool {
 	data, err := bounded.ReadFile(g.sys.Running, "proc/sys/kernel/random/boot_id", limits.Kernel)
 	plain := func(id string) string { return strings.ReplaceAll(strings.TrimSpace(id), "-", "") }

@@ -25,7 +25,7 @@ func (s *Screen) Reporter(quiet bool) update.Reporter {
 	return lineReporter{s.Err}
 }
 
-// canMove says whether a terminal of that type can move its cursor, as far as
+// canMove reports whether a terminal of that type can move its cursor, as far as
 // its name tells.
 func canMove(terminal string) bool { return terminal != "" && terminal != "dumb" }
 

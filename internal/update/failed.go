@@ -91,7 +91,7 @@ func (m *Machine) oldFailures(keep []deployment.ID) ([]string, error) {
 	return names, nil
 }
 
-// usedUp says whether the failure was that of the last boot on trial.
+// usedUp reports whether the failure was that of the last boot on trial.
 func usedUp(f deployment.BootFailure) bool {
 	name, err := bootentry.ParseName(f.Entry)
 	return err == nil && name.Exhausted()

@@ -287,7 +287,7 @@ func (m *Machine) wantedTree(c candidate) (deviceTree, error) {
 	return deviceTree{}, nil
 }
 
-// isImagesTree says whether a device tree on the boot partition came from the image of a
+// isImagesTree reports whether a device tree on the boot partition came from the image of a
 // deployment: it was written with its kernel, or is the same.
 func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name string) (bool, error) {
 	if boot.IsInKernel(name) {
@@ -314,7 +314,7 @@ func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name strin
 	return false, nil
 }
 
-// sameAsFile says whether a file on the boot partition has the content of an image's.
+// sameAsFile reports whether a file on the boot partition has the content of an image's.
 func (m *Machine) sameAsFile(ctx context.Context, s *System, n *tree.Node, name string) (bool, error) {
 	if found, err := m.boot.Has(name); !found {
 		return err == nil, err // there is nothing of anybody's to lose

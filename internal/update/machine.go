@@ -292,7 +292,7 @@ func (m *Machine) checkBoot() error {
 	return err
 }
 
-// wasListed says whether a deployment must have had a boot entry: not so if its
+// wasListed reports whether a deployment must have had a boot entry: not so if its
 // first apply was cut off.
 func (m *Machine) wasListed(id deployment.ID) (bool, error) {
 	local, err := fs.ReadDir(m.root.FS(), id.EtcDir())

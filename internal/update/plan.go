@@ -44,7 +44,7 @@ const (
 // queued rollback.
 func (p Plan) UpToDate() bool { return p.settled }
 
-// A LayerPlan says whether a layer would be fetched.
+// A LayerPlan reports whether a layer would be fetched.
 type LayerPlan struct {
 	Digest  string `json:"digest"`
 	Size    int64  `json:"size"` // on the wire, in bytes

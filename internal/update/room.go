@@ -99,7 +99,7 @@ func (m *Machine) lacksOtherThanBytes(err error) string {
 // fewInodes is less than several layers take that are being written.
 const fewInodes = 16
 
-// ranFull says whether err is that a file system was full. That the boot partition
+// ranFull reports whether err is that a file system was full. That the boot partition
 // has no room for a kernel is no such error, unless its room is the root's.
 func (m *Machine) ranFull(err error) bool {
 	if noRoom := (*boot.NoRoomError)(nil); errors.As(err, &noRoom) {
@@ -108,7 +108,7 @@ func (m *Machine) ranFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// bootInRoot says whether the boot partition is a directory of the root file system.
+// bootInRoot reports whether the boot partition is a directory of the root file system.
 func (m *Machine) bootInRoot() bool {
 	dir, err := m.root.Open(".")
 	if err != nil {

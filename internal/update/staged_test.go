@@ -32,7 +32,7 @@ func (b *bench) stage(dir, tag string) {
 	b.must(m.Close())
 }
 
-// notArmed says whether err is that systemd could not be asked to start finalize.
+// notArmed reports whether err is that systemd could not be asked to start finalize.
 func notArmed(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "staged, but finalize could not be scheduled")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 )
 
-// Verity says whether a deployment boots where fs-verity is missing. Empty is what
+// Verity reports whether a deployment boots where fs-verity is missing. Empty is what
 // the deployment before it says, or for the first one what the file system can do.
 type Verity string
 

@@ -70,7 +70,7 @@ func (i Installer) Config(dir string, others ...vm.Disk) vm.Config {
 	}
 }
 
-// KVM says whether the host's KVM can run the machines.
+// KVM reports whether the host's KVM can run the machines.
 func (i Installer) KVM() bool { return i.kvm }
 
 // kvm tries KVM once a boot of the host.

@@ -163,7 +163,7 @@ func (d *differ) details(path string, old, new *tree.Node) (out []Detail) {
 	return out
 }
 
-// sameContent says whether two regular files have the same content, and whether
+// sameContent reports whether two regular files have the same content, and whether
 // that can be known.
 func sameContent(a, b *tree.Node) (same, known bool) {
 	if a.Size != b.Size {

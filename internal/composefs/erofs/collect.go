@@ -110,7 +110,7 @@ func (img *image) add(n *tree.Node, parent int32) int32 {
 	return int32(len(img.inodes) - 1)
 }
 
-// escapesWhiteout says whether n is a whiteout of the tree, which has to be
+// escapesWhiteout reports whether n is a whiteout of the tree, which has to be
 // written as something that overlayfs turns into a whiteout again.
 func (img *image) escapesWhiteout(n *tree.Node) bool {
 	return n.IsWhiteout() && img.version != V2 && !img.stubs[n]

@@ -161,7 +161,7 @@ type bitset []uint64
 // newBitset returns an empty set for numbers up to n.
 func newBitset(n uint64) bitset { return make(bitset, n/64+1) }
 
-// add puts i into the set and says whether that is new.
+// add puts i into the set and reports whether that is new.
 func (s bitset) add(i uint64) bool {
 	word, bit := &s[i/64], uint64(1)<<(i%64)
 	added := *word&bit == 0

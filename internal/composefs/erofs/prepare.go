@@ -162,7 +162,7 @@ func (c *census) entry(e tree.Entry) error {
 	return e.Node.Check()
 }
 
-// again says whether n was there already under another name.
+// again reports whether n was there already under another name.
 func (c *census) again(n *tree.Node) bool {
 	if _, seen := c.count[n]; !seen && !n.Linked() {
 		return false
@@ -228,7 +228,7 @@ func (img *image) addStubs() {
 	img.root = root
 }
 
-// looksLikeStub says whether a whiteout is just as addStubs would make it.
+// looksLikeStub reports whether a whiteout is just as addStubs would make it.
 func looksLikeStub(n, root *tree.Node) bool {
 	if n.Mode != tree.TypeChar|0o644 || n.UID != root.UID || n.GID != root.GID || n.Mtime != root.Mtime {
 		return false

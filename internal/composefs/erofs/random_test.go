@@ -95,7 +95,7 @@ type comparer struct {
 	withoutFsck   bool
 }
 
-// compare compares all versions of the image of a tree, and says whether they
+// compare compares all versions of the image of a tree, and reports whether they
 // are the same.
 func (c *comparer) compare(i int, root *tree.Node) bool {
 	c.t.Helper()

@@ -18,13 +18,13 @@ var markNames = []string{
 	markWhiteout, userWhiteout, markWhiteouts, userWhiteouts, markOpaque, userOpaque,
 }
 
-// isEscapedWhiteout says whether n looks like a whiteout that was escaped.
+// isEscapedWhiteout reports whether n looks like a whiteout that was escaped.
 func (rd *reader) isEscapedWhiteout(n *tree.Node) bool {
 	return rd.version != V2 && n.IsRegular() && n.Size == 0 &&
 		rd.hasMark(n, markWhiteout, "") && rd.hasMark(n, userWhiteout, "")
 }
 
-// hasWhiteoutMarks says whether dir is marked as a directory with whiteouts.
+// hasWhiteoutMarks reports whether dir is marked as a directory with whiteouts.
 func (rd *reader) hasWhiteoutMarks(dir *tree.Node) bool {
 	return rd.hasMark(dir, markWhiteouts, "") && rd.hasMark(dir, userWhiteouts, "") &&
 		(rd.version < V1 || rd.hasMark(dir, markOpaque, "x") && rd.hasMark(dir, userOpaque, "x"))

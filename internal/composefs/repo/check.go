@@ -69,7 +69,7 @@ type Check struct {
 	good digest.Set
 }
 
-// HasGood says whether there is an object that is what its name promises.
+// HasGood reports whether there is an object that is what its name promises.
 func (c *Check) HasGood(d digest.Digest) bool { return c.good.Has(d) }
 
 // Check reads every object of the repository and looks at all that leads to

@@ -250,7 +250,7 @@ func ignoreExist(err error) error {
 	return err
 }
 
-// trusted says whether the object is there and what its name promises, as far as
+// trusted reports whether the object is there and what its name promises, as far as
 // that can be told without reading it: by its fs-verity digest or, in insecure mode,
 // by its size unless that is negative, and if nobody has distrusted it. A file
 // system never gives a file its size before its data.
@@ -300,7 +300,7 @@ func (r *Repository) PutObject(data []byte) (digest.Digest, error) {
 	return w.Commit()
 }
 
-// HasObject says whether the object is there, in insecure mode without looking
+// HasObject reports whether the object is there, in insecure mode without looking
 // at its content.
 func (r *Repository) HasObject(d digest.Digest) bool { return r.trusted(d, -1) }
 

@@ -155,7 +155,7 @@ func (r *Repository) Close() error {
 // Algorithm returns whose digests name the objects.
 func (r *Repository) Algorithm() digest.Algorithm { return r.algorithm }
 
-// Insecure says whether the repository does without fs-verity: what is read
+// Insecure reports whether the repository does without fs-verity: what is read
 // from it is then only as good as the disk.
 func (r *Repository) Insecure() bool { return r.insecure }
 

@@ -24,7 +24,7 @@ type reserve struct {
 	flight atomic.Int64 // what is being written, which the file system may not count yet
 }
 
-// take says whether size more bytes may be written, to a new file if isNew, and
+// take reports whether size more bytes may be written, to a new file if isNew, and
 // returns what to call when they have been. The error is a limits.Error, and like
 // that of a full file system.
 func (r *reserve) take(size int64, isNew bool) (done func(), err error) {

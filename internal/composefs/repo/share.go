@@ -16,7 +16,7 @@ import (
 // repository, whose objects have digests of the same algorithm. On one file
 // system that can do so (btrfs, XFS) both have the contents together. Whatever
 // the other repository has, only what is what its name promises is taken. check
-// says whether the stream is what is wanted: it reads it here, where who owns the
+// reports whether the stream is what is wanted: it reads it here, where who owns the
 // other repository cannot change it any more. The stream is there when CopyStream
 // returns nil, and then survives a crash.
 func (r *Repository) CopyStream(ctx context.Context, from *Repository, name string, check func(*stream.Reader) error) error {

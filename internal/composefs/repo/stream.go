@@ -85,7 +85,7 @@ func (r *Repository) StreamDigest(name string) (digest.Digest, error) {
 	return d, nil
 }
 
-// HasStream says whether a stream is there, whole, and nobody has distrusted its
+// HasStream reports whether a stream is there, whole, and nobody has distrusted its
 // file. All its objects then are there, too.
 func (r *Repository) HasStream(name string) bool {
 	d, err := r.StreamDigest(name)

@@ -22,7 +22,7 @@ type spec struct {
 	re      *regexp.Regexp // expr compiled, once it was needed
 }
 
-// matches says whether the line is about key, which has the prefix.
+// matches reports whether the line is about key, which has the prefix.
 func (s *spec) matches(key string) bool {
 	if s.literal {
 		return len(key) == len(s.prefix)+1

@@ -139,7 +139,7 @@ func (r *Reader) readHead() error {
 	return r.openStream()
 }
 
-// check says whether a section is inside the file.
+// check reports whether a section is inside the file.
 func (r *Reader) check(s section) error {
 	if s.start > s.end || s.end > uint64(max(r.size, 0)) {
 		return fmt.Errorf("%w: section %d to %d of %d bytes", ErrFormat, s.start, s.end, r.size)

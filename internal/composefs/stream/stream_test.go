@@ -328,7 +328,7 @@ func FuzzRead(f *testing.F) {
 }
 
 // copyStream copies what is left of r to w, and to text with objects by their
-// digests. It says whether r was good to the end, which is at 1 MiB at last: a
+// digests. It reports whether r was good to the end, which is at 1 MiB at last: a
 // small file may well stand for gigabytes.
 func copyStream(r *Reader, w *Writer, text *bytes.Buffer) bool {
 	for text.Len() < 1<<20 {

@@ -186,7 +186,7 @@ func (p *dumpParser) parseRegular(f *fields, n *Node) error {
 	return nil
 }
 
-// isObjectPath says whether payload is the object path of the digest, which is
+// isObjectPath reports whether payload is the object path of the digest, which is
 // known to be one.
 func isObjectPath(payload, digest []byte) bool {
 	return len(payload) == len(digest)+1 && len(payload) > 3 && payload[2] == '/' &&
@@ -266,7 +266,7 @@ func sortLastWins(xattrs []Xattr) []Xattr {
 	return kept
 }
 
-// InOrder says whether extended attributes are sorted, and none is there twice.
+// InOrder reports whether extended attributes are sorted, and none is there twice.
 func InOrder(xattrs []Xattr) bool {
 	for i := 1; i < len(xattrs); i++ {
 		if xattrs[i-1].Name >= xattrs[i].Name {

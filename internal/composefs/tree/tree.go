@@ -107,16 +107,16 @@ type Entry struct {
 // Type returns the file type bits of the mode.
 func (n *Node) Type() uint32 { return n.Mode & TypeMask }
 
-// IsDir says whether n is a directory.
+// IsDir reports whether n is a directory.
 func (n *Node) IsDir() bool { return n.Type() == TypeDir }
 
-// IsRegular says whether n is a regular file.
+// IsRegular reports whether n is a regular file.
 func (n *Node) IsRegular() bool { return n.Type() == TypeRegular }
 
-// IsSymlink says whether n is a symbolic link.
+// IsSymlink reports whether n is a symbolic link.
 func (n *Node) IsSymlink() bool { return n.Type() == TypeSymlink }
 
-// IsWhiteout says whether n is an overlay whiteout: a character device 0:0.
+// IsWhiteout reports whether n is an overlay whiteout: a character device 0:0.
 func (n *Node) IsWhiteout() bool { return n.Type() == TypeChar && n.Rdev == 0 }
 
 // Entries returns the names in a directory, sorted by bytes. The caller does
@@ -199,11 +199,11 @@ func (n *Node) Move(name string, child *Node) {
 	child.linked = linked
 }
 
-// Linked says whether n may have several names. If not, it has one at most in
+// Linked reports whether n may have several names. If not, it has one at most in
 // any tree that does not hold a directory together with its Clone.
 func (n *Node) Linked() bool { return n.linked }
 
-// Remove takes name out of the directory n and says whether it was there.
+// Remove takes name out of the directory n and reports whether it was there.
 func (n *Node) Remove(name string) bool {
 	if n.Entry(name) == nil {
 		return false

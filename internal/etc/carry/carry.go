@@ -28,7 +28,7 @@ type Side struct {
 	Etc deployment.EtcMode
 }
 
-// HasLocal says whether the deployment has local changes that last.
+// HasLocal reports whether the deployment has local changes that last.
 func (s Side) HasLocal() bool { return s.Etc.Persistent() }
 
 // A Carrier has what is needed to carry /etc from one deployment to another.

@@ -79,7 +79,7 @@ func rooted(etc *tree.Node) *tree.Node {
 	return root
 }
 
-// within says whether p is one of the paths or below one; no paths are all.
+// within reports whether p is one of the paths or below one; no paths are all.
 func within(p string, paths []string) bool {
 	for _, dir := range paths {
 		if p == dir || strings.HasPrefix(p, dir+"/") {

@@ -142,7 +142,7 @@ func stepFor(at string, c merge.Change) Step {
 	return s
 }
 
-// covered says whether a step restores or removes what is at a path, with the
+// covered reports whether a step restores or removes what is at a path, with the
 // directory that it is in.
 func covered(steps []Step, at string) bool {
 	return slices.ContainsFunc(steps, func(s Step) bool {

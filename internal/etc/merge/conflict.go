@@ -70,7 +70,7 @@ func free(root *tree.Node, path string) string {
 	return strings.Join(names, "/")
 }
 
-// isFree says whether name in dir can be made, or entered if it is not the last
+// isFree reports whether name in dir can be made, or entered if it is not the last
 // one.
 func isFree(dir *tree.Node, name string, last bool) bool {
 	n := dir.Entry(name)

@@ -42,7 +42,7 @@ func mergeMetadata(out, b, l, n *tree.Node) {
 	}
 }
 
-// overrides says whether mergeMetadata takes something from l that n has changed
+// overrides reports whether mergeMetadata takes something from l that n has changed
 // too.
 func overrides(b, l, n *tree.Node) bool {
 	if changedTwice(accessOf(b), accessOf(l), accessOf(n)) || changedTwice(b.UID, l.UID, n.UID) || changedTwice(b.GID, l.GID, n.GID) {

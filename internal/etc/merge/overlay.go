@@ -128,21 +128,21 @@ func (o *overlay) redirected(e tree.Entry, lower *tree.Node, opaque bool) *tree.
 	return child(lower, e.Name)
 }
 
-// IsRenamed says whether a file of an upper directory belongs to a lower one of
+// IsRenamed reports whether a file of an upper directory belongs to a lower one of
 // another name.
 func IsRenamed(n *tree.Node) bool {
 	_, ok := n.Xattr(redirectAttr)
 	return ok
 }
 
-// IsOpaque says whether nothing of the lower directory is seen through a
+// IsOpaque reports whether nothing of the lower directory is seen through a
 // directory of an upper one.
 func IsOpaque(n *tree.Node) bool {
 	opaque, _ := n.Xattr(opaqueAttr)
 	return opaque == "y"
 }
 
-// isWhiteout says whether an entry of an upper directory hides what is below.
+// isWhiteout reports whether an entry of an upper directory hides what is below.
 // marked says that empty files with an attribute do so in this directory.
 func isWhiteout(n *tree.Node, marked bool) bool {
 	if n.IsWhiteout() {

@@ -132,7 +132,7 @@ func TestOrderOfUpgrades(t *testing.T) {
 	t.Logf("seeds from %d", first)
 }
 
-// touch says whether two trees have changed the same of a third, or one
+// touch reports whether two trees have changed the same of a third, or one
 // something that is in what the other has changed.
 func touch(t *testing.T, base, x, y *tree.Node) bool {
 	t.Helper()

@@ -28,7 +28,7 @@ var recordFiles = map[string][]int{
 	"/passwd": nil, "/group": {3}, "/shadow": nil, "/gshadow": {2, 3}, "/subuid": nil, "/subgid": nil,
 }
 
-// mergesRecords says whether the files at path are to be merged by records.
+// mergesRecords reports whether the files at path are to be merged by records.
 func mergesRecords(path string, b, l, n *tree.Node) bool {
 	_, ok := recordFiles[path]
 	return ok && isAccounts(l) && isAccounts(n) && (b == nil || isAccounts(b))
@@ -250,7 +250,7 @@ func identity(r records, key string) string {
 	return fields[2]
 }
 
-// allHave says whether all names have the ID in the file already.
+// allHave reports whether all names have the ID in the file already.
 func allHave(file records, names []string, id string) bool {
 	for _, name := range names {
 		if identity(file, name) != id {

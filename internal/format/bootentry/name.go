@@ -70,7 +70,7 @@ func (n Name) String() string {
 	return fmt.Sprintf("%s+%d-%d%s", n.Base, n.TriesLeft, n.TriesDone, Suffix)
 }
 
-// Exhausted says whether the loader avoids the entry because it used up its
+// Exhausted reports whether the loader avoids the entry because it used up its
 // tries.
 func (n Name) Exhausted() bool { return n.Counted && n.TriesLeft == 0 }
 

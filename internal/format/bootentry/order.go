@@ -75,7 +75,7 @@ func CompareVersions(a, b string) int {
 	}
 }
 
-// separates says whether r is none of the characters that versions are made of.
+// separates reports whether r is none of the characters that versions are made of.
 func separates(r rune) bool {
 	return !(r < 0x80 && (isDigit(byte(r)) || isAlpha(byte(r)) || strings.ContainsRune("~-^.", r)))
 }

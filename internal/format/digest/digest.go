@@ -122,7 +122,7 @@ func (d Digest) Algorithm() Algorithm { return d.algorithm }
 // Bytes returns the digest's bytes, none for the zero Digest.
 func (d Digest) Bytes() []byte { return d.sum[:d.algorithm.Size()] }
 
-// IsZero says whether d stands for "none".
+// IsZero reports whether d stands for "none".
 func (d Digest) IsZero() bool { return d.algorithm == 0 }
 
 // String returns the digest in lower-case hexadecimal, without a prefix.

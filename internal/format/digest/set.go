@@ -14,7 +14,7 @@ type Set map[Key]struct{}
 // Add puts d into the set.
 func (s Set) Add(d Digest) { s[d.Key()] = struct{}{} }
 
-// Has says whether d is in the set.
+// Has reports whether d is in the set.
 func (s Set) Has(d Digest) bool {
 	_, ok := s[d.Key()]
 	return ok

@@ -94,7 +94,7 @@ func (c Cmdline) String() string {
 	return strings.Join(words, " ")
 }
 
-// SameKey says whether two keys are the same to kernel and systemd, for which
+// SameKey reports whether two keys are the same to kernel and systemd, for which
 // '-' and '_' are one character.
 func SameKey(a, b string) bool {
 	return strings.ReplaceAll(a, "-", "_") == strings.ReplaceAll(b, "-", "_")

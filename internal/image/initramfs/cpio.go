@@ -25,7 +25,7 @@ type header struct {
 
 func (h header) isRegular() bool { return h.mode&0o170000 == 0o100000 }
 
-// isArchive says whether a cpio archive begins like this.
+// isArchive reports whether a cpio archive begins like this.
 func isArchive(head []byte) bool {
 	return bytes.HasPrefix(head, []byte("070701")) || bytes.HasPrefix(head, []byte("070702"))
 }

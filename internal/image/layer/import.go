@@ -70,7 +70,7 @@ func (s stored) create() (object, error) {
 }
 
 // CheckStored puts the archive of a layer that is stored in the repository together
-// again and says whether it has the diff_id, as OpenLayer of package oci does for what
+// again and reports whether it has the diff_id, as OpenLayer of package oci does for what
 // is fetched: other programs may have given the stream its name.
 func CheckStored(ctx context.Context, repo *repo.Repository, stream *stream.Reader, diffID godigest.Digest) error {
 	if err := diffID.Validate(); err != nil {

@@ -30,7 +30,7 @@ const moreIfTooMany = 2
 // maxDelay is the longest pause between two attempts that the registry does not ask for.
 const maxDelay = 16 * time.Second
 
-// enough says whether nothing is asked again after so many failures, the last of which
+// enough reports whether nothing is asked again after so many failures, the last of which
 // was err, or since that one wants more patience than there is.
 func (r retry) enough(failures int, err error) bool {
 	attempts := r.attempts

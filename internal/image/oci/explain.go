@@ -113,7 +113,7 @@ func isUnauthorized(err error) bool {
 		hasStatus(err, http.StatusUnauthorized) || hasStatus(err, http.StatusForbidden)
 }
 
-// hasCode says whether a registry gave one of codes as its reason.
+// hasCode reports whether a registry gave one of codes as its reason.
 func hasCode(err error, codes ...errcode.ErrorCode) bool {
 	var own *statusError
 	if errors.As(err, &own) {
@@ -123,7 +123,7 @@ func hasCode(err error, codes ...errcode.ErrorCode) bool {
 	return errors.As(err, &reason) && slices.Contains(codes, reason.ErrorCode())
 }
 
-// hasStatus says whether a registry answered with an HTTP status.
+// hasStatus reports whether a registry answered with an HTTP status.
 func hasStatus(err error, status int) bool {
 	var own *statusError
 	if errors.As(err, &own) {
@@ -133,7 +133,7 @@ func hasStatus(err error, status int) bool {
 	return errors.As(err, &answer) && answer.StatusCode == status
 }
 
-// isTemporary says whether it may help to ask a registry once more.
+// isTemporary reports whether it may help to ask a registry once more.
 func isTemporary(err error) bool {
 	var own *statusError
 	if errors.As(err, &own) {
@@ -151,7 +151,7 @@ func isTemporary(err error) bool {
 	return isTooMany(err) || errors.As(err, &network)
 }
 
-// isTooMany says whether a registry answered that it is asked too often, also after
+// isTooMany reports whether a registry answered that it is asked too often, also after
 // the library has waited as long as it was told to, a few times.
 func isTooMany(err error) bool {
 	return hasStatus(err, http.StatusTooManyRequests) || errors.Is(err, docker.ErrTooManyRequests) || hasCode(err, errcode.ErrorCodeTooManyRequests) ||

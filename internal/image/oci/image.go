@@ -294,7 +294,7 @@ func LayersOf(rawManifest, rawConfig []byte) ([]Layer, error) {
 	return pairLayers(m.LayerInfos(), config.RootFS.DiffIDs)
 }
 
-// sameDigest says whether data has the digest want.
+// sameDigest reports whether data has the digest want.
 func sameDigest(what string, data []byte, want godigest.Digest) error {
 	if err := want.Validate(); err != nil {
 		return fmt.Errorf("%s digest %q: %w", what, want, err)

@@ -87,7 +87,7 @@ func loadPolicy(sys *types.SystemContext) (*signature.Policy, error) {
 	return policy, err
 }
 
-// acceptsAnything says whether policy demands nothing of ref.
+// acceptsAnything reports whether policy demands nothing of ref.
 func acceptsAnything(policy *signature.Policy, ref types.ImageReference) bool {
 	anything := signature.NewPRInsecureAcceptAnything()
 	for _, r := range requirements(policy, ref) {

@@ -83,7 +83,7 @@ func fullName(ref Reference, name string) string {
 	return reference.TrimNamed(ref.image.DockerReference()).String() + name[end:]
 }
 
-// HasTransport says whether a reference names its transport, as "oci:os:stable"
+// HasTransport reports whether a reference names its transport, as "oci:os:stable"
 // does, so that it can be nothing else.
 func HasTransport(s string) bool {
 	transport, rest, ok := strings.Cut(s, ":")

@@ -51,7 +51,7 @@ func (e *statusError) Error() string {
 	return text
 }
 
-// temporary says whether it may help to ask again.
+// temporary reports whether it may help to ask again.
 func (e *statusError) temporary() bool {
 	return e.status >= 500 || e.status == http.StatusTooManyRequests
 }

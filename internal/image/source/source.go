@@ -140,7 +140,7 @@ func notHere(word string, opts Options) error {
 	return fmt.Errorf("no file or directory %s, and %s; a container image is docker.io/library/%s", word, what, word)
 }
 
-// isPath says whether name is meant to be one in the file system.
+// isPath reports whether name is meant to be one in the file system.
 func isPath(name string) bool {
 	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
 }
@@ -270,7 +270,7 @@ func (img *Image) Close() error {
 	return errors.Join(errs...)
 }
 
-// Raw says whether Root is what layers or a directory have made, and not in a
+// Raw reports whether Root is what layers or a directory have made, and not in a
 // canonical form.
 func (img *Image) Raw() bool { return img.Kind == Directory || img.Kind == Container }
 

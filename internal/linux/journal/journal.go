@@ -87,7 +87,7 @@ type Log struct {
 	Else io.Writer
 }
 
-// Write hands an entry to the journal, or else writes it to l.Else. It says
+// Write hands an entry to the journal, or else writes it to l.Else. It reports
 // whether the journal has taken it.
 func (l Log) Write(e Entry) bool {
 	if l.Socket != "" && sys.SendDatagram(l.Socket, e.Encode(l.Identifier), sendTime) == nil {

@@ -101,7 +101,7 @@ func Reconfigure(mount *os.File, options ...MountOption) error {
 	return nil
 }
 
-// HasMountOption says whether a file system of the given type takes the
+// HasMountOption reports whether a file system of the given type takes the
 // option. It may be that of another kernel that does not.
 func HasMountOption(fstype string, option MountOption) (bool, error) {
 	ctx, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)

@@ -100,7 +100,7 @@ func (p *Partition) Close() error {
 // String returns what people call the partition: its device or directory.
 func (p *Partition) String() string { return p.name }
 
-// Counts says whether the loader counts the boots of a deployment on trial, and
+// Counts reports whether the loader counts the boots of a deployment on trial, and
 // falls back to another one by itself.
 func (p *Partition) Counts() bool { return !p.uncounted }
 

@@ -24,7 +24,7 @@ const (
 	bootcStaged = "loader/entries.staged"
 )
 
-// besideBootc says whether bootc reads the machine's entries: one of them names a kernel
+// besideBootc reports whether bootc reads the machine's entries: one of them names a kernel
 // where it has them.
 func besideBootc(files []EntryFile) bool {
 	return slices.ContainsFunc(files, func(f EntryFile) bool {
@@ -57,7 +57,7 @@ func (p *Partition) placeFor(ctx context.Context, k kernel) (string, error) {
 	return own, nil
 }
 
-// hasSizes says whether files of the right sizes are where the kernel would be, which
+// hasSizes reports whether files of the right sizes are where the kernel would be, which
 // is cheap to find out.
 func (p *Partition) hasSizes(k kernel) bool {
 	return !slices.ContainsFunc(k.parts, func(part part) bool {

@@ -88,20 +88,20 @@ func openBelow(root *os.Root, dir string) (*Partition, error) {
 	return p, nil
 }
 
-// isThere says whether there is something of that name, if only a link to nothing.
+// isThere reports whether there is something of that name, if only a link to nothing.
 func isThere(root *os.Root, name string) bool {
 	_, err := root.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// mayBeOther says whether a name is no directory: efi and boot/efi are often links to
+// mayBeOther reports whether a name is no directory: efi and boot/efi are often links to
 // where the running machine has it.
 func mayBeOther(root *os.Root, name string) bool {
 	info, err := root.Lstat(name)
 	return err == nil && !info.IsDir()
 }
 
-// isMountedBelow says whether the partition is mounted somewhere below a root.
+// isMountedBelow reports whether the partition is mounted somewhere below a root.
 func (p *Partition) isMountedBelow(root *os.Root) (bool, error) {
 	dir, err := root.Open(".")
 	if err != nil {
@@ -116,12 +116,12 @@ func (p *Partition) isMountedBelow(root *os.Root) (bool, error) {
 	return ours.MountID != above.MountID, err
 }
 
-// hasDeployment says whether there is a boot entry of one of the machine's deployments.
+// hasDeployment reports whether there is a boot entry of one of the machine's deployments.
 func (p *Partition) hasDeployment() (bool, error) {
 	files, err := p.Entries()
 	return slices.ContainsFunc(files, EntryFile.IsDeployment), err
 }
 
-// WasWritten says whether a kernel of a deployment was ever to be written to the
+// WasWritten reports whether a kernel of a deployment was ever to be written to the
 // partition. That comes before all else of a deployment, and survives what comes after.
 func (p *Partition) WasWritten() (bool, error) { return p.exists(scratchDir) }

@@ -36,7 +36,7 @@ const (
 	fillers      = dirSize/longestDirEntry - 1 // with "." and "..", less than one more cluster
 )
 
-// isFAT says whether a directory of the partition grows by clusters.
+// isFAT reports whether a directory of the partition grows by clusters.
 func (p *Partition) isFAT() bool {
 	info, err := sys.Statfs(p.dir)
 	return err == nil && info.Type == fatMagic

@@ -35,18 +35,18 @@ type EntryFile struct {
 	unread bool // a loader may be able to read what could not be read here
 }
 
-// IsDeployment says whether the entry is for a deployment of the machine, and not for
+// IsDeployment reports whether the entry is for a deployment of the machine, and not for
 // another operating system.
 func (f EntryFile) IsDeployment() bool { return f.Target.ID != "" }
 
-// Bootable says whether a loader lists the entry.
+// Bootable reports whether a loader lists the entry.
 func (f EntryFile) Bootable() bool { return f.Err == nil && !f.Staged }
 
-// Good says whether a loader boots the deployment without counting: it was
+// Good reports whether a loader boots the deployment without counting: it was
 // blessed once, or was never on trial.
 func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.Name.Counted }
 
-// isStaged says whether it is a deployment's entry that waits to be published.
+// isStaged reports whether it is a deployment's entry that waits to be published.
 func (f EntryFile) isStaged() bool {
 	_, ours := serialOf(f.Name)
 	return f.Staged && !f.Foreign && (ours || f.IsDeployment())

@@ -31,10 +31,10 @@ func sortKeyAmong(files []EntryFile) string {
 	return sortKey
 }
 
-// isBootcs says whether bootc made the entry, or it has its place before bootc's.
+// isBootcs reports whether bootc made the entry, or it has its place before bootc's.
 func (f EntryFile) isBootcs() bool { return strings.HasPrefix(f.Entry.SortKey, bootcKeyPrefix) }
 
-// ours says whether the serial number in its name gives the entry its place.
+// ours reports whether the serial number in its name gives the entry its place.
 func (f EntryFile) ours() bool {
 	_, ok := serialOf(f.Name)
 	key := f.Entry.SortKey == sortKey || f.Entry.SortKey == bootcSortKey

@@ -164,7 +164,7 @@ func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []depl
 	return true, p.writeUnnamed(ctx, dir, k)
 }
 
-// inUse says whether an entry boots something in a directory, or another machine may be
+// inUse reports whether an entry boots something in a directory, or another machine may be
 // about to write one that does.
 func (p *Partition) inUse(dir string) (bool, error) {
 	found, err := p.exists(dir)
@@ -245,7 +245,7 @@ func (p *Partition) writeFiles(ctx context.Context, k kernel, write func(name st
 	return nil
 }
 
-// verifyKernel says whether the kernel of these parts is there, and whole.
+// verifyKernel reports whether the kernel of these parts is there, and whole.
 func (p *Partition) verifyKernel(ctx context.Context, k kernel) (bool, error) {
 	h := sha256.New()
 	for _, part := range k.parts {

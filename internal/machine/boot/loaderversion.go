@@ -92,7 +92,7 @@ func LoaderInfo(root fs.FS) string {
 // firstWithPreferred is the version of systemd-boot that knows LoaderEntryPreferred.
 const firstWithPreferred = 260
 
-// KnowsPreferred says whether a loader, by what LoaderInfo returns, knows the setting
+// KnowsPreferred reports whether a loader, by what LoaderInfo returns, knows the setting
 // that is like the default and passes over entries that have used up their tries. One
 // that does not say what it is may.
 func KnowsPreferred(loaderInfo string) bool {

@@ -89,7 +89,7 @@ func (p *Partition) inventory() (o inventory, err error) {
 	return o, nil
 }
 
-// has says whether one of the deployments has an ID that begins so.
+// has reports whether one of the deployments has an ID that begins so.
 func (o inventory) has(prefix string) bool {
 	for _, id := range o.ids {
 		if strings.HasPrefix(string(id), prefix) {
@@ -125,7 +125,7 @@ func (p *Partition) kernels() []string {
 	return paths
 }
 
-// wrote says whether the machine is known to have written a kernel.
+// wrote reports whether the machine is known to have written a kernel.
 func (p *Partition) wrote(path string) bool {
 	return p.machine == nil || slices.Contains(p.kernels(), path)
 }

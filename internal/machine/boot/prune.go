@@ -173,7 +173,7 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 	return r, nil
 }
 
-// isRedundant says whether an entry before the i-th boots the same deployment,
+// isRedundant reports whether an entry before the i-th boots the same deployment,
 // and is good if the i-th is: a deployment that becomes the next once more has
 // another entry each time.
 func isRedundant(files []EntryFile, i int) bool {
@@ -212,7 +212,7 @@ func anyNames(files []EntryFile, name string) bool {
 	return slices.ContainsFunc(files, func(f EntryFile) bool { return f.names(name) })
 }
 
-// names says whether the entry boots something from the file or directory, or
+// names reports whether the entry boots something from the file or directory, or
 // what systemd-stub(7) puts beside it. Of an invalid entry it is
 // enough that its text has the name in it; one that cannot be read may name anything.
 func (f EntryFile) names(name string) bool {

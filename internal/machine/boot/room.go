@@ -68,7 +68,7 @@ func (p *Partition) Room(sizes ...int64) (need, free int64, err error) {
 	return need, free, nil
 }
 
-// SharesRoom says whether the partition is no file system of its own but a directory
+// SharesRoom reports whether the partition is no file system of its own but a directory
 // of the one that dir is in.
 func (p *Partition) SharesRoom(dir *os.File) bool {
 	ours, err := sys.Statx(p.dir, "")

@@ -121,7 +121,7 @@ func subvolume(mount mountplan.Mounted) string {
 	return "subvol=" + strings.TrimPrefix(mount.Root, "/")
 }
 
-// discoverable says whether systemd-gpt-auto-generator(8) finds a root file system: on
+// discoverable reports whether systemd-gpt-auto-generator(8) finds a root file system: on
 // the disk of the EFI system partition, in a partition of the right type, which may be
 // encrypted. What is not known is not so.
 func (m machine) discoverable(device string, lower []string, esp, arch string) bool {
@@ -152,7 +152,7 @@ func (m machine) discoverableFrom(loader, device string, lower []string, arch st
 	return first >= 0 && parts[first].name == lower[0] && !slices.ContainsFunc(parts[first+1:], ofType)
 }
 
-// isCrypt says whether a device is a LUKS volume that is open.
+// isCrypt reports whether a device is a LUKS volume that is open.
 func (m machine) isCrypt(device string) bool {
 	uuid, err := bounded.ReadPath(m.path("sys/class/block", device, "dm/uuid"), limits.Kernel)
 	return err == nil && strings.HasPrefix(string(uuid), "CRYPT-LUKS")

@@ -104,7 +104,7 @@ func (p *Partition) stagedForm(files []EntryFile, e bootentry.Entry, id deployme
 	return name, ourForm(e, name, key)
 }
 
-// isFirst says whether no entry has a higher serial number.
+// isFirst reports whether no entry has a higher serial number.
 func isFirst(files []EntryFile, n bootentry.Name) bool {
 	serial, ours := serialOf(n)
 	for _, f := range files {

@@ -21,7 +21,7 @@ var extraSuffixes = []string{".addon.efi", ".cred", ".sysext.raw", ".confext.raw
 // path.
 func ExtrasOf(uki string) string { return uki + extrasSuffix }
 
-// IsExtra says whether systemd-stub reads a file of that name there.
+// IsExtra reports whether systemd-stub reads a file of that name there.
 func IsExtra(name string) bool {
 	for _, suffix := range extraSuffixes {
 		if strings.HasSuffix(name, suffix) {
@@ -66,6 +66,6 @@ func NewUKIEntry(prettyName, version, digest string, id deployment.ID, key strin
 	return e
 }
 
-// Boots says whether the entry boots the kernel with a digest, as WriteKernel or
+// Boots reports whether the entry boots the kernel with a digest, as WriteKernel or
 // WriteUKI wrote it.
 func (f EntryFile) Boots(digest string) bool { return f.names(path.Join(kernelsDir, digest)) }

@@ -16,7 +16,7 @@ func accelerator(kvm bool) []string {
 	return []string{"-accel", "tcg,thread=multi"}
 }
 
-// TryKVM says whether a Linux kernel runs under KVM here. There are machines that
+// TryKVM reports whether a Linux kernel runs under KVM here. There are machines that
 // have /dev/kvm, let a virtual processor be made, and then cannot run it.
 func TryKVM(ctx context.Context, kernel string) bool {
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
@@ -27,7 +27,7 @@ func TryKVM(ctx context.Context, kernel string) bool {
 	return reachesPanic(ctx, kernel, accelerator(true), 20*time.Second)
 }
 
-// reachesPanic says whether a kernel gets as far as missing its root file system.
+// reachesPanic reports whether a kernel gets as far as missing its root file system.
 func reachesPanic(ctx context.Context, kernel string, accelerator []string, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -61,5 +61,5 @@ func (m *Machine) Fails(ctx context.Context, t testing.TB, exit int, script stri
 	return result.Stdout + result.Stderr
 }
 
-// WentDown says whether err is what a script gets when the machine goes down under it.
+// WentDown reports whether err is what a script gets when the machine goes down under it.
 func WentDown(err error) bool { return errors.Is(err, ErrRestarted) || errors.Is(err, ErrEnded) }

@@ -178,7 +178,7 @@ func (e *enumerator) order(epochs []epoch, round int) []int {
 	return append(first, rest...)
 }
 
-// overlaps says whether an entry writes to an area.
+// overlaps reports whether an entry writes to an area.
 func overlaps(e writelog.Entry, a Area) bool {
 	return e.Offset < a.Offset+a.Size && e.Offset+e.Length > a.Offset
 }

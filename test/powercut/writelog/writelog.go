@@ -43,7 +43,7 @@ type Entry struct {
 	Data   []byte // what was written there; nil for a discard
 }
 
-// IsWrite says whether the entry changes the content of the disk.
+// IsWrite reports whether the entry changes the content of the disk.
 func (e Entry) IsWrite() bool { return e.Length > 0 && e.Flags&Mark == 0 }
 
 // ErrTruncated says that the log ends within an entry.

@@ -1,0 +1,157 @@
+package house
+
+import (
+	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// The part of plain English that a program can check.
+
+// written are the folders with what people read: messages, comments and pages.
+var written = []string{"cmd", "internal", "finalize", "generators", "prepare-root", "docs"}
+
+// translated matches phrases that sound translated. A command shows, lists or checks; a
+// value is invalid; a program is no "who"; a change is durable.
+var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good)\b`)
+
+func TestPhrases(t *testing.T) {
+	for _, path := range filesBelow(t, written, ".go", ".txtar", ".md", ".8", ".7", ".5", ".catalog") {
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scanner := bufio.NewScanner(file)
+		scanner.Buffer(nil, 1<<20)
+		for n := 1; scanner.Scan(); n++ {
+			if found := translated.FindString(scanner.Text()); found != "" {
+				t.Errorf("%s:%d: %q: write it again in plain English", path, n, found)
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		file.Close()
+	}
+}
+
+// TestReportsWhether wants the usual words in the comments of exported functions that
+// return one bool.
+func TestReportsWhether(t *testing.T) {
+	eachFile(t, func(where func(token.Pos) string, file *ast.File) {
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !f.Name.IsExported() || f.Doc == nil || !returnsBool(f.Type) {
+				continue
+			}
+			if text := strings.Join(strings.Fields(f.Doc.Text()), " "); !strings.Contains(text, "reports whether") {
+				t.Errorf("%s: the comment of %s does not say what it reports: %q", where(f.Pos()), f.Name.Name, text)
+			}
+		}
+	})
+}
+
+func returnsBool(f *ast.FuncType) bool {
+	if f.Results.NumFields() != 1 {
+		return false
+	}
+	name, ok := f.Results.List[0].Type.(*ast.Ident)
+	return ok && name.Name == "bool"
+}
+
+// TestErrorTexts wants errors that can be part of a sentence: no capital at the beginning
+// but in a name, and no period at the end.
+func TestErrorTexts(t *testing.T) {
+	eachFile(t, func(where func(token.Pos) string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 || !makesError(call.Fun) {
+				return true
+			}
+			literal, ok := call.Args[0].(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			if text, err := strconv.Unquote(literal.Value); err == nil && !fitsInSentence(text) {
+				t.Errorf("%s: error text %q: want no capital at the beginning and no period at the end", where(call.Pos()), text)
+			}
+			return true
+		})
+	})
+}
+
+func makesError(f ast.Expr) bool {
+	s, ok := f.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := s.X.(*ast.Ident)
+	return ok && (pkg.Name == "fmt" && s.Sel.Name == "Errorf" || pkg.Name == "errors" && s.Sel.Name == "New")
+}
+
+func fitsInSentence(text string) bool {
+	r := []rune(text)
+	if len(r) == 0 || r[len(r)-1] == '.' {
+		return false
+	}
+	word, _, _ := strings.Cut(text, " ")
+	return !unicode.IsUpper(r[0]) || strings.ContainsFunc(word[1:], unicode.IsUpper)
+}
+
+func TestLanguageRulesRefuse(t *testing.T) {
+	for text, want := range map[string]bool{
+		"cannot read x": true, "SELinux policy: %w": true, "EFI program": true, "%w": true, "": false,
+		"Cannot read x": false, "cannot read x.": false,
+	} {
+		if got := fitsInSentence(text); got != want {
+			t.Errorf("fitsInSentence(%q) = %v; want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{"Say what it is": true, "makes no sense": true, "shows what it is": false, "good": false} {
+		if got := translated.MatchString(text); got != want {
+			t.Errorf("%q is translated: %v; want %v", text, got, want)
+		}
+	}
+}
+
+// eachFile calls f for the Go files of the programs; where tells where a node is.
+func eachFile(t *testing.T, f func(where func(token.Pos) string, file *ast.File)) {
+	t.Helper()
+	for _, path := range filesBelow(t, []string{"cmd", "internal", "finalize", "generators", "prepare-root"}, ".go") {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(func(p token.Pos) string { return set.Position(p).String() }, file)
+	}
+}
+
+// filesBelow returns the files of some kinds below folders of the repository.
+func filesBelow(t *testing.T, folders []string, kinds ...string) (paths []string) {
+	t.Helper()
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(repository(t), folder), func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && slices.Contains(kinds, filepath.Ext(path)) {
+				paths = append(paths, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return paths
+}

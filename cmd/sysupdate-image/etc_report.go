@@ -1,15 +1,9 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 )
 
 const aboutEtcReport = `Show how local changes to /etc were merged when the running deployment, or DEPLOYMENT,
@@ -35,7 +29,7 @@ func (s *session) etcReportCommand() *cobra.Command {
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			report, err := s.etcReport(first(args))
+			report, err := edit.Report(s.sysroot, first(args))
 			if err != nil {
 				return err
 			}
@@ -47,26 +41,4 @@ func (s *session) etcReportCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// etcReport reads the report of a deployment.
-func (s *session) etcReport(name string) (deployment.EtcReport, error) {
-	dir := s.sysroot
-	if dir == "" {
-		dir = deployment.SysrootDir
-	}
-	id, err := s.deploymentNamed(name)
-	if err != nil {
-		return deployment.EtcReport{}, err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return deployment.EtcReport{}, err
-	}
-	defer root.Close()
-	report, err := records.LoadEtcReport(root.FS(), id)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("no report for deployment %s: its /etc was not merged from another deployment", id.Short())
-	}
-	return report, err
 }

@@ -3,21 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/build"
 )
 
 const aboutImageBuild = `Build a composefs image from a dump or a directory, and print its fs-verity digest.
@@ -82,19 +74,6 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	return cmd
 }
 
-// versionNames are the values of --format-version.
-var versionNames = []string{"0", "1", "2", "auto"}
-
-// parseVersion reads --format-version.
-func parseVersion(s string) (int, error) {
-	versions := map[string]int{"0": erofs.V0, "1": erofs.V1, "2": erofs.V2, "auto": erofs.Auto}
-	v, ok := versions[s]
-	if !ok {
-		return 0, usageError{fmt.Errorf("--format-version %s: want 0, 1, 2 or auto", s)}
-	}
-	return v, nil
-}
-
 // check refuses flags that cannot be combined.
 func (f *buildFlags) check() error {
 	switch {
@@ -122,137 +101,15 @@ func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags)
 	if err != nil {
 		return err
 	}
-	opts := erofs.Options{Version: version, Algorithm: alg}
-	switch {
-	case f.repository != "":
-		return s.buildInto(ctx, f)
-	case f.dump != "":
-		opts.Dialect = erofs.Mkcomposefs
-		root, err := readDump(f.dump, stdin)
-		if err != nil {
-			return err
-		}
-		return s.writeImage(ctx, root, opts, f.out)
+	src := build.Source{Dump: f.dump, Stdin: stdin, Dir: f.rootfs, Form: f.form.form(), AsIs: f.asIs, Mounted: s.mountedBelow(f.rootfs)}
+	var d digest.Digest
+	if f.repository != "" {
+		d, err = build.Into(ctx, src, f.repository, f.name, f.out)
+	} else {
+		d, err = build.File(ctx, src, erofs.Options{Version: version, Algorithm: alg}, f.out)
 	}
-	root, err := f.scan(ctx, scan.Options{Algorithm: alg, Mounted: s.mountedBelow(f.rootfs)})
 	if err != nil {
 		return err
 	}
-	return s.writeImage(ctx, root, opts, f.out)
-}
-
-func readDump(name string, stdin io.Reader) (*tree.Node, error) {
-	if name == "-" {
-		return tree.ParseDump(stdin)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	root, err := tree.ParseDump(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return root, nil
-}
-
-// scan returns the tree of --rootfs in the chosen form.
-func (f *buildFlags) scan(ctx context.Context, opts scan.Options) (*tree.Node, error) {
-	dir, err := os.Open(f.rootfs)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	root, err := scan.Scan(ctx, dir, opts)
-	if err != nil {
-		return nil, err
-	}
-	if f.asIs {
-		root.Root.CountLinks() // of names below DIR
-		return root.Root, nil
-	}
-	return root.Root, canonical.Transform(ctx, root.Root, func(n *tree.Node) ([]byte, error) {
-		r, err := root.Open(n)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return bounded.ReadAll(r, limits.Contexts)
-	}, f.form.form())
-}
-
-// writeImage writes the image to the file out, if that is not empty, and prints
-// its digest.
-func (s *session) writeImage(ctx context.Context, root *tree.Node, opts erofs.Options, out string) error {
-	if out == "" {
-		d, err := erofs.Digest(ctx, root, opts)
-		if err == nil {
-			_, err = fmt.Fprintln(s.Out, d)
-		}
-		return err
-	}
-	hash := verity.New(opts.Algorithm)
-	err := writeWhole(out, func(w io.Writer) error {
-		return erofs.Write(ctx, io.MultiWriter(w, hash), root, opts)
-	})
-	if err == nil {
-		_, err = fmt.Fprintln(s.Out, hash.Sum())
-	}
-	return err
-}
-
-// writeWhole writes a file that has its name when it is complete.
-func writeWhole(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	return nil
-}
-
-// buildInto puts the image of --rootfs into a repository.
-func (s *session) buildInto(ctx context.Context, f buildFlags) error {
-	repo, err := repo.Init(f.repository, repo.Options{})
-	if err != nil {
-		return err
-	}
-	defer repo.Close()
-	unlock, err := repo.Lock(true)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	root, err := f.scan(ctx, scan.Options{Repository: repo, Mounted: s.mountedBelow(f.rootfs)})
-	if err != nil {
-		return err
-	}
-	opts := erofs.Options{Version: repo.FormatVersion(), Algorithm: repo.Algorithm()}
-	d, err := repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, root, opts) })
-	if err != nil {
-		return err
-	}
-	if f.name != "" {
-		if err := repo.SetImageRef(f.name, d.String()); err != nil {
-			return err
-		}
-	}
-	if f.out != "" {
-		if err := writeWhole(f.out, func(w io.Writer) error { return erofs.Write(ctx, w, root, opts) }); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintln(s.Out, d)
-	return err
+	return s.PrintDigest(d, "")
 }

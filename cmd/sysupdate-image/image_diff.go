@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 const aboutImageDiff = `Compare two images: show which packages and files were added (+), removed (-) or changed
@@ -93,25 +93,9 @@ func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore
 		return inspect.Comparison{}, err
 	}
 	defer all.Close()
-	before, after, err := all.pair(ctx, a, b)
+	before, after, err := all.Pair(ctx, a, b)
 	if err != nil {
-		return inspect.Comparison{}, err
+		return inspect.Comparison{}, ui.AdviseArch(err)
 	}
 	return inspect.Compare(ctx, before, after, f.form(), ignore)
-}
-
-// pair opens two images with digests of the same algorithm: the one that either of them
-// determines.
-func (i *images) pair(ctx context.Context, a, b string) (old, new *source.Image, err error) {
-	if old, err = i.get(ctx, a, 0); err != nil {
-		return nil, nil, err
-	}
-	alg := source.AlgorithmOf(old.Root)
-	if new, err = i.get(ctx, b, alg); err != nil {
-		return nil, nil, err
-	}
-	if other := source.AlgorithmOf(new.Root); old.Raw() && alg != other && other != 0 {
-		old, err = i.get(ctx, a, other)
-	}
-	return old, new, err
 }

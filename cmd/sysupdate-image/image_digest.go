@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
 const aboutImageDigest = `Print the fs-verity digest of the composefs image of IMAGE. With --boot it is the
@@ -58,10 +56,16 @@ func (s *session) imageDigestCommand() *cobra.Command {
 				alg = want.Algorithm()
 			}
 			return s.withImage(cmd.Context(), args[0], &f.imageFlags, alg, func(img *source.Image) error {
-				if !want.IsZero() {
-					return s.expectDigest(cmd.Context(), img, f.boot, want)
+				form := ""
+				if want.IsZero() {
+					want, err = inspect.Digest(cmd.Context(), img, f.form(), erofs.Options{Version: version, Algorithm: img.Algorithm})
+				} else {
+					form, err = inspect.Expect(cmd.Context(), img, f.boot, want)
 				}
-				return s.printDigest(cmd.Context(), img, f.form(), erofs.Options{Version: version, Algorithm: img.Algorithm})
+				if err != nil {
+					return err
+				}
+				return s.PrintDigest(want, form)
 			})
 		},
 	}
@@ -73,84 +77,4 @@ func (s *session) imageDigestCommand() *cobra.Command {
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd
-}
-
-func (s *session) printDigest(ctx context.Context, img *source.Image, form canonical.Form, opts erofs.Options) error {
-	d := img.ID
-	if d.IsZero() {
-		root, err := img.Canonical(ctx, form)
-		if err != nil {
-			return err
-		}
-		if img.Kind == source.Dump {
-			opts.Dialect = erofs.Mkcomposefs
-		}
-		if d, err = erofs.Digest(ctx, root, opts); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintln(s.Out, d)
-	return err
-}
-
-// expectDigest prints the digest and the form in which the image has it.
-func (s *session) expectDigest(ctx context.Context, img *source.Image, boot bool, want digest.Digest) error {
-	way, err := findWay(ctx, img, boot, want)
-	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
-		other.Image, other.Boot = img.Name, boot && img.Raw()
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.Out, "%s  %s\n", want, way)
-	return err
-}
-
-// inOrder describes, after a variant, how the layers were merged.
-const inOrder = " with whiteouts that also remove files of their own layer"
-
-// findWay returns how an image has a digest, for people.
-func findWay(ctx context.Context, img *source.Image, boot bool, want digest.Digest) (string, error) {
-	v, err := findVariant(ctx, img, boot, want)
-	if other := (*canonical.Mismatch)(nil); len(img.Late) == 0 || !errors.As(err, &other) {
-		return v.String(), err
-	}
-	again, openErr := img.InOrder(ctx)
-	if openErr != nil {
-		return "", err // composefs-rs cannot have sealed it so
-	}
-	defer again.Close()
-	if v, orderErr := findVariant(ctx, again, boot, want); orderErr == nil {
-		return v.String() + inOrder, nil
-	}
-	return "", err
-}
-
-// findVariant is canonical.Find for images that are canonical already, too.
-func findVariant(ctx context.Context, img *source.Image, boot bool, want digest.Digest) (canonical.Variant, error) {
-	if img.Raw() {
-		m, err := canonical.Find(ctx, img.Root, img.Content, boot, want)
-		if err != nil {
-			return canonical.Variant{}, err
-		}
-		return m.Variant, nil
-	}
-	if !img.ID.IsZero() {
-		v := canonical.Variant{Version: img.Version}
-		if img.ID == want {
-			return v, nil
-		}
-		return v, &canonical.Mismatch{Want: want, Tried: []canonical.Computed{{Variant: v, Digest: img.ID}}}
-	}
-	other := &canonical.Mismatch{Want: want}
-	for _, version := range []int{erofs.V1, erofs.V2, erofs.V0} {
-		v := canonical.Variant{Version: version}
-		opts := erofs.Options{Version: version, Algorithm: want.Algorithm(), Dialect: erofs.Mkcomposefs}
-		d, err := erofs.Digest(ctx, img.Root, opts)
-		if err != nil || d == want {
-			return v, err
-		}
-		other.Tried = append(other.Tried, canonical.Computed{Variant: v, Digest: d})
-	}
-	return canonical.Variant{}, other
 }

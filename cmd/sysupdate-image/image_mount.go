@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
 const aboutImageMount = `Mount an image of the repository at a directory, read-only: the image of a deployment, or
@@ -40,7 +41,7 @@ func (s *session) imageMountCommand() *cobra.Command {
 				return err
 			}
 			defer repo.Close()
-			id, err := s.storedNamed(repo, args[0])
+			id, err := inspect.StoredID(repo, s.sysroot, args[0])
 			if err != nil {
 				return fmt.Errorf("cannot mount image: %w", err)
 			}

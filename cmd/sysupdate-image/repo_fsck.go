@@ -2,14 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
@@ -63,20 +58,12 @@ func (s *session) repoFsckCommand() *cobra.Command {
 }
 
 func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
-	repo, err := s.openRepository(f.path, f.repair)
+	r, err := s.openRepository(f.path, f.repair)
 	if err != nil {
 		return err
 	}
-	defer repo.Close()
-	origins, err := originsOf(repo.physical, repo.deployments)
-	if err != nil {
-		return err
-	}
-	report, err := repair.Run(cmd.Context(), repo.Repository, repair.Options{
-		Deployments: repo.deployments, Physical: repo.physical, Origins: origins,
-		Repair: f.repair, Offline: f.offline, Source: f.source.options(),
-		Tell: s.Say,
-	})
+	defer r.Close()
+	report, err := r.Check(cmd.Context(), repair.Options{Repair: f.repair, Offline: f.offline, Source: f.source.options(), Tell: s.Say})
 	if err != nil {
 		return err
 	}
@@ -89,21 +76,4 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 		err = errors.New("the repository has " + ui.Count(left, "problem"))
 	}
 	return err
-}
-
-// originsOf returns the origins of the deployments below a physical root; those with a
-// missing or invalid one are skipped.
-func originsOf(physical *os.Root, deployments []string) ([]repair.Origin, error) {
-	var origins []repair.Origin
-	for _, id := range deployments {
-		o, err := records.LoadOrigin(physical.FS(), deployment.ID(id))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, records.ErrDamaged) {
-			return nil, fmt.Errorf("cannot read the origins of deployments: %w", err)
-		}
-		if o.Reference == "" || o.ManifestDigest == "" {
-			continue // status reports a damaged one
-		}
-		origins = append(origins, repair.Origin{Deployment: id, Reference: o.Reference, ManifestDigest: o.ManifestDigest, Policy: o.Policy})
-	}
-	return origins, nil
 }

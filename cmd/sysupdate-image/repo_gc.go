@@ -1,13 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
@@ -33,24 +28,9 @@ func (s *session) repoGCCommand() *cobra.Command {
 				return err
 			}
 			defer repository.Close()
-			roots := repo.Roots{EachObject: erofs.EachObject}
-			for _, id := range repository.deployments {
-				found, err := repository.HasImage(id)
-				if err != nil {
-					return err
-				}
-				if !found {
-					s.Warn(fmt.Sprintf("the image of deployment %s is missing or damaged; see repo fsck", deployment.ID(id).Short()))
-					continue
-				}
-				roots.Images = append(roots.Images, id)
-			}
-			report, err := repository.GC(cmd.Context(), roots, dryRun)
+			report, err := repository.Collect(cmd.Context(), dryRun, s.WarnOf)
 			if err != nil {
 				return err
-			}
-			for _, id := range report.Unreadable {
-				s.Warn(fmt.Sprintf("image %s is damaged: all contents stay; see repo fsck --repair", deployment.ID(id).Short()))
 			}
 			if asJSON {
 				return s.PrintJSON(ui.NewGCJSON(report, dryRun))

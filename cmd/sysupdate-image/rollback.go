@@ -63,11 +63,3 @@ func (s *session) switchBoot(f func(*update.Machine) error) error {
 	}
 	return errors.Join(f(m), m.Close())
 }
-
-// first returns the first argument, "" if there is none.
-func first(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -121,53 +120,4 @@ func (s *session) command() *cobra.Command {
 	root.SetHelpCommand(s.helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
-}
-
-// needArgs makes a failed check an error that shows the usage.
-func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if check(cmd, args) == nil {
-			return nil
-		}
-		if cmd.HasAvailableSubCommands() {
-			return usageError{unknownCommand(cmd, args[0])}
-		}
-		return usageError{fmt.Errorf("%s: wrong number of arguments (%d); usage: %s", nameOf(cmd), len(args), cmd.UseLine())}
-	}
-}
-
-// exclude makes it wrong usage to give both flags of a pair. The mark is for
-// completion: cobra's own error for it is none of usage.
-func exclude(cmd *cobra.Command, pairs ...[2]string) {
-	for _, p := range pairs {
-		cmd.MarkFlagsMutuallyExclusive(p[0], p[1])
-	}
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		for _, p := range pairs {
-			if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
-				return usageError{fmt.Errorf("%s: --%s and --%s cannot be combined", nameOf(cmd), p[0], p[1])}
-			}
-		}
-		return nil
-	}
-}
-
-// nameOf returns the name of a command without that of the program.
-func nameOf(cmd *cobra.Command) string {
-	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
-}
-
-func unknownCommand(cmd *cobra.Command, name string) error {
-	cmd.SuggestionsMinimumDistance = 2
-	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
-		return fmt.Errorf("unknown command %q; did you mean %s %s?", name, cmd.CommandPath(), strings.Join(similar, " or "))
-	}
-	return fmt.Errorf("unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, cmd.Root().Name()+" "))
-}
-
-// must panics on an error that only a bug in this program can cause.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
 }

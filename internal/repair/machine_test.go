@@ -11,7 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
-	"github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
+	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 

@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
@@ -11,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -32,6 +34,7 @@ var always = []struct {
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
+	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
 	{update.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
@@ -124,4 +127,19 @@ func compareWith(m *canonical.Mismatch) string {
 	return fmt.Sprintf("\nTo see the difference, dump the tree that was sealed, on the machine that has it, and compare:"+
 		"\n  cfsctl --no-repo --hash %s create-dumpfile %sROOT > THEIRS"+
 		"\n  sysupdate-image image diff %sTHEIRS %s", m.Want.Algorithm(), theirs, flags, name)
+}
+
+// AdviseArch adds to an error the flag that reads an image for another machine, where a
+// command has it.
+func AdviseArch(err error) error {
+	other, ok := errors.AsType[*oci.OtherPlatformError](err)
+	if !ok || other.Chosen {
+		return err
+	}
+	for _, platform := range other.Offered {
+		if arch, ok := strings.CutPrefix(platform, "linux/"); ok {
+			return fmt.Errorf("%w; read it with --arch %s", err, arch)
+		}
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
@@ -51,4 +52,14 @@ func (s *Screen) PrintInspection(i inspect.Inspection) error {
 		row("Layer", fmt.Sprintf("%s  %s", l.Digest, Size(l.Size)))
 	}
 	return w.Flush()
+}
+
+// PrintDigest prints a digest, and behind it the form that has it unless that is "".
+func (s *Screen) PrintDigest(d digest.Digest, form string) error {
+	text := d.String()
+	if form != "" {
+		text += "  " + form
+	}
+	_, err := fmt.Fprintln(s.Out, text)
+	return err
 }

@@ -30,6 +30,9 @@ type Screen struct{ Out, Err io.Writer }
 // Warn tells the administrator of something to look at.
 func (s *Screen) Warn(text string) { fmt.Fprintln(s.Err, "Warning:", printable.Text(text)) }
 
+// WarnOf warns of an error, with advice.
+func (s *Screen) WarnOf(err error) { s.Warn(Advise(err).Error()) }
+
 // Say prints a line about what is being done.
 func (s *Screen) Say(text string) { fmt.Fprintln(s.Err, printable.Text(text)) }
 

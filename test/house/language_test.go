@@ -89,6 +89,34 @@ func TestErrorTexts(t *testing.T) {
 	})
 }
 
+// advice matches the names of commands and flags, which only ui and the commands know; and
+// status, whose text is a screen.
+var advice = regexp.MustCompile(`\bsysupdate-image (apply|etc|image|install|pin|prune|repo|rm|rollback|status|unpin)\b|` +
+	`--(allow-missing-verity|arch|authfile|esp|etc-conflicts|force|insecure-registry|karg|offline|plan|policy|reboot|repair|repo|reuse|sysroot|track)\b`)
+
+// TestLibrariesNameNoCommands wants advice in ui alone.
+func TestLibrariesNameNoCommands(t *testing.T) {
+	eachFile(t, func(where func(token.Pos) string, file *ast.File) {
+		path, err := filepath.Rel(repository(t), where(file.Pos()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !within(path, []string{"internal"}) || within(path, []string{"internal/ui", "internal/status", "internal/testing"}) {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			if found := advice.FindString(literal.Value); found != "" {
+				t.Errorf("%s: %q: libraries name no commands and flags; return a typed error, and let ui advise", where(n.Pos()), found)
+			}
+			return true
+		})
+	})
+}
+
 func makesError(f ast.Expr) bool {
 	s, ok := f.(*ast.SelectorExpr)
 	if !ok {

@@ -183,18 +183,14 @@ func (s *scanner) subdirectory(ctx context.Context, jobs chan<- job, parent dire
 	if err != nil {
 		return err
 	}
-	if err := s.dirs.Enter(f, name); err != nil {
-		return err
-	}
-	if stat.DevMajor != parent.stat.DevMajor || stat.DevMinor != parent.stat.DevMinor {
-		if err := refuseVirtual(f); err != nil {
-			return err
+	return s.dirs.Within(f, name, func() error {
+		if stat.DevMajor != parent.stat.DevMajor || stat.DevMinor != parent.stat.DevMinor {
+			if err := refuseVirtual(f); err != nil {
+				return err
+			}
 		}
-	}
-	if err := s.entries(ctx, jobs, directory{parent.path + name + "/", n, stat}); err != nil {
-		return err
-	}
-	return s.dirs.Leave()
+		return s.entries(ctx, jobs, directory{parent.path + name + "/", n, stat})
+	})
 }
 
 // The kernel's own file systems, by their magic numbers in <linux/magic.h>.

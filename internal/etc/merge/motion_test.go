@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
@@ -179,5 +182,45 @@ func churn(path string, i int) {
 		os.MkdirAll(path+"/a/b", 0o755)
 	case 3:
 		syscall.Mkfifo(path, 0o644)
+	}
+}
+
+// TestVanishingDirectories reads a directory in which others come and go all the time:
+// what comes after them is still read.
+func TestVanishingDirectories(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "z"), []byte("here"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var churn sync.WaitGroup
+	for i := range 4 {
+		churn.Go(func() {
+			for n := i; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					sub := filepath.Join(dir, "a"+strconv.Itoa(n%32))
+					os.MkdirAll(filepath.Join(sub, "b"), 0o755)
+					os.RemoveAll(sub)
+				}
+			}
+		})
+	}
+	defer func() { close(stop); churn.Wait() }()
+	file, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		root, err := ReadDir(t.Context(), file, digest.SHA512, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if root.Lookup("z") == nil {
+			t.Fatal("a file was lost that nobody touched")
+		}
 	}
 }

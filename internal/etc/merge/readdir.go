@@ -122,16 +122,16 @@ func (r *dirReader) subdirectory(f *os.File, name, path string, n *tree.Node) er
 	if err != nil {
 		return err
 	}
-	if err := r.dirs.Enter(dir, name); err != nil {
+	read := false
+	err = r.dirs.Within(dir, name, func() error {
+		err := r.entries(path, n)
+		read = err == nil
 		return err
+	})
+	if read && errors.Is(err, fs.ErrNotExist) {
+		return nil // only the way back is gone
 	}
-	if err := r.entries(path, n); err != nil {
-		return err
-	}
-	if err := r.dirs.Leave(); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return err
 }
 
 // entry reads name in dir and all below it. The name is looked up once: programs

@@ -216,13 +216,7 @@ func (w *dirWriter) directory(dir *os.File, name, path string, n *tree.Node) err
 	if err != nil {
 		return err
 	}
-	if err := w.dirs.Enter(sub, name); err != nil {
-		return err
-	}
-	if err := w.fill("/"+path, n); err != nil {
-		return err
-	}
-	return w.dirs.Leave()
+	return w.dirs.Within(sub, name, func() error { return w.fill("/"+path, n) })
 }
 
 // instead writes what is there now in place of a file that has disappeared while

@@ -4,18 +4,21 @@
 //
 //	s := dirstack.New(root)
 //	defer s.Close()
-//	err := s.Enter(file, "a") // file is the directory "a" in root
-//	… s.Dir() is "a" now …
-//	err = s.Leave()           // and now root
+//	err := s.Within(file, "a", func() error { // file is the directory "a" in root
+//		… s.Dir() is "a" here …
+//	})
+//	… and here root again, whatever happened …
 package dirstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -44,8 +47,8 @@ type identity struct {
 // New returns a stack with nothing but root, which the caller closes.
 func New(root *os.File) *Stack { return &Stack{root: root} }
 
-// Dir returns the innermost directory, nil if Leave could not open it again. It is
-// valid until the next Enter or Leave.
+// Dir returns the innermost directory, nil if it could not be opened again after a
+// directory in it. It is valid until the next call of Within.
 func (s *Stack) Dir() *os.File {
 	if len(s.levels) == 0 {
 		return s.root
@@ -53,9 +56,22 @@ func (s *Stack) Dir() *os.File {
 	return s.levels[len(s.levels)-1].file
 }
 
-// Enter makes dir, which is called name in Dir, the innermost directory. The stack
-// closes it, also if there is an error.
-func (s *Stack) Enter(dir *os.File, name string) error {
+// Within calls f while dir, which is called name in Dir, is the innermost directory, and
+// then makes its parent the innermost one again, whatever f has returned. It closes dir.
+// The error is that of f, or else says that the parent could not be opened again:
+// fs.ErrNotExist if it was moved or removed in the meantime.
+func (s *Stack) Within(dir *os.File, name string, f func() error) error {
+	if err := s.enter(dir, name); err != nil {
+		return err
+	}
+	err := f()
+	if left := s.leave(); err == nil {
+		err = left
+	}
+	return err
+}
+
+func (s *Stack) enter(dir *os.File, name string) error {
 	id, err := identify(dir)
 	if err != nil {
 		dir.Close()
@@ -69,9 +85,7 @@ func (s *Stack) Enter(dir *os.File, name string) error {
 	return nil
 }
 
-// Leave makes the parent the innermost directory again. The error is
-// fs.ErrNotExist if that was moved or removed in the meantime.
-func (s *Stack) Leave() error {
+func (s *Stack) leave() error {
 	last := len(s.levels) - 1
 	child := s.levels[last].file
 	s.levels = s.levels[:last]
@@ -105,7 +119,9 @@ func (s *Stack) reopen() error {
 		if i > from {
 			at.Close()
 		}
-		if err != nil || !s.levels[i].is(next) {
+		if found, err := bounded.Found(err); err != nil && !errors.Is(err, syscall.ELOOP) {
+			return err
+		} else if !found || err != nil || !s.levels[i].is(next) {
 			return fmt.Errorf("a directory was moved while it was read: %w", fs.ErrNotExist)
 		}
 		at = next

@@ -34,7 +34,7 @@ func down(t *testing.T, s *Stack, depth int) {
 		}
 		f, err := sys.Openat(s.Dir(), name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 		if err == nil {
-			err = s.Enter(f, name)
+			err = s.enter(f, name)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestDeep(t *testing.T) {
 		t.Errorf("%d directories deep: %d descriptors; want %d at most", depth, n, keepOpen+2)
 	}
 	for i := depth - 1; i >= 0; i-- {
-		if err := s.Leave(); err != nil {
+		if err := s.leave(); err != nil {
 			t.Fatalf("Leave %d = %v", i, err)
 		}
 		if _, err := sys.Statx(s.Dir(), fmt.Sprint(i)); err != nil {
@@ -84,7 +84,7 @@ func TestMoved(t *testing.T) {
 	const depth = keepOpen + 10
 	down(t, s, depth)
 	for range keepOpen {
-		if err := s.Leave(); err != nil {
+		if err := s.leave(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,10 +98,10 @@ func TestMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Leave(); !errors.Is(err, fs.ErrNotExist) || s.Dir() != nil {
+	if err := s.leave(); !errors.Is(err, fs.ErrNotExist) || s.Dir() != nil {
 		t.Errorf("Leave to a directory that was moved = %v, Dir %v; want fs.ErrNotExist and nil", err, s.Dir())
 	}
-	if err := s.Leave(); err != nil {
+	if err := s.leave(); err != nil {
 		t.Fatalf("Leave to the one above = %v", err)
 	}
 	if _, err := sys.Statx(s.Dir(), "8"); err != nil {
@@ -127,5 +127,32 @@ func TestNames(t *testing.T) {
 	stop(why)
 	if _, err := Names(ctx, f); !errors.Is(err, why) {
 		t.Errorf("Names after the context has ended = %v; want %v", err, why)
+	}
+}
+
+// TestWithin: whatever happens inside a directory, afterwards its parent is the innermost.
+func TestWithin(t *testing.T) {
+	at := t.TempDir()
+	s := New(open(t, at))
+	defer s.Close()
+	before, want := s.Dir(), errors.New("stop")
+	if err := sys.Mkdirat(before, "sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := sys.Openat(before, "sub", os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Within(sub, "sub", func() error {
+		if s.Dir() != sub {
+			t.Error("the directory is not the innermost")
+		}
+		if err := os.Remove(filepath.Join(at, "sub")); err != nil {
+			t.Error(err)
+		}
+		return want
+	})
+	if !errors.Is(err, want) || s.Dir() != before {
+		t.Errorf("Within = %v, Dir is %v; want %v and the parent", err, s.Dir(), want)
 	}
 }

@@ -20,8 +20,8 @@ import (
 // fails or is stopped at any moment before the boot entry is published, the
 // machine boots what it has booted, and the next shutdown tries again.
 //
-// goesOn says that what runs now goes on running: then the record stays, so that
-// what is changed in /etc from now on is carried over at the next shutdown.
+// goesOn means that the running system keeps running. Then the record stays, so that later
+// changes to /etc are carried over at the next shutdown.
 func Finalize(m Machine, goesOn bool) error {
 	booted, mounts, err := sysroot.Booted(m.root)
 	if err != nil {

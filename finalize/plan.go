@@ -15,7 +15,7 @@ type Plan struct {
 	Idle   string
 	Locked bool // it is for the administrator to say when
 	// DropRecord says that the staged record has served; KeepRecord that it has
-	// not yet once the entry is published, since what runs now goes on running.
+	// not yet once the entry is published, since the running system keeps running.
 	DropRecord, KeepRecord bool
 
 	Booted, Staged deployment.ID

@@ -122,7 +122,7 @@ func (s systemctl) waiting() []string {
 	return units
 }
 
-// goesOn reports whether what runs now goes on running after this shutdown, or may:
+// goesOn reports whether the running system may keep running after this shutdown:
 // a soft reboot restarts user space on the same root, unless another one was
 // prepared, and kexec boots a kernel that was loaded before.
 func (m Machine) goesOn() bool {

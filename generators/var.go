@@ -79,12 +79,12 @@ func (in Input) isElsewhere(dir string, configured func(where string) bool) bool
 	return false
 }
 
-// copyUpUnit returns the service that sees to it that the upper directory has a
-// directory, with what the image has in it. It is one for each: a mount requires its
-// own, and what goes wrong with one directory does not keep others from being mounted.
+// copyUpUnit returns the service that creates a directory in the upper directory, with the
+// image's files. Each mount requires a service of its own, so a failure in one does not
+// affect the others.
 func copyUpUnit() unitfile.Unit {
 	return unitfile.Unit{Name: copyUpService + ".service", Options: []unitfile.Option{
-		unitfile.Set("Unit", "Description", "Ready %f to Be Passed Through"),
+		unitfile.Set("Unit", "Description", "Prepare %f to Be Passed Through"),
 		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
 		unitfile.Set("Unit", "DefaultDependencies", "no"), // mounts wait for it
 		unitfile.Set("Unit", "RequiresMountsFor", "/var "+deployment.SysrootDir),

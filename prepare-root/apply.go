@@ -13,10 +13,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// Apply makes the mounts of a plan. All are made out of sight, and the last step
-// brings them to light together: if Apply returns an error, everything is as it
-// was before, but for directories of overlays that it may have created. warn is
-// called for what is wrong and yet does not keep the machine from starting.
+// Apply makes the mounts of a plan. All mounts are built detached; the last step attaches
+// the finished tree. If Apply returns an error, everything is as it was before, except for
+// directories of overlays that it may have created. warn is called for problems that do
+// not keep the machine from starting.
 func Apply(p mountplan.Plan, sysroot string, k Kernel, warn func(string)) error {
 	err := apply(p, sysroot, k, warn)
 	if errors.Is(err, errRefused) && k.EROFSFiles {
@@ -173,9 +173,9 @@ func (b *builder) bind(m mountplan.Mount, options options) (*os.File, error) {
 	return mount, nil
 }
 
-// clone returns a mount of its own of the directory. It is private: what is
-// mounted elsewhere in the same file system, such as the new root when it is
-// brought to light, would otherwise appear in it too.
+// clone returns a separate mount of the directory. It is private: otherwise, mounts made
+// elsewhere in the same file system, such as the new root when it is attached, would
+// appear in it too.
 func clone(dir *os.File) (*os.File, error) {
 	mount, err := sys.CloneTree(dir, "")
 	if err != nil {
@@ -188,8 +188,8 @@ func clone(dir *os.File) (*os.File, error) {
 	return mount, nil
 }
 
-// move brings the new root to light. At the physical root's place it takes over
-// from it, elsewhere it covers what is there.
+// move attaches the new root. At the place of the physical root it replaces that one,
+// elsewhere it covers what is there.
 func (b *builder) move(m mountplan.Mount) error {
 	root := b.mounts[m.What]
 	if m.Where == b.sysroot && b.moveBeneath(root) == nil {
@@ -227,8 +227,8 @@ func (b *builder) moveBeneath(root *os.File) error {
 	return sys.AttachBeneath(root, physical, "")
 }
 
-// add enters a mount that has no place yet. A kernel that cannot use it so is
-// given a place where nobody looks.
+// add registers a mount that is not attached yet. For a kernel that cannot use a detached
+// one, it is attached at a hidden place.
 func (b *builder) add(name string, mount *os.File) error {
 	b.mounts[name] = mount
 	if b.kernel.DetachedLayers {

@@ -76,7 +76,7 @@ func giveUp(failure error, cmdline kcmdline.Cmdline, fsys fs.FS, stderr io.Write
 	}
 }
 
-// screen is the text for whoever is at the machine.
+// screen returns the text for the person at the machine.
 func screen(failure error, action bootcount.Policy, entry bootentry.Name) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThis system cannot start:\n  %v\n\n", failure)

@@ -11,8 +11,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// A refetch brings lost layers and documents into the repository again. What
-// comes is verified as in an apply, and replaces what is damaged at one stroke.
+// A refetch fetches lost layers and documents into the repository again. They are verified
+// as in an apply, and atomically replace the damaged ones.
 type refetch struct {
 	*run
 	losses *losses

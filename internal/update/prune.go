@@ -23,9 +23,9 @@ type PruneReport struct {
 	Repository  repo.Report
 }
 
-// PlanPrune returns what Prune would remove from the machine that Open would
-// open. It changes nothing. While another changes the machine, who is told by
-// warn, the report tells of what that has not finished yet as well.
+// PlanPrune returns what Prune would remove from the machine that Open would open. It
+// changes nothing. If another program is changing the machine, warn is called, and the
+// report includes files that the other program has not finished yet.
 func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneReport, error) {
 	m, err := OpenToPlan(dir, warn)
 	if err != nil {

@@ -22,7 +22,7 @@ var written = []string{"cmd", "internal", "finalize", "generators", "prepare-roo
 
 // translated matches phrases that sound translated. A command shows, lists or checks; a
 // value is invalid; a program is no "who"; a change is durable.
-var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good)\b`)
+var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good|at one stroke|out of sight|(bring|brings|brought) .*to light)\b`)
 
 func TestPhrases(t *testing.T) {
 	for _, path := range filesBelow(t, written, ".go", ".txtar", ".md", ".8", ".7", ".5", ".catalog") {

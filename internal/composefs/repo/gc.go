@@ -54,7 +54,7 @@ func (r *Repository) gc(ctx context.Context, keep Roots, dryRun bool) (Report, e
 		return Report{}, err
 	}
 	if keep.EachObject == nil {
-		return Report{}, errors.New("nobody says what is in an image")
+		return Report{}, errors.New("cannot collect garbage: no function to read images")
 	}
 	if !dryRun && r.exclusive.Load() == 0 {
 		return Report{}, errors.New("the repository is not locked")

@@ -12,8 +12,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
-// What makes objects reachable are symbolic links. They appear when everything
-// they lead to is on the disk, at one stroke, and survive a crash from then on.
+// Symbolic links make objects reachable. A link appears atomically once everything that it
+// leads to is on the disk, and from then on survives a crash.
 
 // objectLink is where the link to an object from images or streams points.
 func objectLink(d digest.Digest) string {

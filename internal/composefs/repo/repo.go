@@ -4,8 +4,8 @@
 // get their names, and in which order things become visible, so that whatever
 // can be found in a repository is whole, also after a crash.
 //
-// A Repository may be used by several goroutines at once. Programs agree by
-// Lock: whoever writes holds the lock, and whoever removes something exclusively.
+// Several goroutines may use a Repository at once. Programs use Lock: hold it shared to
+// write, and exclusively to remove anything.
 package repo
 
 import (

@@ -40,9 +40,8 @@ type Carrier struct {
 	// OpenObject opens an object of the repository, whose content is what its
 	// name promises.
 	OpenObject func(digest.Digest) (*os.File, error)
-	// Policy says which side wins where a local change and the new image
-	// cannot both have their way. There is nobody to ask when it comes to that,
-	// so Fail is Keep.
+	// Policy decides which side wins a conflict. Nobody can be asked at that point, so
+	// Fail is Keep.
 	Policy deployment.ConflictPolicy
 	// Warn is told what an administrator should look at.
 	Warn func(text string)
@@ -54,9 +53,9 @@ const ConflictsDir = ".conflicts"
 
 // Carry gives to the /etc that follows from that of from, and leaves a report
 // beside it, which it also returns: the conflicts in it are for the caller to
-// tell of. What was there before is replaced at one stroke, so it may be done
-// again. The report survives a crash once the caller has synced the file system,
-// as who publishes a boot entry does before that.
+// tell of. An earlier result is replaced atomically, so Carry may be repeated. The report
+// survives a crash once the caller has synced the file system, which must happen before a
+// boot entry is published.
 //
 // Where from has no changes that last, to keeps the /etc that it has already,
 // or begins with what its image has.
@@ -273,8 +272,8 @@ func touchedIn(upper *tree.Node) erofs.Part {
 	}
 }
 
-// Write makes merged the /etc of a deployment whose image has new, at one stroke. It
-// stops with the cause when ctx ends, unless all is written.
+// Write atomically makes merged the /etc of a deployment whose image has new. It stops
+// with the cause when ctx ends, unless all is written.
 func (c Carrier) Write(ctx context.Context, to Side, merged, new *tree.Node, open merge.Opener) error {
 	changes := durable.OS(c.Sysroot)
 	if to.Etc == deployment.EtcBind {

@@ -22,10 +22,10 @@ import (
 // will be in. What a crash leaves of it is removed by the next reset there.
 const temp = ".sysupdate-image-reset" + durable.TempSuffix
 
-// Apply carries out the steps. On the running machine it does so through the
-// mount, file by file, each at one stroke, so that programs see it; on another
-// all at once. After a crash some steps may have been done, none by half but
-// those on owner, mode and attributes.
+// Apply carries out the steps. On the running machine it replaces file by file through
+// the mount, each atomically, so that programs see the change; on another machine it
+// replaces all at once. After a crash some steps may be done. No step is half done, except
+// those that set owner, mode and attributes.
 func (e *Etc) Apply(ctx context.Context, steps []Step) error {
 	if len(steps) == 0 {
 		return nil

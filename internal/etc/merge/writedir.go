@@ -19,10 +19,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// WriteDir makes name below root a directory with what is in tree. It is
-// written under a temporary name, synced, and put in its place at one stroke:
-// when WriteDir has returned nil it survives a crash, and until then name is
-// what it was before, or not there. What an earlier try has left is removed.
+// WriteDir makes name below root a directory with the files of tree. It is written under a
+// temporary name, synced, and renamed: once WriteDir returns nil, it survives a crash;
+// until then, name is what it was before, or missing. Leftovers of an earlier try are
+// removed.
 // When ctx ends, WriteDir stops with the cause, unless all is written.
 func WriteDir(ctx context.Context, root *os.Root, name string, tree *tree.Node, open Opener) error {
 	return writeDir(root, name, tree, dirWriter{compare: compare{ctx, open}})

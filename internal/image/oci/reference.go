@@ -37,8 +37,8 @@ var otherTransports = []string{"containers-storage", "docker-daemon", "atomic", 
 // ParseReference parses a reference with or without its transport:
 // "docker://quay.io/os/base:stable", "oci:/path:tag", "oci-archive:", "docker-archive:"
 // and "dir:". Without a transport it is a name in a registry, by default with the
-// tag latest. The registry has to be named: a name without one belongs to whoever
-// takes it at docker.io, and the error has the full name. Relative paths become
+// tag latest. The registry must be named: anyone could own a name without one at
+// docker.io, so it is refused, and the error has the full name. Relative paths become
 // absolute. The forms that bootc keeps in .origin files are understood too,
 // such as "ostree-unverified-image:docker://quay.io/os/base".
 func ParseReference(s string) (Reference, error) {

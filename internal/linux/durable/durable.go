@@ -50,7 +50,7 @@ type File interface {
 // OS returns the directory that root is as an FS. The caller closes root.
 func OS(root *os.Root) FS { return osFS{root: root} }
 
-// OSWith is OS for whoever keeps the directory open as well: the kernel then
+// OSWith is OS for a caller that keeps the directory open as well: the kernel then
 // tells Syncfs of every block that it could not write since, also in the
 // background; see syncfs(2).
 func OSWith(root *os.Root, dir *os.File) FS { return osFS{root, dir} }
@@ -220,8 +220,8 @@ func create(fsys FS, temp string, perm fs.FileMode) (File, error) {
 	return fsys.Create(temp, perm)
 }
 
-// Symlink makes name a symbolic link to target, replacing a file or link of
-// that name at one stroke.
+// Symlink makes name a symbolic link to target. It atomically replaces a file or link of
+// that name.
 func Symlink(fsys FS, target, name string) error {
 	temp := name + TempSuffix
 	err := fsys.Symlink(target, temp)
@@ -282,8 +282,7 @@ func mkdir(fsys FS, name string, perm fs.FileMode) error {
 	return nil
 }
 
-// Remove removes a file or an empty directory; what does not exist is no
-// error.
+// Remove removes a file or an empty directory. It is not an error if name does not exist.
 func Remove(fsys FS, name string) error {
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove %s: %w", name, err)
@@ -291,9 +290,8 @@ func Remove(fsys FS, name string) error {
 	return syncParent(fsys, name)
 }
 
-// RemoveAll removes what is called name with everything below it, also what
-// chattr(1) +i or +a protects; what does not exist is no error. A crash may leave
-// some of it.
+// RemoveAll removes name with everything below it, also files that chattr(1) +i or +a
+// protects. It is not an error if name does not exist. A crash may leave some of it.
 func RemoveAll(fsys FS, name string) error {
 	if err := removeTree(fsys, name); err != nil {
 		return fmt.Errorf("cannot remove %s: %w", name, err)
@@ -318,7 +316,7 @@ func syncDir(fsys FS, name string) error {
 }
 
 // Syncfs writes everything that is in memory for the file system of fsys to
-// its device, whoever wrote it.
+// its device, also what other programs wrote.
 func Syncfs(fsys FS) error {
 	if err := fsys.Syncfs(); err != nil {
 		return fmt.Errorf("cannot sync file system: %w", err)

@@ -171,9 +171,9 @@ func Attach(mount, dir *os.File, path string) error {
 	return moveMount(mount, dir, path, 0)
 }
 
-// AttachBeneath attaches a mount as Attach does, but beneath the mount that is
-// there: unmounting that one brings it to light, and there is a mount at all
-// times. Linux 6.5 or later.
+// AttachBeneath attaches a mount as Attach does, but beneath the mount that is there. It
+// becomes visible when that one is unmounted, so there is a mount at all times. It needs
+// Linux 6.5.
 func AttachBeneath(mount, dir *os.File, path string) error {
 	return moveMount(mount, dir, path, moveMountBeneath)
 }

@@ -1,7 +1,7 @@
-// Package boot keeps the boot partition: kernels that no entry names before they
-// are whole, and boot entries, written where no loader looks and then moved to
-// their places, on a file system without a journal, links or much room. It hides
-// where the partition is and in which order things get there.
+// Package boot manages the boot partition, on a file system without a journal, links or
+// much room. A kernel is complete before any entry refers to it. An entry is written where
+// no boot loader looks, and then moved to its place. The package hides where the partition
+// is, and in which order files are written to it.
 package boot
 
 import (

@@ -178,9 +178,9 @@ func (p *Partition) inUse(dir string) (bool, error) {
 	return anyNames(files, dir), err
 }
 
-// writeUnnamed writes a kernel that no entry names, in its place at once. What is
-// there is what a crash left. The files survive a crash after sync: before that no
-// entry names them, and whoever finds them there compares them with their digest.
+// writeUnnamed writes a kernel that no entry refers to directly to its place; a crash may
+// have left files there. The files survive a crash after sync. Until then no entry refers
+// to them, and leftovers are compared with their digest before they are used.
 func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) error {
 	found, err := p.exists(dir)
 	if err == nil && found {
@@ -201,8 +201,8 @@ func (p *Partition) writeUnnamed(ctx context.Context, dir string, k kernel) erro
 	return nil
 }
 
-// replaceKernel writes a damaged kernel again, file by file, each at one stroke:
-// another deployment boots it, so that none of its files must ever be missing.
+// replaceKernel writes a damaged kernel again and replaces each file atomically: another
+// deployment boots it, so none of its files may ever be missing.
 func (p *Partition) replaceKernel(ctx context.Context, dir string, k kernel) error {
 	for _, below := range k.dirs() {
 		if err := durable.MkdirAll(p.fs, path.Join(dir, below), 0o755); err != nil {

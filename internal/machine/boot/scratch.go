@@ -16,10 +16,10 @@ import (
 // their places. On FAT two things may come of a power cut while something is made
 // there or moved:
 //
-//   - It has a name, and no clusters yet: whoever asks for it gets EIO, and has the
-//     kernel make the whole file system read-only.
-//   - It has two names, the new one and the old one: whoever removes the old one
-//     frees the clusters of the new one.
+//   - It has a name but no clusters yet: reading it fails with EIO, and the kernel makes
+//     the whole file system read-only.
+//   - It has two names, the new one and the old one: removing the old one frees the
+//     clusters of the new one.
 //
 // Directories are moved here to be removed, too: then the first may come of it.
 //

@@ -237,11 +237,10 @@ func (p *Partition) checkPublished(n bootentry.Name) error {
 	return fmt.Errorf("%w of that name is staged", ErrNoEntry)
 }
 
-// commit makes content the entry with a name, at one stroke, and then removes the
-// entry that it takes the place of. What it boots was synced before. It is not
-// that entry itself that is renamed: on FAT the new name leads to nothing until it
-// is synced, and it takes several sectors, while the old one may be gone already.
-// A power cut would lose the entry.
+// commit atomically and durably replaces the entry with a name, and then removes the entry
+// whose place it takes. The kernel that it boots was synced before. The old entry is not
+// renamed: on FAT the new name takes several sectors and leads to nothing until it is
+// synced, while the old one may already be gone. A power cut would lose the entry.
 func (p *Partition) commit(name string, content []byte, old string) error {
 	if err := p.writeEntry(name, content); err != nil {
 		return err

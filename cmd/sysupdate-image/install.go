@@ -51,7 +51,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			}
 			o.Root, o.Source = args[0], source.options()
 			s.changing = true
-			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.Warn)
+			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.WarnOf)
 			if err != nil {
 				return err
 			}

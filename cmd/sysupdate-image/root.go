@@ -86,7 +86,7 @@ func (s *session) interrupted(ctx context.Context, err error) error {
 // open opens the machine to change it.
 func (s *session) open() (*update.Machine, error) {
 	s.changing = true
-	return update.Open(s.sysroot, s.Warn)
+	return update.Open(s.sysroot, s.WarnOf)
 }
 
 func (s *session) command() *cobra.Command {

@@ -40,7 +40,7 @@ var ErrNotEmpty = errors.New("is not empty: install on a new file system")
 var allowed = []string{"lost+found", "boot", "efi"}
 
 // ToFilesystem installs an image. What an earlier try left behind is used.
-func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(string)) (update.Result, error) {
+func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(error)) (update.Result, error) {
 	if o.Track != "" {
 		ref, err := oci.ParseReference(o.Track)
 		if err != nil {
@@ -66,21 +66,26 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(s
 		return update.Result{}, err
 	}
 	if o.Source.PolicyFile != "" {
-		warn("the new machine will check its updates by " + o.Source.PolicyFile + ": copy it there, with the keys that it names")
+		warn(errors.New("the new machine will check its updates by " + o.Source.PolicyFile + ": copy it there, with the keys that it names"))
 	}
 	r.Step("Installing the boot loader")
 	return result, m.InstallLoader(result.ID)
 }
 
+// A RootDoubtError warns that an initramfs may not find the root file system.
+type RootDoubtError struct{ Why string }
+
+func (e *RootDoubtError) Error() string { return e.Why + ": the machine may not find its root" }
+
 // findRoot returns the kernel arguments by which the initramfs finds the root file
 // system, unless it is named.
-func findRoot(o Options, warn func(string)) ([]string, error) {
+func findRoot(o Options, warn func(error)) ([]string, error) {
 	found, err := boot.FindRoot(o.Root, o.ESP, cmp.Or(o.Source.Architecture, runtime.GOARCH))
 	if _, named := kcmdline.Parse(strings.Join(o.Kargs, " ")).Last("root"); named {
 		return slices.DeleteFunc(found.Args, func(a string) bool { return strings.HasPrefix(a, "root=") }), nil
 	}
 	if err == nil && found.Doubt != "" {
-		warn(found.Doubt + ". If the machine does not find its root, install with the kernel argument root=...")
+		warn(&RootDoubtError{found.Doubt})
 	}
 	return found.Args, err
 }

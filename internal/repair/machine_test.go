@@ -39,7 +39,7 @@ func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, dir: t.TempDir(), registry: ocitest.NewRegistry()}
 	t.Cleanup(m.registry.Close)
 	m.push("1", layerOf(t, system, nil), layerOf(t, []string{"usr/file"}, map[string]string{"usr/file": file}))
-	u, err := update.Open(m.dir, func(string) {})
+	u, err := update.Open(m.dir, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
@@ -62,6 +63,9 @@ func adviseOnDeployment(err error) string {
 	}
 	if _, ok := errors.AsType[*update.LostEntriesError](err); ok {
 		return " If it is, 'sysupdate-image apply --force REF' restores its entries"
+	}
+	if _, ok := errors.AsType[*install.RootDoubtError](err); ok {
+		return "; if so, install with --karg root=..."
 	}
 	if s, ok := errors.AsType[*update.SupersededError](err); ok {
 		return fmt.Sprintf("; make room with 'sysupdate-image rm %s'", s.ID.Short())

@@ -9,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
@@ -34,6 +35,7 @@ func TestAdvise(t *testing.T) {
 		{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 		{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 		{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
+		{&install.RootDoubtError{Why: "x"}, "; if so, install with --karg root=..."},
 		{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 		{&edit.AccountsError{Path: "/etc/passwd"}, "; --force resets it anyway"},
 	} {

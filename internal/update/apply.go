@@ -55,7 +55,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	// this one cannot.
 	pruned, err := m.Prune(ctx, false)
 	if err != nil {
-		m.warn(err.Error())
+		m.warn(err)
 	} else {
 		result.Removed = pruned.Deployments
 	}
@@ -226,7 +226,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		return candidate{}, err
 	}
 	for _, w := range system.warnings {
-		m.warn(w)
+		m.warn(errors.New(w))
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: v.optional}
 	if system.sealedFor != nil {

@@ -127,7 +127,7 @@ func (m *Machine) config() (config, error) {
 	tree, err := m.readImage(id)
 	if err != nil {
 		// Nothing goes that it may want to keep.
-		m.warn(err.Error() + "; all deployments stay")
+		m.warn(fmt.Errorf("%w; all deployments stay", err))
 		keep := maxKeep
 		return config{Keep: &keep}, nil
 	}

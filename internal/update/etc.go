@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -81,7 +82,7 @@ func (m *Machine) etcSide() (carry.Side, error) {
 }
 
 func (m *Machine) carrier(policy deployment.ConflictPolicy) carry.Carrier {
-	return carry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: m.warn}
+	return carry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: func(text string) { m.warn(errors.New(text)) }}
 }
 
 // carryEtc gives a deployment the local changes to /etc of the one before it.
@@ -92,7 +93,7 @@ func (m *Machine) carryEtc(ctx context.Context, c candidate) error {
 	}
 	report, err := m.carrier(c.policy).Carry(ctx, from, carry.Side{ID: c.id, Etc: deployment.EtcMode(c.Mounts.Etc)})
 	for _, conflict := range report.Conflicts {
-		m.warn(conflict.String())
+		m.warn(errors.New(conflict.String()))
 	}
 	return err
 }

@@ -103,7 +103,7 @@ func (b *bench) copy() string {
 // open opens a machine, with all its changes outside the repository through wrap.
 func (b *bench) open(dir string, wrap func(durable.FS) durable.FS) *Machine {
 	b.t.Helper()
-	m, err := Open(dir, func(text string) { b.t.Log(text) })
+	m, err := Open(dir, func(err error) { b.t.Log(err) })
 	b.must(err)
 	if wrap != nil {
 		m.changes = wrap(m.changes)

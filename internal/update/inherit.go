@@ -64,7 +64,7 @@ func (m *Machine) inherit(e, before bootentry.Entry, tree string) (bootentry.Ent
 
 // dropped warns that the new boot entry lacks a line of the one before.
 func (m *Machine) dropped(key, value, why string) {
-	m.warn(fmt.Sprintf("'%s %s' is not carried over to the new boot entry: %s", key, value, why))
+	m.warn(fmt.Errorf("'%s %s' is not carried over to the new boot entry: %s", key, value, why))
 }
 
 // Why a line is not carried over.
@@ -239,7 +239,7 @@ func (m *Machine) deviceTree(ctx context.Context, c candidate, current deploymen
 			return deviceTree{}, ctx.Err()
 		}
 		if err != nil {
-			m.warn(fmt.Sprintf("keeping device tree %s instead of the new image's: %v", name, err))
+			m.warn(fmt.Errorf("keeping device tree %s instead of the new image's: %w", name, err))
 		} else if ours {
 			return d, nil
 		}
@@ -253,7 +253,7 @@ func (m *Machine) deviceTree(ctx context.Context, c candidate, current deploymen
 		return deviceTree{}, nil
 	}
 	if boot.IsInKernel(name) {
-		m.warn(fmt.Sprintf("the new image has no device tree %s: keeping that of the previous image", path.Base(boot.Relative(name))))
+		m.warn(fmt.Errorf("the new image has no device tree %s: keeping that of the previous image", path.Base(boot.Relative(name))))
 	}
 	return deviceTree{name: name}, nil
 }

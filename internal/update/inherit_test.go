@@ -32,7 +32,7 @@ func inheriting(t *testing.T, files ...string) (m *Machine, warnings *[]string) 
 	}
 	t.Cleanup(func() { p.Close() })
 	warnings = new([]string)
-	return &Machine{boot: p, warn: func(text string) { *warnings = append(*warnings, text) }}, warnings
+	return &Machine{boot: p, warn: func(err error) { *warnings = append(*warnings, err.Error()) }}, warnings
 }
 
 // Its cases are entries: what the one before has, and what becomes of it.

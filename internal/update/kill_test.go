@@ -42,7 +42,7 @@ func change(ctx context.Context, args []string) error {
 	case "gc":
 		return collect(ctx, args[1])
 	}
-	m, err := update.Open(args[1], func(string) {})
+	m, err := update.Open(args[1], func(error) {})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type Machine struct {
 	running fs.FS              // root of the running machine
 	etc     deployment.EtcMode // how the booted deployment keeps its /etc
 	isNew   bool               // it is being installed
-	warn    func(string)
+	warn    func(error)
 	warned  bool // of an invalid staged record
 	// toldBroken is set after a warning about a machine that no entry boots.
 	toldBroken bool
@@ -45,7 +45,7 @@ type Machine struct {
 // while another changes the machine, and sysroot.ErrNotBooted if the running
 // machine was not booted from an image. warn is told what an administrator
 // should look at.
-func Open(dir string, warn func(text string)) (*Machine, error) {
+func Open(dir string, warn func(error)) (*Machine, error) {
 	m := &Machine{warn: warn}
 	err := m.open(dir, false)
 	if err == nil {
@@ -59,7 +59,7 @@ func Open(dir string, warn func(text string)) (*Machine, error) {
 
 // OpenToPlan opens the machine as Open does, to plan only: others may change
 // it meanwhile, and nothing may be done to it but Plan.
-func OpenToPlan(dir string, warn func(text string)) (*Machine, error) {
+func OpenToPlan(dir string, warn func(error)) (*Machine, error) {
 	m := &Machine{warn: warn}
 	err := m.open(dir, true)
 	if err == nil {
@@ -73,7 +73,7 @@ func OpenToPlan(dir string, warn func(text string)) (*Machine, error) {
 
 // OpenToSwitch opens the machine as Open does, to change what it boots and nothing in
 // the repository: another may fetch an image meanwhile.
-func OpenToSwitch(dir string, warn func(text string)) (*Machine, error) {
+func OpenToSwitch(dir string, warn func(error)) (*Machine, error) {
 	m := &Machine{warn: warn}
 	err := m.open(dir, false)
 	if err == nil {
@@ -90,7 +90,7 @@ func OpenToSwitch(dir string, warn func(text string)) (*Machine, error) {
 
 // OpenNew opens a machine that is being installed: its root file system is
 // mounted at root and its EFI system partition at esp.
-func OpenNew(root, esp string, warn func(text string)) (*Machine, error) {
+func OpenNew(root, esp string, warn func(error)) (*Machine, error) {
 	m := &Machine{warn: warn, isNew: true}
 	err := m.openRoot(root)
 	if err == nil {
@@ -248,7 +248,7 @@ func (m *Machine) restrict() error {
 		return fmt.Errorf("%s: %w", m.repositoryDir(), err)
 	}
 	if was != 0 {
-		m.warn(fmt.Sprintf("%s had mode %04o, so other users could read protected files of the images; its mode is now 0700", m.repositoryDir(), was))
+		m.warn(fmt.Errorf("%s had mode %04o, so other users could read protected files of the images; its mode is now 0700", m.repositoryDir(), was))
 	}
 	return nil
 }

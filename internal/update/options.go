@@ -37,7 +37,7 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 	old, err := m.kargsOf(current, architecture)
 	if err != nil {
 		// Else nothing could take the place of a damaged deployment.
-		m.warn(fmt.Sprintf("keeping the kernel arguments of the current image: %v", err))
+		m.warn(fmt.Errorf("keeping the kernel arguments of the current image: %w", err))
 	}
 	return kargs.Next(before, old, system.Kargs, target), nil
 }
@@ -47,7 +47,7 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 func (m *Machine) firstOptions(system *System, o Options) string {
 	if u := system.Kernel.UKI; u != nil {
 		if missing := unnamed(o.RootKargs, kcmdline.Parse(u.Cmdline)); len(missing) > 0 {
-			m.warn(fmt.Sprintf("the type of the root partition does not identify it, and the command line in the image's %s lacks %s",
+			m.warn(fmt.Errorf("the type of the root partition does not identify it, and the command line in the image's %s lacks %s",
 				system.Kernel, strings.Join(missing, " ")))
 		}
 		return u.Cmdline

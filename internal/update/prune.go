@@ -26,7 +26,7 @@ type PruneReport struct {
 // PlanPrune returns what Prune would remove from the machine that Open would open. It
 // changes nothing. If another program is changing the machine, warn is called, and the
 // report includes files that the other program has not finished yet.
-func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneReport, error) {
+func PlanPrune(ctx context.Context, dir string, warn func(error)) (PruneReport, error) {
 	m, err := OpenToPlan(dir, warn)
 	if err != nil {
 		return PruneReport{}, err
@@ -34,7 +34,7 @@ func PlanPrune(ctx context.Context, dir string, warn func(text string)) (PruneRe
 	defer m.Close()
 	if m.repo != nil {
 		if err := m.repo.Busy(); errors.Is(err, repo.ErrBusy) {
-			warn(err.Error() + "; what it has not finished may be listed as not needed")
+			warn(fmt.Errorf("%w; what it has not finished may be listed as not needed", err))
 		} else if err != nil {
 			return PruneReport{}, err
 		}
@@ -160,11 +160,11 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 		if found {
 			roots.Images = append(roots.Images, string(id))
 		} else {
-			m.warn((&deployment.DamagedImageError{ID: id}).Error())
+			m.warn(&deployment.DamagedImageError{ID: id})
 		}
 		o, err := m.readOrigin(id)
 		if err != nil {
-			m.warn(err.Error() + "; the layers of all images stay")
+			m.warn(fmt.Errorf("%w; the layers of all images stay", err))
 			known = false
 		}
 		wanted[rootRef(o.ManifestDigest)] = true
@@ -183,7 +183,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 		return report, fmt.Errorf("cannot prune the repository: %w", err)
 	}
 	for _, id := range report.Unreadable {
-		m.warn((&deployment.DamagedImageError{ID: deployment.ID(id)}).Error() + "; all contents in the repository stay")
+		m.warn(fmt.Errorf("%w; all contents in the repository stay", &deployment.DamagedImageError{ID: deployment.ID(id)}))
 	}
 	return report, nil
 }

@@ -129,7 +129,7 @@ func TestPruneOdd(t *testing.T) {
 		b.scrap(dir)
 		tt.harm(dir)
 		var warned strings.Builder
-		m, err := Open(dir, func(text string) { warned.WriteString(text + "\n") })
+		m, err := Open(dir, func(err error) { warned.WriteString(err.Error() + "\n") })
 		b.must(err)
 		report, err := m.Prune(context.Background(), false)
 		b.must(m.Close())

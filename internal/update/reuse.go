@@ -17,7 +17,7 @@ func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, 
 	for _, dir := range dirs {
 		other, err := repo.Open(dir)
 		if err != nil {
-			m.warn(fmt.Sprintf("cannot reuse layers, fetching them instead: %v", err))
+			m.warn(fmt.Errorf("cannot reuse layers, fetching them instead: %w", err))
 			continue
 		}
 		layers, err = m.reuseFrom(ctx, other, dir, layers, r)
@@ -31,13 +31,13 @@ func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, 
 
 func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir string, layers []oci.Layer, r Reporter) (left []oci.Layer, err error) {
 	if other.Algorithm() != m.repo.Algorithm() {
-		m.warn(fmt.Sprintf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.repo.Algorithm()))
+		m.warn(fmt.Errorf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.repo.Algorithm()))
 		return layers, nil
 	}
 	// What is there now stays until it is here.
 	unlock, err := other.Lock(false)
 	if err != nil {
-		m.warn(fmt.Sprintf("cannot reuse layers of %s, fetching them instead: %v", dir, err))
+		m.warn(fmt.Errorf("cannot reuse layers of %s, fetching them instead: %w", dir, err))
 		return layers, nil
 	}
 	defer unlock()
@@ -55,7 +55,7 @@ func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir str
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			m.warn(err.Error() + "; fetching it instead")
+			m.warn(fmt.Errorf("%w; fetching it instead", err))
 			left = append(left, l)
 		}
 	}

@@ -29,7 +29,7 @@ func (m *Machine) checkRoom(layers []oci.Layer) error {
 	if len(images) == 0 {
 		return errors.New(text)
 	}
-	m.warn(text + "; trying, since some of it may be there already")
+	m.warn(errors.New(text + "; trying, since some of it may be there already"))
 	return nil
 }
 

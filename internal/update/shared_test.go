@@ -97,14 +97,14 @@ func TestRollbackWhileFetching(t *testing.T) {
 				}
 			}
 			resetEtc(t, dir, deployment.ID(ids[0]))
-			if _, err := update.Open(dir, func(string) {}); !errors.Is(err, repo.ErrBusy) {
+			if _, err := update.Open(dir, func(error) {}); !errors.Is(err, repo.ErrBusy) {
 				t.Errorf("opened to remove something: error %v; want %v", err, repo.ErrBusy)
 			}
 			close(registry.let)
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
-			m, err := update.Open(dir, func(string) {})
+			m, err := update.Open(dir, func(error) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestRollbackWhileFetching(t *testing.T) {
 }
 
 func applyInsecurely(ctx context.Context, dir, reference string) (update.Result, error) {
-	m, err := update.Open(dir, func(string) {})
+	m, err := update.Open(dir, func(error) {})
 	if err != nil {
 		return update.Result{}, err
 	}
@@ -129,7 +129,7 @@ func applyInsecurely(ctx context.Context, dir, reference string) (update.Result,
 
 func rollback(t *testing.T, dir string) (id string) {
 	t.Helper()
-	m, err := update.OpenToSwitch(dir, func(string) {})
+	m, err := update.OpenToSwitch(dir, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

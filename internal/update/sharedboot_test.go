@@ -42,7 +42,7 @@ func (tw twins) copy() twins {
 // open opens one of the two, with all its changes outside the repository through wrap.
 func (tw twins) open(name string, wrap func(durable.FS) durable.FS) *Machine {
 	tw.t.Helper()
-	m, err := OpenNew(filepath.Join(tw.dir, name), tw.dir+"/esp", func(text string) { tw.t.Log(text) })
+	m, err := OpenNew(filepath.Join(tw.dir, name), tw.dir+"/esp", func(err error) { tw.t.Log(err) })
 	tw.must(err)
 	if wrap != nil {
 		m.changes = wrap(m.changes)

@@ -176,7 +176,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 		return err
 	}
 	if !m.boot.Counts() {
-		m.warn("the boot loader does not count boots: if the new system does not boot, choose another one in its menu")
+		m.warn(errors.New("the boot loader does not count boots: if the new system does not boot, choose another one in its menu"))
 	}
 	return arm(ctx)
 }

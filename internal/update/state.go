@@ -24,7 +24,7 @@ func (m *Machine) readState() (machine.State, error) {
 func (m *Machine) warnStaged(err error) {
 	if !m.warned {
 		m.warned = true
-		m.warn(err.Error() + "; nothing counts as staged")
+		m.warn(fmt.Errorf("%w; nothing counts as staged", err))
 	}
 }
 
@@ -39,7 +39,7 @@ func (m *Machine) current() (deployment.ID, error) {
 	broken, ok := newestBroken(s.Files)
 	if ok && !m.toldBroken {
 		m.toldBroken = true
-		m.warn(fmt.Sprintf("no boot entry of this machine can be booted; following deployment %s, with its kernel arguments and /etc, although of boot entry %s: %v",
+		m.warn(fmt.Errorf("no boot entry of this machine can be booted; following deployment %s, with its kernel arguments and /etc, although of boot entry %s: %v",
 			broken.Target.ID.Short(), broken.File, broken.Err))
 	}
 	return broken.Target.ID, nil

@@ -101,7 +101,7 @@ func (m *Machine) createdBy(manifestDigest string) string {
 	}
 	about, err := m.repo.About(manifestDigest)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.warn(fmt.Sprintf("cannot tell when the deployed image was built, so a downgrade may go unnoticed: %v", err))
+		m.warn(fmt.Errorf("cannot tell when the deployed image was built, so a downgrade may go unnoticed: %w", err))
 	}
 	return about.Created
 }
@@ -122,7 +122,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 	}
 	wasSigned := slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.Signature == oci.Signed })
 	if wasSigned && img.Signature != oci.Signed {
-		m.warn(fmt.Sprintf("the deployed image is signed, but the policy requires no signature for %s", img.Reference))
+		m.warn(fmt.Errorf("the deployed image is signed, but the policy requires no signature for %s", img.Reference))
 	}
 	why := downgrade(img, before)
 	switch {
@@ -131,7 +131,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 	case !rules.allowDowngrade():
 		return refusal(img, "allow-downgrade = false", "it "+why)
 	}
-	m.warn(fmt.Sprintf("downgrade: %s %s", img.Reference, why))
+	m.warn(fmt.Errorf("downgrade: %s %s", img.Reference, why))
 	return nil
 }
 
@@ -140,7 +140,7 @@ func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
 	if u := s.Kernel.UKI; u != nil {
 		strict := func(t deployment.Target) bool { return !t.VerityOptional }
 		if !m.repo.Insecure() && !slices.ContainsFunc(u.Targets, strict) {
-			m.warn(fmt.Sprintf("%s is sealed with composefs=?: its files are not verified when they are read", img.Reference))
+			m.warn(fmt.Errorf("%s is sealed with composefs=?: its files are not verified when they are read", img.Reference))
 		}
 		return nil
 	}
@@ -153,7 +153,7 @@ func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
 	}
 	before, err := m.previous()
 	if slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.BootType == deployment.BootUKI }) {
-		m.warn(fmt.Sprintf("the deployed image is sealed, but %s is not", img.Reference))
+		m.warn(fmt.Errorf("the deployed image is sealed, but %s is not", img.Reference))
 	}
 	return err
 }

@@ -102,13 +102,16 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		return usageError{fmt.Errorf("apply: --reboot and --sysroot cannot be combined")}
 	}
 	if f.plan && len(f.reuse) > 0 {
-		return usageError{fmt.Errorf("apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
+		return usageError{fmt.Errorf(
+			"apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
 	}
 	policy, err := parseEtcConflicts(cmd.Name(), f.etcConflicts)
 	if err != nil {
 		return err
 	}
-	options := update.Options{Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy}
+	options := update.Options{
+		Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy,
+	}
 	report := s.Reporter(f.quiet)
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
@@ -156,8 +159,8 @@ func (s *session) printResult(r update.Result, asJSON, quiet bool) error {
 func addEtcConflicts(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "etc-conflicts", "",
 		"`POLICY` for conflicts in /etc: fail (the default), keep (the local version) or new (the image's version)")
-	must(cmd.RegisterFlagCompletionFunc("etc-conflicts", cobra.FixedCompletions(
-		[]string{string(deployment.ConflictsFail), string(deployment.ConflictsKeep), string(deployment.ConflictsNew)}, cobra.ShellCompDirectiveNoFileComp)))
+	completeValues(cmd, "etc-conflicts",
+		string(deployment.ConflictsFail), string(deployment.ConflictsKeep), string(deployment.ConflictsNew))
 }
 
 func parseEtcConflicts(command, value string) (deployment.ConflictPolicy, error) {

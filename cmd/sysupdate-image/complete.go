@@ -136,7 +136,9 @@ func completeDirectory(_ *cobra.Command, args []string, _ string) ([]cobra.Compl
 
 // completeEtc completes paths below /etc. Those of another system than the
 // running one are not where their names say.
-func (s *session) completeEtc(_ *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (s *session) completeEtc(
+	_ *cobra.Command, _ []string, toComplete string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const etc = "/etc/"
 	switch {
 	case toComplete != etc && strings.HasPrefix(etc, toComplete):
@@ -156,7 +158,8 @@ func completeFiles(cmd *cobra.Command, flags ...string) {
 
 // completeValues has a flag have one of the values.
 func completeValues(cmd *cobra.Command, flag string, values ...string) {
-	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder)))
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)))
 }
 
 // completeAspects completes a list with commas.

@@ -38,7 +38,8 @@ func (s *session) etcResetCommand() *cobra.Command {
 				return err
 			}
 			if slices.Contains(paths, "/etc") {
-				return usageError{errors.New("etc reset: resetting all of /etc would delete users, host keys and the hostname; name the files to reset")}
+				return usageError{errors.New(
+					"etc reset: resetting all of /etc would delete users, host keys and the hostname; name the files to reset")}
 			}
 			return s.etcReset(cmd.Context(), paths, dryRun, force, asJSON)
 		},

@@ -61,7 +61,8 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.digestOnly, "digest-only", false, "print the digest and write nothing")
 	cmd.Flags().StringVarP(&f.out, "output", "o", "", "write the image to `OUT`")
 	cmd.Flags().BoolVar(&f.asIs, "as-is", false, "use DIR as it is, not in its canonical form")
-	cmd.Flags().StringVar(&f.repository, "repo", "", "store image and contents in the repository in `DIR`, which is created if it is missing")
+	cmd.Flags().StringVar(&f.repository, "repo", "",
+		"store image and contents in the repository in `DIR`, which is created if it is missing")
 	cmd.Flags().StringVar(&f.name, "name", "", "keep the image in the repository under `NAME`")
 	f.form.add(cmd)
 	must(cmd.MarkFlagDirname("rootfs"))
@@ -80,11 +81,13 @@ func (f *buildFlags) check() error {
 	case f.dump == "" && f.rootfs == "":
 		return usageError{errors.New("image build: --from-dump FILE or --rootfs DIR is required")}
 	case f.dump != "" && (f.form.boot || f.form.userXattrs || f.asIs || f.repository != ""):
-		return usageError{errors.New("image build: --boot, --user-xattrs, --as-is and --repo cannot be combined with --from-dump; they need --rootfs")}
+		return usageError{errors.New(
+			"image build: --boot, --user-xattrs, --as-is and --repo cannot be combined with --from-dump; they need --rootfs")}
 	case f.name != "" && f.repository == "":
 		return usageError{errors.New("image build: --name needs --repo")}
 	case f.repository != "" && (f.versionGiven || f.algorithms):
-		return usageError{errors.New("image build: --format-version and --algorithm cannot be combined with --repo: the repository determines them")}
+		return usageError{errors.New(
+			"image build: --format-version and --algorithm cannot be combined with --repo: the repository determines them")}
 	}
 	return nil
 }
@@ -101,7 +104,9 @@ func (s *session) imageBuild(ctx context.Context, stdin io.Reader, f buildFlags)
 	if err != nil {
 		return err
 	}
-	src := build.Source{Dump: f.dump, Stdin: stdin, Dir: f.rootfs, Form: f.form.form(), AsIs: f.asIs, Mounted: s.mountedBelow(f.rootfs)}
+	src := build.Source{
+		Dump: f.dump, Stdin: stdin, Dir: f.rootfs, Form: f.form.form(), AsIs: f.asIs, Mounted: s.mountedBelow(f.rootfs),
+	}
 	var d digest.Digest
 	if f.repository != "" {
 		d, err = build.Into(ctx, src, f.repository, f.name, f.out)

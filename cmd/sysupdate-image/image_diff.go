@@ -87,7 +87,9 @@ func parseAspects(names []string) (map[diff.Aspect]bool, error) {
 }
 
 // compare opens both images and compares them.
-func (s *session) compare(ctx context.Context, a, b string, f *diffFlags, ignore map[diff.Aspect]bool) (inspect.Comparison, error) {
+func (s *session) compare(
+	ctx context.Context, a, b string, f *diffFlags, ignore map[diff.Aspect]bool,
+) (inspect.Comparison, error) {
 	all, err := s.openImages(&f.imageFlags)
 	if err != nil {
 		return inspect.Comparison{}, err

@@ -70,7 +70,8 @@ func (s *session) imageDigestCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&f.version, "format-version", "1", "format version of the image: `0|1|2|auto`")
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "algorithm of the digests: `sha256|sha512` (default: the repository's, or sha512)")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "",
+		"algorithm of the digests: `sha256|sha512` (default: the repository's, or sha512)")
 	cmd.Flags().StringVar(&f.expect, "expect", "", "check that the digest is `HEX`, in any form")
 	completeValues(cmd, "format-version", versionNames...)
 	completeValues(cmd, "algorithm", algorithmNames...)

@@ -42,7 +42,8 @@ func (s *session) imageDumpCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512", "algorithm of digests that must be computed: `sha256|sha512`")
+	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512",
+		"algorithm of digests that must be computed: `sha256|sha512`")
 	completeValues(cmd, "algorithm", algorithmNames...)
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)

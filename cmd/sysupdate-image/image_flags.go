@@ -17,7 +17,8 @@ type formFlags struct {
 }
 
 func (f *formFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.boot, "boot", false, "use the form that boots: empty /boot and /sysroot, SELinux labels from the image's policy")
+	cmd.Flags().BoolVar(&f.boot, "boot", false,
+		"use the form that boots: empty /boot and /sysroot, SELinux labels from the image's policy")
 	cmd.Flags().BoolVar(&f.userXattrs, "user-xattrs", false, "keep user.* attributes")
 }
 
@@ -33,7 +34,8 @@ type imageFlags struct {
 
 func (f *imageFlags) add(cmd *cobra.Command) {
 	addRepositoryFlag(cmd, &f.repository)
-	cmd.Flags().StringVar(&f.architecture, "arch", "", "read container images for `ARCH` instead of this machine's, such as amd64, arm64 or arm/v7")
+	cmd.Flags().StringVar(&f.architecture, "arch", "",
+		"read container images for `ARCH` instead of this machine's, such as amd64, arm64 or arm/v7")
 	completeValues(cmd, "arch", oci.Architectures...)
 	f.source.add(cmd)
 }

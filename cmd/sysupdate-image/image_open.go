@@ -52,7 +52,8 @@ func (s *session) noRepository(flag string, err error) error {
 		}
 	}
 	if flag == "" && s.sysroot == "" && errors.Is(err, repo.ErrNotARepository) {
-		return fmt.Errorf("%w: this machine was not installed from an image; choose another with --repo DIR or --sysroot DIR", err)
+		return fmt.Errorf(
+			"%w: this machine was not installed from an image; choose another with --repo DIR or --sysroot DIR", err)
 	}
 	return err
 }
@@ -68,7 +69,9 @@ func (s *session) openImages(f *imageFlags) (*inspect.Images, error) {
 	if err != nil && (asked || !errors.Is(err, repo.ErrNotARepository) && !errors.Is(err, fs.ErrPermission)) {
 		return nil, err
 	}
-	return &inspect.Images{Sysroot: s.sysroot, Source: opts, Repository: objects, RepositoryErr: err, Mounted: s.mountedBelow}, nil
+	return &inspect.Images{
+		Sysroot: s.sysroot, Source: opts, Repository: objects, RepositoryErr: err, Mounted: s.mountedBelow,
+	}, nil
 }
 
 // mountedBelow returns a function that warns of mount points below a directory.
@@ -79,7 +82,9 @@ func (s *session) mountedBelow(dir string) func(path string) {
 }
 
 // withImage calls f with an image.
-func (s *session) withImage(ctx context.Context, name string, flags *imageFlags, alg digest.Algorithm, f func(*source.Image) error) error {
+func (s *session) withImage(
+	ctx context.Context, name string, flags *imageFlags, alg digest.Algorithm, f func(*source.Image) error,
+) error {
 	all, err := s.openImages(flags)
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ is the mount point of the EFI system partition. The image must contain systemd-b
 With --reuse, layers are copied from another repository instead of being fetched: on a
 running machine, /sysroot/composefs has those of its deployments.`
 
+const installExample = "" +
+	"  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable"
+
 func (s *session) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
@@ -39,7 +42,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 		Use:               "to-filesystem ROOT --esp DIR --image REF",
 		Short:             "Install on mounted file systems",
 		Long:              aboutInstall,
-		Example:           "  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable",
+		Example:           installExample,
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -17,7 +17,9 @@ const patience = 700 * time.Millisecond
 // giveUp ends the program where it is. Whatever that is, it is as after a power cut: what
 // boots is complete, the locks are gone, and the next run removes what is left over.
 func giveUp() {
-	fmt.Fprintln(os.Stderr, "sysupdate-image: interrupted while cleaning up; run it again to resume, 'sysupdate-image status' shows what boots next")
+	fmt.Fprintln(os.Stderr,
+		"sysupdate-image: interrupted while cleaning up; run it again to resume, "+
+			"'sysupdate-image status' shows what boots next")
 	os.Exit(exitFailed)
 }
 

@@ -125,13 +125,15 @@ func writeFlags(page *bytes.Buffer, flags *pflag.FlagSet) {
 }
 
 func writeLimits(page *bytes.Buffer) {
-	page.WriteString(".SH LIMITS\nA small input must not take unlimited memory, time or disk space. An error that names a limit is about one of these:\n")
+	page.WriteString(".SH LIMITS\nA small input must not take unlimited memory, time or disk space. " +
+		"An error that names a limit is about one of these:\n")
 	for _, l := range limits.All() {
 		word := "at most"
 		if l.Least {
 			word = "at least"
 		}
-		fmt.Fprintf(page, ".TP\n%s, %s %s\n%s.\n", bold(l.Name), word, roff(l.String()), roff(strings.ToUpper(l.Bounds[:1])+l.Bounds[1:]))
+		bounds := strings.ToUpper(l.Bounds[:1]) + l.Bounds[1:]
+		fmt.Fprintf(page, ".TP\n%s, %s %s\n%s.\n", bold(l.Name), word, roff(l.String()), roff(bounds))
 	}
 }
 

@@ -63,7 +63,9 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 		return err
 	}
 	defer r.Close()
-	report, err := r.Check(cmd.Context(), repair.Options{Repair: f.repair, Offline: f.offline, Source: f.source.options(), Tell: s.Say})
+	report, err := r.Check(cmd.Context(), repair.Options{
+		Repair: f.repair, Offline: f.offline, Source: f.source.options(), Tell: s.Say,
+	})
 	if err != nil {
 		return err
 	}

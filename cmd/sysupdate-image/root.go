@@ -105,7 +105,7 @@ func (s *session) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageTemplate(root.UsageTemplate() + exits)
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
-		"use the system in `DIR` instead of the running one; its boot partition is mounted below DIR at boot, efi or boot/efi")
+		"use the system in `DIR`, with its boot partition at boot, efi or boot/efi, instead of the running one")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if s.sysroot == "" && cmd.Flags().Changed("sysroot") {
 			return usageError{errors.New("--sysroot: the directory name is empty")}

@@ -15,7 +15,8 @@ type sourceFlags struct {
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.authFile, "authfile", "", "`FILE` with credentials, see containers-auth.json(5)")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "`FILE` with the signature policy, see containers-policy.json(5)")
-	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false, "allow plain HTTP and unverified certificates of the registry")
+	cmd.Flags().BoolVar(&f.insecureTLS, "insecure-registry", false,
+		"allow plain HTTP and unverified certificates of the registry")
 	completeFiles(cmd, "authfile", "policy")
 }
 
@@ -24,6 +25,7 @@ func (f *sourceFlags) options() oci.Options {
 }
 
 func addReuseFlag(cmd *cobra.Command, dirs *[]string) {
-	cmd.Flags().StringArrayVar(dirs, "reuse", nil, "copy layers from the repository in `DIR` instead of fetching them (can be repeated)")
+	cmd.Flags().StringArrayVar(dirs, "reuse", nil,
+		"copy layers from the repository in `DIR` instead of fetching them (can be repeated)")
 	must(cmd.MarkFlagDirname("reuse"))
 }

@@ -28,7 +28,9 @@ type PackageDiff struct {
 // Compare returns how the image before became the image after. Both are compared in
 // the given form, or in the one that boots where only one of them can still be brought
 // into a form; aspects in ignore are left out.
-func Compare(ctx context.Context, before, after *source.Image, form canonical.Form, ignore map[diff.Aspect]bool) (Comparison, error) {
+func Compare(
+	ctx context.Context, before, after *source.Image, form canonical.Form, ignore map[diff.Aspect]bool,
+) (Comparison, error) {
 	oldTree, err := Tree(ctx, before, formBeside(form, before, after))
 	if err != nil {
 		return Comparison{}, err

@@ -38,7 +38,9 @@ func (i *Images) Open(ctx context.Context, name string, alg digest.Algorithm) (*
 	if found != name && i.Repository == nil {
 		return nil, fmt.Errorf("cannot read the image of deployment %s: %w", name, i.RepositoryErr)
 	}
-	img, err := source.Open(ctx, found, source.Options{Repository: i.Repository, Algorithm: alg, Source: i.Source, Mounted: i.Mounted(found)})
+	img, err := source.Open(ctx, found, source.Options{
+		Repository: i.Repository, Algorithm: alg, Source: i.Source, Mounted: i.Mounted(found),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,8 @@ func TestAdvise(t *testing.T) {
 		want string // appended
 	}{
 		{errors.New("no space left on device"), ""},
-		{&machine.HeldError{ID: id, Hold: machine.HeldPinned, PinName: "old"}, "; unpin it with 'sysupdate-image unpin old' first"},
+		{&machine.HeldError{ID: id, Hold: machine.HeldPinned, PinName: "old"},
+			"; unpin it with 'sysupdate-image unpin old' first"},
 		{&machine.HeldError{ID: id, Hold: machine.HeldPinned}, "; unpin it with 'sysupdate-image unpin aaaaaaaaaaaa' first"},
 		{&machine.HeldError{ID: id, Hold: machine.HeldBooted}, "; boot another one first, see 'sysupdate-image rollback'"},
 		{&deployment.UnknownError{Name: "x"}, "; 'sysupdate-image status' lists the deployments"},
@@ -31,7 +32,8 @@ func TestAdvise(t *testing.T) {
 		{&update.FailedHereError{ID: id, Reference: "oci:os:1"}, "; retry with 'sysupdate-image apply --force oci:os:1'"},
 		{&update.RefusedError{Reference: "oci:os:1"}, "; override with 'sysupdate-image apply oci:os:1'"},
 		{&update.SupersededError{ID: id, Err: errors.New("no room")}, "; make room with 'sysupdate-image rm aaaaaaaaaaaa'"},
-		{&update.LostEntriesError{ID: id, Where: "on /boot"}, " If it is, 'sysupdate-image apply --force REF' restores its entries"},
+		{&update.LostEntriesError{ID: id, Where: "on /boot"},
+			" If it is, 'sysupdate-image apply --force REF' restores its entries"},
 		{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 		{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 		{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},

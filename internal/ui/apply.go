@@ -21,9 +21,11 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	s.printDropped(r)
 	switch r.Outcome {
 	case update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n", system, r.QueuedRollback.Short(), r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
+			system, r.QueuedRollback.Short(), r.ID)
 	case update.PassedOver:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n", printable.Text(r.Why), r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n",
+			printable.Text(r.Why), r.ID)
 	case update.AlreadyBooted:
 		format := "Nothing to do: already running %s, deployment %s\n"
 		if r.DroppedStaged != "" || r.DroppedRollback != "" {
@@ -73,13 +75,15 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	s.printSignature(p.Signature, false)
 	switch {
 	case p.UpToDate() && p.Outcome == update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n", p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
+		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
+			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return nil
 	case p.UpToDate():
 		fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
 	case p.Outcome == update.PassedOver:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n", printable.Text(p.Why), p.ManifestDigest)
+		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
+			printable.Text(p.Why), p.ManifestDigest)
 		return nil
 	}
 	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
@@ -98,7 +102,8 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	}
 	s.printPlanned(p)
 	s.printConflicts(len(p.EtcConflicts), policy)
-	_, err := fmt.Fprintf(s.Out, "Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
+	_, err := fmt.Fprintf(s.Out,
+		"Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
 	return err
 }
 
@@ -133,7 +138,8 @@ func (s *Screen) printPlanned(p update.Plan) {
 		case update.StepPublish:
 			fmt.Fprintln(s.Out, "  publish   boots next")
 		case update.StepRollback:
-			fmt.Fprintf(s.Out, "  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())
+			fmt.Fprintf(s.Out,
+				"  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())
 		case update.StepPrune:
 			for _, id := range p.Remove {
 				fmt.Fprintf(s.Out, "  remove    deployment %s\n", id.Short())

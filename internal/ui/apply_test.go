@@ -18,7 +18,8 @@ func TestPrintResult(t *testing.T) {
 		result update.Result
 		want   string
 	}{
-		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}}, "Nothing to do: already running OS (2), deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}},
+			"Nothing to do: already running OS (2), deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.RollbackQueued, QueuedRollback: z}},
 			"Nothing to do: already running OS (2); a rollback to deployment ffffffffffff is queued, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.RollbackQueued, QueuedRollback: z, DroppedStaged: z}},
@@ -30,8 +31,10 @@ func TestPrintResult(t *testing.T) {
 			"Dropped the staged update, deployment ffffffffffff\nOS (2) is running and boots next, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.Staged, QueuedRollback: z}},
 			"Staged OS (2): takes effect at the next reboot instead of the rollback to deployment ffffffffffff, deployment A\n"},
-		{update.Result{Decision: update.Decision{Outcome: update.Staged}}, "Staged OS (2): takes effect at the next reboot, deployment A\n"},
-		{update.Result{Decision: update.Decision{Outcome: update.Staged}, Signature: oci.SignatureNotRequired}, "Staged OS (2): takes effect at the next reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}},
+			"Staged OS (2): takes effect at the next reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}, Signature: oci.SignatureNotRequired},
+			"Staged OS (2): takes effect at the next reboot, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}, Signature: oci.NoSignaturePolicy},
 			"Warning: signature: none (no policy); every image is accepted, see containers-policy.json(5)\n" +
 				"Nothing to do: already running OS (2), deployment A\n"},

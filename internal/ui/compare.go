@@ -28,18 +28,21 @@ func (s *Screen) PrintComparison(c inspect.Comparison) error {
 				fmt.Fprintf(&lines, "~ %s %s -> %s\n", Name(p.Name), Name(p.Old), Name(p.New))
 			}
 		}
-		fmt.Fprintf(w, "Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())
+		fmt.Fprintf(w,
+			"Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())
 	}
 	kinds := make(map[string]int)
 	for _, f := range c.Files {
 		kinds[f.Kind]++
 	}
-	fmt.Fprintf(w, "Files: %d added, %d removed, %d changed\n", kinds[diff.Added], kinds[diff.Removed], kinds[diff.Changed])
+	fmt.Fprintf(w,
+		"Files: %d added, %d removed, %d changed\n", kinds[diff.Added], kinds[diff.Removed], kinds[diff.Changed])
 	for _, f := range c.Files {
 		fmt.Fprintln(w, f)
 	}
 	if len(c.Unknown) > 0 {
-		fmt.Fprintf(w, "The contents of %s could not be compared: their digests have different algorithms\n", Count(len(c.Unknown), "file"))
+		fmt.Fprintf(w,
+			"The contents of %s could not be compared: their digests have different algorithms\n", Count(len(c.Unknown), "file"))
 	}
 	for _, note := range c.Notes {
 		s.Warn(note)

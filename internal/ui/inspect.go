@@ -46,7 +46,8 @@ func (s *Screen) PrintInspection(i inspect.Inspection) error {
 		row("Note", text)
 	}
 	t := i.Tree
-	row("Files", fmt.Sprintf("%d, %d directories, %d symbolic links, %d others", t.Files, t.Directories, t.Symlinks, t.Others))
+	row("Files", fmt.Sprintf(
+		"%d, %d directories, %d symbolic links, %d others", t.Files, t.Directories, t.Symlinks, t.Others))
 	row("Contents", fmt.Sprintf("%s in %s", Size(int64(t.Bytes)), Count(t.Objects, "object")))
 	for _, l := range i.Layers {
 		row("Layer", fmt.Sprintf("%s  %s", l.Digest, Size(l.Size)))

@@ -31,7 +31,8 @@ func (s *Screen) PrintImages(images []inspect.Stored) error {
 		if kept == nil {
 			kept = []string{"nothing"}
 		}
-		fmt.Fprintf(w, "%s\tV%d\t%s\t%s\n", deployment.ID(i.ID).Short(), i.FormatVersion, Size(i.Size), strings.Join(kept, ", "))
+		short, by := deployment.ID(i.ID).Short(), strings.Join(kept, ", ")
+		fmt.Fprintf(w, "%s\tV%d\t%s\t%s\n", short, i.FormatVersion, Size(i.Size), by)
 	}
 	return w.Flush()
 }

@@ -217,7 +217,7 @@ func (b *builder) moveBeneath(root *os.File) error {
 		return err
 	}
 	if !st.MountRoot {
-		return fmt.Errorf("%s is no mount point", b.sysroot)
+		return fmt.Errorf("%s is not a mount point", b.sysroot)
 	}
 	// Where it is a copy of the mount that it is in, as bind mounts are, what
 	// happens to one would happen to the other.
@@ -299,7 +299,7 @@ func (b *builder) open(name string) (*os.File, error) {
 		mount, rest, ok = f, ".", true
 	}
 	if !ok {
-		return nil, fmt.Errorf("%s is no mount of the plan", name)
+		return nil, fmt.Errorf("%s is not a mount of the plan", name)
 	}
 	f, err := openBelow(mount, rest)
 	if err != nil {

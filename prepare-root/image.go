@@ -92,7 +92,7 @@ func readImage(w io.Writer, f *os.File, id string) error {
 	// Hidden behind other types, neither end can pass the buffer by.
 	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, buf)
 	if errors.Is(err, syscall.EIO) {
-		return fmt.Errorf("image %s is damaged, its content is not what it was when it was installed: %w", id, err)
+		return fmt.Errorf("image %s is damaged: its content has changed since it was installed: %w", id, err)
 	}
 	if err != nil {
 		return fmt.Errorf("image %s cannot be read: %w", id, err)

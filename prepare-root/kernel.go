@@ -62,9 +62,9 @@ func ProbeKernel() (Kernel, error) {
 func lacking(fstype string, err error) error {
 	switch {
 	case errors.Is(err, sys.ErrNoSuchFileSystem):
-		return fmt.Errorf("the kernel has no %s file system: its module has to be in the initramfs (%w)", fstype, err)
+		return fmt.Errorf("the kernel has no %s file system: its module must be in the initramfs (%w)", fstype, err)
 	case errors.Is(err, mount.ErrNoLoop):
-		return fmt.Errorf("%w: the module loop has to be in the initramfs", err)
+		return fmt.Errorf("%w: the module loop must be in the initramfs", err)
 	}
 	return err
 }

@@ -113,7 +113,7 @@ func (b *builder) makeUpper(options options) error {
 func makeLike(root *os.Root, name string, like *os.File) error {
 	if info, err := root.Lstat(name); err == nil {
 		if !info.IsDir() {
-			return fmt.Errorf("%s is no directory", name)
+			return fmt.Errorf("%s is not a directory", name)
 		}
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {

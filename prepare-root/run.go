@@ -161,7 +161,7 @@ func (s settings) check(id deployment.ID) error {
 	defer root.Close()
 	_, err = root.Stat(deployment.RepositoryDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no repository on the physical root: was the right file system mounted at %s? %w", s.sysroot, err)
+		return fmt.Errorf("no repository on the physical root: is the right file system mounted at %s? %w", s.sysroot, err)
 	}
 	if err != nil {
 		return err
@@ -246,7 +246,7 @@ func isCopy(root *os.Root, dir string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("cannot see what is kept of /etc: %w", err)
+		return false, fmt.Errorf("cannot read the local changes to /etc: %w", err)
 	}
 	for _, e := range entries {
 		switch e.Name() {

@@ -75,7 +75,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 // A RootDoubtError warns that an initramfs may not find the root file system.
 type RootDoubtError struct{ Why string }
 
-func (e *RootDoubtError) Error() string { return e.Why + ": the machine may not find its root" }
+func (e *RootDoubtError) Error() string { return e.Why + "; the machine may not find its root" }
 
 // findRoot returns the kernel arguments by which the initramfs finds the root file
 // system, unless it is named.

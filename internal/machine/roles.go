@@ -72,8 +72,8 @@ func (s State) Rollback() deployment.ID {
 // hasTries reports whether the loader boots the deployment of an entry if it comes to it.
 func hasTries(f boot.EntryFile) bool { return f.Bootable() && f.IsDeployment() && !f.Name.Exhausted() }
 
-// ErrNoRollback reports that there is no other deployment to roll back to.
-var ErrNoRollback = errors.New("there is no other deployment to roll back to")
+// ErrNoRollback reports that no other deployment to roll back to.
+var ErrNoRollback = errors.New("no other deployment to roll back to")
 
 // RollbackTarget returns the entry that a rollback without a name makes the next: the
 // booted deployment's if another comes first in the loader's order, which takes a

@@ -111,7 +111,7 @@ func (r *run) objectsOf(id string) ([]digest.Digest, error) {
 func (r *run) settleMissing(p repo.Problem, built sources) {
 	f := Finding{Problem: p}
 	if config := built[p.Object.String()]; config != "" {
-		f.Detail += "; " + config + " says of what it is made"
+		f.Detail += "; " + config + " describes its layers"
 	}
 	if r.repair {
 		err := r.rebuild(p.Object, built)

@@ -110,7 +110,7 @@ func deploymentsIn(physical *os.Root) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell which images are deployed: %w", err)
+		return nil, fmt.Errorf("cannot read the deployments: %w", err)
 	}
 	var ids []string
 	for _, e := range entries {

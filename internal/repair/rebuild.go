@@ -33,7 +33,7 @@ type sources map[string]string
 func (s sources) ids() []string { return slices.Sorted(maps.Keys(s)) }
 
 // errUnknownSource says that nothing tells of what an image was made.
-var errUnknownSource = errors.New("nothing here says of what it was made")
+var errUnknownSource = errors.New("its layers are not known here")
 
 // builtFrom returns the images that the configurations in the repository name.
 func (r *run) builtFrom() (sources, error) {

@@ -27,7 +27,7 @@ func Skipped(local *tree.Node) []string {
 	local.Walk(func(path string, n *tree.Node) {
 		switch {
 		case n.IsDir() && n.Payload() == notEntered:
-			warnings = append(warnings, fmt.Sprintf("/%s: what is in this directory is not carried over (%v, %v)",
+			warnings = append(warnings, fmt.Sprintf("/%s: the files in this directory are not carried over (%v, %v)",
 				strings.Trim(path, "/"), limits.EtcDepth.Exceeded(), limits.EtcPath.Exceeded()))
 		case n.IsRegular() && strings.HasPrefix(n.Payload(), localPayload) && isTooLarge(int64(n.Size)):
 			warnings = append(warnings, fmt.Sprintf("/%s: kept without a look at its content (%v)", strings.Trim(path, "/"), limits.EtcFile.Exceeded()))

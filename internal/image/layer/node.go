@@ -18,7 +18,7 @@ func (e *entry) build(h header) (err error) {
 		return err
 	}
 	if e.size > maxOdd && !holdsFile(e.typeflag) {
-		return fmt.Errorf("%d bytes after an entry that is no regular file", e.size)
+		return fmt.Errorf("%d bytes after an entry that is not a regular file", e.size)
 	}
 	if len(e.path) > 0 && isWhiteout(e.path[len(e.path)-1]) {
 		return nil // of any type, and nothing else about it counts

@@ -35,7 +35,7 @@ func (c credentials) where() string {
 // String says what there is, after the name of what is refused.
 func (c credentials) String() string {
 	if c.DockerAuthConfig == (types.DockerAuthConfig{}) {
-		return fmt.Sprintf("there are no credentials for %s%s", c.registry, c.where())
+		return fmt.Sprintf("no credentials for %s%s", c.registry, c.where())
 	}
 	return fmt.Sprintf("the credentials for %s%s are wrong, or do not suffice", c.registry, c.where())
 }

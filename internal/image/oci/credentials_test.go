@@ -30,7 +30,7 @@ func TestCredentialErrors(t *testing.T) {
 	for _, tt := range []struct {
 		host, content, want string
 	}{
-		{locked.host(), `{}`, "refuses access to docker://HOST/os:1, there are no credentials for HOST in FILE"},
+		{locked.host(), `{}`, "refuses access to docker://HOST/os:1, no credentials for HOST in FILE"},
 		{locked.host(), `{"auths":{"HOST":{"auth":"dTpw"}}}`, "refuses access to docker://HOST/os:1, the credentials for HOST in FILE are wrong, or do not suffice"},
 		{refusing.host(), `{"auths":{"HOST":{"auth":"dTpw"}}}`, "the credentials for HOST in FILE are wrong, or do not suffice: token of HOST: HTTP status 403"},
 		{locked.host(), `{"auths":{"HOST":{"auth":"%"}}}`, "cannot read credentials for HOST in FILE: illegal base64"},

@@ -136,11 +136,11 @@ func TestMediaTypes(t *testing.T) {
 		{string(im.manifest), imgspec.MediaTypeImageIndex, ""},
 		{bare, imgspec.MediaTypeImageManifest, ""},
 		{bare, "text/plain", ""},
-		{"<html><body>Please log in</body></html>", "text/html", `no manifest: it is called "text/html`},
+		{"<html><body>Please log in</body></html>", "text/html", `not a manifest: its type is "text/html`},
 		{"<html><body>Please log in</body></html>", imgspec.MediaTypeImageManifest, `begins with "<html><body>Please log in`},
 		{`{"schemaVersion":1,"name":"os"}`, "application/vnd.docker.distribution.manifest.v1+json", "schema 1 of Docker"},
 		{`{"schemaVersion":2,"mediaType":"application/vnd.example+json"}`, "application/json", `unknown media type "application/vnd.example+json"`},
-		{`{"errors":[]}`, "application/json", `no manifest: it is called "application/json" and begins with "{\"errors`},
+		{`{"errors":[]}`, "application/json", `not a manifest: its type is "application/json" and it begins with "{\"errors`},
 	} {
 		body, mediaType = []byte(tt.body), tt.mediaType
 		opts := options(t)

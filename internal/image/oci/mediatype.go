@@ -37,7 +37,7 @@ func typeOf(raw []byte, called string) (string, error) {
 		Manifests     []imgspec.Descriptor
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return "", fmt.Errorf("what came is no manifest: it is called %q and begins with %s", called, startOf(raw))
+		return "", fmt.Errorf("the answer is not a manifest: its type is %q and it begins with %s", called, startOf(raw))
 	}
 	switch {
 	case isKnown(m.MediaType):
@@ -53,7 +53,7 @@ func typeOf(raw []byte, called string) (string, error) {
 	case m.SchemaVersion == 2 && m.Manifests != nil:
 		return imgspec.MediaTypeImageIndex, nil
 	}
-	return "", fmt.Errorf("what came is no manifest: it is called %q and begins with %s", called, startOf(raw))
+	return "", fmt.Errorf("the answer is not a manifest: its type is %q and it begins with %s", called, startOf(raw))
 }
 
 func isKnown(mediaType string) bool { return slices.Contains(knownTypes, mediaType) }

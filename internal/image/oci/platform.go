@@ -34,11 +34,11 @@ func ParseArchitecture(name string) (architecture, variant string, err error) {
 		return "", "", fmt.Errorf("images call %s %s", architecture, other)
 	}
 	if !slices.Contains(Architectures, architecture) {
-		return "", "", fmt.Errorf("there is no architecture %q: want one of %s, or with a variant, such as arm/v7",
+		return "", "", fmt.Errorf("unknown architecture %q: want one of %s, or with a variant, such as arm/v7",
 			architecture, strings.Join(Architectures, ", "))
 	}
 	if cut && (len(variant) < 2 || variant[0] != 'v' || strings.Trim(variant[1:], "0123456789.") != "") {
-		return "", "", fmt.Errorf("%q is no variant of %s: want v and a number, such as v7", variant, architecture)
+		return "", "", fmt.Errorf("%q is not a variant of %s: want v and a number, such as v7", variant, architecture)
 	}
 	return architecture, variant, nil
 }

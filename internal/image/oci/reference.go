@@ -155,7 +155,7 @@ func parseImage(s string) (types.ImageReference, error) {
 func parseRegistry(s string) (types.ImageReference, error) {
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil && (strings.HasPrefix(s, ".") || strings.HasPrefix(s, "/")) {
-		return nil, fmt.Errorf("it is a path: what is there is named by oci:, oci-archive:, docker-archive: or dir: before it")
+		return nil, fmt.Errorf("it is a path: put oci:, oci-archive:, docker-archive: or dir: before it")
 	}
 	if err != nil {
 		return nil, err

@@ -116,8 +116,8 @@ func TestParseReferenceErrors(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", "invalid reference format"},
 		{"docker://", "invalid reference format"},
-		{"./os", "it is a path: what is there is named by oci:"},
-		{"/var/os", "it is a path: what is there is named by oci:"},
+		{"./os", "it is a path: put oci:"},
+		{"/var/os", "it is a path: put oci:"},
 		{"Registry.example.org/OS", "must be lowercase"},
 		{"registry.example.org/os:", "invalid reference format"},
 		{"https://registry.example.org/os", "invalid reference format"},

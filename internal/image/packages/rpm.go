@@ -13,7 +13,7 @@ import (
 )
 
 // errJournal says that rpm's database cannot be read from its file alone.
-var errJournal = errors.New("what is in its write-ahead log has to be written back first: run rpm -qa in the image")
+var errJournal = errors.New("its write-ahead log must be written back first: run rpm -qa in the image")
 
 // readRPM reads the database of rpm: a table Packages of headers, see "Header
 // Structure" in rpm's documentation of its package format.

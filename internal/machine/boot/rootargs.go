@@ -61,11 +61,11 @@ func (m machine) findRoot(root, esp, arch string) (Root, error) {
 		return Root{}, err
 	}
 	if !ok {
-		return Root{Doubt: fmt.Sprintf("%s is no mount point, but a directory of another file system", root)}, nil
+		return Root{Doubt: fmt.Sprintf("%s is not a mount point but a directory of another file system", root)}, nil
 	}
 	btrfs := mount.Type == "btrfs"
 	if mount.Root != "/" && !btrfs {
-		return Root{Doubt: fmt.Sprintf("what is mounted at %s is the directory %s of its file system", root, mount.Root)}, nil
+		return Root{Doubt: fmt.Sprintf("only the directory %s of a file system is mounted at %s", mount.Root, root)}, nil
 	}
 	device, err := m.deviceOf(mount)
 	if errors.Is(err, errNoDevice) {
@@ -90,7 +90,7 @@ func (m machine) findRoot(root, esp, arch string) (Root, error) {
 		found.Args = append(found.Args, "rootflags="+subvolume(mount))
 	}
 	if !slices.Equal(lower, []string{device}) {
-		found.Doubt = fmt.Sprintf("%s is made of %s: the initramfs has to put it together, for which it may need more kernel arguments, such as rd.luks.uuid=, rd.lvm.lv= or rd.md.uuid=",
+		found.Doubt = fmt.Sprintf("%s consists of %s: the initramfs must assemble it, and may need more kernel arguments, such as rd.luks.uuid=, rd.lvm.lv= or rd.md.uuid=",
 			m.deviceName(device), strings.Join(lower, ", "))
 	}
 	return found, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
-	"github.com/sysupdate-image/sysupdate-image/internal/update"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 )
 
 // An Inspection is what is known of an image; what is not is left out.
@@ -75,7 +75,7 @@ func Image(ctx context.Context, img *source.Image) (Inspection, error) {
 		i.Digest, i.FormatVersion, i.ImageSize = img.ID.String(), &img.Version, img.Size
 	}
 	arch := i.addContainer(img)
-	if k, err := update.FindKernel(img.Root); err == nil {
+	if k, err := system.FindKernel(img.Root); err == nil {
 		i.Kernel = k.String()
 	} else if img.Raw() {
 		i.NotBooting = err.Error()
@@ -104,7 +104,7 @@ func (i *Inspection) addContainer(img *source.Image) string {
 // addSystem adds what files in the image say.
 func (i *Inspection) addSystem(img *source.Image, arch string) (err error) {
 	if img.Root.Lookup("usr/lib/os-release") != nil {
-		if i.System, i.Version, err = update.Titles(img.FS()); err != nil {
+		if i.System, i.Version, err = system.Titles(img.FS()); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -36,7 +37,7 @@ var always = []struct {
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
-	{update.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
+	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
@@ -17,12 +18,12 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 			fmt.Fprintf(s.Err, "Removed deployment %s\n", id.Short())
 		}
 	}
-	system := system(r.Name, r.Version)
+	title := bootentry.Title(r.Name, r.Version)
 	s.printDropped(r)
 	switch r.Outcome {
 	case update.RollbackQueued:
 		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
-			system, r.QueuedRollback.Short(), r.ID)
+			title, r.QueuedRollback.Short(), r.ID)
 	case update.PassedOver:
 		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n",
 			printable.Text(r.Why), r.ID)
@@ -31,9 +32,9 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		if r.DroppedStaged != "" || r.DroppedRollback != "" {
 			format = "%s is running and boots next, deployment %s\n"
 		}
-		fmt.Fprintf(s.Out, format, system, r.ID)
+		fmt.Fprintf(s.Out, format, title, r.ID)
 	case update.AlreadyNext:
-		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next, deployment %s\n", system, r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next, deployment %s\n", title, r.ID)
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
 			s.Warn("at the next reboot, " + c.String())
@@ -42,9 +43,9 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		if r.QueuedRollback != "" {
 			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
 		}
-		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s, deployment %s\n", system, instead, r.ID)
+		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s, deployment %s\n", title, instead, r.ID)
 	case update.Published:
-		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", system, r.ID)
+		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", title, r.ID)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
@@ -20,7 +21,7 @@ func (s *Screen) PrintInspection(i inspect.Inspection) error {
 	}
 	row("Image", i.Name)
 	row("Kind", string(i.Kind))
-	row("System", system(i.System, i.Version))
+	row("System", bootentry.Title(i.System, i.Version))
 	row("Kernel", i.Kernel)
 	row("Kernel arguments", strings.Join(i.KernelArguments, " "))
 	row("Deployment", i.Deployment)

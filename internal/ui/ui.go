@@ -72,11 +72,3 @@ func Size(bytes int64) string {
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
 }
-
-// system returns what people call a system: "NAME (VERSION)".
-func system(name, version string) string {
-	if version == "" {
-		return name
-	}
-	return name + " (" + version + ")"
-}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -98,7 +99,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	clock.split("etc")
-	if err := RecordImage(img, m.repo, c.id, c.form); err != nil {
+	if err := RecordImage(img, m.repo, c.id, c.Form); err != nil {
 		return Result{}, fmt.Errorf("cannot record the image: %w", err)
 	}
 	clock.split("record")
@@ -202,12 +203,12 @@ func (m *Machine) reference(given string) (oci.Reference, error) {
 
 // build makes the composefs image of img, whose layers are in the repository.
 func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strictness, r Reporter, clock *clock) (candidate, error) {
-	system, err := compose(ctx, img, m.repo, true)
+	system, err := system.Compose(ctx, img, m.repo, true)
 	if err != nil {
 		return candidate{}, err
 	}
 	if o.Loader {
-		if err := boot.CheckLoader(system.openPath); err != nil {
+		if err := boot.CheckLoader(system.OpenPath); err != nil {
 			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
 		}
 	}
@@ -222,21 +223,21 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	if err := m.boot.Record(); err != nil {
 		return candidate{}, err
 	}
-	if c.id, err = system.build(ctx); err != nil {
+	if c.id, err = system.Build(ctx); err != nil {
 		return candidate{}, err
 	}
-	for _, w := range system.warnings {
+	for _, w := range system.Warnings {
 		m.warn(errors.New(w))
 	}
 	target := deployment.Target{ID: c.id, VerityOptional: v.optional}
-	if system.sealedFor != nil {
+	if system.SealedFor != nil {
 		if err := m.excludeKeeping(img, c.id); err != nil { // objects may need fs-verity
 			return candidate{}, err
 		}
-		if err := m.checkSealedVerity(ctx, *system.sealedFor, v); err != nil {
+		if err := m.checkSealedVerity(ctx, *system.SealedFor, v); err != nil {
 			return candidate{}, err
 		}
-		target = *system.sealedFor
+		target = *system.SealedFor
 	}
 	if c.options, err = m.options(system, o, img.Config.Architecture, target); err != nil {
 		return candidate{}, err

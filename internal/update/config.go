@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -131,11 +133,11 @@ func (m *Machine) config() (config, error) {
 		keep := maxKeep
 		return config{Keep: &keep}, nil
 	}
-	image := System{Tree: tree, repo: m.repo}
+	image := system.Of(tree, m.repo)
 	return loadConfig(func(name string) ([]byte, error) {
 		data, err := m.readLocal(id, name)
 		if errors.Is(err, errFromImage) {
-			return image.readPath(name)
+			return image.ReadPath(name)
 		}
 		return data, err
 	})
@@ -168,14 +170,4 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	return bounded.ReadRoot(m.root, upper, limits.Text)
-}
-
-// readPath returns what is in the regular file of the image at a path.
-func (s *System) readPath(path string) ([]byte, error) {
-	r, err := s.openPath(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return bounded.ReadAll(r, limits.Text)
 }

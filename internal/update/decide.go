@@ -2,7 +2,6 @@ package update
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
@@ -203,5 +202,5 @@ func nameOf(s machine.State, id deployment.ID) (name, version string) {
 	if i < 0 {
 		return "", version
 	}
-	return strings.TrimSuffix(s.Files[i].Entry.Title, " ("+version+")"), version // see boot.NewEntry
+	return bootentry.NameIn(s.Files[i].Entry.Title, version), version
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
@@ -79,7 +80,7 @@ func (m *Machine) keep(ctx context.Context, img *oci.Image, o Options, d Decisio
 
 // origin returns the origin of the deployment that img makes. system may be
 // nil where the deployment is there already.
-func origin(img *oci.Image, from Options, system *System) deployment.Origin {
+func origin(img *oci.Image, from Options, system *system.System) deployment.Origin {
 	o := deployment.Origin{
 		Reference: img.Reference.Origin(), ManifestDigest: img.ManifestDigest,
 		Signature: img.Signature, Policy: from.Source.PolicyFile,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 )
 
 // An EtcConflictsError reports that an image was not deployed because of conflicts
@@ -45,7 +46,7 @@ func (m *Machine) checkEtc(ctx context.Context, c candidate, policy deployment.C
 
 // etcConflicts returns the conflicts between local changes to /etc and a system
 // whose tree is in the form in which it boots.
-func (m *Machine) etcConflicts(ctx context.Context, s *System) ([]deployment.EtcConflict, error) {
+func (m *Machine) etcConflicts(ctx context.Context, s *system.System) ([]deployment.EtcConflict, error) {
 	from, err := m.etcSide()
 	if err != nil || from.ID == "" || !deployment.EtcMode(s.Mounts.Etc).Persistent() {
 		return nil, err // there is nothing to carry over, or it would not be seen

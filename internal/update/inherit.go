@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
@@ -201,7 +203,7 @@ const deviceTrees = "dtb"
 // kernel-install(8).
 func treeDirs(kver string) []string {
 	return []string{
-		path.Join(modulesDir, kver, "dtb"), path.Join(modulesDir, kver, "dtbs"),
+		path.Join(system.ModulesDir, kver, "dtb"), path.Join(system.ModulesDir, kver, "dtbs"),
 		"usr/lib/firmware/" + kver + "/device-tree", "usr/lib/linux-image-" + kver,
 	}
 }
@@ -269,7 +271,7 @@ func (m *Machine) wantedTree(c candidate) (deviceTree, error) {
 		if n == nil || !n.IsRegular() {
 			continue
 		}
-		text, err := c.content(n)
+		text, err := c.Content(n)
 		if err != nil {
 			return deviceTree{}, fmt.Errorf("cannot read /%s in the image: %w", file, err)
 		}
@@ -297,17 +299,17 @@ func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name strin
 	if err != nil {
 		return false, err
 	}
-	modules := tree.Lookup(modulesDir)
+	modules := tree.Lookup(system.ModulesDir)
 	if modules == nil {
 		return false, nil
 	}
-	s := System{Tree: tree, repo: m.repo}
+	s := system.Of(tree, m.repo)
 	for _, e := range modules.Entries() {
 		d, ok := findTree(tree, e.Name, name)
 		if !ok {
 			continue
 		}
-		if same, err := m.sameAsFile(ctx, &s, d.node, name); same || err != nil {
+		if same, err := m.sameAsFile(ctx, s, d.node, name); same || err != nil {
 			return same, err
 		}
 	}
@@ -315,7 +317,7 @@ func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name strin
 }
 
 // sameAsFile reports whether a file on the boot partition has the content of an image's.
-func (m *Machine) sameAsFile(ctx context.Context, s *System, n *tree.Node, name string) (bool, error) {
+func (m *Machine) sameAsFile(ctx context.Context, s *system.System, n *tree.Node, name string) (bool, error) {
 	if found, err := m.boot.Has(name); !found {
 		return err == nil, err // there is nothing of anybody's to lose
 	}
@@ -328,7 +330,7 @@ func (m *Machine) sameAsFile(ctx context.Context, s *System, n *tree.Node, name 
 	if err != nil || info.Size() != int64(n.Size) {
 		return false, err
 	}
-	ours, err := s.open(n)
+	ours, err := s.Open(n)
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -23,7 +25,7 @@ import (
 //
 // A unified kernel image has a command line of its own. Then this one is kept
 // for the deployment after it that has none.
-func (m *Machine) options(system *System, o Options, architecture string, target deployment.Target) (string, error) {
+func (m *Machine) options(system *system.System, o Options, architecture string, target deployment.Target) (string, error) {
 	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
 		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is part of the image's %s", o.Kargs, system.Kernel)
 	}
@@ -44,7 +46,7 @@ func (m *Machine) options(system *System, o Options, architecture string, target
 
 // firstOptions returns the kernel command line of a machine's first deployment, without
 // what its image asks for.
-func (m *Machine) firstOptions(system *System, o Options) string {
+func (m *Machine) firstOptions(system *system.System, o Options) string {
 	if u := system.Kernel.UKI; u != nil {
 		if missing := unnamed(o.RootKargs, kcmdline.Parse(u.Cmdline)); len(missing) > 0 {
 			m.warn(fmt.Errorf("the type of the root partition does not identify it, and the command line in the image's %s lacks %s",
@@ -144,7 +146,7 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	s := System{Tree: tree, repo: m.repo}
+	s := system.Of(tree, m.repo)
 	return kargs.Load(s.FS(), architecture)
 }
 

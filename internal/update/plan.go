@@ -8,6 +8,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
@@ -150,11 +151,11 @@ func removed(s machine.State, d Decision, spare int) []deployment.ID {
 
 // planEtc returns the conflicts in /etc of an image whose layers are here.
 func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
-	system, err := compose(ctx, img, m.repo, false)
+	system, err := system.Compose(ctx, img, m.repo, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := system.transform(ctx); err != nil {
+	if err := system.Transform(ctx); err != nil {
 		return nil, err
 	}
 	return m.etcConflicts(ctx, system)

@@ -3,6 +3,8 @@ package update
 import (
 	"context"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -34,6 +36,6 @@ func (m *Machine) InstallLoader(id deployment.ID) error {
 	if err != nil {
 		return err
 	}
-	image := System{Tree: tree, repo: m.repo}
-	return m.boot.InstallLoader(image.openPath)
+	image := system.Of(tree, m.repo)
+	return m.boot.InstallLoader(image.OpenPath)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemd"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
@@ -20,7 +21,7 @@ import (
 
 // A candidate is a system that is about to become a deployment.
 type candidate struct {
-	*System
+	*system.System
 	id      deployment.ID
 	origin  deployment.Origin
 	options string // kernel command line
@@ -116,12 +117,12 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 	if c.Kernel.UKI != nil {
 		return m.writeUKI(ctx, c, superseded)
 	}
-	linux, err := c.open(c.Kernel.Linux)
+	linux, err := c.Open(c.Kernel.Linux)
 	if err != nil {
 		return "", fmt.Errorf("cannot read kernel: %w", err)
 	}
 	defer linux.Close()
-	initrd, err := c.open(c.Kernel.Initrd)
+	initrd, err := c.Open(c.Kernel.Initrd)
 	if err != nil {
 		return "", fmt.Errorf("cannot read initramfs: %w", err)
 	}
@@ -130,7 +131,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 		digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, superseded...)
 		return digest, err
 	}
-	dtb, err := c.open(c.dtb.node)
+	dtb, err := c.Open(c.dtb.node)
 	if err != nil {
 		return "", fmt.Errorf("cannot read device tree: %w", err)
 	}

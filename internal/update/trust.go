@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 )
 
 // underPolicy returns o with the signature policy to apply: the one that is given, or
@@ -136,7 +137,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 }
 
 // checkSealed does the same for an image that is not sealed.
-func (m *Machine) checkSealed(img *oci.Image, s *System, o Options) error {
+func (m *Machine) checkSealed(img *oci.Image, s *system.System, o Options) error {
 	if u := s.Kernel.UKI; u != nil {
 		strict := func(t deployment.Target) bool { return !t.VerityOptional }
 		if !m.repo.Insecure() && !slices.ContainsFunc(u.Targets, strict) {

@@ -30,7 +30,7 @@ func (m *Machine) makeVar(ctx context.Context, c candidate) error {
 	}
 	image := c.Tree.Entry("var")
 	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
-		open := func(n *tree.Node) (io.ReadCloser, error) { return c.open(n) }
+		open := func(n *tree.Node) (io.ReadCloser, error) { return c.Open(n) }
 		return merge.WriteDir(ctx, m.root, deployment.SharedVar, image, open)
 	}
 	bare := image.Clone()

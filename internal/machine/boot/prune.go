@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -219,7 +220,7 @@ func (f EntryFile) names(name string) bool {
 	if f.unread {
 		return true
 	}
-	name = strings.TrimSuffix(name, extrasSuffix)
+	name = strings.TrimSuffix(name, bootentry.ExtrasOf(""))
 	for _, k := range f.Entry.Kernel() {
 		k = Relative(k)
 		if _, below := cutDir(k, name); below || strings.EqualFold(k, name) {

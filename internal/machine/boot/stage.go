@@ -24,11 +24,7 @@ func NewEntry(prettyName, version, dir, options string) bootentry.Entry {
 }
 
 func newEntry(prettyName, version string) bootentry.Entry {
-	title := prettyName
-	if version != "" {
-		title += " (" + version + ")"
-	}
-	return bootentry.Entry{Title: title, SortKey: sortKey}
+	return bootentry.Entry{Title: bootentry.Title(prettyName, version), SortKey: sortKey}
 }
 
 // StageEntry writes a boot entry under a name that no loader reads and returns

@@ -4,32 +4,10 @@ import (
 	"context"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
-
-// extrasSuffix ends the name of the directory beside a unified kernel image in
-// which systemd-stub(7) finds addons to it.
-const extrasSuffix = ".extra.d"
-
-// extraSuffixes are how the names of what systemd-stub reads there end.
-var extraSuffixes = []string{".addon.efi", ".cred", ".sysext.raw", ".confext.raw"}
-
-// ExtrasOf returns the directory of the addons to the unified kernel image at a
-// path.
-func ExtrasOf(uki string) string { return uki + extrasSuffix }
-
-// IsExtra reports whether systemd-stub reads a file of that name there.
-func IsExtra(name string) bool {
-	for _, suffix := range extraSuffixes {
-		if strings.HasSuffix(name, suffix) {
-			return true
-		}
-	}
-	return false
-}
 
 // A File is a file with its name in the directory that it is to be in.
 type File struct {
@@ -47,7 +25,7 @@ func (p *Partition) WriteUKI(
 	name := bootentry.UKIName(id)
 	parts := []part{{name: name, content: uki}}
 	for _, f := range extras {
-		parts = append(parts, part{name: ExtrasOf(name) + "/" + f.Name, named: true, content: f.Content})
+		parts = append(parts, part{name: bootentry.ExtrasOf(name) + "/" + f.Name, named: true, content: f.Content})
 	}
 	return p.writeParts(ctx, parts, superseded)
 }

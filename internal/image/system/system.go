@@ -1,4 +1,12 @@
-package update
+// Package system is an image as the operating system that it boots: its kernel, what it
+// is called, how its root is mounted, and the composefs image that it makes.
+//
+//	s, err := system.Compose(ctx, img, repo, true) // the layers are in the repository
+//	id, err := s.Build(ctx)                        // its composefs image
+//
+// An image that cannot boot is refused with the reason, and so is a sealed one whose
+// digest is not that of its seal.
+package system
 
 import (
 	"bytes"
@@ -13,6 +21,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -35,19 +44,19 @@ type System struct {
 	Mounts        rootconfig.Config
 	repo          *repo.Repository
 	name          string            // of the image, by digest where it can be
-	form          canonical.Variant // how its composefs image is made
+	Form          canonical.Variant // how its composefs image is made
 	image         *oci.Image
 	expand        bool               // see layer.Merger
 	late          []string           // whiteouts, see layer.Merger
-	warnings      []string           // what its administrator should hear of it
-	sealedFor     *deployment.Target // what its unified kernel image boots, once that is known to be it
+	Warnings      []string           // what its administrator should hear of it
+	SealedFor     *deployment.Target // what its unified kernel image boots, once that is known to be it
 }
 
-// compose merges the layers of an image and says what system they make. With expand,
+// Compose merges the layers of an image and says what system they make. With expand,
 // the contents of sparse files are put into the repository. An image that cannot boot
 // is an error.
-func compose(ctx context.Context, img *oci.Image, repo *repo.Repository, expand bool) (*System, error) {
-	s := &System{repo: repo, expand: expand, image: img, name: img.PinnedName(), form: canonical.Variant{Version: repo.FormatVersion()}}
+func Compose(ctx context.Context, img *oci.Image, repo *repo.Repository, expand bool) (*System, error) {
+	s := &System{repo: repo, expand: expand, image: img, name: img.PinnedName(), Form: canonical.Variant{Version: repo.FormatVersion()}}
 	m := layer.Merger{Expand: expand}
 	if err := s.merge(ctx, &m); err != nil {
 		return nil, err
@@ -85,12 +94,7 @@ func (s *System) merge(ctx context.Context, m *layer.Merger) error {
 }
 
 // Title returns what people call the system.
-func (s *System) Title() string {
-	if s.Version == "" {
-		return s.Name
-	}
-	return s.Name + " (" + s.Version + ")"
-}
+func (s *System) Title() string { return bootentry.Title(s.Name, s.Version) }
 
 // describe reads the image's name, version, mounts and kernel arguments.
 func (s *System) describe(ctx context.Context) error {
@@ -137,7 +141,7 @@ func (s *System) inInitramfs(ctx context.Context, names ...string) (map[string][
 	if s.Kernel.UKI != nil {
 		node = s.Kernel.UKI.Node
 	}
-	f, err := s.open(node)
+	f, err := s.Open(node)
 	if err != nil {
 		return nil, err
 	}
@@ -155,16 +159,16 @@ func (s *System) inInitramfs(ctx context.Context, names ...string) (map[string][
 	return initramfs.Find(ctx, image.Initrd(), names...)
 }
 
-// transform gives the tree the form in which it boots. An image that is sealed
+// Transform gives the tree the form in which it boots. An image that is sealed
 // says itself which one that is.
-func (s *System) transform(ctx context.Context) error {
+func (s *System) Transform(ctx context.Context) error {
 	if s.Kernel.UKI != nil {
 		return s.transformSealed(ctx)
 	}
 	if err := tree.TransformForOCI(s.Tree, false); err != nil {
 		return err
 	}
-	labeler, err := selabel.LoadTree(ctx, s.Tree, s.content)
+	labeler, err := selabel.LoadTree(ctx, s.Tree, s.Content)
 	if err != nil {
 		return fmt.Errorf("cannot read the image's SELinux policy: %w", err)
 	}
@@ -174,12 +178,12 @@ func (s *System) transform(ctx context.Context) error {
 	return labeler.Err()
 }
 
-// build writes the composefs image of the system and returns its deployment id.
-func (s *System) build(ctx context.Context) (deployment.ID, error) {
-	if err := s.transform(ctx); err != nil {
+// Build writes the composefs image of the system and returns its deployment id.
+func (s *System) Build(ctx context.Context) (deployment.ID, error) {
+	if err := s.Transform(ctx); err != nil {
 		return "", err
 	}
-	options := erofs.Options{Version: s.form.Version, Algorithm: s.repo.Algorithm()}
+	options := erofs.Options{Version: s.Form.Version, Algorithm: s.repo.Algorithm()}
 	d, err := s.repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, s.Tree, options) })
 	if err != nil {
 		return "", fmt.Errorf("cannot write composefs image: %w", err)
@@ -189,7 +193,7 @@ func (s *System) build(ctx context.Context) (deployment.ID, error) {
 
 // FS returns the image's files to read.
 func (s *System) FS() fs.FS {
-	return tree.FS(s.Tree, func(n *tree.Node) (io.ReadCloser, error) { return s.open(n) })
+	return tree.FS(s.Tree, func(n *tree.Node) (io.ReadCloser, error) { return s.Open(n) })
 }
 
 // A contentReader reads the content of a regular file.
@@ -198,8 +202,8 @@ type contentReader interface {
 	io.ReaderAt
 }
 
-// open returns the content of a regular file.
-func (s *System) open(n *tree.Node) (contentReader, error) {
+// Open returns the content of a regular file.
+func (s *System) Open(n *tree.Node) (contentReader, error) {
 	if n.Digest.IsZero() {
 		return nopCloser{bytes.NewReader(n.Inline)}, nil
 	}
@@ -210,21 +214,35 @@ type nopCloser struct{ *bytes.Reader }
 
 func (nopCloser) Close() error { return nil }
 
-// openPath returns the content of the regular file at a path.
-func (s *System) openPath(path string) (io.ReadCloser, error) {
+// OpenPath returns the content of the regular file at a path.
+func (s *System) OpenPath(path string) (io.ReadCloser, error) {
 	n := s.Tree.Lookup(path)
 	if n == nil || !n.IsRegular() {
 		return nil, fmt.Errorf("/%s in the image: %w", path, fs.ErrNotExist)
 	}
-	return s.open(n)
+	return s.Open(n)
 }
 
-// content returns what is in a regular file.
-func (s *System) content(n *tree.Node) ([]byte, error) {
-	r, err := s.open(n)
+// Content returns what is in a regular file.
+func (s *System) Content(n *tree.Node) ([]byte, error) {
+	r, err := s.Open(n)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
 	return bounded.ReadAll(r, limits.Contexts)
 }
+
+// ReadPath returns what is in the regular file of the image at a path.
+func (s *System) ReadPath(path string) ([]byte, error) {
+	r, err := s.OpenPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return bounded.ReadAll(r, limits.Text)
+}
+
+// Of returns the system of a deployment, whose image in the repository has the tree. Only
+// its files can be asked for.
+func Of(root *tree.Node, from *repo.Repository) *System { return &System{Tree: root, repo: from} }

@@ -1,4 +1,4 @@
-package update
+package system
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func (s *System) matchAny(ctx context.Context) error {
 	for _, target := range s.Kernel.UKI.Targets {
 		m, err := s.match(ctx, target)
 		if err == nil {
-			s.Tree, s.form, s.sealedFor = m.Root, m.Variant, &target
+			s.Tree, s.Form, s.SealedFor = m.Root, m.Variant, &target
 			return nil
 		}
 		if first == nil {
@@ -54,7 +54,7 @@ func (s *System) matchInOrder(ctx context.Context) (bool, error) {
 		s.Tree = proper
 		return false, ctx.Err()
 	}
-	s.warnings = append(s.warnings, fmt.Sprintf("the image is sealed for a tree in which whiteouts also remove files of their own layer; "+
+	s.Warnings = append(s.Warnings, fmt.Sprintf("the image is sealed for a tree in which whiteouts also remove files of their own layer; "+
 		"files that should be there are missing because of %s", strings.Join(s.late, ", ")))
 	return true, s.describe(ctx)
 }
@@ -70,7 +70,7 @@ func (s *System) match(ctx context.Context, target deployment.Target) (*canonica
 	if want.Algorithm() != s.repo.Algorithm() {
 		return nil, fmt.Errorf("%s, a %s digest, but the repository of this machine has %s", sealed, want.Algorithm(), s.repo.Algorithm())
 	}
-	m, err := canonical.Find(ctx, s.Tree, s.content, true, want)
+	m, err := canonical.Find(ctx, s.Tree, s.Content, true, want)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
 		other.Image = s.name
 		return nil, fmt.Errorf("%s, but %w", sealed, other)

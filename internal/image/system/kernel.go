@@ -1,4 +1,4 @@
-package update
+package system
 
 import (
 	"bufio"
@@ -22,7 +22,8 @@ type Kernel struct {
 // ErrNoKernel says that an image cannot boot since it has no kernel.
 var ErrNoKernel = errors.New("no kernel: want /usr/lib/modules/<version>/vmlinuz, or a unified kernel image /boot/EFI/Linux/<name>.efi")
 
-const modulesDir = "usr/lib/modules"
+// ModulesDir has a directory for each kernel of an image.
+const ModulesDir = "usr/lib/modules"
 
 // FindKernel returns the one kernel of an image and its initramfs. tree is the
 // image as its layers give it. A unified kernel image in /boot, where an image
@@ -33,7 +34,7 @@ func FindKernel(tree *tree.Node) (Kernel, error) {
 	if found := findUKIs(tree, ukiDir); len(found) > 0 {
 		return oneKernel(found)
 	}
-	modules := tree.Lookup(modulesDir)
+	modules := tree.Lookup(ModulesDir)
 	if modules == nil {
 		return Kernel{}, ErrNoKernel
 	}
@@ -42,7 +43,7 @@ func FindKernel(tree *tree.Node) (Kernel, error) {
 		if linux := e.Node.Entry("vmlinuz"); linux != nil {
 			found = append(found, Kernel{Version: e.Name, Linux: linux, Initrd: e.Node.Entry("initramfs.img")})
 		}
-		unified = append(unified, findUKIs(tree, path.Join(modulesDir, e.Name))...)
+		unified = append(unified, findUKIs(tree, path.Join(ModulesDir, e.Name))...)
 	}
 	if len(found) == 0 {
 		return oneKernel(unified)
@@ -51,7 +52,7 @@ func FindKernel(tree *tree.Node) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
-	dir := path.Join(modulesDir, k.Version)
+	dir := path.Join(ModulesDir, k.Version)
 	if err := checkFile(path.Join(dir, "vmlinuz"), k.Linux); err != nil {
 		return Kernel{}, err
 	}

@@ -28,11 +28,11 @@ func main() {
 	keepMemoryLow()
 	forgetUser()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
+	finish := context.AfterFunc(ctx, func() {
 		stop() // the second interrupt ends the program at once
 		time.AfterFunc(patience, giveUp)
 	})
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	finish() // an interrupt comes too late
 	os.Exit(code)
 }

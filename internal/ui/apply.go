@@ -98,10 +98,10 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	for _, c := range p.EtcConflicts {
 		fmt.Fprintf(s.Out, "  conflict  %s\n", c)
 	}
+	s.printPlanned(p)
 	if !p.EtcChecked {
 		fmt.Fprintln(s.Out, "Conflicts in /etc can only be checked after all layers are downloaded.")
 	}
-	s.printPlanned(p)
 	s.printConflicts(len(p.EtcConflicts), policy)
 	_, err := fmt.Fprintf(s.Out,
 		"Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))

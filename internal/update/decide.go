@@ -32,8 +32,8 @@ func (o Outcome) Boots() bool { return o == AlreadyNext || o == Staged }
 // A Decision is what applying an image comes to.
 type Decision struct {
 	Outcome Outcome       `json:"outcome"`
-	ID      deployment.ID `json:"deployment"`    // "" if only building the image can tell
-	Why     string        `json:"why,omitempty"` // it is passed over
+	ID      deployment.ID `json:"deployment,omitempty"` // "" if only building the image can tell
+	Why     string        `json:"why,omitempty"`        // it is passed over
 	// QueuedRollback is what a rollback has made the next to boot, which it is unless
 	// the staged deployment takes over.
 	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`

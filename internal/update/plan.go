@@ -97,7 +97,7 @@ func (m *Machine) planLayers(img *oci.Image) (layers []LayerPlan) {
 
 // steps returns the steps that carry out the decision.
 func (p Plan) steps(s machine.State) []Step {
-	var steps []Step
+	steps := []Step{}
 	if !p.settled && p.failed == nil {
 		if p.FetchLayers() > 0 {
 			steps = append(steps, StepFetch)

@@ -30,7 +30,7 @@ var failures = []struct {
 	{
 		name: "no repository",
 		harm: func(t *testing.T, m *machine) { remove(t, m.path("composefs")) },
-		want: []string{"there is no repository on the physical root", "composefs"},
+		want: []string{"no repository on the physical root", "composefs"},
 	},
 	{
 		name: "no image",

@@ -38,7 +38,7 @@ func main() {
 // run runs a go test command with -json and prints a report of it.
 func run(command []string, tests bool) error {
 	if len(command) < 2 || command[1] != "test" {
-		return errors.New("usage: quiet [-tests] -- go test [ARGUMENT]...")
+		return errors.New("usage: quiet [-tests] -- go test ARGUMENTS")
 	}
 	cmd := exec.Command(command[0], append([]string{"test", "-json"}, command[2:]...)...)
 	cmd.Stderr = os.Stderr

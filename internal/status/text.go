@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 )
@@ -92,15 +93,28 @@ func (d Deployment) role() string {
 	return "other"
 }
 
-// name returns the title that the loader shows, or else the version or the id.
+// name returns the title that the loader shows, with the version if it lacks that, as
+// bootc's titles do; or else the version or the id.
 func (d Deployment) name() string {
+	title, version := printable.Title(d.Title), printable.Title(d.Origin.Version)
 	switch {
-	case printable.Title(d.Title) != "":
-		return printable.Title(d.Title)
-	case d.Origin.Version != "":
-		return printable.Title(d.Origin.Version)
+	case title != "" && hasWord(title, version):
+		return title
+	case title != "":
+		return bootentry.Title(title, version)
+	case version != "":
+		return version
 	}
 	return d.ID.Short()
+}
+
+// hasWord says whether a title has a word, or several, perhaps in parentheses.
+func hasWord(title, word string) bool { return strings.Contains(words(title), words(word)) }
+
+// words returns the words of a text without parentheses, with a space around each.
+func words(text string) string {
+	list := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ()", r) })
+	return " " + strings.Join(list, " ") + " "
 }
 
 func (d Deployment) image() string {

@@ -74,7 +74,7 @@ check: export FUZZTIME ?= 6s
 check:  ## everything that CI runs
 	hack/check lint oracles test fuzz trees machines
 
-lint:  ## gofmt, go vet, staticcheck, shellcheck, govulncheck, unit files
+lint:  ## gofmt, go vet, staticcheck, deadcode, shellcheck, govulncheck, unit files
 	hack/lint
 
 test:  ## tests that need no virtual machine

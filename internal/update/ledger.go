@@ -25,8 +25,8 @@ func (l ledger) SetKernels(paths []string) error { return records.StoreKernels(l
 
 func (l ledger) SetEntries(bases []string) error { return records.StoreEntries(l.changes, bases) }
 
-// Tag returns six random digits: with them the name of an entry takes as many slots of a
-// FAT directory as without.
+// Tag returns six random hexadecimal digits: with them the name of an entry takes as many
+// slots of a FAT directory as without.
 func (l ledger) Tag() string {
 	var random [3]byte
 	rand.Read(random[:])

@@ -16,12 +16,12 @@ var (
 var (
 	Files         = Limit{Name: "file count", Value: 1_000_000, Unit: "files", Bounds: "the files of an image, and the entries of a layer"}
 	Sparse        = Limit{Name: "sparse file size", Value: 16 << 30, Unit: Bytes, Bounds: "the sparse files of an image, with their holes"}
-	Segments      = Limit{Name: "sparse segment count", Value: 100_000, Unit: "segments", Bounds: "the parts of a sparse file that are no holes"}
+	Segments      = Limit{Name: "sparse segment count", Value: 100_000, Unit: "segments", Bounds: "the parts of a sparse file that are not holes"}
 	Names         = Limit{Name: "name size", Value: 64 << 20, Unit: Bytes, Bounds: "the names of the files of an image, with what symbolic links lead to"}
 	Ratio         = Limit{Name: "inflated size", Value: 200, Unit: "times the compressed size", Bounds: "what a layer has beyond the first GiB when it is inflated"}
 	Reserve       = Limit{Name: "disk reserve", Value: 3, Unit: Percent, Least: true, Bounds: "the bytes and inodes of the root file system that objects leave free"}
 	ReserveBytes  = Limit{Name: "disk reserve bytes", Value: 512 << 20, Unit: Bytes, Bounds: "the disk reserve of a large file system"}
-	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the same of its inodes"}
+	ReserveInodes = Limit{Name: "disk reserve inodes", Value: 10_000, Unit: "inodes", Bounds: "the inodes kept free on a large file system"}
 )
 
 // What is read from a disk, or from the files of an image.
@@ -45,7 +45,7 @@ var (
 	EtcFile     = Limit{Name: "local file size", Value: 64 << 20, Unit: Bytes, Bounds: "a local file in /etc whose content is compared and copied; a larger one is kept as it is"}
 	EtcContents = Limit{Name: "local files size", Value: 1 << 30, Unit: Bytes, Bounds: "all of these together"}
 	EtcDepth    = Limit{Name: "local directory depth", Value: 1000, Unit: "directories", Bounds: "how deep directories in /etc are merged; what is further down is not carried over"}
-	EtcPath     = Limit{Name: "local path length", Value: 3500, Unit: Bytes, Bounds: "the same of their paths"}
+	EtcPath     = Limit{Name: "local path length", Value: 3500, Unit: Bytes, Bounds: "how long paths in /etc may be; longer ones are not carried over"}
 
 	ContextLine  = Limit{Name: "file context length", Value: 4096, Unit: Bytes, Bounds: "a line of an SELinux policy's file_contexts"}
 	ContextLines = Limit{Name: "file context count", Value: 100_000, Unit: "lines", Bounds: "the lines of file_contexts"}
@@ -53,7 +53,7 @@ var (
 	ContextsSize = Limit{Name: "file contexts complexity", Value: 2_000_000, Unit: "instructions", Bounds: "all regular expressions of file_contexts"}
 	Labelling    = Limit{Name: "labelling time", Value: 60, Unit: Seconds, Bounds: "how long it may take to find the SELinux labels of an image's files"}
 
-	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "an initramfs, packed and unpacked"}
+	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "what is read of an initramfs: its bytes, plus those that come out of compressed archives"}
 	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
 )
 

@@ -173,7 +173,8 @@ func (s State) CheckRemove(gone []deployment.ID) error {
 			return &HeldError{ID: id, Hold: hold}
 		}
 	}
-	if !slices.ContainsFunc(s.Bootable(), func(id deployment.ID) bool { return !slices.Contains(gone, id) }) {
+	stays := func(id deployment.ID) bool { return !slices.Contains(gone, id) }
+	if !slices.ContainsFunc(s.Bootable(), stays) {
 		return &HeldError{ID: gone[0], Hold: HeldAlone}
 	}
 	return nil

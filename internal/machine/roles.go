@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -28,6 +29,29 @@ func (s State) firstThat(is func(boot.EntryFile) bool) (boot.EntryFile, bool) {
 func (s State) first() deployment.ID {
 	f, _ := s.First()
 	return f.Target.ID
+}
+
+// OnLastTry reports whether an entry is that of the booted deployment, on trial with no
+// tries left: whether this boot fails is not known yet. A boot that failed is recorded.
+func (s State) OnLastTry(f boot.EntryFile) bool {
+	if f.Target.ID == "" || f.Target.ID != s.Booted || !f.Bootable() || !f.Name.Exhausted() {
+		return false
+	}
+	failed, err := bootentry.ParseName(s.Failures[s.Booted].Entry)
+	return err != nil || failed.Base != f.Name.Base || !failed.Exhausted()
+}
+
+// BootedOnLastTry reports whether an entry of the booted deployment is OnLastTry, and no
+// other entry of it is good or has tries left.
+func (s State) BootedOnLastTry() bool {
+	last := false
+	for _, f := range s.Files {
+		if f.Target.ID == s.Booted && f.Bootable() && !f.Name.Exhausted() {
+			return false
+		}
+		last = last || s.OnLastTry(f)
+	}
+	return last
 }
 
 // Next returns the deployment that boots next: the staged one unless it is locked, or

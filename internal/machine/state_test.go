@@ -210,6 +210,7 @@ func TestCheckRemove(t *testing.T) {
 		{"?a z", "a", "z", &HeldError{letterID("z"), HeldNext, ""}},
 		{"?a z", "", "z", &HeldError{letterID("z"), HeldNext, ""}},
 		{"z b ?a", "a", "b", nil},
+		{"+b a", "b", "a", nil}, // the only one to fall back to: somebody asks for it
 	}
 	for _, tt := range tests {
 		s := sketch(tt.entries, tt.booted, "", "")
@@ -220,6 +221,31 @@ func TestCheckRemove(t *testing.T) {
 		}
 		if err := s.CheckRemove(gone); !reflect.DeepEqual(err, tt.want) {
 			t.Errorf("of %q, booted %q, removing %q: %v; want %v", tt.entries, tt.booted, tt.gone, err, tt.want)
+		}
+	}
+}
+
+func TestOnLastTry(t *testing.T) {
+	for _, tt := range []struct {
+		entries, booted, failed string
+		want                    bool
+	}{
+		{"a !b", "b", "", true},
+		{"a !b", "b", "+1-2", true},  // an earlier try has failed
+		{"a !b", "b", "+0-3", false}, // the last one has
+		{"a !b", "a", "", false},
+		{"a +b !b", "b", "", false},
+		{"b a", "b", "", false},
+		{"a !b", "", "", false},
+	} {
+		s := sketch(tt.entries, tt.booted, "", "")
+		for _, f := range s.Files {
+			if tt.failed != "" && f.Target.ID == letterID("b") {
+				s.Failures = map[deployment.ID]deployment.BootFailure{f.Target.ID: {Entry: f.Name.Base + tt.failed + ".conf"}}
+			}
+		}
+		if got := s.BootedOnLastTry(); got != tt.want {
+			t.Errorf("of %q, booted %q, failed %q: BootedOnLastTry = %v; want %v", tt.entries, tt.booted, tt.failed, got, tt.want)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 		d.State, d.Why = Broken, fmt.Sprintf("boot entry %s: %v", f.File, f.Err)
 	case f.Staged:
 		d.State = Staged
-	case f.Name.Exhausted():
+	case f.Name.Exhausted() && !g.m.OnLastTry(f):
 		d.State, d.Why = Failed, g.whyFailed(d)
 	case f.Name.Counted:
 		d.State = Trying

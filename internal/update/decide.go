@@ -61,6 +61,10 @@ func decide(s machine.State, img subject) Decision {
 			return d
 		}
 	}
+	if s.BootedOnLastTry() && !img.forced && (img.id == s.Booted || madeBy(s, s.Booted, img.manifest)) {
+		// More tries, from a timer at each boot, would keep a bad image forever.
+		return Decision{Outcome: AlreadyBooted, ID: s.Booted, settled: true}
+	}
 	if failed := checkFailed(failures(s), img.manifest, img.id); failed != nil && !img.forced {
 		return Decision{Outcome: PassedOver, ID: failed.ID, Why: failed.Error(), failed: failed}
 	}
@@ -175,7 +179,7 @@ func failures(s machine.State) map[deployment.ID]deployment.BootFailure {
 	proven := s.Proven()
 	for _, f := range s.Files {
 		id := f.Target.ID
-		if !f.IsDeployment() || !f.Name.Exhausted() || s.Broken[id] || slices.Contains(proven, id) {
+		if !f.IsDeployment() || !f.Name.Exhausted() || s.Broken[id] || slices.Contains(proven, id) || s.OnLastTry(f) {
 			continue
 		}
 		failure, known := all[id]

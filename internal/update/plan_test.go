@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
@@ -57,7 +58,10 @@ func (w *wreck) befall() {
 		w.must(err)
 	case 4, 5:
 		w.log = append(w.log, "fail "+id.Short())
-		w.rename(id, "+0-3.conf")
+		name := w.rename(id, "+0-3.conf")
+		if name != "" && what == 4 { // otherwise it is the last boot on trial, or nobody has recorded anything
+			w.must(records.StoreBootFailure(m.changes, deployment.BootFailure{ID: id, Entry: name, Time: "2026-01-02T03:04:05Z"}))
+		}
 	case 6:
 		w.log = append(w.log, "bless all")
 		BlessAll(w.t, w.dir)
@@ -69,14 +73,16 @@ func (w *wreck) befall() {
 	}
 }
 
-// rename gives the entries of a deployment another end.
-func (w *wreck) rename(id deployment.ID, end string) {
+// rename gives the entries of a deployment another end, and returns the name of one.
+func (w *wreck) rename(id deployment.ID, end string) (name string) {
 	files, err := filepath.Glob(w.dir + "/boot/loader/entries/*" + id.Short() + "*.conf")
 	w.must(err)
 	for _, file := range files {
 		base, _, _ := strings.Cut(strings.TrimSuffix(file, ".conf"), "+")
 		w.must(os.Rename(file, base+end))
+		name = filepath.Base(base + end)
 	}
+	return name
 }
 
 // any returns one of the ids, or tags.
@@ -161,6 +167,9 @@ func (w *wreck) compare(about string, plan Plan, got Result, after machine.State
 		AlreadyBooted: after.Booted, AlreadyNext: got.ID, Staged: got.ID, Published: got.ID, RollbackQueued: got.QueuedRollback,
 		PassedOver: after.Next(),
 	}[got.Outcome]
+	if got.Outcome == AlreadyBooted && after.BootedOnLastTry() {
+		next = after.Next() // it is left to this boot
+	}
 	if after.Next() != next {
 		w.t.Errorf("%s: %s: %s boots next; want %s", about, got.Outcome, after.Next().Short(), next.Short())
 	}

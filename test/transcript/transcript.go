@@ -39,9 +39,13 @@ func (t *Transcript) Run(parts ...func()) error {
 	return nil
 }
 
-// work is how much processor time a command or a boot may take, much more than any
-// needs where two processors are emulated.
-const work = 40 * time.Minute
+// What a command and a boot may take of processor time, much more than any needs where
+// two processors are emulated. The limit of a boot is lower because one may hang in a busy
+// loop: a kernel that QEMU emulated was seen to, before it had a console.
+const (
+	commandWork = 40 * time.Minute
+	bootWork    = 10 * time.Minute
+)
 
 // Head begins a part of the transcript.
 func (t *Transcript) Head(title string) {
@@ -91,7 +95,7 @@ func (t *Transcript) command(command string) (vm.Result, bool) {
 		return vm.Result{}, false
 	}
 	fmt.Fprintf(t.Out, "\n  # %s\n", strings.ReplaceAll(command, "\n", "\n    "))
-	ctx, cancel := t.Machine.Bounded(t.Ctx, work)
+	ctx, cancel := t.Machine.Bounded(t.Ctx, commandWork)
 	defer cancel()
 	result, err := t.Machine.Run(ctx, "exec 2>&1\n"+command)
 	if err != nil {
@@ -149,7 +153,7 @@ func (t *Transcript) Reboot() {
 // bootedBy waits for a boot in which every unit started.
 func (t *Transcript) bootedBy(boot func(context.Context) error) {
 	began := time.Now()
-	ctx, cancel := t.Machine.Bounded(t.Ctx, work)
+	ctx, cancel := t.Machine.Bounded(t.Ctx, bootWork)
 	defer cancel()
 	if t.Err = boot(ctx); t.Err != nil {
 		return

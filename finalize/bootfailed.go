@@ -119,5 +119,5 @@ func afterFailure(
 	if !recorded {
 		return "", "staying here: no tries are left, and a reboot might lead here again"
 	}
-	return "reboot.target", "rebooting into the deployment before: no tries are left"
+	return "reboot.target", "rebooting into the previous deployment: no tries are left"
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // assessmentUnits makes a boot on trial end in another try or, when those are
-// used up, in the deployment before, without anybody at the machine. A boot that
+// used up, in the previous deployment; nobody has to be there. A boot that
 // nobody counts is left alone, since then the next one would be the same again.
 func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	entry, err := bootcount.Booted(in.Root)

@@ -11,7 +11,7 @@ import (
 )
 
 // Verity reports whether a deployment boots where fs-verity is missing. Empty is what
-// the deployment before it says, or for the first one what the file system can do.
+// the previous deployment says, or for the first one what the file system can do.
 type Verity string
 
 // What Options.Verity may ask for.
@@ -23,7 +23,7 @@ const (
 // verity is what was decided for a new deployment.
 type strictness struct {
 	optional bool
-	floor    bool // the deployment before is strict, and nobody allowed less
+	floor    bool // the previous deployment is strict, and nobody allowed less
 }
 
 // verity decides how strict a new deployment is, and has fs-verity protect the

@@ -149,7 +149,7 @@ func runContainer(ctx context.Context, t *testing.T, m *vm.Machine) {
 }
 
 // forgetsEtc changes /etc where that does not last. What was changed before is
-// with the deployment before.
+// with the previous deployment.
 func forgetsEtc(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	contains(t, "/etc", m.Do(ctx, t, "findmnt --noheadings --output SOURCE,FSTYPE /etc"), "transient", "overlay")

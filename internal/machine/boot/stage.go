@@ -181,7 +181,7 @@ func (p *Partition) removeEntry(file string) error {
 
 // Publish gives a staged entry, by the name that StageEntry returned, its name:
 // the deployment is what boots next. If it returns nil, this survives a crash;
-// with an error, the deployment before is next, unless the error comes from
+// with an error, the previous deployment is next, unless the error comes from
 // writing out what was done. Publishing again what is published does nothing.
 func (p *Partition) Publish(name string) error {
 	name = strings.TrimSuffix(name, stagedSuffix)

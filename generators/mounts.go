@@ -37,7 +37,7 @@ func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 }
 
 // stayMounted returns the unit of a mount that is there. It is a whole unit, since
-// systemd 257 passes over some drop-ins of what it knows from the mount table alone.
+// systemd 257 skips some drop-ins of what it knows from the mount table alone.
 func stayMounted(m mountplan.Mounted) unitfile.Unit {
 	return unitfile.Unit{Name: unitfile.PathEscape(m.Where) + ".mount", Options: []unitfile.Option{
 		unitfile.Set("Unit", "Description", "Mounted with the Root: "+m.Where),

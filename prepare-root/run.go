@@ -180,8 +180,8 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot find what to boot: %w", err)
 	}
-	for _, arg := range deployment.PassedOver(cmdline) {
-		warn(arg + " on the kernel command line is passed over: an argument before it demands verification")
+	for _, arg := range deployment.Skipped(cmdline) {
+		warn(arg + " on the kernel command line is skipped: an argument before it demands verification")
 	}
 	if in.Config, err = s.loadConfig(warn); err != nil {
 		return Input{}, err

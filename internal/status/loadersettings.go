@@ -15,7 +15,7 @@ import (
 // A loaderSetting makes the loader boot the first entry whose id matches a pattern.
 type loaderSetting struct {
 	name, pattern string
-	assesses      bool // it passes over entries that have used up their tries
+	assesses      bool // it skips entries that have used up their tries
 }
 
 // noteLoaderSettings notes what makes the loader boot another entry than the

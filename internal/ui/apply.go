@@ -24,7 +24,7 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	case update.RollbackQueued:
 		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
 			title, r.QueuedRollback.Short(), r.ID)
-	case update.PassedOver:
+	case update.Skipped:
 		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n",
 			printable.Text(r.Why), r.ID)
 	case update.AlreadyBooted:
@@ -82,7 +82,7 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	case p.UpToDate():
 		fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
-	case p.Outcome == update.PassedOver:
+	case p.Outcome == update.Skipped:
 		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
 			printable.Text(p.Why), p.ManifestDigest)
 		return nil

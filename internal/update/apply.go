@@ -111,8 +111,8 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 }
 
 // decideFor decides about the image, which makes the deployment id unless that is not
-// known yet, and reports whether that is the end of it. That an image was passed over is
-// an error if somebody has named it: it is not what was asked for.
+// known yet, and reports whether that is the end of it. That an image was skipped is an
+// error if somebody has named it: it is not what was asked for.
 func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.ID, o Options, result *Result) (bool, error) {
 	s, err := m.readState()
 	if err != nil {
@@ -130,7 +130,7 @@ func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.I
 	if err := m.noteFailures(s); err != nil || d.failed == nil {
 		return false, err
 	}
-	if err := m.passOver(s, d.failed.ID, img.ManifestDigest); err != nil || o.Reference == "" {
+	if err := m.noteSkipped(s, d.failed.ID, img.ManifestDigest); err != nil || o.Reference == "" {
 		return true, err
 	}
 	d.failed.Reference = o.Reference

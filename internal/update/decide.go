@@ -22,7 +22,7 @@ const (
 	AlreadyNext    Outcome = "already-next"    // it boots next, or is staged to
 	Staged         Outcome = "staged"          // finalize makes it the next at shutdown
 	Published      Outcome = "published"       // it is the next: the machine is not running
-	PassedOver     Outcome = "passed-over"     // its deployment has failed to boot here, and nobody insisted
+	Skipped        Outcome = "skipped"         // its deployment has failed to boot here, and nobody insisted
 	RollbackQueued Outcome = "rollback-queued" // it is running, and a queued rollback stays: nobody named the image
 )
 
@@ -33,7 +33,7 @@ func (o Outcome) Boots() bool { return o == AlreadyNext || o == Staged }
 type Decision struct {
 	Outcome Outcome       `json:"outcome"`
 	ID      deployment.ID `json:"deployment,omitempty"` // "" if only building the image can tell
-	Why     string        `json:"why,omitempty"`        // it is passed over
+	Why     string        `json:"why,omitempty"`        // it is skipped
 	// QueuedRollback is what a rollback has made the next to boot, which it is unless
 	// the staged deployment takes over.
 	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
@@ -42,7 +42,7 @@ type Decision struct {
 	DroppedRollback deployment.ID `json:"droppedRollback,omitempty"`
 
 	settled bool             // nothing has to be fetched or built for it
-	failed  *FailedHereError // why it is passed over
+	failed  *FailedHereError // why it is skipped
 }
 
 // A subject is an image to decide about.
@@ -50,7 +50,7 @@ type subject struct {
 	manifest string        // its digest
 	id       deployment.ID // the deployment that it makes, "" before it is built
 	named    bool          // somebody asked for it, and not a timer for what the machine follows
-	forced   bool          // also if it has failed here
+	forced   bool          // even if it has failed here
 }
 
 // decide returns what applying an image to a machine in that state comes to.
@@ -66,7 +66,7 @@ func decide(s machine.State, img subject) Decision {
 		return Decision{Outcome: AlreadyBooted, ID: s.Booted, settled: true}
 	}
 	if failed := checkFailed(failures(s), img.manifest, img.id); failed != nil && !img.forced {
-		return Decision{Outcome: PassedOver, ID: failed.ID, Why: failed.Error(), failed: failed}
+		return Decision{Outcome: Skipped, ID: failed.ID, Why: failed.Error(), failed: failed}
 	}
 	id := img.id
 	if id == "" && madeBy(s, s.Booted, img.manifest) {

@@ -14,7 +14,7 @@ import (
 
 // An image whose deployment used up its boots here would do so again. A timer
 // that applies what the machine follows must not boot it over and over, so it
-// is passed over until the reference leads to another image. What is known of
+// is skipped until the reference leads to another image. What is known of
 // it are the records of failed boots, which stay when the deployment goes.
 
 // A FailedHereError reports that an image was not applied since its deployment has
@@ -36,8 +36,8 @@ func (e *FailedHereError) Error() string {
 // maxFailures is how many records stay of deployments that are gone.
 const maxFailures = 16
 
-// readFailures returns the records of failed boots. An invalid one is
-// passed over: it is there for people.
+// readFailures returns the records of failed boots. An invalid one is skipped: it is
+// there for people.
 func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, error) {
 	all, _, err := records.LoadBootFailures(m.root.FS())
 	if err != nil {
@@ -97,9 +97,9 @@ func usedUp(f deployment.BootFailure) bool {
 	return err == nil && name.Exhausted()
 }
 
-// passOver notes, for an image that is passed over, that it makes a deployment that has
-// failed here: then it need not be fetched another time to find out.
-func (m *Machine) passOver(s machine.State, failed deployment.ID, manifest string) error {
+// noteSkipped records that a skipped image makes a deployment that has failed here, so it
+// need not be fetched again to find that out.
+func (m *Machine) noteSkipped(s machine.State, failed deployment.ID, manifest string) error {
 	f := failures(s)[failed]
 	if f.Image == manifest {
 		return nil

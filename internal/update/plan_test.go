@@ -109,7 +109,7 @@ func TestPlanIsCarriedOut(t *testing.T) {
 			os.Remove("/" + deployment.RunStaged)
 		}
 		t.Log(outcomes)
-		for _, o := range []Outcome{AlreadyBooted, AlreadyNext, Staged, Published, PassedOver, RollbackQueued} {
+		for _, o := range []Outcome{AlreadyBooted, AlreadyNext, Staged, Published, Skipped, RollbackQueued} {
 			if outcomes[o] == 0 {
 				t.Errorf("no machine came to %s: %v", o, outcomes)
 			}
@@ -144,7 +144,7 @@ func (w *wreck) checkPlan(about string) Outcome {
 	w.must(err)
 	after, err := m.readState()
 	w.must(err)
-	if plan.ID == "" && (got.ID == before.Booted && got.Outcome != Published || got.Outcome == PassedOver || slices.Contains(before.Known(), got.ID)) {
+	if plan.ID == "" && (got.ID == before.Booted && got.Outcome != Published || got.Outcome == Skipped || slices.Contains(before.Known(), got.ID)) {
 		return got.Outcome // another manifest of what is there: only building it could tell
 	}
 	w.compare(about, plan, got, after)
@@ -165,7 +165,7 @@ func (w *wreck) compare(about string, plan Plan, got Result, after machine.State
 	}
 	next := map[Outcome]deployment.ID{
 		AlreadyBooted: after.Booted, AlreadyNext: got.ID, Staged: got.ID, Published: got.ID, RollbackQueued: got.QueuedRollback,
-		PassedOver: after.Next(),
+		Skipped: after.Next(),
 	}[got.Outcome]
 	if got.Outcome == AlreadyBooted && after.BootedOnLastTry() {
 		next = after.Next() // it is left to this boot

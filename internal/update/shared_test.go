@@ -65,7 +65,7 @@ func threeImages(t *testing.T) (layout string) {
 	return layout
 }
 
-// TestRollbackWhileFetching goes back and forth while an image is fetched, also while
+// TestRollbackWhileFetching goes back and forth while an image is fetched, even while
 // its registry is asked for the manifest. Nothing is removed meanwhile, and in the end
 // the image boots next.
 func TestRollbackWhileFetching(t *testing.T) {

@@ -199,7 +199,7 @@ func (tw twins) checkRecords() {
 }
 
 // An update that is stopped after any step leaves the other system's entries and kernels as
-// they are, also while both have the same deployments, and leaves nothing that is not
+// they are, even while both have the same deployments, and leaves nothing that is not
 // cleaned up later.
 func TestSharedBootStopped(t *testing.T) {
 	b := newBench(t)

@@ -271,8 +271,8 @@ func (m *Machine) unstageBootcs() (deployment.ID, error) {
 	return s.Staged.ID, dropRunRecord()
 }
 
-// staged returns the staged record, nil if there is none. One that makes no
-// sense stages nothing, and must not keep an administrator from anything else.
+// staged returns the staged record, nil if there is none. An invalid
+// one stages nothing, and must not keep an administrator from anything else.
 func (m *Machine) staged() (*deployment.Staged, error) {
 	record, err := records.IfAny(records.LoadStaged(m.root.FS()))
 	switch {

@@ -21,8 +21,8 @@ import (
 var written = []string{"cmd", "internal", "finalize", "generators", "prepare-root", "docs"}
 
 // translated matches phrases that sound translated. A command shows, lists or checks; a
-// value is invalid; a program is no "who"; a change is durable.
-var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good|at one stroke|out of sight|(bring|brings|brought) .*to light)\b`)
+// value is invalid; a program is no "who"; a change is durable. apply skips an image.
+var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good|at one stroke|out of sight|(bring|brings|brought) .*to light|also (if|while|after)|pass(es|ed|ing)? (it )?over)\b`)
 
 func TestPhrases(t *testing.T) {
 	for _, path := range filesBelow(t, written, ".go", ".txtar", ".md", ".8", ".7", ".5", ".catalog") {
@@ -32,16 +32,39 @@ func TestPhrases(t *testing.T) {
 		}
 		scanner := bufio.NewScanner(file)
 		scanner.Buffer(nil, 1<<20)
+		prose := filepath.Ext(path) != ".go"
+		last := ""
 		for n := 1; scanner.Scan(); n++ {
-			if found := translated.FindString(scanner.Text()); found != "" {
+			if found := findTranslated(last, scanner.Text(), prose); found != "" {
 				t.Errorf("%s:%d: %q: write it again in plain English", path, n, found)
 			}
+			last = scanner.Text()
 		}
 		if err := scanner.Err(); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 		file.Close()
 	}
+}
+
+// findTranslated returns a phrase that sounds translated in a line, or broken between it
+// and the line before. Only comments go on from one line of a program to the next.
+func findTranslated(last, line string, prose bool) string {
+	if found := translated.FindString(line); found != "" {
+		return found
+	}
+	last, wasComment := strings.CutPrefix(strings.TrimSpace(last), "//")
+	line, isComment := strings.CutPrefix(strings.TrimSpace(line), "//")
+	if !prose && !(wasComment && isComment) {
+		return ""
+	}
+	const most = 3 // words that a phrase may have in one of the lines
+	ends, begins := strings.Fields(last), strings.Fields(line)
+	ends, begins = ends[max(0, len(ends)-most):], begins[:min(len(begins), most)]
+	if end := strings.Join(ends, " "); !translated.MatchString(end) {
+		return translated.FindString(end + " " + strings.Join(begins, " "))
+	}
+	return "" // it is in the line before
 }
 
 // TestReportsWhether wants the usual words in the comments of exported functions that
@@ -147,6 +170,21 @@ func TestLanguageRulesRefuse(t *testing.T) {
 	for text, want := range map[string]bool{"Say what it is": true, "makes no sense": true, "shows what it is": false, "good": false} {
 		if got := translated.MatchString(text); got != want {
 			t.Errorf("%q is translated: %v; want %v", text, got, want)
+		}
+	}
+	for _, tt := range []struct {
+		last, line string
+		prose      bool
+		want       string
+	}{
+		{"an entry that makes", "no sense is reported", true, "makes no sense"},
+		{"\t// at one", "\t// stroke", false, "at one stroke"},
+		{"makes := 1", "// no sense", false, ""},
+		{"", "it makes no sense", false, "makes no sense"},
+		{"it makes no sense", "and more", true, ""},
+	} {
+		if got := findTranslated(tt.last, tt.line, tt.prose); got != tt.want {
+			t.Errorf("findTranslated(%q, %q, %v) = %q; want %q", tt.last, tt.line, tt.prose, got, tt.want)
 		}
 	}
 }

@@ -209,7 +209,7 @@ func (r *Repository) syncObject(f *os.File) error {
 const distrusted = fs.ModeSticky
 
 // Distrust makes the repository take objects for damaged from now on, whatever
-// their sizes or fs-verity digests say, also after a crash: who writes the content
+// their sizes or fs-verity digests say, even after a crash: who writes the content
 // of one replaces its file, by a rename. A program that has the old file open keeps
 // that. What is not there, or no file, nobody trusts in any case.
 func (r *Repository) Distrust(objects ...digest.Digest) error {

@@ -2,7 +2,7 @@
 // and layers are kept, each under its fs-verity digest. It hides the layout,
 // which is composefs-rs's (docs/formats/composefs.md, section 3), how contents
 // get their names, and in which order things become visible, so that whatever
-// can be found in a repository is whole, also after a crash.
+// can be found in a repository is whole, even after a crash.
 //
 // Several goroutines may use a Repository at once. Programs use Lock: hold it shared to
 // write, and exclusively to remove anything.

@@ -66,7 +66,7 @@ func (d tempDir) create() (*tempFile, error) { return d.createFor(".") }
 // createFor is create for a file whose place will be in the directory near, below
 // d, if that is there. A file without a name is made there: ext4 takes an inode
 // near those of the directory, and when many have been removed a short time ago,
-// passes over all of these, which is slow where all files are made in one.
+// skips all of these, which is slow where all files are made in one.
 func (d tempDir) createFor(near string) (*tempFile, error) {
 	t := &tempFile{dir: d}
 	var err error

@@ -20,7 +20,7 @@ const (
 	redirectAttr  = "trusted.overlay.redirect" // where the lower directory or file is
 	metacopyAttr  = "trusted.overlay.metacopy" // the content is that of the lower file
 	// protectAttr holds what chattr(1) +i and +a set through the mount. It is
-	// the one note that a local tree keeps, under this name, also if it comes
+	// the one note that a local tree keeps, under this name, even if it comes
 	// from a directory where the files themselves are protected.
 	protectAttr = "trusted.overlay.protattr"
 )

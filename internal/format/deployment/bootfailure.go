@@ -47,8 +47,7 @@ func (u FailedUnit) String() string {
 	return u.Name + " (" + u.Result + ", status " + u.Status + ")"
 }
 
-// ParseBootFailure reads a BootFailureFile. Fields that are not known are
-// passed over.
+// ParseBootFailure reads a BootFailureFile. Unknown fields are skipped.
 func ParseBootFailure(data []byte) (BootFailure, error) {
 	r, err := parseRecord(data)
 	if err != nil {

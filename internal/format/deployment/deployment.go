@@ -105,7 +105,7 @@ func FromCmdline(c kcmdline.Cmdline) (Target, error) {
 // has.
 //
 // None is weaker than one before it: after an argument that demands verification,
-// those that make it optional do not count (see PassedOver). So what is appended to
+// those that make it optional do not count (see Skipped). So what is appended to
 // the signed command line of a unified kernel image never replaces the image that it
 // was signed for by an unverified one. An algorithm that is not known names no
 // deployment, but its demand counts.
@@ -117,9 +117,9 @@ func Candidates(c kcmdline.Cmdline) ([]Target, error) {
 	return named.targets, err
 }
 
-// PassedOver returns the arguments that Candidates passes over because they are
-// weaker than one before them.
-func PassedOver(c kcmdline.Cmdline) []string {
+// Skipped returns the arguments that Candidates skips because they are weaker than one
+// before them.
+func Skipped(c kcmdline.Cmdline) []string {
 	named, _ := readCmdline(c)
 	return named.weaker
 }

@@ -68,9 +68,9 @@ func TestCandidates(t *testing.T) {
 	optionalA, optionalC := "composefs=?"+long, "composefs.digest=?v2-fsverity-sha256-12:"+short
 	const newer, optionalNewer = "composefs.digest=v3-blake3:xyz", "composefs.digest=?v3-blake3:xyz"
 	tests := []struct {
-		in         []string
-		want       string // targets in their order
-		passedOver []string
+		in      []string
+		want    string // targets in their order
+		skipped []string
 	}{
 		{[]string{a, c}, long + " " + short, nil},
 		{[]string{c, a}, short + " " + long, nil},
@@ -95,8 +95,8 @@ func TestCandidates(t *testing.T) {
 		if got := strings.Join(names, " "); err != nil || got != tt.want {
 			t.Errorf("Candidates(%q) = %q, %v; want %q", cmdline, got, err, tt.want)
 		}
-		if got := PassedOver(cmdline); !slices.Equal(got, tt.passedOver) {
-			t.Errorf("PassedOver(%q) = %q; want %q", cmdline, got, tt.passedOver)
+		if got := Skipped(cmdline); !slices.Equal(got, tt.skipped) {
+			t.Errorf("Skipped(%q) = %q; want %q", cmdline, got, tt.skipped)
 		}
 	}
 	if all, err := Candidates(kcmdline.Parse(newer + " " + b)); err == nil || !strings.Contains(err.Error(), "is weaker") {

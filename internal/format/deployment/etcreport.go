@@ -84,8 +84,7 @@ func (c EtcConflict) String() string {
 	return text
 }
 
-// ParseEtcReport reads an EtcReportFile. Fields that are not known are passed
-// over.
+// ParseEtcReport reads an EtcReportFile. Unknown fields are skipped.
 func ParseEtcReport(data []byte) (EtcReport, error) {
 	r, err := parseRecord(data)
 	if err != nil {

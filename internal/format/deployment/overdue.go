@@ -20,7 +20,7 @@ type Overdue struct {
 	Error, ErrorTime, ErrorBootID string
 }
 
-// ParseOverdue reads an OverdueRecord. Fields that are not known are passed over.
+// ParseOverdue reads an OverdueRecord. Unknown fields are skipped.
 func ParseOverdue(data []byte) (Overdue, error) {
 	r, err := parseRecord(data)
 	if err != nil {

@@ -74,7 +74,7 @@ type Staged struct {
 	Published bool
 }
 
-// ParseStaged reads a staged record. Fields that are not known are passed over.
+// ParseStaged reads a staged record. Unknown fields are skipped.
 func ParseStaged(data []byte) (Staged, error) {
 	r, err := parseRecord(data)
 	if err != nil {

@@ -2,8 +2,8 @@ package mountplan
 
 import "strings"
 
-// ParseFstab reads the lines of fstab(5) as getmntent(3) does, which passes over
-// what it does not understand. Where of what is mounted nowhere, such as swap, is
+// ParseFstab reads the lines of fstab(5) as getmntent(3) does, which skips what
+// it does not understand. Where of what is mounted nowhere, such as swap, is
 // no absolute path.
 func ParseFstab(data string) Plan {
 	var p Plan

@@ -151,7 +151,7 @@ func isTemporary(err error) bool {
 	return isTooMany(err) || errors.As(err, &network)
 }
 
-// isTooMany reports whether a registry answered that it is asked too often, also after
+// isTooMany reports whether a registry answered that it is asked too often, even after
 // the library has waited as long as it was told to, a few times.
 func isTooMany(err error) bool {
 	return hasStatus(err, http.StatusTooManyRequests) || errors.Is(err, docker.ErrTooManyRequests) || hasCode(err, errcode.ErrorCodeTooManyRequests) ||

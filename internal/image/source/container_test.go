@@ -76,7 +76,7 @@ var (
 
 const contextsPath = "etc/selinux/test/contexts/files/file_contexts"
 
-// TestHardLinks: what describes a system is found also if its names are hard links,
+// TestHardLinks: what describes a system is found even if its names are hard links,
 // as ostree has them.
 func TestHardLinks(t *testing.T) {
 	system := []file{

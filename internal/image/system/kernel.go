@@ -151,7 +151,7 @@ func checkAPIDirs(tree *tree.Node, known bool) error {
 
 // osRelease returns the variables of an os-release(5) file, as they can be shown
 // and be a line of a boot entry: nobody vouches for what an image says there.
-// Lines that are not assignments are passed over.
+// Lines that are not assignments are skipped.
 func osRelease(text []byte) map[string]string {
 	vars := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))

@@ -227,7 +227,7 @@ func TestFullRecord(t *testing.T) {
 	}
 }
 
-// The entry that the machine was booted from is its own, also if an older deployment wrote
+// The entry that the machine was booted from is its own, even if an older deployment wrote
 // it without recording it, unless it names another root.
 func TestBootedEntry(t *testing.T) {
 	const base = "sysupdate-image-000001-a00000000000"

@@ -59,9 +59,8 @@ func (f EntryFile) isNeighbours() bool {
 }
 
 // Entries returns all files in the directory of boot entries: first those that
-// a loader can boot, in its order, then the staged ones, then what makes no
-// sense, with the reason in Err. The error says that the directory itself
-// cannot be read.
+// a loader can boot, in its order, then the staged ones, then invalid ones with
+// the reason in Err. The error says that the directory itself cannot be read.
 func (p *Partition) Entries() ([]EntryFile, error) {
 	list, err := p.readDir(entriesDir)
 	if err != nil {

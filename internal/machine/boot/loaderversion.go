@@ -93,7 +93,7 @@ func LoaderInfo(root fs.FS) string {
 const firstWithPreferred = 260
 
 // KnowsPreferred reports whether a loader, by what LoaderInfo returns, knows the setting
-// that is like the default and passes over entries that have used up their tries. One
+// that is like the default and skips entries that have used up their tries. One
 // that does not say what it is may.
 func KnowsPreferred(loaderInfo string) bool {
 	version, ok := strings.CutPrefix(loaderInfo, "systemd-boot ")

@@ -9,8 +9,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
-// Rollback makes a deployment that has a boot entry the next to boot, at one
-// stroke, and returns the entry's new file name. An entry that was on trial and
+// Rollback atomically makes a deployment that has a boot entry the next to boot, and
+// returns the entry's new file name. An entry that was on trial and
 // is not known to be good gets new tries, if there is a good one to fall back
 // to. Staged entries stay as they are: see Unstage. The error is ErrNoEntry if
 // the deployment has no entry.

@@ -14,8 +14,8 @@
 //	case errors.Is(err, records.ErrDamaged): // the record is there, but invalid
 //	}
 //
-// This is the same for all records: a missing one is fs.ErrNotExist, and one that makes
-// no sense or is about another deployment than its name says is ErrDamaged. Any other
+// This is the same for all records: a missing one is fs.ErrNotExist, and one that is
+// invalid or is about another deployment than its name says is ErrDamaged. Any other
 // error says that the file could not be read, so nothing is known of it. Each error
 // names the file.
 package records

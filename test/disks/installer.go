@@ -65,7 +65,7 @@ func (i Installer) Config(dir string, others ...vm.Disk) vm.Config {
 	return vm.Config{
 		Dir:    dir,
 		Kernel: i.kernel, Initrd: i.initrd, KVM: i.kvm,
-		Cmdline: "root=/dev/disk/by-id/virtio-installer rw console=ttyS0 systemd.show_status=true",
+		Cmdline: "root=/dev/disk/by-id/virtio-installer rw no_timer_check console=ttyS0 systemd.show_status=true",
 		Disks:   append([]vm.Disk{root}, others...),
 	}
 }

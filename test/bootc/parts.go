@@ -51,12 +51,12 @@ func (m *machine) build() {
 
 func (m *machine) install() {
 	m.Head("Have bootc install version 1 on an empty disk")
-	installer, err := disks.InstallerOf(m.Ctx, "bootc1")
+	installer, err := disks.InstallerOf(m.Ctx, vm.PC, "bootc1")
 	if err != nil {
 		m.Err = err
 		return
 	}
-	m.disk = filepath.Join(m.Dir, "disk.qcow2")
+	m.disk = filepath.Join(m.Dir, "disk.raw")
 	m.Err = installer.Install(m.Ctx, m.Dir, m.disk, installSteps, func(step disks.Step, result vm.Result) {
 		m.Say(step.Title)
 		fmt.Fprintf(m.Out, "\n  # %s\n", strings.ReplaceAll(strings.TrimSpace(step.Script), "\n", "\n    "))
@@ -72,13 +72,13 @@ func (m *machine) firstBoot() {
 		m.Err = err
 		return
 	}
-	installer, err := disks.InstallerOf(m.Ctx, "bootc1")
+	installer, err := disks.InstallerOf(m.Ctx, vm.PC, "bootc1")
 	if err != nil {
 		m.Err = err
 		return
 	}
 	m.Start(vm.Config{Dir: m.Dir, KVM: installer.KVM(), MemoryMiB: 2048, Disks: []vm.Disk{
-		{Path: m.disk, Format: "qcow2", Serial: "root"},
+		{Path: m.disk, Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}})
 	m.Show("bootc --version && uname -r && systemctl --version | head -n 1 && dpkg-query --show libostree-1-1")

@@ -38,12 +38,12 @@ func (d *demo) build() {
 func (d *demo) install() {
 	d.Head("Install version 1 on an empty disk")
 	d.Say("A machine that runs version 1 from a plain file system does that, as root would on any machine.")
-	installer, err := disks.NewInstaller(d.Ctx)
+	installer, err := disks.NewInstaller(d.Ctx, vm.PC)
 	if err != nil {
 		d.Err = err
 		return
 	}
-	d.disk = filepath.Join(d.Dir, "disk.qcow2")
+	d.disk = filepath.Join(d.Dir, "disk.raw")
 	d.Err = installer.Install(d.Ctx, d.Dir, d.disk, disks.InstallSteps, func(step disks.Step, result vm.Result) {
 		d.Say(step.Title)
 		fmt.Fprintf(d.Out, "\n  # %s\n", strings.ReplaceAll(strings.TrimSpace(step.Script), "\n", "\n    "))
@@ -59,13 +59,13 @@ func (d *demo) firstBoot() {
 		d.Err = err
 		return
 	}
-	installer, err := disks.NewInstaller(d.Ctx)
+	installer, err := disks.NewInstaller(d.Ctx, vm.PC)
 	if err != nil {
 		d.Err = err
 		return
 	}
 	d.Start(vm.Config{Dir: d.Dir, KVM: installer.KVM(), Disks: []vm.Disk{
-		{Path: d.disk, Format: "qcow2", Serial: "root"},
+		{Path: d.disk, Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}})
 	d.Show("systemd-analyze time", "kernel")

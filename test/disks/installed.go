@@ -44,14 +44,14 @@ cd / && umount /mnt/esp /mnt/root`},
 // needs where two processors are emulated.
 const installWork = time.Hour
 
-// Installed returns a disk on which image v1 has been installed, a qcow2 file to
-// make overlays of.
+// Installed returns a disk on which image v1 has been installed, a raw file to make
+// copies or overlays of.
 func Installed(ctx context.Context) (string, error) {
-	installer, err := NewInstaller(ctx)
+	installer, err := NewInstaller(ctx, vm.UML)
 	if err != nil {
 		return "", err
 	}
-	inputs := []string{"1", installer.disk}
+	inputs := []string{"2", installer.disk}
 	for _, step := range InstallSteps {
 		inputs = append(inputs, step.Script)
 	}
@@ -61,16 +61,16 @@ func Installed(ctx context.Context) (string, error) {
 	return filepath.Join(dir, diskName), err
 }
 
-const diskName = "disk.qcow2"
+const diskName = "disk.raw"
 
-// Install makes target a new disk, whose serial is "target", and takes the steps that
-// install something to it, in a machine that keeps its files in dir. It calls done
+// Install makes target a new raw disk, whose serial is "target", and takes the steps
+// that install something to it, in a machine that keeps its files in dir. It calls done
 // after each step.
 func (i Installer) Install(ctx context.Context, dir, target string, steps []Step, done func(Step, vm.Result)) error {
-	if err := vm.CreateDisk(ctx, target, "6G"); err != nil {
+	if err := vm.CreateDisk(ctx, target, "raw", "6G"); err != nil {
 		return err
 	}
-	m, err := vm.Start(ctx, i.Config(dir, vm.Disk{Path: target, Format: "qcow2", Serial: "target"}))
+	m, err := vm.Start(ctx, i.Config(dir, vm.Disk{Path: target, Serial: "target"}))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
@@ -13,28 +15,53 @@ import (
 // container would run it, without anything of ours having prepared its root. It
 // brings the image along: it is the OCI layout /image in it.
 type Installer struct {
+	kind                 vm.Kind
 	disk, kernel, initrd string
 	kvm                  bool
 }
 
 // NewInstaller makes the installer that runs image v1.
-func NewInstaller(ctx context.Context) (Installer, error) { return InstallerOf(ctx, "v1") }
+func NewInstaller(ctx context.Context, kind vm.Kind) (Installer, error) {
+	return InstallerOf(ctx, kind, "v1")
+}
 
-// InstallerOf makes the installer that runs an image.
-func InstallerOf(ctx context.Context, image string) (Installer, error) {
-	layout, err := Image(ctx, image)
-	if err != nil {
-		return Installer{}, err
-	}
-	dir, err := cached(ctx, "installer", keyOf("1", filepath.Base(layout)), func(ctx context.Context, dir string) error {
-		return installerBuild(ctx, layout, image, dir)
+// InstallerOf makes the installer that runs an image, a machine of a kind.
+func InstallerOf(ctx context.Context, kind vm.Kind, image string) (Installer, error) {
+	i := Installer{kind: kind}
+	var dir, uml string
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		dir, err = installerDir(ctx, image)
+		return err
 	})
-	if err != nil {
+	if kind == vm.UML {
+		group.Go(func() (err error) {
+			uml, err = UML(ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return Installer{}, err
 	}
-	i := Installer{disk: filepath.Join(dir, "root.ext4"), kernel: filepath.Join(dir, "vmlinuz"), initrd: filepath.Join(dir, "initramfs.img")}
+	i.disk, i.kernel, i.initrd = filepath.Join(dir, "root.ext4"), uml, ""
+	if kind == vm.UML {
+		return i, nil // it has no modules that an initramfs would have to load
+	}
+	i.kernel, i.initrd = filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "initramfs.img")
+	var err error
 	i.kvm, err = kvm(ctx, i.kernel)
 	return i, err
+}
+
+// installerDir returns the directory with the files of an installer.
+func installerDir(ctx context.Context, image string) (string, error) {
+	layout, err := Image(ctx, image)
+	if err != nil {
+		return "", err
+	}
+	return cached(ctx, "installer", keyOf("1", filepath.Base(layout)), func(ctx context.Context, dir string) error {
+		return installerBuild(ctx, layout, image, dir)
+	})
 }
 
 func installerBuild(ctx context.Context, layout, tag, dir string) error {
@@ -58,16 +85,44 @@ func installerBuild(ctx context.Context, layout, tag, dir string) error {
 	return makeExt4(ctx, filepath.Join(dir, "root.ext4"), tree, "3G")
 }
 
-// Config returns the machine with further disks. What it writes to its own root
-// is forgotten when it is off.
+// Config returns the machine with further disks. What it writes to its own root is
+// forgotten when it is off.
 func (i Installer) Config(dir string, others ...vm.Disk) vm.Config {
+	// Where the host is busy, no tick may come while the kernel of a PC waits for one.
+	device := "/dev/disk/by-id/virtio-installer no_timer_check"
+	if i.kind == vm.UML {
+		device = "/dev/ubda"
+	}
 	root := vm.Disk{Path: i.disk, Serial: "installer", Forget: true}
 	return vm.Config{
-		Dir:    dir,
+		Kind: i.kind, Dir: dir,
 		Kernel: i.kernel, Initrd: i.initrd, KVM: i.kvm,
-		Cmdline: "root=/dev/disk/by-id/virtio-installer rw no_timer_check console=ttyS0 systemd.show_status=true",
+		Cmdline: "root=" + device + " rw console=ttyS0 systemd.show_status=true",
 		Disks:   append([]vm.Disk{root}, others...),
 	}
+}
+
+// Installed describes a machine that an image was installed on, with a disk of its own
+// and with a registry.
+func (i Installer) Installed(dir, disk, registry string) vm.Config {
+	cfg := vm.Config{Kind: i.kind, Dir: dir, CPUs: 1, KVM: i.kvm, Disks: []vm.Disk{
+		{Path: disk, Serial: "root"}, {Path: registry, Serial: "registry", ReadOnly: true},
+	}}
+	if i.kind == vm.UML {
+		cfg.Kernel = i.kernel
+	} else {
+		cfg.Disks[0].Format = "qcow2"
+	}
+	return cfg
+}
+
+// Own makes disk what a machine of this kind can write to, with the content of another
+// disk in a format.
+func (i Installer) Own(ctx context.Context, disk, from, format string) error {
+	if i.kind == vm.UML {
+		return vm.Copy(ctx, disk, from)
+	}
+	return vm.Overlay(ctx, disk, from, format)
 }
 
 // KVM reports whether the host's KVM can run the machines.

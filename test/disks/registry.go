@@ -31,7 +31,7 @@ func Registry(ctx context.Context, images ...string) (string, error) {
 		if err := fill(ctx, storage, images, layouts); err != nil {
 			return err
 		}
-		return makeExt4(ctx, filepath.Join(dir, "registry.ext4"), storage, "1G")
+		return makeExt4(ctx, filepath.Join(dir, "registry.ext4"), storage, registrySize)
 	})
 	return filepath.Join(dir, "registry.ext4"), err
 }

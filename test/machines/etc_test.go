@@ -3,7 +3,6 @@ package machines
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -12,9 +11,8 @@ import (
 // it to an image that leaves no place for one of them.
 func TestEtc(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 30*time.Minute)
-	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2"))
-	settled(ctx, t, m)
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.UML, "v1", "v2")
 
 	m.Do(ctx, t, `set -e
 echo mine > /etc/motd && chmod 600 /etc/motd

@@ -2,7 +2,6 @@ package machines
 
 import (
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -12,8 +11,8 @@ import (
 // updates to sid's kernel.
 func TestFallback(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 30*time.Minute)
-	m := vm.Boot(ctx, t, installed(ctx, t))
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.PC, "broken", "sid")
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken")
 	if _, err := m.Run(ctx, "systemctl reboot --no-block"); err != nil && !vm.WentDown(err) {
 		t.Fatal(err)
@@ -40,7 +39,7 @@ func TestFallback(t *testing.T) {
 // many boots of others it saw.
 func waitForVersion(t *testing.T, m *vm.Machine, want string) int {
 	t.Helper()
-	ctx := need(t, 30*time.Minute)
+	ctx := need(t)
 	for others := 0; ; others++ {
 		if _, err := m.WaitBoot(ctx); err != nil {
 			t.Fatal(err)

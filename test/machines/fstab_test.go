@@ -2,7 +2,6 @@ package machines
 
 import (
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -24,9 +23,8 @@ sync`
 // nothing is waited for, and all is mounted as without them.
 func TestFstab(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 30*time.Minute)
-	m := vm.Boot(ctx, t, installed(ctx, t))
-	settled(ctx, t, m)
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.UML, "v1")
 	const mounts = "findmnt --noheadings --output FSTYPE,OPTIONS --mountpoint / && findmnt --noheadings --output FSTYPE /etc && findmnt --noheadings --output FSTYPE /var"
 	before := m.Do(ctx, t, mounts)
 	m.Do(ctx, t, takenOver)

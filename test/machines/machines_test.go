@@ -8,15 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// need skips a test where machines are not wanted or cannot be made, and returns
-// a context that ends in time for the test to say what went wrong.
-func need(t *testing.T, limit time.Duration) context.Context {
+// need skips a test where machines are not wanted or cannot be made. Waiting for a
+// machine ends when it does nothing any more (vm.Patience), not after some time.
+func need(t *testing.T) context.Context {
 	t.Helper()
 	if os.Getenv("SYSUPDATE_VM_TESTS") == "" {
 		t.Skip("machines boot only with SYSUPDATE_VM_TESTS=1, as in make machines")
@@ -24,32 +23,27 @@ func need(t *testing.T, limit time.Duration) context.Context {
 	if os.Getuid() != 0 {
 		t.Skip("only root can unpack a Debian")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
+	return t.Context()
 }
 
 // needLong is need for a test that takes longer than CI has time for.
-func needLong(t *testing.T, limit time.Duration) context.Context {
+func needLong(t *testing.T) context.Context {
 	t.Helper()
 	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
 		t.Skip("a test of half an hour runs only with SYSUPDATE_VM_TESTS=long, as in make machines-long")
 	}
-	return need(t, limit)
+	return need(t)
 }
 
-// installed describes a machine that image v1 was just installed on, with a
-// registry that has the images of most tests. Its disk is its own, for as long
-// as the test runs.
-func installed(ctx context.Context, t *testing.T) vm.Config {
+// booted returns a machine of a kind that image v1 was installed on, once all of its
+// units have started, with a registry that has these images. Its disk is its own, for
+// as long as the test runs.
+//
+// A test asks for a PC if firmware or boot loader have a part in it, and for a UML if
+// not, which boots in a fraction of the time.
+func booted(ctx context.Context, t *testing.T, kind vm.Kind, images ...string) (*vm.Machine, vm.Config) {
 	t.Helper()
-	return installedWith(ctx, t, "v1", "v2", "broken", "sid")
-}
-
-// installedWith is installed with a registry that has these images.
-func installedWith(ctx context.Context, t *testing.T, images ...string) vm.Config {
-	t.Helper()
-	disk, err := disks.Installed(ctx)
+	installer, err := disks.NewInstaller(ctx, kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,19 +51,44 @@ func installedWith(ctx context.Context, t *testing.T, images ...string) vm.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
-	installer, err := disks.NewInstaller(ctx)
+	from, err := installer.Boot(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	own := filepath.Join(dir, "disk.qcow2")
-	if err := vm.Overlay(ctx, own, disk); err != nil {
+	cfg := installer.Installed(dir, filepath.Join(dir, "disk"), registry)
+	if err := installer.Own(ctx, cfg.Disks[0].Path, from.Disk, "qcow2"); err != nil {
 		t.Fatal(err)
 	}
-	return vm.Config{Dir: dir, CPUs: 1, KVM: installer.KVM(), Disks: []vm.Disk{
-		{Path: own, Format: "qcow2", Serial: "root"},
-		{Path: registry, Serial: "registry", ReadOnly: true},
-	}}
+	first := cfg
+	first.Saved = from.Saved
+	m := vm.Boot(ctx, t, first)
+	settled(ctx, t, m)
+	return m, cfg
+}
+
+// installed describes a PC that image v1 was just installed on and that has not booted
+// yet; see booted.
+func installed(ctx context.Context, t *testing.T, images ...string) vm.Config {
+	t.Helper()
+	installer, err := disks.NewInstaller(ctx, vm.PC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := disks.Registry(ctx, images...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := disks.Installed(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg := installer.Installed(dir, filepath.Join(dir, "disk"), registry)
+	if err := installer.Own(ctx, cfg.Disks[0].Path, disk, "raw"); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 // contains fails the test unless text has all parts.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -20,9 +19,8 @@ const (
 // runs a container.
 func TestModes(t *testing.T) {
 	t.Parallel()
-	ctx := needLong(t, 90*time.Minute)
-	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "podman", "transient"))
-	settled(ctx, t, m)
+	ctx := needLong(t)
+	m, _ := booted(ctx, t, vm.PC, "v1", "v2", "podman", "transient")
 	m.Do(ctx, t, "useradd --uid 4242 alice && rm /etc/issue.net && echo tower > /etc/hostname")
 
 	m.Do(ctx, t, "systemctl start test-registry")

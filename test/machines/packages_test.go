@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
@@ -23,8 +22,8 @@ var packages = []string{"internal/linux/sys", "internal/composefs/verity", "inte
 // sysupdate-image has to say too.
 func TestPackages(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 30*time.Minute)
-	installer, err := disks.NewInstaller(ctx)
+	ctx := need(t)
+	installer, err := disks.NewInstaller(ctx, vm.UML)
 	if err != nil {
 		t.Fatal(err)
 	}

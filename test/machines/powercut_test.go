@@ -2,7 +2,6 @@ package machines
 
 import (
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 	"github.com/sysupdate-image/sysupdate-image/test/powercut/record"
@@ -11,7 +10,8 @@ import (
 // TestPowercut checks 500 of the power cuts of make powercut, and after some of
 // them boots the machine and goes on.
 func TestPowercut(t *testing.T) {
-	ctx := need(t, 30*time.Minute)
+	t.Parallel()
+	ctx := need(t)
 	repository, err := disks.Repository()
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +20,11 @@ func TestPowercut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab, err := record.NewLab(ctx, t.TempDir(), repository, kernel)
+	uml, err := disks.UML(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab, err := record.NewLab(ctx, t.TempDir(), repository, kernel, uml)
 	if err != nil {
 		t.Fatal(err)
 	}

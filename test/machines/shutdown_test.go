@@ -29,10 +29,8 @@ type down struct {
 // after the second time.
 func TestTenUpdates(t *testing.T) {
 	t.Parallel()
-	ctx := needLong(t, 90*time.Minute)
-	cfg := installedWith(ctx, t, "v1", "v2", "podman", "transient")
-	m := vm.Boot(ctx, t, cfg)
-	settled(ctx, t, m)
+	ctx := needLong(t)
+	m, cfg := booted(ctx, t, vm.PC, "v1", "v2", "podman", "transient")
 	m.Do(ctx, t, keepJournal)
 
 	again := down{"reboot", byReboot}

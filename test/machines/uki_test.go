@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -15,8 +14,8 @@ import (
 // the partition's type.
 func TestUKI(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 45*time.Minute)
-	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.PC, "v1", "v2", "uki")
 	m.Do(ctx, t, `set -e
 echo tower > /etc/hostname
 mount `+esp+` /mnt
@@ -49,8 +48,8 @@ umount /mnt`)
 // back to the image before.
 func TestUKIFallback(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 45*time.Minute)
-	m := vm.Boot(ctx, t, installedWith(ctx, t, "v1", "v2", "uki"))
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.PC, "v1", "v2", "uki")
 	m.Do(ctx, t, `set -e
 cat > /etc/systemd/system/test-broken.service <<EOF
 [Unit]

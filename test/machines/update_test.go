@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
@@ -20,10 +19,8 @@ const (
 // can stop an apply stops it first.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
-	ctx := need(t, 30*time.Minute)
-	cfg := installed(ctx, t)
-	m := vm.Boot(ctx, t, cfg)
-	settled(ctx, t, m)
+	ctx := need(t)
+	m, cfg := booted(ctx, t, vm.PC, "v2", "sid")
 	if got := version(ctx, t, m); got != "1" {
 		t.Fatalf("version %s runs; want 1", got)
 	}

@@ -82,7 +82,11 @@ func newLab(ctx context.Context, dir string) (record.Lab, error) {
 	if err != nil {
 		return record.Lab{}, err
 	}
-	return record.NewLab(ctx, dir, repository, kernel)
+	uml, err := disks.UML(ctx)
+	if err != nil {
+		return record.Lab{}, err
+	}
+	return record.NewLab(ctx, dir, repository, kernel, uml)
 }
 
 // cut makes a recording and checks power cuts.

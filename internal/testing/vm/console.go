@@ -55,6 +55,8 @@ func (m *Machine) Console() string { return m.console.text() }
 
 // WaitConsole waits until the console shows a text.
 func (m *Machine) WaitConsole(ctx context.Context, text string) error {
+	ctx, stop := m.watch(ctx)
+	defer stop()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

@@ -23,20 +23,29 @@ type Disk struct {
 	Log string
 }
 
-// CreateDisk makes an empty disk of a size that qemu-img(1) understands, such as
-// "4G". It takes room only as it is filled.
-func CreateDisk(ctx context.Context, path, size string) error {
-	return qemuImg(ctx, "create", "-q", "-f", "qcow2", path, size)
+// CreateDisk makes an empty disk of a format and a size that qemu-img(1) understands,
+// such as "raw" and "4G". It takes room only as it is filled.
+func CreateDisk(ctx context.Context, path, format, size string) error {
+	return qemuImg(ctx, "create", "-q", "-f", format, path, size)
 }
 
-// Overlay makes path a disk that begins with the content of base, a qcow2 file,
-// and keeps what changes. base must not change any more.
-func Overlay(ctx context.Context, path, base string) error {
+// Overlay makes path a qcow2 disk that begins with the content of base, in a format, and
+// keeps what changes. base must not change any more.
+func Overlay(ctx context.Context, path, base, format string) error {
 	base, err := filepath.Abs(base)
 	if err != nil {
 		return err
 	}
-	return qemuImg(ctx, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, path)
+	return qemuImg(ctx, "create", "-q", "-f", "qcow2", "-F", format, "-b", base, path)
+}
+
+// Copy makes path a raw file, with holes, that has the content of another one.
+func Copy(ctx context.Context, path, disk string) error {
+	out, err := exec.CommandContext(ctx, "cp", "--reflink=auto", "--sparse=always", disk, path).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot copy disk: cp: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // Raw makes path a raw file, with holes, that has the content of a qcow2 disk.

@@ -1,9 +1,14 @@
-// Package vm runs whole machines for tests and the demo. It hides QEMU: how
-// a machine is started without hardware help, how scripts run in it, how its
-// power fails, and that nothing of it is left when the test ends.
+// Package vm runs whole machines for tests and the demo. It hides QEMU and User
+// Mode Linux: how a machine is started without hardware help, how scripts run in it,
+// how its power fails, and that nothing of it is left when the test ends.
+//
+// A machine is of one of two kinds. A PC has firmware, boot loader and devices, and
+// takes most of a minute to boot where there is no KVM. User Mode Linux is the kernel
+// as a program of this machine: it has none of these, and boots in seconds.
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,36 +23,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Kind is what a machine is.
+type Kind int
+
+const (
+	PC  Kind = iota // a PC with UEFI, by QEMU
+	UML             // User Mode Linux
+)
+
 // A Config describes a machine.
 type Config struct {
+	Kind Kind
 	// Dir keeps what a machine has besides its disks: the firmware's variables
 	// and the console log. It must exist; a machine that is started again with the
 	// same Dir finds its variables again.
 	Dir string
-	// Kernel, Initrd and Cmdline boot without firmware. When Kernel is empty the
-	// machine boots from the EFI system partition of its first disk.
+	// Kernel, Initrd and Cmdline boot without firmware. When Kernel is empty a PC
+	// boots from the EFI system partition of its first disk. Kernel of a UML is the
+	// program; when Cmdline is empty, it boots as the first entry on that partition
+	// says, but with this kernel.
 	Kernel, Initrd, Cmdline string
 	Disks                   []Disk
-	// MemoryMiB and CPUs default to 1536 and 2.
+	// MemoryMiB and CPUs default to 1536 and 2. UML has one processor.
 	MemoryMiB, CPUs int
 	// KVM says that the host's KVM works, see TryKVM.
 	KVM bool
+	// Saved is a directory that Save has written: a PC goes on from there.
+	Saved string
+	// Results is a file for what a program of its own writes to the port of a UML. There
+	// is no agent then, and nothing can be run: such a machine does one job and ends.
+	Results string
 }
+
+func (cfg Config) memory() int { return cmp.Or(cfg.MemoryMiB, 1536) }
 
 // A Machine is a running virtual machine, or one that ended.
 type Machine struct {
 	console console
 	port    *os.File // to the agent
-	monitor *monitor
-	process *os.Process
+	monitor *monitor // of a PC
+	dir     string
 
 	mu      sync.Mutex
+	pid     int           // of the process that the machine is, and of its group
 	changed chan struct{} // closed and replaced whenever something below changes
 	boots   []string      // ids of the boots whose agent said hello
 	seen    int           // how many of them WaitBoot has returned
 	hellos  int           // how often an agent said so
 	pending map[uint64]chan outcome
 	lastID  uint64
+	killed  bool
 	ended   bool
 	endErr  error
 }
@@ -58,77 +83,140 @@ var ErrEnded = errors.New("the machine is off")
 // Start starts a machine. It ends when ctx does, when it powers itself off, or by
 // Kill; and it never outlives the calling process.
 func Start(ctx context.Context, cfg Config) (*Machine, error) {
-	args, err := arguments(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("cannot start machine: %w", err)
-	}
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
-	defer theirs.Close()
-	oursQMP, theirsQMP, err := socketPair()
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("cannot start machine: %w", err)
-	}
-	defer theirsQMP.Close()
 	m := &Machine{
 		console: openConsole(filepath.Join(cfg.Dir, consoleName)),
+		dir:     cfg.Dir,
 		port:    ours,
-		monitor: newMonitor(oursQMP),
 		changed: make(chan struct{}),
 		pending: make(map[uint64]chan outcome),
 	}
-	cmd := exec.CommandContext(ctx, qemu, args...)
-	cmd.ExtraFiles = []*os.File{theirs, theirsQMP} // descriptors 3 and 4: arguments says so to QEMU
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	log, err := os.Create(filepath.Join(cfg.Dir, "qemu.log"))
-	if err != nil {
-		m.hangUp()
+	if err := m.resume(cfg.Saved); err != nil {
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := m.launch(cmd, log.Name()); err != nil {
-		m.hangUp()
+	launch := m.launchQEMU
+	if cfg.Kind == UML {
+		launch = m.launchUML
+	}
+	if err := launch(ctx, cfg, theirs); err != nil {
 		return nil, fmt.Errorf("cannot start machine: %w", err)
 	}
-	go m.listen()
+	if cfg.Results == "" {
+		go m.listen()
+	}
+	if cfg.Saved != "" {
+		if err := m.proceed(ctx); err != nil {
+			m.Kill()
+			return nil, fmt.Errorf("cannot go on with a saved machine: %w", err)
+		}
+	}
 	return m, nil
 }
 
-// launch starts QEMU and waits for it, both on one thread that lives as long as
-// QEMU does: the kernel ties PR_SET_PDEATHSIG to the thread that forked.
-func (m *Machine) launch(cmd *exec.Cmd, log string) error {
-	started := make(chan error)
+// launchQEMU starts a machine with QEMU, whose serial port for the agent is agent.
+func (m *Machine) launchQEMU(ctx context.Context, cfg Config, agent *os.File) error {
+	args, err := arguments(cfg)
+	if err != nil {
+		return err
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	m.monitor = newMonitor(ours)
+	start := func(log *os.File) (*exec.Cmd, error) {
+		cmd := exec.CommandContext(ctx, qemu, args...)
+		cmd.ExtraFiles = []*os.File{agent, theirs} // descriptors 3 and 4: arguments says so to QEMU
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+		return cmd, cmd.Start()
+	}
+	return m.launch(program{
+		log: filepath.Join(cfg.Dir, "qemu.log"), start: start,
+		again: func(error) bool { return false },
+		release: func() {
+			agent.Close()
+			theirs.Close()
+		},
+	})
+}
+
+// A program is what a machine runs as.
+type program struct {
+	log     string // a file for what it says
+	start   func(log *os.File) (*exec.Cmd, error)
+	again   func(error) bool // reports whether to start it once more after it ended so
+	release func()           // is called when no more is started
+}
+
+// launch starts a program and waits for it, on one thread that lives as long as the
+// machine does: the kernel ties PR_SET_PDEATHSIG to the thread that forked.
+func (m *Machine) launch(p program) error {
+	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if err == nil {
-			m.process = cmd.Process
-		}
-		started <- err
-		if err != nil {
-			return
-		}
-		err = cmd.Wait()
-		if text, _ := os.ReadFile(log); err != nil && len(text) > 0 {
-			err = fmt.Errorf("%w: %s", err, text)
-		}
+		err := m.process(p, started)
+		p.release()
 		m.end(err)
 	}()
 	return <-started
 }
 
+// process runs a program until that ends the machine, and returns why. It sends to
+// started once it runs for the first time, or cannot be started.
+func (m *Machine) process(p program, started chan<- error) error {
+	for {
+		log, err := os.Create(p.log)
+		if err != nil {
+			started <- err
+			return err
+		}
+		cmd, err := m.startUnlessKilled(log, p.start)
+		log.Close()
+		select {
+		case started <- err: // the first
+		default:
+		}
+		if err != nil {
+			return err
+		}
+		if err = cmd.Wait(); err != nil && p.again(err) {
+			continue
+		}
+		if text, _ := os.ReadFile(p.log); err != nil && len(text) > 0 {
+			err = fmt.Errorf("%w: %s", err, text)
+		}
+		return err
+	}
+}
+
+// startUnlessKilled starts a process of a machine that has not been killed.
+func (m *Machine) startUnlessKilled(log *os.File, start func(*os.File) (*exec.Cmd, error)) (*exec.Cmd, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.killed {
+		return nil, ErrEnded
+	}
+	cmd, err := start(log)
+	if err == nil {
+		m.pid = cmd.Process.Pid
+	}
+	return cmd, err
+}
+
 // hangUp closes the connections to QEMU and to the agent.
 func (m *Machine) hangUp() {
 	m.port.Close()
-	m.monitor.port.Close()
+	if m.monitor != nil {
+		m.monitor.port.Close()
+	}
 }
 
-// end notes that QEMU ended, and why.
+// end notes that the machine is off, and why.
 func (m *Machine) end(err error) {
 	m.hangUp()
 	m.update(func() {
@@ -140,8 +228,21 @@ func (m *Machine) end(err error) {
 // Kill cuts the power. What the machine had not flushed to its disks is lost.
 // It returns when the machine is off; its disks can then be used again.
 func (m *Machine) Kill() {
-	_ = m.process.Kill()
-	_ = m.wait(context.Background(), func() bool { return m.ended })
+	m.mu.Lock()
+	m.killed = true
+	if !m.ended {
+		_ = syscall.Kill(-m.pid, syscall.SIGKILL)
+	}
+	m.mu.Unlock()
+	for {
+		m.mu.Lock()
+		ended, changed := m.ended, m.changed
+		m.mu.Unlock()
+		if ended {
+			return
+		}
+		<-changed
+	}
 }
 
 // WaitOff waits until the machine has powered itself off.
@@ -168,6 +269,8 @@ func (m *Machine) update(change func()) {
 
 // wait returns nil once done, called with m locked, says so.
 func (m *Machine) wait(ctx context.Context, done func() bool) error {
+	ctx, stop := m.watch(ctx)
+	defer stop()
 	for {
 		m.mu.Lock()
 		ok, ended, changed := done(), m.ended, m.changed
@@ -186,7 +289,7 @@ func (m *Machine) wait(ctx context.Context, done func() bool) error {
 	}
 }
 
-// whyEnded returns ErrEnded, with what QEMU said if it did not end well.
+// whyEnded returns ErrEnded, with what its process said if it did not end well.
 func (m *Machine) whyEnded() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -26,7 +26,8 @@ type qmpAnswer struct {
 }
 
 type qmpCommand struct {
-	Execute string `json:"execute"`
+	Execute   string `json:"execute"`
+	Arguments any    `json:"arguments,omitempty"`
 }
 
 // newMonitor begins to read what QEMU writes, until it ends.
@@ -50,32 +51,35 @@ func (m *monitor) listen() {
 	}
 }
 
-// run has QEMU carry out a command, one at a time.
-func (m *monitor) run(ctx context.Context, command string) error {
-	if err := wire.Write(m.port, qmpCommand{command}); err != nil {
-		return err
+// run has QEMU carry out a command, one at a time, and returns what it answers.
+func (m *monitor) run(ctx context.Context, command string, arguments any) (json.RawMessage, error) {
+	if err := wire.Write(m.port, qmpCommand{command, arguments}); err != nil {
+		return nil, fmt.Errorf("%s: %w", command, err)
 	}
 	select {
 	case answer, ok := <-m.answers:
 		switch {
 		case !ok:
-			return ErrEnded
+			return nil, fmt.Errorf("%s: %w", command, ErrEnded)
 		case answer.Error != nil:
-			return errors.New(answer.Error.Description)
+			return nil, fmt.Errorf("%s: %s", command, answer.Error.Description)
 		}
-		return nil
+		return answer.Return, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, fmt.Errorf("%s: %w", command, ctx.Err())
 	}
 }
 
 // PressPowerButton does what a finger would: the firmware tells the kernel, and
 // what comes of it is for the machine to decide.
 func (m *Machine) PressPowerButton(ctx context.Context) error {
+	if m.monitor == nil {
+		return errors.New("the machine has no power button")
+	}
 	// A connection begins with this, and it may be said again.
 	for _, command := range []string{"qmp_capabilities", "system_powerdown"} {
-		if err := m.monitor.run(ctx, command); err != nil {
-			return fmt.Errorf("cannot press the power button: %s: %w", command, err)
+		if _, err := m.monitor.run(ctx, command, nil); err != nil {
+			return fmt.Errorf("cannot press the power button: %w", err)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,19 +76,46 @@ func (p *progress) check(now time.Time, console int64, used time.Duration) error
 	return nil
 }
 
-// measure returns the size of the console's log and the processor time that QEMU has
-// used.
+// watch is Bounded for a wait that may take any amount of work.
+func (m *Machine) watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	return m.Bounded(ctx, math.MaxInt64)
+}
+
+// measure returns the size of the console's log and the processor time that QEMU, or
+// all processes of User Mode Linux, have used.
 func (m *Machine) measure() (console int64, used time.Duration, err error) {
 	info, err := os.Stat(m.console.name)
 	if err != nil {
 		return 0, 0, err
 	}
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(m.process.Pid), "stat"))
+	m.mu.Lock()
+	group := m.pid
+	m.mu.Unlock()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, 0, err
 	}
-	used, err = processorTime(string(stat))
-	return info.Size(), used, err
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if err != nil || groupOf(string(stat)) != strconv.Itoa(group) {
+			continue // another's, or one that has ended
+		}
+		time, err := processorTime(string(stat))
+		if err != nil {
+			return 0, 0, err
+		}
+		used += time
+	}
+	return info.Size(), used, nil
+}
+
+// groupOf returns the process group in a /proc/PID/stat.
+func groupOf(stat string) string {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 3 {
+		return ""
+	}
+	return fields[2] // after state and parent
 }
 
 // processorTime returns what a /proc/PID/stat says about the time that a process has
@@ -106,6 +134,6 @@ func processorTime(stat string) (time.Duration, error) {
 		}
 		ticks += n
 	}
-	const perSecond = 100 // USER_HZ, the same on all of Linux's architectures that QEMU runs on
+	const perSecond = 100 // USER_HZ, the same on all of Linux's architectures that machines run on
 	return time.Duration(ticks) * (time.Second / perSecond), nil
 }

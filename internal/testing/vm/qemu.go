@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
+// varsName is the file with the firmware's variables.
+const varsName = "efivars.fd"
+
 const qemu = "qemu-system-x86_64"
 
 // Debian's ovmf package.
@@ -23,16 +27,9 @@ const (
 
 // arguments returns QEMU's command line for a machine.
 func arguments(cfg Config) ([]string, error) {
-	memory, cpus := cfg.MemoryMiB, cfg.CPUs
-	if memory == 0 {
-		memory = 1536
-	}
-	if cpus == 0 {
-		cpus = 2
-	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none",
-		"-machine", "q35", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+		"-machine", "q35", "-cpu", "max", "-smp", strconv.Itoa(cmp.Or(cfg.CPUs, 2)), "-m", strconv.Itoa(cfg.memory()),
 		"-device", "virtio-rng-pci",
 		"-chardev", "file,id=console,append=on,path=" + escape(filepath.Join(cfg.Dir, consoleName)),
 		"-serial", "chardev:console",
@@ -42,11 +39,13 @@ func arguments(cfg Config) ([]string, error) {
 		"-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control",
 	}
 	args = append(args, accelerator(cfg.KVM)...)
-	boot, err := bootArguments(cfg)
-	if err != nil {
-		return nil, err
+	for _, options := range []func(Config) ([]string, error){restoreArguments, bootArguments} {
+		more, err := options(cfg)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, more...)
 	}
-	args = append(args, boot...)
 	for i, d := range cfg.Disks {
 		args = append(args, d.arguments(i)...)
 	}
@@ -57,7 +56,7 @@ func bootArguments(cfg Config) ([]string, error) {
 	if cfg.Kernel != "" {
 		return []string{"-kernel", cfg.Kernel, "-initrd", cfg.Initrd, "-append", cfg.Cmdline}, nil
 	}
-	vars := filepath.Join(cfg.Dir, "efivars.fd")
+	vars := filepath.Join(cfg.Dir, varsName)
 	if _, err := os.Stat(vars); errors.Is(err, fs.ErrNotExist) {
 		if err := copyFile(vars, firmwareVars); err != nil {
 			return nil, fmt.Errorf("firmware variables: %w", err)

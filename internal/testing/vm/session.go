@@ -83,6 +83,8 @@ func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 func (m *Machine) run(ctx context.Context, req wire.Request) (Result, error) {
 	began := time.Now()
+	ctx, stop := m.watch(ctx)
+	defer stop()
 	answer, err := m.send(&req)
 	if err != nil {
 		return Result{}, err
@@ -108,6 +110,8 @@ func (m *Machine) send(req *wire.Request) (chan outcome, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.ended && m.endErr != nil:
+		return nil, fmt.Errorf("%w: %w", ErrEnded, m.endErr)
 	case m.ended:
 		return nil, ErrEnded
 	case len(m.boots) == 0:

@@ -23,7 +23,8 @@ import (
 type Lab struct {
 	Dir        string   // keeps everything
 	Repository string   // the checkout
-	Kernel     string   // a directory with vmlinuz, modules.dep and the modules
+	Kernel     string   // a directory with vmlinuz, modules.dep and the modules, to record with
+	UML        string   // a User Mode Linux kernel, to look with
 	BuildFlags []string // more flags for go build of the programs that are tested
 	Cluster    int      // of the boot partition, in sectors of 512 bytes
 
@@ -35,13 +36,13 @@ type Lab struct {
 // EFI system partitions are. A smaller one makes directories of more pieces.
 const DefaultCluster = 8
 
-// NewLab makes a lab in dir, for the checkout and the kernel.
-func NewLab(ctx context.Context, dir, repository, kernel string) (Lab, error) {
+// NewLab makes a lab in dir, for the checkout and the kernels.
+func NewLab(ctx context.Context, dir, repository, kernel, uml string) (Lab, error) {
 	tags, err := mutate.BuildTags(repository)
 	if err != nil {
 		return Lab{}, err
 	}
-	l := Lab{Dir: dir, Repository: repository, Kernel: kernel, Cluster: DefaultCluster, tags: tags, init: filepath.Join(dir, "init")}
+	l := Lab{Dir: dir, Repository: repository, Kernel: kernel, UML: uml, Cluster: DefaultCluster, tags: tags, init: filepath.Join(dir, "init")}
 	return l, l.goBuild(ctx, l.init, nil, "./test/powercut/guest")
 }
 
@@ -210,7 +211,7 @@ func (r *Recording) Flushes() (n int) {
 
 func (l Lab) guest(r *Recording, name string) guest {
 	return guest{
-		dir: r.file(name), kernel: filepath.Join(l.Kernel, "vmlinuz"), initrd: r.initrd,
+		dir: r.file(name), kernel: filepath.Join(l.Kernel, "vmlinuz"), uml: l.UML, initrd: r.initrd,
 		memoryMiB: 1024, disk: r.file("base"), job: r.file(name + "/job"), log: r.file("log"),
 	}
 }

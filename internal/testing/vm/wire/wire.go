@@ -12,6 +12,10 @@ import (
 // below /dev/virtio-ports.
 const PortName = "sysupdate-image.agent"
 
+// PortOption comes before the path of the agent's port on the kernel command line of
+// a machine without virtio.
+const PortOption = "test-agent="
+
 // A Hello is the first line of each agent that starts. What the host reads
 // before it, apart from earlier whole lines, is the rest of a boot that ended.
 type Hello struct {

@@ -27,7 +27,7 @@ uki_make() {
   add_layer "$layout" v1 "$bundle" unsealed uki
 
   digest=$("$ours/usr/bin/sysupdate-image" image digest --boot "oci:$layout:unsealed")
-  uki_seal "$kver" "root=LABEL=root rw console=ttyS0 systemd.show_status=true composefs=$digest"
+  uki_seal "$kver" "root=LABEL=root rw console=ttyS0 systemd.show_status=true no_timer_check composefs=$digest"
   mkdir -p "$tree/boot/EFI/Linux/os.efi.extra.d"
   mv "$scratch/seal/os.efi" "$tree/boot/EFI/Linux/os.efi"
   mv "$scratch/seal/test.addon.efi" "$tree/boot/EFI/Linux/os.efi.extra.d/test.addon.efi"

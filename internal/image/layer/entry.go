@@ -135,8 +135,7 @@ func (p *parser) extension(h header, ext *extensions) (bool, error) {
 	typeflag := h.typeflag()
 	switch typeflag {
 	case 'g':
-		// A global header holds for all that follow, but nobody puts into one
-		// what would matter here.
+		// A global header applies to all entries after it, see checkGlobal.
 		if !ext.empty() {
 			return false, errors.New("global header between an extended header and its entry")
 		}
@@ -155,8 +154,11 @@ func (p *parser) extension(h header, ext *extensions) (bool, error) {
 		return false, fmt.Errorf("extended header of %d bytes", size)
 	}
 	data, err := p.read(int(size) + padding(size))
-	if err != nil || typeflag == 'g' {
+	if err != nil {
 		return true, endsEarly(err)
+	}
+	if typeflag == 'g' {
+		return true, checkGlobal(string(data[:size]))
 	}
 	ext.size += size
 	ext.set(typeflag, string(data[:size]))

@@ -93,6 +93,32 @@ func (e *entry) applyRecord(key, value string) error {
 	return err
 }
 
+// checkGlobal returns an error if a global header sets anything that would change
+// the entries after it. Image builders do not write such headers, and programs
+// disagree on them: GNU tar applies them, others ignore them.
+func checkGlobal(records string) error {
+	for records != "" {
+		key, _, rest, err := cutRecord(records)
+		if err != nil {
+			return fmt.Errorf("global PAX header: %w", err)
+		}
+		records = rest
+		if changesEntry(key) {
+			return fmt.Errorf("global PAX header sets %s for all entries after it: not supported", quote(key))
+		}
+	}
+	return nil
+}
+
+// changesEntry reports whether applyPAX acts on records with this key.
+func changesEntry(key string) bool {
+	switch key {
+	case "path", "linkpath", "size", "uid", "gid", "mtime":
+		return true
+	}
+	return strings.HasPrefix(key, xattrPrefix) || strings.HasPrefix(key, sparsePrefix)
+}
+
 // cutRecord splits off the first record, "LENGTH KEY=VALUE\n", where LENGTH is
 // that of all of the record.
 func cutRecord(s string) (key, value, rest string, err error) {

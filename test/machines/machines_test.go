@@ -14,7 +14,7 @@ import (
 )
 
 // need skips a test where machines are not wanted or cannot be made. Waiting for a
-// machine ends when it does nothing any more (vm.Patience), not after some time.
+// machine ends when it makes no progress (vm.ErrStuck), not after some time.
 func need(t *testing.T) context.Context {
 	t.Helper()
 	if os.Getenv("SYSUPDATE_VM_TESTS") == "" {

@@ -1,9 +1,12 @@
 package machine
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -55,8 +58,51 @@ func (s State) Superseded() deployment.ID {
 	return ""
 }
 
+// A Doubt is a boot entry that cannot be used, and the deployment that it is for.
+type Doubt struct {
+	ID   deployment.ID
+	File string
+	Err  error
+}
+
+// Doubts returns the entries of the machine's own that cannot be used and are newer than
+// that of the deployment that was the last to prove itself. That an entry cannot be used
+// does not make its deployment superseded: it may be the one with the latest changes to
+// /etc, of a machine that is not running.
+func (s State) Doubts() (all []Doubt) {
+	base, _ := s.firstThat(func(f boot.EntryFile) bool { return f.Target.ID == s.base() && f.Bootable() })
+	for _, f := range s.Files {
+		if f.Foreign || f.Staged || f.Err == nil && (f.IsDeployment() || f.NamedFor() == "") {
+			continue
+		}
+		if f.NamedFor() != "" && base.NamedFor() != "" && f.Name.Base < base.Name.Base {
+			continue
+		}
+		if id := s.entryFor(f); id != "" {
+			all = append(all, Doubt{id, f.File, cmp.Or(f.Err, errNoDeployment)})
+		}
+	}
+	return all
+}
+
+var errNoDeployment = errors.New("it names no deployment")
+
+// entryFor returns the deployment that an entry is for, by what is in it or else by its
+// name; "" if that is not known.
+func (s State) entryFor(f boot.EntryFile) deployment.ID {
+	if f.Target.ID != "" {
+		return f.Target.ID
+	}
+	prefix := f.NamedFor()
+	i := slices.IndexFunc(s.Dirs, func(id deployment.ID) bool { return strings.HasPrefix(string(id), prefix) })
+	if prefix == "" || i < 0 {
+		return ""
+	}
+	return s.Dirs[i]
+}
+
 // Needed returns the deployments that only a command removes: the booted one, the staged
-// one, the loader's first, pinned ones, and these two:
+// one, the loader's first, pinned ones, those of Doubts, and these two:
 //
 //   - the base, so that a deployment on trial has something to fall back to;
 //   - what the base has superseded. A staged deployment, or one on trial, has superseded
@@ -67,6 +113,9 @@ func (s State) Needed() []deployment.ID {
 	var ids idList
 	ids.add(s.Booted, s.staged(), s.first(), s.base(), s.Superseded())
 	ids.add(slices.Sorted(maps.Keys(s.Pins))...)
+	for _, d := range s.Doubts() {
+		ids.add(d.ID)
+	}
 	return ids
 }
 

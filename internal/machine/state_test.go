@@ -94,6 +94,10 @@ func TestKept(t *testing.T) {
 		{about: "no spare one without an image", entries: "a z y x", booted: "a", broken: "y", spare: 1, needed: "az", besides: "x", makeRoom: "yx"},
 		{about: "the booted one stays without an image", entries: "a z", booted: "a", broken: "a", needed: "az"},
 		{about: "the booted one stays without an entry", entries: "z y", booted: "a", needed: "azy"},
+		{about: "not running, and the newest entry cannot be used", entries: "?b a z y", needed: "baz", makeRoom: "y"},
+		{about: "not running, and another was published after it", entries: "+c ?b a z y", needed: "cabz", makeRoom: "y"},
+		{about: "another has proved itself after it", entries: "c ?b a z y", booted: "c", needed: "ca", makeRoom: "yzb"},
+		{about: "not running, and an older entry cannot be used", entries: "a z ?y", needed: "az", makeRoom: "y"},
 		{about: "the same deployment twice", entries: "+a b a z", booted: "b", needed: "baz"},
 	}
 	for _, tt := range tests {

@@ -55,6 +55,9 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 	if err != nil {
 		return PruneReport{}, fmt.Errorf("cannot prune: %w", err)
 	}
+	for _, d := range s.Doubts() {
+		m.warn(fmt.Errorf("boot entry %s cannot be used: %w; keeping deployment %s", d.File, d.Err, d.ID.Short()))
+	}
 	keep := s.Kept(spare)
 	if len(keep) == 0 {
 		return PruneReport{}, nil

@@ -135,3 +135,23 @@ func TestIsInKernel(t *testing.T) {
 		}
 	}
 }
+
+// An entry that cannot be read may name any kernel, also one that is not there yet.
+func TestWriteKernelBesideUnreadableEntry(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir, nil)
+	large := filepath.Join(dir, entriesDir, "large.conf")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(large), 0o755), os.WriteFile(large, make([]byte, 70_000), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	digest, created, err := writeKernel(p, "kernel", "initrd")
+	if err != nil || !created {
+		t.Fatalf("WriteKernel = %v, %v; want it created", created, err)
+	}
+	if _, created, err := writeKernel(p, "kernel", "initrd"); err != nil || created {
+		t.Errorf("WriteKernel again = %v, %v; want it found", created, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, kernelsDir, digest, initrdFile)); err != nil || string(text) != "initrd" {
+		t.Errorf("initrd is %q, %v", text, err)
+	}
+}

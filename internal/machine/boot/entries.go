@@ -42,6 +42,16 @@ func (f EntryFile) IsDeployment() bool { return f.Target.ID != "" }
 // Bootable reports whether a loader lists the entry.
 func (f EntryFile) Bootable() bool { return f.Err == nil && !f.Staged }
 
+// NamedFor returns how the ID of the deployment begins that an entry of ours is for, by
+// its file name; "" for a name of another form.
+func (f EntryFile) NamedFor() string {
+	_, id, ours := parseBase(f.Name.Base)
+	if !ours {
+		return ""
+	}
+	return id
+}
+
 // Good reports whether a loader boots the deployment without counting: it was
 // blessed once, or was never on trial.
 func (f EntryFile) Good() bool { return f.Bootable() && f.IsDeployment() && !f.Name.Counted }

@@ -159,9 +159,22 @@ func (p *Partition) writeKernel(ctx context.Context, k kernel, superseded []depl
 		return false, err
 	}
 	if inUse {
+		// The directory may be missing: an entry that cannot be read may name anything.
+		if err := p.makeKernelDirs(dir, k); err != nil {
+			return false, err
+		}
 		return true, p.replaceKernel(ctx, dir, k)
 	}
 	return true, p.writeUnnamed(ctx, dir, k)
+}
+
+// makeKernelDirs makes the directories of a kernel, unless they are there.
+func (p *Partition) makeKernelDirs(dir string, k kernel) error {
+	found, err := p.exists(dir)
+	if err != nil || found {
+		return err
+	}
+	return p.moveDirs(dir, k.dirs())
 }
 
 // inUse reports whether an entry boots something in a directory, or another machine may be

@@ -78,6 +78,16 @@ func ReadPath(path string, most limits.Limit) ([]byte, error) {
 	return read(f, path, most)
 }
 
+// CheckPath returns an error unless path is that of a regular file that is small
+// enough. It is for files that other code then reads without a limit.
+func CheckPath(path string, most limits.Limit) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return check(path, info, most)
+}
+
 // ReadAll returns what r has, with the error of most if that is more.
 func ReadAll(r io.Reader, most limits.Limit) ([]byte, error) { return io.ReadAll(most.Reader(r)) }
 

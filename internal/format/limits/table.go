@@ -31,6 +31,7 @@ var (
 	Text       = Limit{Name: "configuration file size", Value: 1 << 20, Unit: Bytes, Bounds: "update.toml, prepare-root.toml, setup-root-conf.toml, a file of kargs.d, loader.conf, os-release, fstab"}
 	TOML       = Limit{Name: "TOML size", Value: 64 << 10, Unit: Bytes, Bounds: "those of these files that are TOML, and all of kargs.d together"}
 	TOMLLevels = Limit{Name: "TOML depth", Value: 200, Unit: "levels", Bounds: "the inline tables in one, and the dots in a line"}
+	Trust      = Limit{Name: "trust file size", Value: 4 << 20, Unit: Bytes, Bounds: "policy.json and a key it names, registries.conf, a file of registries.d or certs.d, auth.json"}
 	Kernel     = Limit{Name: "kernel file size", Value: 64 << 20, Unit: Bytes, Bounds: "a file in /proc, /sys or /run/udev, such as the mount table"}
 	BootEntry  = Limit{Name: "boot entry size", Value: 64 << 10, Unit: Bytes, Bounds: "a boot entry"}
 	Loader     = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "systemd-boot, where it is installed or its version is looked up"}
@@ -62,7 +63,7 @@ func All() []Limit {
 	return []Limit{
 		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
 		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
-		Record, Report, Text, TOML, TOMLLevels, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
+		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
 		InitramfsSize, InitramfsArchives,

@@ -18,8 +18,11 @@ type credentials struct {
 
 func readCredentials(sys *types.SystemContext, name reference.Named) (credentials, error) {
 	c := credentials{registry: reference.Domain(name), file: sys.AuthFilePath}
-	var err error
-	if c.DockerAuthConfig, err = config.GetCredentialsForRef(sys, name); err != nil {
+	err := checkAuthFiles(sys)
+	if err == nil {
+		c.DockerAuthConfig, err = config.GetCredentialsForRef(sys, name)
+	}
+	if err != nil {
 		return c, fmt.Errorf("cannot read credentials for %s%s: %w", c.registry, c.where(), err)
 	}
 	return c, nil

@@ -30,7 +30,7 @@ func checkDangling(path string) error {
 }
 
 // checkRegistriesConf does so for containers-registries.conf(5) and the files beside it,
-// which may block a registry.
+// which may block a registry. It also checks that the library can read them.
 func checkRegistriesConf(root string) error {
 	paths, err := configfile.GetSearchPaths(&configfile.File{
 		Name: "registries", Extension: "conf", EnvironmentName: "CONTAINERS_REGISTRIES_CONF", UserId: os.Geteuid(), RootForImplicitAbsolutePaths: root,
@@ -51,5 +51,5 @@ func checkRegistriesConf(root string) error {
 			return err
 		}
 	}
-	return nil
+	return checkConfig(paths, ".conf")
 }

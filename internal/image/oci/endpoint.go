@@ -82,6 +82,9 @@ func certificates(root, domain string) (string, error) {
 	for _, dir := range append(paths.DropInDirectories, filepath.Join("/", root, "etc/docker/certs.d")) {
 		dir = filepath.Join(dir, domain)
 		_, err := os.Stat(dir)
+		if err == nil {
+			err = checkCertificates(dir)
+		}
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return dir, err
 		}

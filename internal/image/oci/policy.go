@@ -35,6 +35,9 @@ func checkPolicy(ctx context.Context, sys *types.SystemContext, ref Reference, i
 	if policy == nil {
 		return verdict, nil
 	}
+	if err := checkKeys(requirements(policy, ref.image)); err != nil {
+		return "", fmt.Errorf("cannot read a key of the signature policy: %w", err)
+	}
 	pc, err := signature.NewPolicyContext(policy)
 	if err != nil {
 		return "", err
@@ -67,10 +70,14 @@ func verdict(policy *signature.Policy, file string, ref Reference) string {
 // nil for a machine without one: bootc's and podman's packages always install one.
 func loadPolicy(sys *types.SystemContext) (*signature.Policy, error) {
 	if sys.SignaturePolicyPath != "" {
+		if err := checkTrustFile(sys.SignaturePolicyPath); err != nil {
+			return nil, err
+		}
 		return signature.DefaultPolicy(sys)
 	}
 	paths, err := configfile.GetSearchPaths(&configfile.File{
-		Name: "policy", Extension: "json", DoNotLoadDropInFiles: true, RootForImplicitAbsolutePaths: sys.RootForImplicitAbsolutePaths,
+		Name: "policy", Extension: "json", DoNotLoadDropInFiles: true, EnvironmentName: "CONTAINERS_POLICY_JSON",
+		RootForImplicitAbsolutePaths: sys.RootForImplicitAbsolutePaths,
 	})
 	if err != nil {
 		return nil, err
@@ -79,6 +86,9 @@ func loadPolicy(sys *types.SystemContext) (*signature.Policy, error) {
 		if err := checkDangling(path); err != nil {
 			return nil, err
 		}
+	}
+	if err := checkConfig(paths, ""); err != nil {
+		return nil, err
 	}
 	policy, err := signature.DefaultPolicy(sys)
 	if errors.Is(err, configfile.ErrConfigFileNotFound) {

@@ -152,6 +152,9 @@ func (e *endpoint) aside(ctx context.Context, sys *types.SystemContext, signed g
 	if err != nil {
 		return nil, err
 	}
+	if err := checkRegistriesD(sys.RootForImplicitAbsolutePaths); err != nil {
+		return nil, fmt.Errorf("cannot read registries.d: %w", err)
+	}
 	base, err := docker.SignatureStorageBaseURL(sys, ref, false)
 	if err != nil {
 		return nil, err

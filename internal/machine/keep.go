@@ -65,20 +65,21 @@ type Doubt struct {
 	Err  error
 }
 
-// Doubts returns the entries of the machine's own that cannot be used and are newer than
+// Doubts returns our entries that cannot be used, though their images can, and are newer than
 // that of the deployment that was the last to prove itself. That an entry cannot be used
 // does not make its deployment superseded: it may be the one with the latest changes to
 // /etc, of a machine that is not running.
 func (s State) Doubts() (all []Doubt) {
 	base, _ := s.firstThat(func(f boot.EntryFile) bool { return f.Target.ID == s.base() && f.Bootable() })
 	for _, f := range s.Files {
-		if f.Foreign || f.Staged || f.Err == nil && (f.IsDeployment() || f.NamedFor() == "") {
+		usable := f.Err == nil && f.IsDeployment()
+		if f.Foreign || f.Staged || usable || f.NamedFor() == "" {
 			continue
 		}
-		if f.NamedFor() != "" && base.NamedFor() != "" && f.Name.Base < base.Name.Base {
+		if base.NamedFor() != "" && f.Name.Base < base.Name.Base {
 			continue
 		}
-		if id := s.entryFor(f); id != "" {
+		if id := s.entryFor(f); id != "" && !s.Broken[id] {
 			all = append(all, Doubt{id, f.File, cmp.Or(f.Err, errNoDeployment)})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,13 @@ func procPath(fd int) string {
 	return "/proc/self/fd/" + strconv.Itoa(fd)
 }
 
+// maxName is where nameOf leaves out the directories so far: in a tree without a limit to
+// its depth, names would take most of the time. The result begins with elided.
+const (
+	maxName = 4096
+	elided  = "…"
+)
+
 // nameOf returns what an error calls the object.
 func nameOf(dir *os.File, name string) string {
 	switch {
@@ -62,8 +70,21 @@ func nameOf(dir *os.File, name string) string {
 		return name
 	case name == "":
 		return dir.Name()
+	case len(dir.Name()) > maxName:
+		return elided + "/" + name
 	}
 	return dir.Name() + "/" + name
+}
+
+// parentOf returns what an error calls the directory that a directory is in.
+func parentOf(dir string) string {
+	if i := strings.LastIndexByte(dir, '/'); i > 0 {
+		return dir[:i]
+	}
+	if dir == elided {
+		return elided
+	}
+	return filepath.Dir(dir)
 }
 
 // Tmpfile creates a file without a name in the file system of the directory name
@@ -102,7 +123,7 @@ func OpenParent(dir *os.File) (*os.File, error) {
 		return retry(func() error {
 			fd, err := unix.Openat(dirfd, "..", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			if err == nil {
-				file = os.NewFile(uintptr(fd), filepath.Dir(dir.Name()))
+				file = os.NewFile(uintptr(fd), parentOf(dir.Name()))
 			}
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,43 @@ func TestUnlinkat(t *testing.T) {
 	}
 	if err := Unlinkat(dir, "a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("second Unlinkat = %v; want fs.ErrNotExist", err)
+	}
+}
+
+func TestRmdirat(t *testing.T) {
+	dir := openDir(t, t.TempDir())
+	if err := errors.Join(Mkdirat(dir, "a", 0o700), Mknodat(dir, "b", syscall.S_IFREG|0o600, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Rmdirat(dir, "a"); err != nil {
+		t.Error(err)
+	}
+	if err := Rmdirat(dir, "a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("second Rmdirat = %v; want fs.ErrNotExist", err)
+	}
+	if err := Rmdirat(dir, "b"); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("Rmdirat of a file = %v; want %v", err, syscall.ENOTDIR)
+	}
+}
+
+// TestLongNames: names in errors do not grow with the depth of a tree, and lead back up.
+func TestLongNames(t *testing.T) {
+	null := openDir(t, os.DevNull)
+	fd, err := syscall.Dup(int(null.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := os.NewFile(uintptr(fd), strings.Repeat("/d", maxName))
+	defer dir.Close()
+	if got, want := nameOf(dir, "file"), elided+"/file"; got != want {
+		t.Errorf("nameOf = %.40q; want %q", got, want)
+	}
+	for dir, want := range map[string]string{
+		"/a/b": "/a", "/a": "/", "a/b": "a", "a": ".", elided + "/a": elided, elided: elided,
+	} {
+		if got := parentOf(dir); got != want {
+			t.Errorf("parentOf(%q) = %q; want %q", dir, got, want)
+		}
 	}
 }
 

@@ -47,3 +47,14 @@ func Unlinkat(dir *os.File, name string) error {
 	}
 	return nil
 }
+
+// Rmdirat removes the empty directory called name in dir.
+func Rmdirat(dir *os.File, name string) error {
+	err := withFD(dir, func(dirfd int) error {
+		return retry(func() error { return unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR) })
+	})
+	if err != nil {
+		return fmt.Errorf("unlinkat %s: %w", nameOf(dir, name), err)
+	}
+	return nil
+}

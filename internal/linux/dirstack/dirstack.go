@@ -48,7 +48,7 @@ type identity struct {
 func New(root *os.File) *Stack { return &Stack{root: root} }
 
 // Dir returns the innermost directory, nil if it could not be opened again after a
-// directory in it. It is valid until the next call of Within.
+// directory in it. It is valid until the next call of Within, Enter or Leave.
 func (s *Stack) Dir() *os.File {
 	if len(s.levels) == 0 {
 		return s.root
@@ -61,17 +61,19 @@ func (s *Stack) Dir() *os.File {
 // The error is that of f, or else says that the parent could not be opened again:
 // fs.ErrNotExist if it was moved or removed in the meantime.
 func (s *Stack) Within(dir *os.File, name string, f func() error) error {
-	if err := s.enter(dir, name); err != nil {
+	if err := s.Enter(dir, name); err != nil {
 		return err
 	}
 	err := f()
-	if left := s.leave(); err == nil {
+	if left := s.Leave(); err == nil {
 		err = left
 	}
 	return err
 }
 
-func (s *Stack) enter(dir *os.File, name string) error {
+// Enter makes dir, which is called name in Dir, the innermost directory. The stack closes
+// it, even after an error.
+func (s *Stack) Enter(dir *os.File, name string) error {
 	id, err := identify(dir)
 	if err != nil {
 		dir.Close()
@@ -85,7 +87,9 @@ func (s *Stack) enter(dir *os.File, name string) error {
 	return nil
 }
 
-func (s *Stack) leave() error {
+// Leave closes the innermost directory and makes its parent the innermost one. The error
+// is fs.ErrNotExist if that was moved or removed in the meantime; Dir is nil then.
+func (s *Stack) Leave() error {
 	last := len(s.levels) - 1
 	child := s.levels[last].file
 	s.levels = s.levels[:last]

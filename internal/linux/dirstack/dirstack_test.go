@@ -34,7 +34,7 @@ func down(t *testing.T, s *Stack, depth int) {
 		}
 		f, err := sys.Openat(s.Dir(), name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 		if err == nil {
-			err = s.enter(f, name)
+			err = s.Enter(f, name)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestDeep(t *testing.T) {
 		t.Errorf("%d directories deep: %d descriptors; want %d at most", depth, n, keepOpen+2)
 	}
 	for i := depth - 1; i >= 0; i-- {
-		if err := s.leave(); err != nil {
+		if err := s.Leave(); err != nil {
 			t.Fatalf("Leave %d = %v", i, err)
 		}
 		if _, err := sys.Statx(s.Dir(), fmt.Sprint(i)); err != nil {
@@ -84,7 +84,7 @@ func TestMoved(t *testing.T) {
 	const depth = keepOpen + 10
 	down(t, s, depth)
 	for range keepOpen {
-		if err := s.leave(); err != nil {
+		if err := s.Leave(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,10 +98,10 @@ func TestMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.leave(); !errors.Is(err, fs.ErrNotExist) || s.Dir() != nil {
+	if err := s.Leave(); !errors.Is(err, fs.ErrNotExist) || s.Dir() != nil {
 		t.Errorf("Leave to a directory that was moved = %v, Dir %v; want fs.ErrNotExist and nil", err, s.Dir())
 	}
-	if err := s.leave(); err != nil {
+	if err := s.Leave(); err != nil {
 		t.Fatalf("Leave to the one above = %v", err)
 	}
 	if _, err := sys.Statx(s.Dir(), "8"); err != nil {

@@ -5,6 +5,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -30,9 +30,12 @@ type FS interface {
 	Symlink(target, name string) error
 	Rename(oldName, newName string) error
 	Remove(name string) error // of a file or an empty directory
-	// Unprotect takes from a file what chattr(1) +i and +a have given it, and
-	// that keeps it from being removed.
-	Unprotect(name string) error
+	// RemoveTree removes name with everything below it, in the order of the names, also
+	// files that chattr(1) +i or +a protects. It returns nil if name does not exist, and
+	// an error at a mount point. Each removal is a step that goes through step. It stops
+	// with the cause when ctx ends. However deep the tree is, it takes a bounded number
+	// of descriptors.
+	RemoveTree(ctx context.Context, name string, step Step) error
 
 	Sync(name string) error // makes a file, or the names in a directory, survive
 	Syncfs() error          // makes everything in the file system survive
@@ -73,16 +76,6 @@ func (o osFS) Symlink(target, name string) error         { return o.root.Symlink
 func (o osFS) Rename(oldName, newName string) error      { return o.root.Rename(oldName, newName) }
 func (o osFS) Remove(name string) error                  { return o.root.Remove(name) }
 func (o osFS) Lstat(name string) (fs.FileInfo, error)    { return o.root.Lstat(name) }
-
-func (o osFS) Unprotect(name string) error {
-	// Opening a FIFO for writing alone would wait; devices are never protected.
-	f, err := o.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return sys.SetProtection(f, sys.Protection{})
-}
 
 func (o osFS) Sync(name string) error {
 	f, err := o.root.Open(name)
@@ -293,7 +286,8 @@ func Remove(fsys FS, name string) error {
 // RemoveAll removes name with everything below it, also files that chattr(1) +i or +a
 // protects. It is not an error if name does not exist. A crash may leave some of it.
 func RemoveAll(fsys FS, name string) error {
-	if err := removeTree(fsys, name); err != nil {
+	step := func(_ func() string, do func() error) error { return do() }
+	if err := fsys.RemoveTree(context.Background(), name, step); err != nil {
 		return fmt.Errorf("cannot remove %s: %w", name, err)
 	}
 	return syncParent(fsys, name)

@@ -21,3 +21,7 @@ func (u until) Remove(name string) error {
 	}
 	return u.FS.Remove(name)
 }
+
+func (u until) RemoveTree(_ context.Context, name string, step Step) error {
+	return u.FS.RemoveTree(u.ctx, name, step)
+}

@@ -3,6 +3,7 @@
 package durabletest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -134,8 +135,10 @@ func (s stepper) Remove(name string) error {
 	return s.step("remove "+name, func() error { return s.FS.Remove(name) }, nil)
 }
 
-func (s stepper) Unprotect(name string) error {
-	return s.step("unprotect "+name, func() error { return s.FS.Unprotect(name) }, nil)
+func (s stepper) RemoveTree(ctx context.Context, name string, step durable.Step) error {
+	return s.FS.RemoveTree(ctx, name, func(describe func() string, do func() error) error {
+		return s.step(describe(), func() error { return step(describe, do) }, nil)
+	})
 }
 
 func (s stepper) Sync(name string) error {

@@ -87,7 +87,7 @@ func (f *finder) all(in *bufio.Reader) error {
 		if isArchive(head) {
 			err = f.archive(in)
 		} else {
-			err = f.compressed(in, head)
+			err = opaque(head, f.compressed(in, head))
 		}
 		if err != nil {
 			return err

@@ -129,8 +129,8 @@ func checkDirectory(tree *tree.Node, dir string) error {
 // which is read-only.
 var apiDirs = []string{"dev", "proc", "run", "sys"}
 
-// checkAPIDirs says what keeps an initramfs from switching to the image. One that was not
-// looked into may do without: then it is an error only if some are there and others not.
+// checkAPIDirs says what keeps an initramfs from switching to the image. One in an unknown
+// format may do without: then it is an error only if some are there and others not.
 func checkAPIDirs(tree *tree.Node, known bool) error {
 	missing := 0
 	for _, dir := range apiDirs {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
@@ -120,8 +121,12 @@ func (s *System) mounts(ctx context.Context) (rootconfig.Config, error) {
 	if exceeded := (*limits.Error)(nil); ctx.Err() != nil || errors.As(err, &exceeded) {
 		return rootconfig.Config{}, err
 	}
-	if err := checkAPIDirs(s.Tree, err == nil); err != nil {
+	opaque := (*initramfs.OpaqueError)(nil)
+	if err := checkAPIDirs(s.Tree, err == nil || errors.As(err, &opaque)); err != nil {
 		return rootconfig.Config{}, fmt.Errorf("image cannot boot: %w", err)
+	}
+	if opaque != nil {
+		s.warn("cannot look into the initramfs, so it may have no program that mounts the root: " + opaque.Error())
 	}
 	if err != nil {
 		// Another compressor, or none of our business: what was put into it
@@ -133,6 +138,13 @@ func (s *System) mounts(ctx context.Context) (rootconfig.Config, error) {
 		err = fmt.Errorf("image cannot boot: %w", err)
 	}
 	return c, err
+}
+
+// warn adds a warning, once: an image may be described twice.
+func (s *System) warn(text string) {
+	if !slices.Contains(s.Warnings, text) {
+		s.Warnings = append(s.Warnings, text)
+	}
 }
 
 // inInitramfs returns the files of these names in the initramfs.

@@ -185,6 +185,8 @@ func (m *Machine) process(p program, started chan<- error) error {
 			return err
 		}
 		if err = cmd.Wait(); err != nil && p.again(err) {
+			// What boots next may never get as far as to say that it has.
+			m.update(func() { m.failPending(ErrRestarted) })
 			continue
 		}
 		if text, _ := os.ReadFile(p.log); err != nil && len(text) > 0 {

@@ -34,6 +34,7 @@ func FuzzInflate(f *testing.F) {
 	z.Write([]byte("layer"))
 	z.Close()
 	f.Add(append(b.Bytes(), b.Bytes()...))
+	f.Add(b.Bytes()[:14]) // ends within its first block
 	f.Add([]byte("\x50\x2a\x4d\x18\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, blob []byte) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

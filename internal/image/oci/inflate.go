@@ -85,6 +85,12 @@ type gzipMembers struct {
 	blob *bufio.Reader
 }
 
+// Close reports nothing: what was wrong with the file, Read has reported.
+func (g *gzipMembers) Close() error {
+	g.Reader.Close()
+	return nil
+}
+
 func (g *gzipMembers) Read(p []byte) (int, error) {
 	for {
 		n, err := g.Reader.Read(p)

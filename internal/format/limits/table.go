@@ -54,6 +54,8 @@ var (
 	ContextsSize = Limit{Name: "file contexts complexity", Value: 2_000_000, Unit: "instructions", Bounds: "all regular expressions of file_contexts"}
 	Labelling    = Limit{Name: "labelling time", Value: 60, Unit: Seconds, Bounds: "how long it may take to find the SELinux labels of an image's files"}
 
+	ModuleIndex = Limit{Name: "module index size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of the index of kernel modules, such as modules.alias"}
+
 	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "what is read of an initramfs: its bytes, plus those that come out of compressed archives"}
 	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
 )
@@ -66,6 +68,6 @@ func All() []Limit {
 		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
-		InitramfsSize, InitramfsArchives,
+		ModuleIndex, InitramfsSize, InitramfsArchives,
 	}
 }

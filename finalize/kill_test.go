@@ -22,7 +22,11 @@ func TestChild(t *testing.T) {
 	if len(args) == 0 {
 		return
 	}
-	if err := Run(args[0], nil, os.Stderr); err != nil {
+	root, err := os.OpenRoot(args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(root, nil, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -58,7 +62,10 @@ func TestKilled(t *testing.T) {
 			},
 			Command: func(root string) *exec.Cmd { return durabletest.Child(root) },
 			Again: func(root string) error {
-				if err := Run(root, nil, io.Discard); err != nil {
+				dir, err := os.OpenRoot(root)
+				r.must(err)
+				defer dir.Close()
+				if err := Run(dir, nil, io.Discard); err != nil {
 					return err
 				}
 				r.checkPublished()

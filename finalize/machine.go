@@ -41,7 +41,7 @@ const runningRoot = "/"
 // the running machine has it at /sysroot/boot, where apply puts it.
 func (m Machine) bootPartition() (*boot.Partition, error) {
 	if m.root.Name() == runningRoot {
-		return boot.Find(deployment.SysrootDir)
+		return boot.Find(m.root, deployment.SysrootDir)
 	}
 	p, err := boot.OpenDir(m.root.Name() + deployment.SysrootDir + "/boot")
 	if err == nil && m.wrap != nil {

@@ -9,22 +9,16 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
-// Run does what the program was called for on the machine whose root directory
-// is root: nothing in args is the shutdown, and "arm", "bless", "boot-failed" and
+// Run does what the program was called for on the machine with this root directory: nothing in args is the shutdown, and "arm", "bless", "boot-failed" and
 // "copy-up DIRECTORY…" are for other occasions that units know. Messages go to the journal
 // of the running machine, also that of the error; where there is none they go to
 // log, with a priority as in sd-daemon(3).
-func Run(root string, args []string, log io.Writer) error {
-	m := Machine{log: journal.Log{Identifier: identifier, Else: log}}
-	if root == runningRoot {
+func Run(root *os.Root, args []string, log io.Writer) error {
+	m := Machine{root: root, log: journal.Log{Identifier: identifier, Else: log}}
+	if root.Name() == runningRoot {
 		m.log.Socket = journal.Socket
 	}
-	dir, err := os.OpenRoot(root)
-	if err == nil {
-		defer dir.Close()
-		m.root = dir
-		err = bug.Catch(func() error { return run(m, args) })
-	}
+	err := bug.Catch(func() error { return run(m, args) })
 	switch {
 	case err != nil && len(args) == 0:
 		m.tellFailure(err)

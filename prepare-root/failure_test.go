@@ -69,7 +69,7 @@ func TestFailureUndoesAll(t *testing.T) {
 				}
 				before := mountTable(t)
 				var stdout, stderr bytes.Buffer
-				err := Run([]string{"--sysroot=" + m.sysroot, "--cmdline=" + m.target.Karg()}, &stdout, &stderr)
+				err := Run(os.DirFS("/"), []string{"--sysroot=" + m.sysroot, "--cmdline=" + m.target.Karg()}, &stdout, &stderr)
 				if err == nil {
 					t.Fatalf("Run succeeded; want an error with %q", tt.want)
 				}

@@ -3,6 +3,7 @@ package prepareroot
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -82,7 +83,7 @@ func TestOnFailureAutoOutsideInitramfs(t *testing.T) {
 	if inInitramfs(fstest.MapFS{}) {
 		t.Fatal("inInitramfs says so of an empty file system")
 	}
-	if err := Run(args, &stdout, &stderr); err == nil || stderr.Len() > 0 {
+	if err := Run(os.DirFS("/"), args, &stdout, &stderr); err == nil || stderr.Len() > 0 {
 		t.Errorf("Run = %v, with %q on stderr; want an error and nothing else", err, stderr.String())
 	}
 }

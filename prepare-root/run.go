@@ -48,8 +48,9 @@ type settings struct {
 	onFailure                        string
 }
 
-// Run is the program: it takes its arguments, without the program's name.
-func Run(args []string, stdout, stderr io.Writer) error {
+// Run is the program, in a system with this root directory. It takes its arguments, without
+// the program's name.
+func Run(root fs.FS, args []string, stdout, stderr io.Writer) error {
 	s, err := parseArgs(args)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err = io.WriteString(stdout, usage)
@@ -58,12 +59,12 @@ func Run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmdline, err := s.kernelCmdline()
+	cmdline, err := s.kernelCmdline(root)
 	if err != nil {
 		return err
 	}
-	err = bug.Catch(func() error { return s.prepare(cmdline, stdout, stderr) })
-	if root := os.DirFS("/"); err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
+	err = bug.Catch(func() error { return s.prepare(root, cmdline, stdout, stderr) })
+	if err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
 		giveUp(err, cmdline, root, stderr)
 	}
 	return err
@@ -103,11 +104,11 @@ func parseArgs(args []string) (settings, error) {
 	return s, nil
 }
 
-func (s settings) kernelCmdline() (kcmdline.Cmdline, error) {
+func (s settings) kernelCmdline(root fs.FS) (kcmdline.Cmdline, error) {
 	if s.cmdline != "" {
 		return kcmdline.Parse(s.cmdline), nil
 	}
-	data, err := bounded.ReadPath("/proc/cmdline", limits.Kernel)
+	data, err := bounded.ReadFile(root, "proc/cmdline", limits.Kernel)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the kernel command line: %w", err)
 	}
@@ -115,9 +116,9 @@ func (s settings) kernelCmdline() (kcmdline.Cmdline, error) {
 }
 
 // prepare decides what to do, and does it.
-func (s settings) prepare(cmdline kcmdline.Cmdline, stdout, stderr io.Writer) error {
+func (s settings) prepare(root fs.FS, cmdline kcmdline.Cmdline, stdout, stderr io.Writer) error {
 	warn := func(text string) { fmt.Fprintln(stderr, "prepare-root: warning:", text) }
-	in, err := s.input(cmdline, warn)
+	in, err := s.input(root, cmdline, warn)
 	if err != nil {
 		return err
 	}
@@ -154,19 +155,19 @@ func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)
 
 // check says in a sentence what is missing on the physical root.
 func (s settings) check(id deployment.ID) error {
-	root, err := os.OpenRoot(s.sysroot)
+	physical, err := os.OpenRoot(s.sysroot)
 	if err != nil {
 		return fmt.Errorf("cannot open the physical root: %w", err)
 	}
-	defer root.Close()
-	_, err = root.Stat(deployment.RepositoryDir)
+	defer physical.Close()
+	_, err = physical.Stat(deployment.RepositoryDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no repository on the physical root: is the right file system mounted at %s? %w", s.sysroot, err)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = root.Stat(id.Dir())
+	_, err = physical.Stat(id.Dir())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("it has no state directory on the physical root: it was removed, or never installed: %w", err)
 	}
@@ -174,7 +175,7 @@ func (s settings) check(id deployment.ID) error {
 }
 
 // input reads what the plan depends on.
-func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, error) {
+func (s settings) input(root fs.FS, cmdline kcmdline.Cmdline, warn func(string)) (Input, error) {
 	in := Input{Sysroot: s.sysroot, Where: s.target, Cmdline: cmdline}
 	targets, err := deployment.Candidates(cmdline)
 	if err != nil {
@@ -183,27 +184,27 @@ func (s settings) input(cmdline kcmdline.Cmdline, warn func(string)) (Input, err
 	for _, arg := range deployment.Skipped(cmdline) {
 		warn(arg + " on the kernel command line is skipped: an argument before it demands verification")
 	}
-	if in.Config, err = s.loadConfig(warn); err != nil {
+	if in.Config, err = s.loadConfig(root, warn); err != nil {
 		return Input{}, err
 	}
 	in.Target = targets[0]
-	root, err := os.OpenRoot(s.sysroot)
+	physical, err := os.OpenRoot(s.sysroot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return in, nil // check reports it; --dry-run needs no physical root
 	}
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot open the physical root: %w", err)
 	}
-	defer root.Close()
-	if in.Target, err = firstPresent(root, targets); err != nil {
+	defer physical.Close()
+	if in.Target, err = firstPresent(physical, targets); err != nil {
 		return Input{}, err
 	}
-	in.EtcIsCopy, err = isCopy(root, in.Target.ID.EtcDir())
+	in.EtcIsCopy, err = isCopy(physical, in.Target.ID.EtcDir())
 	return in, err
 }
 
-func (s settings) loadConfig(warn func(string)) (rootconfig.Config, error) {
-	fsys, names := os.DirFS("/"), []string{rootconfig.File, rootconfig.BootcFile}
+func (s settings) loadConfig(root fs.FS, warn func(string)) (rootconfig.Config, error) {
+	fsys, names := root, []string{rootconfig.File, rootconfig.BootcFile}
 	if s.config == os.DevNull {
 		return rootconfig.Config{}, nil // the defaults
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 
@@ -13,9 +14,14 @@ import (
 
 func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
-	root, args := "/", os.Args[1:]
+	dir, args := "/", os.Args[1:]
 	if len(args) > 1 && args[0] == "--root" {
-		root, args = args[1], args[2:]
+		dir, args = args[1], args[2:]
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "<3>%v\n", err)
+		os.Exit(1)
 	}
 	if err := finalize.Run(root, args, os.Stderr); err != nil {
 		os.Exit(bug.Status(err, 1))

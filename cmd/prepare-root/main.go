@@ -13,7 +13,7 @@ import (
 
 func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
-	if err := prepareroot.Run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := prepareroot.Run(os.DirFS("/"), os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare-root:", err)
 		os.Exit(bug.Status(err, 1))
 	}

@@ -133,7 +133,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 
 // plan shows what apply would fetch.
 func (s *session) plan(ctx context.Context, o update.Options, r update.Reporter, asJSON bool) error {
-	m, err := update.OpenToPlan(s.sysroot, s.WarnOf)
+	m, err := update.OpenToPlan(s.machine(), s.WarnOf)
 	if err != nil {
 		return err
 	}

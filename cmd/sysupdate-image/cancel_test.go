@@ -149,7 +149,7 @@ func (c interruptible) interrupt(t *testing.T, dir string, n int) bool {
 	ctx := newCountdown(n)
 	defer ctx.end()
 	var out bytes.Buffer
-	code := run(ctx, arguments(c.line, dir), &out, &out)
+	code := run(ctx, host(), arguments(c.line, dir), &out, &out)
 	took, ended := ctx.sinceEnd()
 	switch {
 	case !ended:
@@ -169,7 +169,7 @@ func (c interruptible) interrupt(t *testing.T, dir string, n int) bool {
 		return ended // it refuses to write what is there
 	}
 	out.Reset()
-	if code := run(context.Background(), arguments(again, dir), &out, &out); code != exitOK {
+	if code := run(context.Background(), host(), arguments(again, dir), &out, &out); code != exitOK {
 		t.Errorf("interrupted after %d steps, and again: exit code %d: %s", n, code, out.String())
 	}
 	return ended
@@ -240,7 +240,7 @@ func makeMachines(t *testing.T, dir string) {
 	}
 	for _, line := range []string{"apply oci:DIR/os:1", "apply oci:DIR/os:2", "pin --name pinned next"} {
 		var out bytes.Buffer
-		if code := run(t.Context(), arguments("--sysroot DIR/sys "+line, dir), &out, &out); code != exitOK {
+		if code := run(t.Context(), host(), arguments("--sysroot DIR/sys "+line, dir), &out, &out); code != exitOK {
 			t.Fatalf("%s: %s", line, out.String())
 		}
 	}

@@ -41,7 +41,7 @@ func (s *session) completeThose(most int, are func(status.Deployment) bool) cobr
 // deploymentNames returns all names of the deployments that are as asked and that args
 // do not name.
 func (s *session) deploymentNames(args []string, are func(status.Deployment) bool) ([]cobra.Completion, error) {
-	system, err := machine.Open(s.sysroot)
+	system, err := machine.Open(s.machine(), machine.ToRead)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // forgetUser makes the files of the system the only ones that count for root, besides
@@ -19,4 +20,11 @@ func forgetUser() {
 	for name, value := range set {
 		must(os.Setenv(name, value))
 	}
+}
+
+// host opens the running system. No directory is above /: that it cannot be opened is a bug.
+func host() machine.Host {
+	root, err := os.OpenRoot("/")
+	must(err)
+	return machine.Host{Root: root, Files: os.DirFS("/")}
 }

@@ -53,7 +53,7 @@ func (s *session) etcDiffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := edit.Open(cmd.Context(), s.sysroot, len(paths) > 0)
+			e, err := edit.Open(cmd.Context(), s.machine(), len(paths) > 0)
 			if err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ func (s *session) etcReportCommand() *cobra.Command {
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			report, err := edit.Report(s.sysroot, first(args))
+			report, err := edit.Report(s.machine(), first(args))
 			if err != nil {
 				return err
 			}

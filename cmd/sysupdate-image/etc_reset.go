@@ -51,7 +51,7 @@ func (s *session) etcResetCommand() *cobra.Command {
 }
 
 func (s *session) etcReset(ctx context.Context, paths []string, dryRun, force, asJSON bool) error {
-	e, err := edit.Open(ctx, s.sysroot, true)
+	e, err := edit.Open(ctx, s.machine(), true)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (s *session) imageMountCommand() *cobra.Command {
 				return err
 			}
 			defer repo.Close()
-			id, err := inspect.StoredID(repo, s.sysroot, args[0])
+			id, err := inspect.StoredID(repo, s.machine(), args[0])
 			if err != nil {
 				return fmt.Errorf("cannot mount image: %w", err)
 			}

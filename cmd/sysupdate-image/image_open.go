@@ -31,7 +31,7 @@ func (s *session) repositoryPath(flag string) string {
 // openRepository opens the chosen repository and locks it, for writing if write is set.
 func (s *session) openRepository(flag string, write bool) (*repair.Repository, error) {
 	if flag == "" && s.sysroot == "" {
-		r, err := repair.OpenMachines(write)
+		r, err := repair.OpenMachines(s.host.Root, write)
 		return r, s.noRepository(flag, err)
 	}
 	r, err := repair.Open(s.repositoryPath(flag), write)
@@ -70,7 +70,7 @@ func (s *session) openImages(f *imageFlags) (*inspect.Images, error) {
 		return nil, err
 	}
 	return &inspect.Images{
-		Sysroot: s.sysroot, Source: opts, Repository: objects, RepositoryErr: err, Mounted: s.mountedBelow,
+		Machine: s.machine(), Source: opts, Repository: objects, RepositoryErr: err, Mounted: s.mountedBelow,
 	}, nil
 }
 

@@ -29,7 +29,7 @@ func TestVectors(t *testing.T) {
 			for version, column := range columns {
 				args := []string{"image", "build", "--from-dump", vectors + fields[0], "--format-version", version, "--algorithm", table, "--digest-only"}
 				var out, stderr bytes.Buffer
-				if code := run(t.Context(), args, &out, &stderr); code != exitOK || out.String() != fields[column]+"\n" {
+				if code := run(t.Context(), host(), args, &out, &stderr); code != exitOK || out.String() != fields[column]+"\n" {
 					t.Errorf("%s prints %q, %q, exit code %d; want %s", strings.Join(args, " "), &out, &stderr, code, fields[column])
 				}
 			}

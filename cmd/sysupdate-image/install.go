@@ -52,7 +52,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			if s.sysroot != "" {
 				return usageError{fmt.Errorf("install to-filesystem: --sysroot cannot be used here; ROOT is where to install")}
 			}
-			o.Root, o.Source = args[0], source.options()
+			o.Host, o.Root, o.Source = s.host, args[0], source.options()
 			s.changing = true
 			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.WarnOf)
 			if err != nil {

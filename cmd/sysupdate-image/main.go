@@ -32,7 +32,7 @@ func main() {
 		stop() // the second interrupt ends the program at once
 		time.AfterFunc(patience, giveUp)
 	})
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, host(), os.Args[1:], os.Stdout, os.Stderr)
 	finish() // an interrupt comes too late
 	os.Exit(code)
 }

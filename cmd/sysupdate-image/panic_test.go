@@ -16,7 +16,7 @@ func (panickingWriter) Write([]byte) (int, error) { panic("out of luck") }
 // A panic has a status of its own, and what it prints says whose fault it is.
 func TestPanic(t *testing.T) {
 	var stderr bytes.Buffer
-	code := run(t.Context(), []string{"--help"}, panickingWriter{}, &stderr)
+	code := run(t.Context(), host(), []string{"--help"}, panickingWriter{}, &stderr)
 	if code != bug.ExitStatus {
 		t.Errorf("exit code %d; want %d", code, bug.ExitStatus)
 	}

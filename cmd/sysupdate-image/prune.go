@@ -68,7 +68,7 @@ func (s *session) prune(ctx context.Context, dryRun, asJSON bool) error {
 		return s.PrintPruned(r, dryRun)
 	}
 	if dryRun {
-		report, err := update.PlanPrune(ctx, s.sysroot, s.WarnOf)
+		report, err := update.PlanPrune(ctx, s.machine(), s.WarnOf)
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (s *session) change(f func(*update.Machine) error) error {
 // an image that is being fetched.
 func (s *session) switchBoot(f func(*update.Machine) error) error {
 	s.changing = true
-	m, err := update.OpenToSwitch(s.sysroot, s.WarnOf)
+	m, err := update.OpenToSwitch(s.machine(), s.WarnOf)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/version"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -39,14 +40,18 @@ Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usag
 // A session is what all commands share.
 type session struct {
 	ui.Screen
+	host     machine.Host
 	sysroot  string // --sysroot
 	changing bool   // the machine is being changed
 }
 
+// machine returns which machine a command is about.
+func (s *session) machine() machine.Place { return machine.Place{Host: s.host, Dir: s.sysroot} }
+
 // run carries out the command line and returns the exit code.
-func run(ctx context.Context, args []string, out, stderr io.Writer) int {
+func run(ctx context.Context, host machine.Host, args []string, out, stderr io.Writer) int {
 	results := &output{to: out}
-	s := &session{Screen: ui.Screen{Out: results, Err: stderr}}
+	s := &session{Screen: ui.Screen{Out: results, Err: stderr}, host: host}
 	root := s.command()
 	root.SetArgs(args)
 	cmd := root
@@ -86,7 +91,7 @@ func (s *session) interrupted(ctx context.Context, err error) error {
 // open opens the machine to change it.
 func (s *session) open() (*update.Machine, error) {
 	s.changing = true
-	return update.Open(s.sysroot, s.WarnOf)
+	return update.Open(s.machine(), s.WarnOf)
 }
 
 func (s *session) command() *cobra.Command {

@@ -25,7 +25,7 @@ func (s *session) statusCommand() *cobra.Command {
 		Long:  aboutStatus,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			st, err := status.Of(s.sysroot)
+			st, err := status.Of(s.machine())
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ import (
 
 // Images opens images for one command.
 type Images struct {
-	Sysroot       string           // physical root of the machine; "" for the running one
+	Machine       machine.Place    // the machine whose deployments can be named
 	Repository    *repo.Repository // nil if there is none
 	RepositoryErr error            // why
 	Source        oci.Options      // how to read container images
@@ -82,7 +82,7 @@ func (i *Images) resolve(name string) (string, error) {
 	if _, err := os.Stat(name); err == nil || !mayBeWord(name) {
 		return name, nil
 	}
-	id, err := deploymentNamed(i.Sysroot, name)
+	id, err := deploymentNamed(i.Machine, name)
 	if err != nil {
 		return "", fmt.Errorf("no file or directory %s, and %w; a container image is docker.io/library/%s", name, err, name)
 	}
@@ -96,18 +96,18 @@ func mayBeWord(name string) bool { return !strings.ContainsAny(name, "/:") && !m
 func mayBeID(name string) bool { return strings.Trim(name, "0123456789abcdef") == "" }
 
 // StoredID returns the id of the image of r that name stands for: the beginning of an id,
-// or the name of a deployment of the machine at sysroot.
-func StoredID(r *repo.Repository, sysroot, name string) (string, error) {
+// or the name of a deployment of the machine.
+func StoredID(r *repo.Repository, at machine.Place, name string) (string, error) {
 	if mayBeID(name) {
 		return r.FindImage(name)
 	}
-	id, err := deploymentNamed(sysroot, name)
+	id, err := deploymentNamed(at, name)
 	return string(id), err
 }
 
 // deploymentNamed returns the deployment that name stands for, as State.Find.
-func deploymentNamed(sysroot, name string) (deployment.ID, error) {
-	system, err := machine.Open(sysroot)
+func deploymentNamed(at machine.Place, name string) (deployment.ID, error) {
+	system, err := machine.Open(at, machine.ToRead)
 	if err != nil {
 		return "", err
 	}

@@ -17,12 +17,14 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 // Options say what to install where.
 type Options struct {
+	Host   machine.Host
 	Root   string      // where the new root file system is mounted
 	ESP    string      // where the EFI system partition is mounted
 	Image  string      // reference of the image
@@ -51,7 +53,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	if err := checkRoot(o.Root); err != nil {
 		return update.Result{}, err
 	}
-	m, err := update.OpenNew(o.Root, o.ESP, warn)
+	m, err := update.OpenNew(machine.Place{Host: o.Host, Dir: o.Root}, o.ESP, warn)
 	if err != nil {
 		return update.Result{}, err
 	}
@@ -80,7 +82,7 @@ func (e *RootDoubtError) Error() string { return e.Why + "; the machine may not 
 // findRoot returns the kernel arguments by which the initramfs finds the root file
 // system, unless it is named.
 func findRoot(o Options, warn func(error)) ([]string, error) {
-	found, err := boot.FindRoot(o.Root, o.ESP, cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	found, err := boot.FindRoot(o.Host.Root, o.Root, o.ESP, cmp.Or(o.Source.Architecture, runtime.GOARCH))
 	if _, named := kcmdline.Parse(strings.Join(o.Kargs, " ")).Last("root"); named {
 		return slices.DeleteFunc(found.Args, func(a string) bool { return strings.HasPrefix(a, "root=") }), nil
 	}

@@ -95,10 +95,10 @@ func (r *reader) readMounts() {
 	r.State.Running = true
 	// Without a mount table, nothing is known to have been booted from a deployment.
 	var err error
-	r.Mounts, err = mountTable(r.System.Running)
+	r.State.Mounts, err = mountTable(r.System.Running)
 	r.problem(true, "mount table", err)
 	if r.State.Booted = r.System.Booted; r.State.Booted == "" {
-		r.State.Booted = bootedIn(r.Mounts)
+		r.State.Booted = bootedIn(r.State.Mounts)
 	}
 }
 

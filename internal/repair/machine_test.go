@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	machines "github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
@@ -39,7 +40,7 @@ func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, dir: t.TempDir(), registry: ocitest.NewRegistry()}
 	t.Cleanup(m.registry.Close)
 	m.push("1", layerOf(t, system, nil), layerOf(t, []string{"usr/file"}, map[string]string{"usr/file": file}))
-	u, err := update.Open(m.dir, func(error) {})
+	u, err := update.Open(machines.Place{Dir: m.dir}, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,18 +24,13 @@ type Repository struct {
 	close       []func() error
 }
 
-// OpenMachines opens the repository of the running machine as Open does. To write, it
-// mounts the physical root writable.
-func OpenMachines(write bool) (*Repository, error) {
+// OpenMachines opens the repository of the running machine as Open does. Host is the root
+// directory of the running system. To write, it mounts the physical root writable.
+func OpenMachines(host *os.Root, write bool) (*Repository, error) {
 	if !write {
 		return Open(filepath.Join(deployment.SysrootDir, deployment.RepositoryDir), false)
 	}
-	running, err := os.OpenRoot("/")
-	if err != nil {
-		return nil, err
-	}
-	defer running.Close()
-	physical, err := sysroot.OpenWritable(running)
+	physical, err := sysroot.OpenWritable(host)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // putDocument records a document as bootc does, and returns its digest.
@@ -56,7 +57,7 @@ func TestReadImage(t *testing.T) {
 	if err := os.WriteFile(origin, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Of(dir)
+	s, err := Of(machine.Place{Dir: dir})
 	if err != nil || len(s.Deployments) != 1 {
 		t.Fatalf("Of = %+v, %v; want a deployment", s, err)
 	}
@@ -88,7 +89,7 @@ func TestSealedOptional(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s, err := Of(dir)
+		s, err := Of(machine.Place{Dir: dir})
 		if err != nil || len(s.Deployments) != 1 || s.Deployments[0].VerityOptional != want {
 			t.Errorf("composefs=%s: %+v, %v; want optional %v", mark, s.Deployments, err, want)
 		}

@@ -56,10 +56,9 @@ type Status struct {
 	Problems       []string     // what is wrong or could not be read
 }
 
-// Of returns the status of the machine whose physical root is the directory sysroot, or
-// of the running one if sysroot is "". The error says that sysroot is not a directory.
-func Of(sysroot string) (Status, error) {
-	system, err := machine.Open(sysroot)
+// Of returns the status of a machine. The error says that its place is not a directory.
+func Of(at machine.Place) (Status, error) {
+	system, err := machine.Open(at, machine.ToRead)
 	if err != nil {
 		return Status{}, err
 	}

@@ -138,18 +138,23 @@ func shorten(text string) string {
 
 func TestOf(t *testing.T) {
 	dir := t.TempDir()
-	s, err := Of(dir)
+	s, err := Of(machine.Place{Dir: dir})
 	if err != nil || len(s.Problems) > 0 || s.Text() != "There are no deployments.\n" {
 		t.Errorf("Of an empty directory = %+v, %v; want no deployments and no problems", s, err)
 	}
-	if _, err := Of(dir + "/none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Of(machine.Place{Dir: dir + "/none"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Of a directory that does not exist: %v; want fs.ErrNotExist", err)
 	}
 }
 
 // The machine that runs the test tells something, whatever it is.
 func TestOfRunning(t *testing.T) {
-	s, err := Of("")
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	s, err := Of(machine.Place{Host: machine.Host{Root: root, Files: root.FS()}})
 	if err != nil || s.Text() == "" {
 		t.Errorf("Of the running machine = %q, %v", s.Text(), err)
 	}

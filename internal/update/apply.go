@@ -99,7 +99,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	clock.split("etc")
-	if err := RecordImage(img, m.repo, c.id, c.Form); err != nil {
+	if err := RecordImage(img, m.Repository, c.id, c.Form); err != nil {
 		return Result{}, fmt.Errorf("cannot record the image: %w", err)
 	}
 	clock.split("record")
@@ -162,14 +162,14 @@ func (m *Machine) begin(ctx context.Context, o Options, r Reporter) (img *oci.Im
 
 // fetch brings the layers of img that are missing into the repository.
 func (m *Machine) fetch(ctx context.Context, img *oci.Image, o Options, r Reporter) error {
-	layers, err := m.reuse(ctx, missing(img, m.repo), o.Reuse, r)
+	layers, err := m.reuse(ctx, missing(img, m.Repository), o.Reuse, r)
 	if err != nil {
 		return err
 	}
 	if err := m.checkRoom(layers); err != nil {
 		return err
 	}
-	return pull(ctx, img, layers, m.repo, r)
+	return pull(ctx, img, layers, m.Repository, r)
 }
 
 // resolve finds the image to apply, and returns it with the options that count: see
@@ -203,7 +203,7 @@ func (m *Machine) reference(given string) (oci.Reference, error) {
 
 // build makes the composefs image of img, whose layers are in the repository.
 func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strictness, r Reporter, clock *clock) (candidate, error) {
-	system, err := system.Compose(ctx, img, m.repo, true)
+	system, err := system.Compose(ctx, img, m.Repository, true)
 	if err != nil {
 		return candidate{}, err
 	}
@@ -220,7 +220,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	c := candidate{System: system}
 	// From then on the image is here. Without a record, another system's entry for it would
 	// look like ours.
-	if err := m.boot.Record(); err != nil {
+	if err := m.Boot.Record(); err != nil {
 		return candidate{}, err
 	}
 	if c.id, err = system.Build(ctx); err != nil {
@@ -281,7 +281,7 @@ func (m *Machine) stayBooted(ctx context.Context, c candidate, result *Result) e
 	}
 	if entry != "" {
 		result.Outcome = Published
-		return m.boot.Publish(entry)
+		return m.Boot.Publish(entry)
 	}
 	return m.bootedNext(c)
 }
@@ -296,8 +296,8 @@ func (m *Machine) bootedNext(c candidate) error {
 	if err != nil {
 		return err
 	}
-	if next.Target.ID != m.booted {
-		if _, err := m.boot.Rollback(m.booted); err != nil {
+	if next.Target.ID != m.Booted {
+		if _, err := m.Boot.Rollback(m.Booted); err != nil {
 			return err
 		}
 	}
@@ -313,7 +313,7 @@ func (m *Machine) otherKernel(ctx context.Context, c candidate) (entry string, e
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == m.booted })
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == m.Booted })
 	if i < 0 { // its entries are lost
 		return m.writeDeployment(ctx, c)
 	}

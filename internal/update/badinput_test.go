@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -73,7 +74,7 @@ func archive(t *testing.T, drop string, more ...tar.Header) []byte {
 
 // apply applies a reference to the machine in dir.
 func apply(ctx context.Context, dir, reference string) (update.Result, error) {
-	m, err := update.Open(dir, func(error) {})
+	m, err := update.Open(machine.Place{Dir: dir}, func(error) {})
 	if err != nil {
 		return update.Result{}, err
 	}
@@ -272,7 +273,7 @@ func TestTwoAtOnce(t *testing.T) {
 	if _, err := apply(t.Context(), dir, "oci:"+layout+":1"); err != nil {
 		t.Fatal(err)
 	}
-	m, err := update.Open(dir, func(error) {})
+	m, err := update.Open(machine.Place{Dir: dir}, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,18 +112,18 @@ func loadConfig(read func(name string) ([]byte, error)) (config, error) {
 // config returns the machine's configuration: what the running system has, or
 // what the deployment would have that boots next.
 func (m *Machine) config() (config, error) {
-	if m.booted != "" {
-		return loadConfig(func(name string) ([]byte, error) { return bounded.ReadFile(m.running, name, limits.Text) })
+	if m.Booted != "" {
+		return loadConfig(func(name string) ([]byte, error) { return bounded.ReadFile(m.Running, name, limits.Text) })
 	}
 	s, err := m.readState()
 	id := nextServed(s)
 	if id == "" { // the entry of what is staged is lost
 		id = s.Current()
 	}
-	if err != nil || id == "" || m.repo == nil {
+	if err != nil || id == "" || m.Repository == nil {
 		return config{}, err
 	}
-	if found, err := m.repo.HasImage(string(id)); err != nil || !found {
+	if found, err := m.Repository.HasImage(string(id)); err != nil || !found {
 		return config{}, err
 	}
 	tree, err := m.readImage(id)
@@ -133,7 +133,7 @@ func (m *Machine) config() (config, error) {
 		keep := maxKeep
 		return config{Keep: &keep}, nil
 	}
-	image := system.Of(tree, m.repo)
+	image := system.Of(tree, m.Repository)
 	return loadConfig(func(name string) ([]byte, error) {
 		data, err := m.readLocal(id, name)
 		if errors.Is(err, errFromImage) {
@@ -153,15 +153,15 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 	if !ok {
 		return nil, errFromImage
 	}
-	kind, err := carry.OnDisk(m.root, id)
+	kind, err := carry.OnDisk(m.Root, id)
 	if err != nil {
 		return nil, err
 	}
 	if kind == deployment.EtcBind {
-		return bounded.ReadRoot(m.root, id.EtcDir()+"/"+below, limits.Text)
+		return bounded.ReadRoot(m.Root, id.EtcDir()+"/"+below, limits.Text)
 	}
 	upper := id.EtcUpper() + "/" + below
-	switch info, err := m.root.Lstat(upper); {
+	switch info, err := m.Root.Lstat(upper); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errFromImage
 	case err != nil:
@@ -169,5 +169,5 @@ func (m *Machine) readLocal(id deployment.ID, name string) ([]byte, error) {
 	case info.Mode()&fs.ModeCharDevice != 0: // a whiteout: it was removed here
 		return nil, fs.ErrNotExist
 	}
-	return bounded.ReadRoot(m.root, upper, limits.Text)
+	return bounded.ReadRoot(m.Root, upper, limits.Text)
 }

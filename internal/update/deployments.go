@@ -19,7 +19,7 @@ var ErrNothingTracked = errors.New("this machine follows no image yet")
 // readOrigin returns where a deployment came from; what has no origin file has
 // the zero Origin.
 func (m *Machine) readOrigin(id deployment.ID) (deployment.Origin, error) {
-	o, err := records.LoadOrigin(m.root.FS(), id)
+	o, err := records.LoadOrigin(m.Root.FS(), id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
 	}
@@ -108,5 +108,5 @@ func (m *Machine) follow(id deployment.ID, o deployment.Origin) error {
 	if string(now.Encode()) == string(old.Encode()) {
 		return nil
 	}
-	return records.StoreOrigin(m.changes, id, now)
+	return records.StoreOrigin(m.Changes, id, now)
 }

@@ -28,7 +28,7 @@ func (e *EtcConflictsError) Error() string {
 // checkEtc returns the conflicts in /etc that the policy is to decide when the
 // candidate is booted. Under the policy Fail they are an error.
 func (m *Machine) checkEtc(ctx context.Context, c candidate, policy deployment.ConflictPolicy) ([]deployment.EtcConflict, error) {
-	if c.id == m.booted {
+	if c.id == m.Booted {
 		return nil, nil
 	}
 	conflicts, err := m.etcConflicts(ctx, c.System)
@@ -72,10 +72,10 @@ func (m *Machine) etcSide() (carry.Side, error) {
 	if err != nil || id == "" {
 		return carry.Side{Etc: deployment.EtcNone}, err
 	}
-	if id == m.booted {
+	if id == m.Booted {
 		return carry.Side{ID: id, Etc: m.etc}, nil
 	}
-	etc, err := carry.OnDisk(m.root, id)
+	etc, err := carry.OnDisk(m.Root, id)
 	if err != nil {
 		err = fmt.Errorf("cannot determine the mode of /etc of deployment %s: %w", id.Short(), err)
 	}
@@ -83,7 +83,7 @@ func (m *Machine) etcSide() (carry.Side, error) {
 }
 
 func (m *Machine) carrier(policy deployment.ConflictPolicy) carry.Carrier {
-	return carry.Carrier{Sysroot: m.root, Booted: m.booted, OpenObject: m.repo.OpenObject, Policy: policy, Warn: func(text string) { m.warn(errors.New(text)) }}
+	return carry.Carrier{Sysroot: m.Root, Booted: m.Booted, OpenObject: m.Repository.OpenObject, Policy: policy, Warn: func(text string) { m.warn(errors.New(text)) }}
 }
 
 // carryEtc gives a deployment the local changes to /etc of the one before it.

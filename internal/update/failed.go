@@ -39,7 +39,7 @@ const maxFailures = 16
 // readFailures returns the records of failed boots. An invalid one is skipped: it is
 // there for people.
 func (m *Machine) readFailures() (map[deployment.ID]deployment.BootFailure, error) {
-	all, _, err := records.LoadBootFailures(m.root.FS())
+	all, _, err := records.LoadBootFailures(m.Root.FS())
 	if err != nil {
 		return nil, fmt.Errorf("cannot read boot failures: %w", err)
 	}
@@ -53,14 +53,14 @@ func (m *Machine) noteFailures(s machine.State) error {
 	for _, id := range sortedKeys(all) {
 		old, known := before[id]
 		if f := all[id]; !known || old.Entry != f.Entry || old.Image != f.Image {
-			if err := records.StoreBootFailure(m.changes, f); err != nil {
+			if err := records.StoreBootFailure(m.Changes, f); err != nil {
 				return err
 			}
 		}
 	}
 	for _, id := range sortedKeys(before) {
 		if _, known := all[id]; !known {
-			if err := records.DropBootFailure(m.changes, id); err != nil {
+			if err := records.DropBootFailure(m.Changes, id); err != nil {
 				return err
 			}
 		}
@@ -105,7 +105,7 @@ func (m *Machine) noteSkipped(s machine.State, failed deployment.ID, manifest st
 		return nil
 	}
 	f.Image = manifest
-	return records.StoreBootFailure(m.changes, f)
+	return records.StoreBootFailure(m.Changes, f)
 }
 
 // checkFailed returns a *FailedHereError if a deployment of the image with the

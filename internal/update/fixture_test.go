@@ -103,11 +103,11 @@ func (b *bench) copy() string {
 // open opens a machine, with all its changes outside the repository through wrap.
 func (b *bench) open(dir string, wrap func(durable.FS) durable.FS) *Machine {
 	b.t.Helper()
-	m, err := Open(dir, func(err error) { b.t.Log(err) })
+	m, err := Open(PlaceOf(b.t, dir), func(err error) { b.t.Log(err) })
 	b.must(err)
 	if wrap != nil {
-		m.changes = wrap(m.changes)
-		m.boot.Through(wrap)
+		m.Changes = wrap(m.Changes)
+		m.Boot.Through(wrap)
 	}
 	return m
 }

@@ -77,7 +77,7 @@ const (
 
 // missingOn is another reason.
 func (m *Machine) missingOn(names ...string) string {
-	return fmt.Sprintf("%s is missing on %s", strings.Join(names, ", "), m.boot)
+	return fmt.Sprintf("%s is missing on %s", strings.Join(names, ", "), m.Boot)
 }
 
 // inheritLine returns what a line with a key that is not known here says in the new
@@ -110,7 +110,7 @@ func (m *Machine) inheritLine(e bootentry.Entry, kv bootentry.KeyValue) (string,
 func (m *Machine) inheritOverlays(kv bootentry.KeyValue) (string, error) {
 	var kept, lost []string
 	for _, overlay := range strings.Fields(kv.Value) {
-		found, err := m.boot.Has(overlay)
+		found, err := m.Boot.Has(overlay)
 		if err != nil {
 			return "", fmt.Errorf("cannot carry over %s: %w", kv.Key, err)
 		}
@@ -142,7 +142,7 @@ func (m *Machine) inheritInitrds(e, before bootentry.Entry) ([]string, error) {
 		case slices.ContainsFunc(e.Initrds, func(s string) bool { return samePath(s, initrd) }):
 			continue
 		}
-		found, err := m.boot.Has(initrd)
+		found, err := m.Boot.Has(initrd)
 		if err != nil {
 			return nil, fmt.Errorf("cannot carry over initrd: %w", err)
 		}
@@ -246,7 +246,7 @@ func (m *Machine) deviceTree(ctx context.Context, c candidate, current deploymen
 			return d, nil
 		}
 	}
-	found, err := m.boot.Has(name)
+	found, err := m.Boot.Has(name)
 	if err != nil {
 		return deviceTree{}, fmt.Errorf("cannot carry over %s: %w", bootentry.DeviceTree, err)
 	}
@@ -303,7 +303,7 @@ func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name strin
 	if modules == nil {
 		return false, nil
 	}
-	s := system.Of(tree, m.repo)
+	s := system.Of(tree, m.Repository)
 	for _, e := range modules.Entries() {
 		d, ok := findTree(tree, e.Name, name)
 		if !ok {
@@ -318,10 +318,10 @@ func (m *Machine) isImagesTree(ctx context.Context, id deployment.ID, name strin
 
 // sameAsFile reports whether a file on the boot partition has the content of an image's.
 func (m *Machine) sameAsFile(ctx context.Context, s *system.System, n *tree.Node, name string) (bool, error) {
-	if found, err := m.boot.Has(name); !found {
+	if found, err := m.Boot.Has(name); !found {
 		return err == nil, err // there is nothing of anybody's to lose
 	}
-	there, err := m.boot.Open(name)
+	there, err := m.Boot.Open(name)
 	if err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -32,7 +33,7 @@ func inheriting(t *testing.T, files ...string) (m *Machine, warnings *[]string) 
 	}
 	t.Cleanup(func() { p.Close() })
 	warnings = new([]string)
-	return &Machine{boot: p, warn: func(err error) { *warnings = append(*warnings, err.Error()) }}, warnings
+	return &Machine{System: &machine.System{Boot: p}, warn: func(err error) { *warnings = append(*warnings, err.Error()) }}, warnings
 }
 
 // Its cases are entries: what the one before has, and what becomes of it.

@@ -16,6 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
@@ -42,7 +43,7 @@ func change(ctx context.Context, args []string) error {
 	case "gc":
 		return collect(ctx, args[1])
 	}
-	m, err := update.Open(args[1], func(error) {})
+	m, err := update.Open(machine.Place{Dir: args[1]}, func(error) {})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 // unfinished returns the files in dir that were being written. What is called
 // so in /var or /etc is not ours, and not looked at.
 func (m *Machine) unfinished(dir string) ([]string, error) {
-	list, err := fs.ReadDir(m.root.FS(), dir)
+	list, err := fs.ReadDir(m.Root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

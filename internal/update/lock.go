@@ -18,23 +18,30 @@ import (
 // held by whoever changes what boots, and by nobody while an image is fetched, which may
 // take days.
 
-// lock keeps others from changing the machine until Close.
+// lockAll keeps others from changing the machine until Close.
+func (m *Machine) lockAll() error { return m.lock(true) }
+
+// lockShared keeps others from changing what the machine boots until Close, and from
+// removing anything from the repository.
+func (m *Machine) lockShared() error { return m.lock(false) }
+
 func (m *Machine) lock(exclusive bool) (err error) {
-	if m.held, err = m.repo.LockFor(exclusive); err != nil {
+	if m.held, err = m.Repository.LockFor(exclusive); err != nil {
 		return err
 	}
-	m.close = append(m.close, m.held.Unlock, m.unlockState)
+	m.Until(m.held.Unlock)
+	m.Until(m.unlockState)
 	if err := m.lockState(); err != nil {
 		return err
 	}
 	if exclusive {
-		return m.repo.CleanUp()
+		return m.Repository.CleanUp()
 	}
 	return nil
 }
 
 func (m *Machine) lockState() error {
-	dir, err := sysroot.TryLock(m.root)
+	dir, err := sysroot.TryLock(m.Root)
 	if err == nil && dir == nil {
 		err = fmt.Errorf("%w: try again when it is done", repo.ErrBusy)
 	}
@@ -109,11 +116,11 @@ func (m *Machine) excludeKeeping(img *oci.Image, id deployment.ID) error {
 	if err := m.exclude(); err != nil {
 		return err
 	}
-	found, err := m.repo.HasImage(string(id))
+	found, err := m.Repository.HasImage(string(id))
 	if err != nil {
 		return err
 	}
-	if !found || len(missing(img, m.repo)) > 0 {
+	if !found || len(missing(img, m.Repository)) > 0 {
 		return errors.New("another program removed the fetched layers; try again")
 	}
 	return nil

@@ -77,7 +77,7 @@ func (m *Machine) optionsBefore() (current deployment.ID, options string, err er
 		return "", "", err
 	}
 	options, err = m.optionsOf(current)
-	if err == nil && options == "" && m.booted != "" {
+	if err == nil && options == "" && m.Booted != "" {
 		options, err = m.runningOptions()
 	}
 	return current, options, err
@@ -86,10 +86,10 @@ func (m *Machine) optionsBefore() (current deployment.ID, options string, err er
 // optionsOf returns the kernel command line of a deployment, or that which was
 // kept for the one after it; "" if there is none.
 func (m *Machine) optionsOf(id deployment.ID) (string, error) {
-	if id == "" || m.boot == nil {
+	if id == "" || m.Boot == nil {
 		return "", nil
 	}
-	files, err := m.boot.Entries()
+	files, err := m.Boot.Entries()
 	if err != nil {
 		return "", err
 	}
@@ -111,9 +111,9 @@ func (m *Machine) optionsOf(id deployment.ID) (string, error) {
 // runningOptions returns the kernel command line of the running machine, whose entry
 // is lost, without what boot loaders add.
 func (m *Machine) runningOptions() (string, error) {
-	text, err := bounded.ReadFile(m.running, "proc/cmdline", limits.Kernel)
+	text, err := bounded.ReadFile(m.Running, "proc/cmdline", limits.Kernel)
 	if err != nil {
-		return "", fmt.Errorf("cannot determine the kernel arguments: deployment %s has no boot entry: %w", m.booted.Short(), err)
+		return "", fmt.Errorf("cannot determine the kernel arguments: deployment %s has no boot entry: %w", m.Booted.Short(), err)
 	}
 	return kcmdline.Parse(string(text)).Without("BOOT_IMAGE").Without("initrd").String(), nil
 }
@@ -125,7 +125,7 @@ func (m *Machine) ukiOptions(f boot.EntryFile) (string, error) {
 		if name == "" {
 			continue
 		}
-		file, err := m.boot.Open(name)
+		file, err := m.Boot.Open(name)
 		if err != nil {
 			return "", fmt.Errorf("boot entry %s: %w", f.File, err)
 		}
@@ -146,7 +146,7 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	s := system.Of(tree, m.repo)
+	s := system.Of(tree, m.Repository)
 	return kargs.Load(s.FS(), architecture)
 }
 
@@ -160,7 +160,7 @@ func (m *Machine) readImage(id deployment.ID) (*tree.Node, error) {
 }
 
 func (m *Machine) readImageFile(id deployment.ID) (*tree.Node, error) {
-	file, err := m.repo.OpenImage(string(id))
+	file, err := m.Repository.OpenImage(string(id))
 	if err != nil {
 		return nil, err
 	}

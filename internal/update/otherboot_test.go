@@ -77,7 +77,7 @@ func TestCutOffFirst(t *testing.T) {
 // Whose boot entries are lost gets new ones by force, with the kernel arguments that
 // the machine runs with: for another image, or for the one that runs.
 func TestLostEntries(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		two := b.idOf("2")
 		for _, tag := range []string{"2", "3"} {

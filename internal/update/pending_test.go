@@ -47,7 +47,7 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 		}
 		return result
 	}
-	b.must(pull(ctx, img, missing(img, m.repo), m.repo, silent{}))
+	b.must(pull(ctx, img, missing(img, m.Repository), m.Repository, silent{}))
 	c, err := m.build(ctx, img, o, strictness{optional: true}, silent{}, startClock())
 	b.must(err)
 	if done, err := m.decideFor(ctx, img, c.id, o, &result); done || err != nil {
@@ -63,7 +63,7 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 // With 2 running and a rollback to 1 queued or 3 staged, what runs becomes the next
 // if it is named, and a rollback stays what it is if it is not.
 func TestQueuedRollback(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		b.again("2-again", "2")
 		one, two := deployment.ID(b.idOf("1")), deployment.ID(b.idOf("2"))
@@ -146,7 +146,7 @@ func TestNoRollback(t *testing.T) {
 	dir := b.copy()
 	m := b.open(dir, nil)
 	m.RunAs(deployment.ID(b.idIn(m, "2")), os.DirFS("/nowhere"))
-	entries, err := filepath.Glob(dir + "/boot/loader/entries/*" + m.booted.Short() + "*")
+	entries, err := filepath.Glob(dir + "/boot/loader/entries/*" + m.Booted.Short() + "*")
 	b.must(err)
 	b.must(os.Rename(entries[0], strings.TrimSuffix(entries[0], ".conf")+"+0-3.conf"))
 	state, err := m.readState()

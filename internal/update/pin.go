@@ -42,7 +42,7 @@ func (m *Machine) pin(s machine.State, id deployment.ID, name string) error {
 	if pinned && old == name {
 		return nil
 	}
-	return records.StorePin(m.changes, id, name)
+	return records.StorePin(m.Changes, id, name)
 }
 
 // ErrNotPinned says that a deployment is not pinned.
@@ -61,5 +61,5 @@ func (m *Machine) Unpin(which string) (deployment.ID, error) {
 	if _, pinned := s.Pins[id]; !pinned {
 		return "", fmt.Errorf("deployment %s: %w", id.Short(), ErrNotPinned)
 	}
-	return id, records.DropPin(m.changes, id)
+	return id, records.DropPin(m.Changes, id)
 }

@@ -89,7 +89,7 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 
 func (m *Machine) planLayers(img *oci.Image) (layers []LayerPlan) {
 	for _, l := range img.Layers {
-		present := m.repo != nil && m.repo.HasStream(layer.StreamName(l.DiffID))
+		present := m.Repository != nil && m.Repository.HasStream(layer.StreamName(l.DiffID))
 		layers = append(layers, LayerPlan{l.Digest.String(), l.Size, present})
 	}
 	return layers
@@ -151,7 +151,7 @@ func removed(s machine.State, d Decision, spare int) []deployment.ID {
 
 // planEtc returns the conflicts in /etc of an image whose layers are here.
 func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
-	system, err := system.Compose(ctx, img, m.repo, false)
+	system, err := system.Compose(ctx, img, m.Repository, false)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (w *wreck) befall() {
 		w.log = append(w.log, "fail "+id.Short())
 		name := w.rename(id, "+0-3.conf")
 		if name != "" && what == 4 { // otherwise it is the last boot on trial, or nobody has recorded anything
-			w.must(records.StoreBootFailure(m.changes, deployment.BootFailure{ID: id, Entry: name, Time: "2026-01-02T03:04:05Z"}))
+			w.must(records.StoreBootFailure(m.Changes, deployment.BootFailure{ID: id, Entry: name, Time: "2026-01-02T03:04:05Z"}))
 		}
 	case 6:
 		w.log = append(w.log, "bless all")
@@ -106,7 +106,6 @@ func TestPlanIsCarriedOut(t *testing.T) {
 			}
 			outcomes[w.checkPlan(fmt.Sprintf("seed %d: %s", seed, strings.Join(w.log, ", ")))]++
 			b.must(os.RemoveAll(w.dir))
-			os.Remove("/" + deployment.RunStaged)
 		}
 		t.Log(outcomes)
 		for _, o := range []Outcome{AlreadyBooted, AlreadyNext, Staged, Published, Skipped, RollbackQueued} {

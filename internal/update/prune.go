@@ -26,14 +26,14 @@ type PruneReport struct {
 // PlanPrune returns what Prune would remove from the machine that Open would open. It
 // changes nothing. If another program is changing the machine, warn is called, and the
 // report includes files that the other program has not finished yet.
-func PlanPrune(ctx context.Context, dir string, warn func(error)) (PruneReport, error) {
-	m, err := OpenToPlan(dir, warn)
+func PlanPrune(ctx context.Context, at machine.Place, warn func(error)) (PruneReport, error) {
+	m, err := OpenToPlan(at, warn)
 	if err != nil {
 		return PruneReport{}, err
 	}
 	defer m.Close()
-	if m.repo != nil {
-		if err := m.repo.Busy(); errors.Is(err, repo.ErrBusy) {
+	if m.Repository != nil {
+		if err := m.Repository.Busy(); errors.Is(err, repo.ErrBusy) {
 			warn(fmt.Errorf("%w; what it has not finished may be listed as not needed", err))
 		} else if err != nil {
 			return PruneReport{}, err
@@ -76,9 +76,9 @@ func (m *Machine) checkPrunable() error {
 	switch {
 	case err != nil:
 		return err
-	case m.boot == nil, m.repo == nil && len(s.Dirs) == 0:
+	case m.Boot == nil, m.Repository == nil && len(s.Dirs) == 0:
 		return errNothingApplied
-	case m.repo == nil:
+	case m.Repository == nil:
 		return fmt.Errorf("cannot prune: there are deployments, but the repository /%s is missing", deployment.RepositoryDir)
 	}
 	return nil
@@ -113,7 +113,7 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 			report.Deployments = append(report.Deployments, id)
 		}
 	}
-	removal, err := m.boot.PlanPrune(keep, stagedEntry(s))
+	removal, err := m.Boot.PlanPrune(keep, stagedEntry(s))
 	if err != nil {
 		return report, err
 	}
@@ -131,15 +131,15 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 	if err := m.noteFailures(s); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
-	if err := m.boot.Record(); err != nil {
+	if err := m.Boot.Record(); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
-	if err := m.boot.Prune(removal); err != nil {
+	if err := m.Boot.Prune(removal); err != nil {
 		return report, err
 	}
 	// What a crash brings back of these, the next prune finds again.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
@@ -156,7 +156,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 	wanted := make(map[string]bool)
 	known := true
 	for _, id := range keep {
-		found, err := m.repo.HasImage(string(id))
+		found, err := m.Repository.HasImage(string(id))
 		if err != nil {
 			return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
 		}
@@ -172,7 +172,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 		}
 		wanted[rootRef(o.ManifestDigest)] = true
 	}
-	refs, err := m.repo.Refs()
+	refs, err := m.Repository.Refs()
 	if err != nil {
 		return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
 	}
@@ -181,7 +181,7 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 			roots.Without = append(roots.Without, ref)
 		}
 	}
-	report, err := m.repo.GC(ctx, roots, dryRun)
+	report, err := m.Repository.GC(ctx, roots, dryRun)
 	if err != nil {
 		return report, fmt.Errorf("cannot prune the repository: %w", err)
 	}

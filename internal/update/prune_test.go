@@ -39,12 +39,12 @@ func (b *bench) scrap(dir string) {
 		b.must(os.WriteFile(path, []byte(content), 0o644))
 	}
 	m := b.open(dir, nil)
-	have, err := ledger{m}.Kernels()
+	have, err := m.Ledger().Kernels()
 	b.must(err)
-	b.must(ledger{m}.SetKernels(append(have, "sysupdate-image/k", "sysupdate-image/.tmp-1", "EFI/Linux/bootc_composefs-9")))
+	b.must(m.Ledger().SetKernels(append(have, "sysupdate-image/k", "sysupdate-image/.tmp-1", "EFI/Linux/bootc_composefs-9")))
 	entries, err := os.ReadFile(filepath.Join(dir, deployment.EntriesRecord))
 	b.must(err)
-	b.must(ledger{m}.SetEntries(append(strings.Fields(string(entries)), "sysupdate-image-000009-000000000000",
+	b.must(m.Ledger().SetEntries(append(strings.Fields(string(entries)), "sysupdate-image-000009-000000000000",
 		"sysupdate-image-000010-333333333333", "sysupdate-image-000011-333333333333")))
 	b.must(m.Close())
 }
@@ -129,7 +129,7 @@ func TestPruneOdd(t *testing.T) {
 		b.scrap(dir)
 		tt.harm(dir)
 		var warned strings.Builder
-		m, err := Open(dir, func(err error) { warned.WriteString(err.Error() + "\n") })
+		m, err := Open(PlaceOf(t, dir), func(err error) { warned.WriteString(err.Error() + "\n") })
 		b.must(err)
 		report, err := m.Prune(context.Background(), false)
 		b.must(m.Close())

@@ -23,10 +23,10 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 	}
 	// All that the deployment needs on the root file system; StageEntry has synced
 	// the boot partition.
-	if err := durable.Syncfs(m.changes); err != nil {
+	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
-	return m.boot.Publish(entry)
+	return m.Boot.Publish(entry)
 }
 
 // InstallLoader puts the boot loader of a deployment's image on the boot
@@ -36,6 +36,6 @@ func (m *Machine) InstallLoader(id deployment.ID) error {
 	if err != nil {
 		return err
 	}
-	image := system.Of(tree, m.repo)
-	return m.boot.InstallLoader(image.OpenPath)
+	image := system.Of(tree, m.Repository)
+	return m.Boot.InstallLoader(image.OpenPath)
 }

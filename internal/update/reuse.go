@@ -30,8 +30,8 @@ func (m *Machine) reuse(ctx context.Context, layers []oci.Layer, dirs []string, 
 }
 
 func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir string, layers []oci.Layer, r Reporter) (left []oci.Layer, err error) {
-	if other.Algorithm() != m.repo.Algorithm() {
-		m.warn(fmt.Errorf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.repo.Algorithm()))
+	if other.Algorithm() != m.Repository.Algorithm() {
+		m.warn(fmt.Errorf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.Repository.Algorithm()))
 		return layers, nil
 	}
 	// What is there now stays until it is here.
@@ -48,8 +48,8 @@ func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir str
 			continue
 		}
 		r.Step("Reusing layer " + l.Digest.String() + " of " + dir)
-		err := m.repo.CopyStream(ctx, other, name, func(s *stream.Reader) error {
-			return layer.CheckStored(ctx, m.repo, s, l.DiffID)
+		err := m.Repository.CopyStream(ctx, other, name, func(s *stream.Reader) error {
+			return layer.CheckStored(ctx, m.Repository, s, l.DiffID)
 		})
 		if err != nil {
 			if ctx.Err() != nil {

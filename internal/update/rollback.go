@@ -40,7 +40,7 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if err := ctx.Err(); err != nil {
 		return RollbackResult{}, err
 	}
-	if err := m.boot.Record(); err != nil {
+	if err := m.Boot.Record(); err != nil {
 		return RollbackResult{}, err
 	}
 	if result.DroppedStaged, err = m.unstage(); err != nil {
@@ -48,7 +48,7 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	}
 	first, _ := s.First()
 	result.Already = id == first.Target.ID && !target.Name.Exhausted()
-	if _, err := m.boot.Rollback(id); err != nil {
+	if _, err := m.Boot.Rollback(id); err != nil {
 		return RollbackResult{}, err
 	}
 	return result, nil

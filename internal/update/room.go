@@ -22,7 +22,7 @@ func (m *Machine) checkRoom(layers []oci.Layer) error {
 		return err
 	}
 	text := fmt.Sprintf("no room on the root file system: %d MiB to fetch, %d MiB free", (need+1<<20-1)>>20, free>>20)
-	images, err := m.repo.Images()
+	images, err := m.Repository.Images()
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (m *Machine) checkRoom(layers []oci.Layer) error {
 
 // freeBytes returns how much an image may take of the root file system.
 func (m *Machine) freeBytes() (int64, error) {
-	dir, err := m.root.Open(".")
+	dir, err := m.Root.Open(".")
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +52,7 @@ func (m *Machine) freeBytes() (int64, error) {
 // fetched does not fit, so it is no use to the next apply, unless it is only the
 // boot partition that has no room.
 func (m *Machine) afterFull(ctx context.Context, err error) error {
-	if ctx.Err() != nil || m.repo == nil || m.boot == nil || !m.ranFull(err) {
+	if ctx.Err() != nil || m.Repository == nil || m.Boot == nil || !m.ranFull(err) {
 		return err
 	}
 	lacks := m.lacksOtherThanBytes(err) // what was written is still there
@@ -84,7 +84,7 @@ func (m *Machine) lacksOtherThanBytes(err error) string {
 	if errors.Is(err, syscall.EDQUOT) {
 		return "a disk quota is used up, see quota(1) or btrfs-qgroup(8)"
 	}
-	dir, err := m.root.Open(".")
+	dir, err := m.Root.Open(".")
 	if err != nil {
 		return ""
 	}
@@ -110,10 +110,10 @@ func (m *Machine) ranFull(err error) bool {
 
 // bootInRoot reports whether the boot partition is a directory of the root file system.
 func (m *Machine) bootInRoot() bool {
-	dir, err := m.root.Open(".")
+	dir, err := m.Root.Open(".")
 	if err != nil {
 		return false
 	}
 	defer dir.Close()
-	return m.boot.SharesRoom(dir)
+	return m.Boot.SharesRoom(dir)
 }

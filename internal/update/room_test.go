@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // An entryFullFS is a file system with no room for a staged entry.
@@ -24,9 +25,9 @@ func (f entryFullFS) Create(name string, perm fs.FileMode) (durable.File, error)
 func TestWhichIsFull(t *testing.T) {
 	b := newBench(t)
 	m := b.open(b.copy(), nil)
-	m.boot.Through(func(fsys durable.FS) durable.FS { return entryFullFS{fsys} })
+	m.Boot.Through(func(fsys durable.FS) durable.FS { return entryFullFS{fsys} })
 	err := b.applyError(m, "3")
-	want := "no room on " + filepath.Join(m.root.Name(), bootDir)
+	want := "no room on " + filepath.Join(m.Root.Name(), machine.BootDir)
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "root file system") {
 		t.Errorf("with a full boot partition: %v; want %q in it", err, want)
 	}

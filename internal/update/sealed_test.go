@@ -143,7 +143,7 @@ func TestSealedInOrder(t *testing.T) {
 		}
 		for want, warned := range map[string]bool{proper: false, inOrder: true} {
 			var warnings []string
-			m, err := update.Open(t.TempDir(), func(err error) { warnings = append(warnings, err.Error()) })
+			m, err := update.Open(update.PlaceOf(t, t.TempDir()), func(err error) { warnings = append(warnings, err.Error()) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +236,7 @@ func TestOtherKernel(t *testing.T) {
 		{sealed(t, system, cmdline), update.Published, "efi /"},
 	} {
 		warned := ""
-		m, err := update.Open(dir, func(err error) { warned += err.Error() })
+		m, err := update.Open(update.PlaceOf(t, dir), func(err error) { warned += err.Error() })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -97,14 +98,14 @@ func TestRollbackWhileFetching(t *testing.T) {
 				}
 			}
 			resetEtc(t, dir, deployment.ID(ids[0]))
-			if _, err := update.Open(dir, func(error) {}); !errors.Is(err, repo.ErrBusy) {
+			if _, err := update.Open(machine.Place{Dir: dir}, func(error) {}); !errors.Is(err, repo.ErrBusy) {
 				t.Errorf("opened to remove something: error %v; want %v", err, repo.ErrBusy)
 			}
 			close(registry.let)
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
-			m, err := update.Open(dir, func(error) {})
+			m, err := update.Open(machine.Place{Dir: dir}, func(error) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +118,7 @@ func TestRollbackWhileFetching(t *testing.T) {
 }
 
 func applyInsecurely(ctx context.Context, dir, reference string) (update.Result, error) {
-	m, err := update.Open(dir, func(error) {})
+	m, err := update.Open(machine.Place{Dir: dir}, func(error) {})
 	if err != nil {
 		return update.Result{}, err
 	}
@@ -129,7 +130,7 @@ func applyInsecurely(ctx context.Context, dir, reference string) (update.Result,
 
 func rollback(t *testing.T, dir string) (id string) {
 	t.Helper()
-	m, err := update.OpenToSwitch(dir, func(error) {})
+	m, err := update.OpenToSwitch(machine.Place{Dir: dir}, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func resetEtc(t *testing.T, dir string, id deployment.ID) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("text"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	e, err := edit.Open(t.Context(), dir, true)
+	e, err := edit.Open(t.Context(), machine.Place{Dir: dir}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,11 +42,11 @@ func (tw twins) copy() twins {
 // open opens one of the two, with all its changes outside the repository through wrap.
 func (tw twins) open(name string, wrap func(durable.FS) durable.FS) *Machine {
 	tw.t.Helper()
-	m, err := OpenNew(filepath.Join(tw.dir, name), tw.dir+"/esp", func(err error) { tw.t.Log(err) })
+	m, err := OpenNew(PlaceOf(tw.t, filepath.Join(tw.dir, name)), tw.dir+"/esp", func(err error) { tw.t.Log(err) })
 	tw.must(err)
 	if wrap != nil {
-		m.changes = wrap(m.changes)
-		m.boot.Through(wrap)
+		m.Changes = wrap(m.Changes)
+		m.Boot.Through(wrap)
 	}
 	return m
 }
@@ -107,7 +107,7 @@ func (tw twins) whose(name string) string {
 	p, err := boot.OpenDir(tw.dir + "/esp")
 	tw.must(err)
 	defer p.Close()
-	files, err := p.Of(root, nil).Entries()
+	files, err := p.Of(nil, root, nil).Entries()
 	tw.must(err)
 	var all []string
 	for _, f := range files {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -46,12 +45,12 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 		return "", err
 	}
 	c.origin.BootType, c.origin.BootDigest, c.origin.Kernel = deployment.BootBLS, kernel, c.Kernel.Version
-	e := boot.NewEntry(c.Name, c.Version, m.boot.KernelDir(kernel), c.options)
+	e := boot.NewEntry(c.Name, c.Version, m.Boot.KernelDir(kernel), c.options)
 	if u := c.Kernel.UKI; u != nil {
 		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
-		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.boot.UKIKey(m.loaderInfo()))
+		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.Boot.UKIKey(m.loaderInfo()))
 	}
-	if e, err = m.inherit(e, before, c.dtb.path(m.boot.KernelDir(kernel))); err != nil {
+	if e, err = m.inherit(e, before, c.dtb.path(m.Boot.KernelDir(kernel))); err != nil {
 		return "", err
 	}
 	if err := m.writeState(ctx, c); err != nil {
@@ -60,7 +59,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 	if _, err := m.unstage(); err != nil {
 		return "", err
 	}
-	return m.boot.StageEntry(e)
+	return m.Boot.StageEntry(e)
 }
 
 // makeKernel writes kernel and initramfs of the candidate. If need be it gives
@@ -128,7 +127,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 	}
 	defer initrd.Close()
 	if c.dtb.node == nil {
-		digest, _, err = m.boot.WriteKernel(ctx, linux, initrd, superseded...)
+		digest, _, err = m.Boot.WriteKernel(ctx, linux, initrd, superseded...)
 		return digest, err
 	}
 	dtb, err := c.Open(c.dtb.node)
@@ -136,7 +135,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 		return "", fmt.Errorf("cannot read device tree: %w", err)
 	}
 	defer dtb.Close()
-	digest, _, err = m.boot.WriteKernelWith(ctx, linux, initrd,
+	digest, _, err = m.Boot.WriteKernelWith(ctx, linux, initrd,
 		[]boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}}, superseded...)
 	return digest, err
 }
@@ -145,7 +144,7 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 // after the sync that comes before the deployment is staged or published. Only
 // an origin that replaces another is synced by itself.
 func (m *Machine) writeState(ctx context.Context, c candidate) error {
-	id, changes := c.id, m.changes
+	id, changes := c.id, m.Changes
 	if err := m.makeVar(ctx, c); err != nil {
 		return err
 	}
@@ -155,7 +154,7 @@ func (m *Machine) writeState(ctx context.Context, c candidate) error {
 	if err := durable.Symlink(durable.Unsynced(changes), deployment.VarTarget, id.Var()); err != nil {
 		return err
 	}
-	if _, err := m.root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.Root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {
 		changes = durable.Unsynced(changes)
 	}
 	return records.StoreOrigin(changes, id, c.origin)
@@ -170,13 +169,13 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	}
 	// Images, layers and state are on one file system. Once the record is there,
 	// finalize relies on all of it, whatever happens until then.
-	if err := durable.Syncfs(m.changes); err != nil {
+	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
 	if err := m.writeRecord(record); err != nil {
 		return err
 	}
-	if !m.boot.Counts() {
+	if !m.Boot.Counts() {
 		m.warn(errors.New("the boot loader does not count boots: if the new system does not boot, choose another one in its menu"))
 	}
 	return arm(ctx)
@@ -186,7 +185,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 // something is. Where that is settled already, it changes nothing.
 func (m *Machine) armStaged(ctx context.Context) error {
 	record, err := m.staged()
-	if err != nil || record == nil || m.booted == "" {
+	if err != nil || record == nil || m.Booted == "" {
 		return err
 	}
 	return arm(ctx)
@@ -204,55 +203,35 @@ func arm(ctx context.Context) error {
 
 // writeRecord writes the staged record, on the running machine in both places.
 func (m *Machine) writeRecord(record deployment.Staged) error {
-	if err := records.StoreStaged(m.changes, record); err != nil {
+	if err := records.StoreStaged(m.Changes, record); err != nil {
 		return fmt.Errorf("cannot record the staged deployment: %w", err)
 	}
-	if m.booted == "" { // /run is that of another machine
+	if m.Booted == "" { // /run is that of another machine
 		return nil
 	}
-	return writeRunRecord(record)
-}
-
-// writeRunRecord writes the record that bootc reads.
-func writeRunRecord(record deployment.Staged) error {
-	root, err := os.OpenRoot("/")
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return records.StoreRunStaged(durable.OS(root), record)
-}
-
-// dropRunRecord removes it.
-func dropRunRecord() error {
-	root, err := os.OpenRoot("/")
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return records.DropRunStaged(root)
+	return records.StoreRunStaged(durable.OS(m.Host), record)
 }
 
 // unstage forgets the staged deployment, if there is one, and returns it. First
 // the record goes: without it, an entry that is still there is garbage, while a
 // record without its entry would make each shutdown fail.
 func (m *Machine) unstage() (deployment.ID, error) {
-	if _, err := m.root.Lstat(deployment.StagedRecord); errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.Root.Lstat(deployment.StagedRecord); errors.Is(err, fs.ErrNotExist) {
 		return m.unstageBootcs()
 	}
 	record, err := m.staged()
 	if err != nil {
 		return "", err
 	}
-	err = records.DropStaged(m.changes)
-	if err == nil && m.booted != "" {
-		err = dropRunRecord()
+	err = records.DropStaged(m.Changes)
+	if err == nil && m.Booted != "" {
+		err = records.DropRunStaged(m.Host)
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
 	}
-	if m.boot != nil {
-		if err := m.boot.Unstage(); err != nil {
+	if m.Boot != nil {
+		if err := m.Boot.Unstage(); err != nil {
 			return "", err
 		}
 	}
@@ -265,16 +244,16 @@ func (m *Machine) unstage() (deployment.ID, error) {
 // unstageBootcs forgets what bootc has staged, which only the record in /run tells of.
 func (m *Machine) unstageBootcs() (deployment.ID, error) {
 	s, err := m.readState()
-	if err != nil || s.Staged == nil || m.booted == "" {
+	if err != nil || s.Staged == nil || m.Booted == "" {
 		return "", err
 	}
-	return s.Staged.ID, dropRunRecord()
+	return s.Staged.ID, records.DropRunStaged(m.Host)
 }
 
 // staged returns the staged record, nil if there is none. An invalid
 // one stages nothing, and must not keep an administrator from anything else.
 func (m *Machine) staged() (*deployment.Staged, error) {
-	record, err := records.IfAny(records.LoadStaged(m.root.FS()))
+	record, err := records.IfAny(records.LoadStaged(m.Root.FS()))
 	switch {
 	case errors.Is(err, records.ErrDamaged):
 		m.warnStaged(err)

@@ -40,7 +40,7 @@ func notArmed(err error) bool {
 // Apply of what is staged sees to it that a shutdown makes it the next, whatever has
 // become of it since.
 func TestStagedAgain(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		for name, tt := range map[string]struct {
 			change func(staged string, record *deployment.Staged) // staged is the path of the entry
@@ -72,8 +72,8 @@ func TestStagedAgain(t *testing.T) {
 			b.must(err)
 			tt.change(filepath.Join(dir, "boot/loader/entries", record.Entry+".staged"), record)
 			b.must(m.writeRecord(*record))
-			trace := durabletest.Trace(m.changes)
-			m.changes = trace
+			trace := durabletest.Trace(m.Changes)
+			m.Changes = trace
 			o := b.options("3")
 			o.Force = true // it has failed, if it is used up
 			if _, err := m.Apply(t.Context(), o, silent{}); !notArmed(err) {
@@ -93,7 +93,7 @@ func TestStagedAgain(t *testing.T) {
 // An entry of an earlier time does not stand for one that was published and lost. Of
 // such a machine, too, it is known how many deployments are to stay.
 func TestPublishedLost(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		dir := b.copy()
 		b.stage(dir, "1") // which has an entry
@@ -129,18 +129,17 @@ func (b *bench) replaceID(file, version string) {
 
 // What is staged on a machine that does not run is nothing to the one that does.
 func TestOthersRecord(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		dir := b.copy()
 		b.stage(dir, "3")
-		b.must(os.Remove("/" + deployment.RunStaged))
 		m := b.open(dir, nil)
 		b.must(m.setEtcPolicy(deployment.ConflictsNew))
 		record, err := m.staged()
 		if err != nil || record == nil || record.EtcConflicts != deployment.ConflictsNew {
 			t.Errorf("the record is %+v, %v; want one with the policy", record, err)
 		}
-		if _, err := os.Lstat("/" + deployment.RunStaged); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := m.Host.Lstat(deployment.RunStaged); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the running machine has a staged record: %v", err)
 		}
 		b.must(m.Close())

@@ -12,8 +12,7 @@ import (
 // readState reads what is known of the machine. The error says that part of it cannot be
 // read without which nothing may be decided.
 func (m *Machine) readState() (machine.State, error) {
-	system := machine.System{Running: m.running, Booted: m.booted, Sysroot: m.root.FS(), Repository: m.repo, Boot: m.boot}
-	s := system.State()
+	s := m.State()
 	if s.StagedErr != nil {
 		m.warnStaged(s.StagedErr)
 	}

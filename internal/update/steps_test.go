@@ -92,7 +92,7 @@ func TestStopped(t *testing.T) {
 // The steps on the root file system and the boot partition, apart from the
 // repository's own.
 func TestTraces(t *testing.T) {
-	ns.Run(t, func(t *testing.T) { // stage writes to /run
+	ns.Run(t, func(t *testing.T) { // without a systemd that stage could ask
 		b := newBench(t)
 		one, two := b.idOf("1"), b.idOf("2")
 		var three string
@@ -103,7 +103,7 @@ func TestTraces(t *testing.T) {
 			want string
 		}{
 			{"stage", func(m *Machine) error {
-				m.booted, m.etc, m.running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
+				m.Booted, m.etc, m.Running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
 				err := b.applyError(m, "3")
 				if record, _ := m.staged(); record != nil {
 					three = string(record.ID)
@@ -124,7 +124,7 @@ func TestTraces(t *testing.T) {
 				return err
 			}, rmSteps},
 			{"note a failure", func(m *Machine) error {
-				old, err := filepath.Glob(m.root.Name() + "/boot/loader/entries/*" + two[:12] + "*")
+				old, err := filepath.Glob(m.Root.Name() + "/boot/loader/entries/*" + two[:12] + "*")
 				b.must(err)
 				b.must(os.Rename(old[0], strings.TrimSuffix(old[0], ".conf")+"+0-3.conf"))
 				s, err := m.readState()
@@ -132,7 +132,7 @@ func TestTraces(t *testing.T) {
 				return m.noteFailures(s)
 			}, failureSteps},
 			{"unstage", func(m *Machine) error {
-				m.booted, m.etc, m.running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
+				m.Booted, m.etc, m.Running = deployment.ID(two), deployment.EtcOverlay, os.DirFS("/nowhere")
 				_ = b.applyError(m, "3") // it is staged, but no systemd was asked
 				trace.Reset()
 				_, err := m.unstage()
@@ -142,9 +142,9 @@ func TestTraces(t *testing.T) {
 		}
 		for _, tt := range tests {
 			m := b.open(b.copy(), nil)
-			trace = durabletest.Trace(m.changes)
-			m.changes = trace
-			m.boot.Through(func(fsys durable.FS) durable.FS { return trace.Also("boot: ", fsys) })
+			trace = durabletest.Trace(m.Changes)
+			m.Changes = trace
+			m.Boot.Through(func(fsys durable.FS) durable.FS { return trace.Also("boot: ", fsys) })
 			if err := tt.do(m); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}

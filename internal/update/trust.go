@@ -50,7 +50,7 @@ func (m *Machine) recordedPolicy() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list, err := fs.ReadDir(m.root.FS(), deployment.DeployDir)
+	list, err := fs.ReadDir(m.Root.FS(), deployment.DeployDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -97,10 +97,10 @@ func (m *Machine) previous() ([]deployment.Origin, error) {
 // createdBy returns when an image was made by the configuration that the repository
 // has of it, "" if that is not there or does not say so.
 func (m *Machine) createdBy(manifestDigest string) string {
-	if m.repo == nil || manifestDigest == "" {
+	if m.Repository == nil || manifestDigest == "" {
 		return ""
 	}
-	about, err := m.repo.About(manifestDigest)
+	about, err := m.Repository.About(manifestDigest)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.warn(fmt.Errorf("cannot tell when the deployed image was built, so a downgrade may go unnoticed: %w", err))
 	}
@@ -140,7 +140,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 func (m *Machine) checkSealed(img *oci.Image, s *system.System, o Options) error {
 	if u := s.Kernel.UKI; u != nil {
 		strict := func(t deployment.Target) bool { return !t.VerityOptional }
-		if !m.repo.Insecure() && !slices.ContainsFunc(u.Targets, strict) {
+		if !m.Repository.Insecure() && !slices.ContainsFunc(u.Targets, strict) {
 			m.warn(fmt.Errorf("%s is sealed with composefs=?: its files are not verified when they are read", img.Reference))
 		}
 		return nil

@@ -25,15 +25,15 @@ func (m *Machine) writeUKI(ctx context.Context, c candidate, superseded []deploy
 		return "", fmt.Errorf("cannot read unified kernel image: %w", err)
 	}
 	defer f.Close()
-	digest, _, err = m.boot.WriteUKI(ctx, c.id, f, extras, superseded...)
+	digest, _, err = m.Boot.WriteUKI(ctx, c.id, f, extras, superseded...)
 	return digest, err
 }
 
 // loaderInfo returns what the loader calls itself from which the machine was
 // booted, "" for a machine that does not run.
 func (m *Machine) loaderInfo() string {
-	if m.booted == "" {
+	if m.Booted == "" {
 		return ""
 	}
-	return boot.LoaderInfo(m.running)
+	return boot.LoaderInfo(m.Running)
 }

@@ -19,23 +19,23 @@ import (
 // machine's first one. It has owner, mode and attributes of the image's /var: they
 // are those of /var on the running machine, also where it is an overlay of both.
 func (m *Machine) makeVar(ctx context.Context, c candidate) error {
-	switch _, err := m.root.Lstat(deployment.SharedVar); {
+	switch _, err := m.Root.Lstat(deployment.SharedVar); {
 	case err == nil:
 		return m.readyVar(c)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := durable.MkdirAll(m.changes, path.Dir(deployment.SharedVar), 0o755); err != nil {
+	if err := durable.MkdirAll(m.Changes, path.Dir(deployment.SharedVar), 0o755); err != nil {
 		return err
 	}
 	image := c.Tree.Entry("var")
 	if c.Mounts.Var == rootconfig.Bind { // as bootc has it: with what the image has there
 		open := func(n *tree.Node) (io.ReadCloser, error) { return c.Open(n) }
-		return merge.WriteDir(ctx, m.root, deployment.SharedVar, image, open)
+		return merge.WriteDir(ctx, m.Root, deployment.SharedVar, image, open)
 	}
 	bare := image.Clone()
 	bare.Clear()
-	err := merge.WriteUpper(ctx, m.root, deployment.SharedVar, bare, bare, nil)
+	err := merge.WriteUpper(ctx, m.Root, deployment.SharedVar, bare, bare, nil)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // prepare-root makes it like the image's when the machine boots
 	}
@@ -49,7 +49,7 @@ func (m *Machine) readyVar(c candidate) error {
 	if err != nil || len(s.Dirs) > 0 {
 		return err
 	}
-	dir, err := m.root.Open(deployment.SharedVar)
+	dir, err := m.Root.Open(deployment.SharedVar)
 	if err != nil {
 		return err
 	}

@@ -58,12 +58,12 @@ func CorrectVarLink(changes durable.FS, id deployment.ID) error {
 
 // correctVarLinks corrects the links of deployments that are there already.
 func (m *Machine) correctVarLinks() error {
-	wrong, err := WrongVarLinks(m.root)
+	wrong, err := WrongVarLinks(m.Root)
 	if err != nil {
 		return err
 	}
 	for _, id := range wrong {
-		if err := CorrectVarLink(m.changes, id); err != nil {
+		if err := CorrectVarLink(m.Changes, id); err != nil {
 			return err
 		}
 	}

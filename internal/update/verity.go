@@ -34,7 +34,7 @@ func (m *Machine) verity(ctx context.Context, o Options) (strictness, error) {
 	if err != nil {
 		return strictness{}, err
 	}
-	v := strictness{optional: m.repo.Insecure()}
+	v := strictness{optional: m.Repository.Insecure()}
 	if known {
 		v = strictness{optional: before, floor: !before}
 	}
@@ -44,7 +44,7 @@ func (m *Machine) verity(ctx context.Context, o Options) (strictness, error) {
 	if v.optional {
 		return v, nil
 	}
-	err = m.repo.Protect(ctx)
+	err = m.Repository.Protect(ctx)
 	if errors.Is(err, verity.ErrNotSupported) && o.Verity == "" {
 		err = fmt.Errorf("%w, but %w", err, ErrVerityRequired)
 	}
@@ -77,7 +77,7 @@ func (m *Machine) checkSealedVerity(ctx context.Context, sealed deployment.Targe
 		}
 		return nil
 	}
-	err := m.repo.Protect(ctx)
+	err := m.Repository.Protect(ctx)
 	if errors.Is(err, verity.ErrNotSupported) {
 		return fmt.Errorf("image cannot boot: it is sealed for %s, which requires fs-verity, but this machine's repository has none: %w", sealed.Karg(), err)
 	}

@@ -38,7 +38,7 @@ func (b *bench) nextOptions(dir string) string {
 func TestVerityFollowsEntry(t *testing.T) {
 	b := newBench(t)
 	m := b.open(b.dir, nil)
-	insecure := m.repo.Insecure() // no fs-verity here: a strict machine has to be refused
+	insecure := m.Repository.Insecure() // no fs-verity here: a strict machine has to be refused
 	b.must(m.Close())
 	tests := []struct {
 		name     string

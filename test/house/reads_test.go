@@ -50,7 +50,14 @@ func TestReadsAreBounded(t *testing.T) {
 // but for those of package bounded, and not in tests.
 func callsOf(t *testing.T, dir string, names []string) map[string][]string {
 	t.Helper()
-	found := make(map[string][]string)
+	return inspect(t, dir, func(n ast.Node) bool { return isUse(n, names) })
+}
+
+// inspect returns, by file, where something is found below dir, not in tests, and not in what
+// is bounded.
+func inspect(t *testing.T, dir string, found func(ast.Node) bool) map[string][]string {
+	t.Helper()
+	places := make(map[string][]string)
 	root := os.DirFS(repository(t))
 	err := fs.WalkDir(root, dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
@@ -69,8 +76,8 @@ func callsOf(t *testing.T, dir string, names []string) map[string][]string {
 			if isLimited(n) {
 				return false
 			}
-			if isUse(n, names) {
-				found[name] = append(found[name], positions.Position(n.Pos()).String())
+			if found(n) {
+				places[name] = append(places[name], positions.Position(n.Pos()).String())
 			}
 			return true
 		})
@@ -79,7 +86,7 @@ func callsOf(t *testing.T, dir string, names []string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return places
 }
 
 // isLimited reports whether n is F(limits.NAME.Reader(...)).
@@ -120,4 +127,37 @@ func isUse(n ast.Node, names []string) bool {
 		}
 	}
 	return false
+}
+
+// opens are the calls that open a directory by its path.
+var opens = []string{"Chdir", "DirFS", "Open", "OpenFile", "OpenRoot", "ReadDir"}
+
+// TestRootIsOpenedInMain: which directory is the root of the running system is decided in
+// main, and handed down. A test, or --root, may mean another one.
+func TestRootIsOpenedInMain(t *testing.T) {
+	inMain := 0
+	for _, dir := range []string{"cmd", "finalize", "generators", "internal", "prepare-root"} {
+		for name, calls := range inspect(t, dir, opensRoot) {
+			switch {
+			case within(path.Dir(name), forTests):
+			case strings.HasPrefix(name, "cmd/"):
+				inMain++
+			default:
+				t.Errorf("%s: the root directory is opened in cmd alone: take an *os.Root or an fs.FS", calls[0])
+			}
+		}
+	}
+	if inMain == 0 {
+		t.Error("no program opens the root directory: this test has nothing to tell it by")
+	}
+}
+
+// opensRoot reports whether n opens "/".
+func opensRoot(n ast.Node) bool {
+	call, ok := n.(*ast.CallExpr)
+	if !ok || !isUse(call.Fun, opens) || len(call.Args) == 0 {
+		return false
+	}
+	text, ok := call.Args[0].(*ast.BasicLit)
+	return ok && text.Value == `"/"`
 }

@@ -36,13 +36,12 @@ type Etc struct {
 	close   []func() error
 }
 
-// Open opens the /etc of the running machine or, if dir is not empty, of the
-// deployment that boots next on the machine whose physical root that is. With
-// whole, everything is read; else what is as the image has it is there by name
-// alone, where that saves time. The caller closes it.
-func Open(ctx context.Context, dir string, whole bool) (*Etc, error) {
+// Open opens the /etc of the running machine, or of the deployment that boots next on a
+// machine that is not running. With whole, everything is read; else what is as the image
+// has it is there by name alone, where that saves time. The caller closes it.
+func Open(ctx context.Context, at machine.Place, whole bool) (*Etc, error) {
 	e := &Etc{}
-	err := e.openSide(dir)
+	err := e.openSide(at)
 	if err == nil {
 		err = e.read(ctx, whole)
 	}
@@ -53,76 +52,54 @@ func Open(ctx context.Context, dir string, whole bool) (*Etc, error) {
 }
 
 // openSide finds out which deployment it is and how it has its /etc.
-func (e *Etc) openSide(dir string) error {
-	if dir == "" {
-		return e.openRunning()
+func (e *Etc) openSide(at machine.Place) error {
+	if at.Dir == "" {
+		return e.openRunning(at)
 	}
-	if err := e.openSysroot(dir); err != nil {
-		return err
-	}
-	id, err := nextOf(dir)
+	system, err := e.openSystem(at)
 	if err != nil {
 		return err
 	}
-	e.ID = id
+	if e.ID = system.State().Next(); e.ID == "" {
+		return fmt.Errorf("%s: %w", at.Dir, ErrNoDeployment)
+	}
 	e.Etc, err = carry.OnDisk(e.carrier.Sysroot, e.ID)
 	return err
-}
-
-// nextOf returns the deployment that boots next on a machine that is not running.
-func nextOf(dir string) (deployment.ID, error) {
-	system, err := machine.Open(dir)
-	if err != nil {
-		return "", err
-	}
-	defer system.Close()
-	id := system.State().Next()
-	if id == "" {
-		return "", fmt.Errorf("%s: %w", dir, ErrNoDeployment)
-	}
-	return id, nil
 }
 
 // ErrNeedRoot says that somebody else than root asked about a running machine.
 var ErrNeedRoot = errors.New("must be run as root: only root can read all of /etc and the attributes of the overlay")
 
-func (e *Etc) openRunning() error {
-	running, err := os.OpenRoot("/")
-	if err != nil {
-		return err
-	}
-	defer running.Close()
-	if e.ID, e.mounts, err = sysroot.Booted(running); err != nil {
+func (e *Etc) openRunning(at machine.Place) (err error) {
+	if e.ID, e.mounts, err = sysroot.Booted(at.Host.Root); err != nil {
 		return err
 	}
 	if os.Geteuid() != 0 {
 		return ErrNeedRoot
 	}
 	e.Etc = carry.Mounted(e.mounts)
-	if e.live, err = running.OpenRoot("etc"); err != nil {
+	if e.live, err = at.Host.Root.OpenRoot("etc"); err != nil {
 		return err
 	}
 	e.close = append(e.close, e.live.Close)
-	err = e.openSysroot(deployment.SysrootDir)
+	_, err = e.openSystem(at)
 	e.carrier.Booted = e.ID
 	return err
 }
 
-// openSysroot opens the physical root and its repository.
-func (e *Etc) openSysroot(dir string) error {
-	root, err := os.OpenRoot(dir)
+// openSystem opens the machine, and needs its physical root and its repository.
+func (e *Etc) openSystem(at machine.Place) (*machine.System, error) {
+	system, err := machine.Open(at, machine.ToRead)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e.close = append(e.close, root.Close)
-	repo, err := repo.OpenIn(root, deployment.RepositoryDir)
-	if err != nil {
-		return err
+	e.close = append(e.close, system.Close)
+	if system.Repository == nil {
+		return nil, system.RepositoryErr
 	}
-	e.close = append(e.close, repo.Close)
-	e.repo = repo
-	e.carrier = carry.Carrier{Sysroot: root, OpenObject: repo.OpenObject}
-	return nil
+	e.repo = system.Repository
+	e.carrier = carry.Carrier{Sysroot: system.Root, OpenObject: system.Repository.OpenObject}
+	return system, nil
 }
 
 // read reads both trees. Local changes are read where they are kept: there

@@ -10,11 +10,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// Report returns how local changes to /etc were merged when a deployment of the machine at
-// sysroot, or of the running one if that is "", took over. The deployment is named as for
-// machine.State.Find.
-func Report(sysroot, name string) (deployment.EtcReport, error) {
-	system, err := machine.Open(sysroot)
+// Report returns how local changes to /etc were merged when a deployment of a machine took
+// over. The deployment is named as for machine.State.Find.
+func Report(at machine.Place, name string) (deployment.EtcReport, error) {
+	system, err := machine.Open(at, machine.ToRead)
 	if err != nil {
 		return deployment.EtcReport{}, err
 	}

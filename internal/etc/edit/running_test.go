@@ -16,6 +16,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
@@ -119,10 +120,19 @@ func (h *host) inside(f func()) {
 	f()
 }
 
+// place returns the place of the machine with the root directory.
+func (h *host) place() machine.Place {
+	h.t.Helper()
+	root, err := os.OpenRoot("/")
+	h.must(err)
+	h.t.Cleanup(func() { root.Close() })
+	return machine.Place{Host: machine.Host{Root: root, Files: os.DirFS("/")}}
+}
+
 // changes returns what etc diff says.
 func (h *host) changes() []string {
 	h.t.Helper()
-	e, err := Open(h.t.Context(), "", false)
+	e, err := Open(h.t.Context(), h.place(), false)
 	h.must(err)
 	defer e.Close()
 	changes, err := e.Changes(h.t.Context())
@@ -161,7 +171,7 @@ func TestRunningMachine(t *testing.T) {
 
 func (h *host) reset(mode deployment.EtcMode) {
 	h.t.Helper()
-	e, err := Open(h.t.Context(), "", true)
+	e, err := Open(h.t.Context(), h.place(), true)
 	h.must(err)
 	defer e.Close()
 	if e.ID != h.id || e.Etc != mode {

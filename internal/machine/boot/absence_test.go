@@ -98,7 +98,7 @@ func TestPruneBesideUnreadableEntry(t *testing.T) {
 func TestVariablesOutOfSight(t *testing.T) {
 	for _, name := range []string{"LoaderFeatures", "LoaderDevicePartUUID"} {
 		m := fakeMachine(t)
-		loop(t, m.root, bootcount.VariableFile(name))
+		loop(t, m.root.Name(), bootcount.VariableFile(name))
 		if p, err := m.findBoot("/sysroot"); !errors.Is(err, syscall.ELOOP) {
 			t.Errorf("%s: findBoot = %v, %v; want ELOOP", name, p, err)
 		}

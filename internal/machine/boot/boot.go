@@ -45,6 +45,7 @@ type Partition struct {
 	bootID string
 	// The machine that it is the boot partition of: see Of.
 	machine *os.Root // physical root; nil for a partition that is nobody's in particular
+	host    *os.Root // root directory of the running system
 	ledger  Ledger
 	// Entries that Claim found to be the machine's and the record does not have yet. claiming
 	// says that there is no record, and that these will be all it has.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -160,11 +161,14 @@ type evidence struct {
 
 // evidence returns what is known of the machine's root.
 func (p *Partition) evidence() (evidence, error) {
+	if p.host == nil {
+		return evidence{running: p.rootArgs, booted: p.isBooted}, nil
+	}
 	dir := deployment.SysrootDir
 	if p.rootArgs == nil {
 		dir = p.machine.Name()
 	}
-	m := machine{root: "/"}
+	m := machine{root: p.host}
 	loader, err := m.deviceUnder(p)
 	if err != nil {
 		return evidence{}, err
@@ -231,11 +235,11 @@ func (m machine) deviceUnder(p *Partition) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	device, err := filepath.EvalSymlinks(m.path("sys/dev/block", fmt.Sprintf("%d:%d", stat.DevMajor, stat.DevMinor)))
+	device, err := m.resolve("sys/dev/block", fmt.Sprintf("%d:%d", stat.DevMajor, stat.DevMinor))
 	if found, err := bounded.Found(err); !found || err != nil {
 		return "", err
 	}
-	return filepath.Base(device), nil
+	return path.Base(device), nil
 }
 
 // udevLinks are directories of links to block devices, and what root= calls the same.
@@ -258,11 +262,11 @@ func (m machine) namesOf(device string, lower []string) ([]string, error) {
 			return nil, err
 		}
 		for _, link := range links {
-			target, err := filepath.EvalSymlinks(m.path(l.dir, link))
+			target, err := m.resolve(l.dir, link)
 			if _, err := bounded.Found(err); err != nil {
 				return nil, err
 			}
-			if base := filepath.Base(target); base == device || slices.Contains(lower, base) {
+			if base := path.Base(target); base == device || slices.Contains(lower, base) {
 				names = append(names, rootName(l.key+link))
 			}
 		}

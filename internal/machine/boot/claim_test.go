@@ -248,7 +248,7 @@ func TestBootedEntry(t *testing.T) {
 	}
 	m := fakeMachine(t)
 	selected := string(variable("Sysupdate-image-000001-A00000000000+2-1.conf"))
-	put(t, m.root, map[string]string{bootcount.VariableFile("LoaderEntrySelected"): selected})
+	put(t, m.root.Name(), map[string]string{bootcount.VariableFile("LoaderEntrySelected"): selected})
 	if got, err := m.bootedEntry(); got != base+".conf" || err != nil {
 		t.Errorf("bootedEntry = %q, %v; want %q", got, err, base+".conf")
 	}

@@ -18,11 +18,12 @@ var mountPoints = []string{"boot", "efi", "boot/efi"}
 // FindIn opens the boot partition of a machine that does not run and whose root is
 // mounted: the first of boot, efi and boot/efi below it that has a boot entry of one of
 // its deployments, or else the first at which something is mounted, or else the
-// directory boot. The error is fs.ErrNotExist if there is none of these.
-func FindIn(root *os.Root) (*Partition, error) {
+// directory boot. The error is fs.ErrNotExist if there is none of these. Host is the root
+// directory of the running system, which must stay open as long as the partition.
+func FindIn(host, root *os.Root) (*Partition, error) {
 	var found []*Partition
 	for _, dir := range mountPoints {
-		p, err := openBelow(root, dir)
+		p, err := openBelow(host, root, dir)
 		switch {
 		case err == nil:
 			found = append(found, p)
@@ -72,7 +73,7 @@ func closeBut(kept *Partition, found []*Partition) error {
 }
 
 // openBelow opens a directory below a root. A link that leads out of it is an error.
-func openBelow(root *os.Root, dir string) (*Partition, error) {
+func openBelow(host, root *os.Root, dir string) (*Partition, error) {
 	below, err := root.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open boot partition: %w", err)
@@ -85,6 +86,7 @@ func openBelow(root *os.Root, dir string) (*Partition, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.close = append(p.close, p.machine)
+	p.host = host
 	return p, nil
 }
 

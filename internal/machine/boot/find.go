@@ -1,14 +1,15 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -26,23 +27,25 @@ const (
 // ErrNoPartition says that a machine's boot partition was not found.
 var ErrNoPartition = errors.New("cannot find the boot partition")
 
-// Find opens the running machine's boot partition: the extended boot loader
-// partition if there is one next to the EFI system partition and the boot entries of
-// deployments are not all on that, else that. It is the EFI system partition from which the loader came, or the one on the disk
-// of sysroot, where the physical root is mounted. The partition is mounted where
-// no other process sees it; where that is not possible, a FAT file system that
-// is mounted at /boot, /efi or /boot/efi will do.
+// Find opens the boot partition of the running machine, whose root directory is host and
+// whose physical root is mounted at sysroot. Candidates are the EFI system partition that
+// the loader came from, or the one on the disk of sysroot, and the extended boot loader
+// partition beside it. The latter wins unless only the former has boot entries of the
+// machine's deployments. The partition is mounted where no other process sees it; where
+// that is not possible, Find takes a FAT file system mounted at /boot, /efi or /boot/efi.
+//
+// Host must stay open as long as the partition.
 //
 // The error is ErrNoPartition if there is none, or fs.ErrPermission.
-func Find(sysroot string) (*Partition, error) {
-	return machine{root: "/", mount: mountPrivately}.findBoot(sysroot)
+func Find(host *os.Root, sysroot string) (*Partition, error) {
+	return machine{root: host, mount: mountPrivately}.findBoot(sysroot)
 }
 
 // findBoot finds the partition for kernels and entries, and asks the loader what
 // it does with them. One that does not read the extended boot loader partition
 // has them on its own.
 func (m machine) findBoot(sysroot string) (*Partition, error) {
-	features, known, err := loaderFeatures(os.DirFS(m.root))
+	features, known, err := loaderFeatures(m.root.FS())
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell what the boot loader does: %w", err)
 	}
@@ -50,7 +53,7 @@ func (m machine) findBoot(sysroot string) (*Partition, error) {
 	if known && features&featureXBOOTLDR == 0 {
 		wanted = []string{typeESP}
 	}
-	root, err := os.OpenRoot(m.path(sysroot))
+	root, err := m.root.OpenRoot(below(sysroot))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func (m machine) findOf(root *os.Root, sysroot string, wanted []string) (*Partit
 	if err != nil {
 		return nil, err
 	}
-	p.machine = root
+	p.machine, p.host = root, m.root
 	if err := m.tellBooted(p); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -97,7 +100,7 @@ func (m machine) findOf(root *os.Root, sysroot string, wanted []string) (*Partit
 
 // A machine is a running system, seen from its root directory.
 type machine struct {
-	root  string
+	root  *os.Root
 	mount func(device, fstype string) (*os.File, error)
 }
 
@@ -164,18 +167,17 @@ func (m machine) mounted() (*Partition, error) {
 		if mount, _ := mountplan.At(mounts, where); mount.Type != "vfat" {
 			continue
 		}
-		p, err := OpenDir(filepath.Join(m.root, where))
+		root, err := m.root.OpenRoot(below(where))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot open boot partition: %w", err)
 		}
-		p.name = where
-		return p, nil
+		return newPartition(where, root, nil)
 	}
 	return nil, nil
 }
 
 func (m machine) mounts() ([]mountplan.Mounted, error) {
-	data, err := bounded.ReadPath(m.path("proc/self/mountinfo"), limits.Kernel)
+	data, err := bounded.ReadRoot(m.root, "proc/self/mountinfo", limits.Kernel)
 	if err != nil {
 		return nil, err
 	}
@@ -229,18 +231,18 @@ func (m machine) candidates(sysroot string) ([]blockDevice, error) {
 // loaderPartition returns the name of the block device from which the loader
 // says it came, "" if it does not say, or nothing that makes sense.
 func (m machine) loaderPartition() (string, error) {
-	uuid, err := bootcount.Text(os.DirFS(m.root), "LoaderDevicePartUUID")
+	uuid, err := bootcount.Text(m.root.FS(), "LoaderDevicePartUUID")
 	if errors.Is(err, bootcount.ErrNotText) || strings.ContainsAny(uuid, "/\x00") {
 		return "", nil
 	}
 	if found, err := bounded.Found(err); !found || err != nil {
 		return "", err
 	}
-	device, err := filepath.EvalSymlinks(m.path("dev/disk/by-partuuid", strings.ToLower(uuid)))
+	device, err := m.resolve("dev/disk/by-partuuid", strings.ToLower(uuid))
 	if found, err := bounded.Found(err); !found || err != nil {
 		return "", err
 	}
-	return filepath.Base(device), nil
+	return path.Base(device), nil
 }
 
 // partitionsBeside returns the partitions of the disk that a partition is on.
@@ -267,14 +269,14 @@ func (m machine) deviceAt(where string) (string, error) {
 
 // deviceOf returns the name of the block device that is mounted.
 func (m machine) deviceOf(mount mountplan.Mounted) (string, error) {
-	if device, err := filepath.EvalSymlinks(m.path("sys/dev/block", mount.Device)); err == nil {
-		return filepath.Base(device), nil
+	if device, err := m.resolve("sys/dev/block", mount.Device); err == nil {
+		return path.Base(device), nil
 	}
 	// btrfs has no block device's number, but names one.
-	device, err := filepath.EvalSymlinks(m.path(mount.What))
+	device, err := m.resolve(mount.What)
 	found, err := bounded.Found(err)
 	if err == nil && found {
-		found, err = m.exists("sys/class/block", filepath.Base(device))
+		found, err = m.exists("sys/class/block", path.Base(device))
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot tell what is mounted at %s: %w", mount.Where, err)
@@ -282,7 +284,7 @@ func (m machine) deviceOf(mount mountplan.Mounted) (string, error) {
 	if !found {
 		return "", fmt.Errorf("%s, which is mounted at %s, %w", mount.What, mount.Where, errNoDevice)
 	}
-	return filepath.Base(device), nil
+	return path.Base(device), nil
 }
 
 // errNoDevice says what a file system is not on.
@@ -312,7 +314,7 @@ func (m machine) beneath(name string, depth int) ([]string, error) {
 
 // diskOf returns the disk that a partition is on, or the name itself.
 func (m machine) diskOf(name string) (string, error) {
-	device, err := filepath.EvalSymlinks(m.path("sys/class/block", name))
+	device, err := m.resolve("sys/class/block", name)
 	found, err := bounded.Found(err)
 	if err == nil && found {
 		found, err = m.exists("sys/class/block", name, "partition")
@@ -320,7 +322,7 @@ func (m machine) diskOf(name string) (string, error) {
 	if err != nil || !found {
 		return name, err
 	}
-	return filepath.Base(filepath.Dir(device)), nil
+	return path.Base(path.Dir(device)), nil
 }
 
 // partitions returns the partitions of a disk with what udev knows of them.
@@ -338,11 +340,11 @@ func (m machine) partitions(disk string) ([]blockDevice, error) {
 		if !isPartition {
 			continue
 		}
-		number, err := bounded.ReadPath(m.path("sys/class/block", disk, name, "dev"), limits.Kernel)
+		number, err := m.read("sys/class/block", disk, name, "dev")
 		if err != nil {
 			return nil, err
 		}
-		db, err := bounded.ReadPath(m.path("run/udev/data", "b"+strings.TrimSpace(string(number))), limits.Kernel)
+		db, err := m.read("run/udev/data", "b"+strings.TrimSpace(string(number)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -365,13 +367,40 @@ func udevProperty(db []byte, key string) string {
 	return ""
 }
 
-func (m machine) path(parts ...string) string {
-	return filepath.Join(append([]string{m.root}, parts...)...)
+// below returns a path as the root directory has it.
+func below(parts ...string) string {
+	return cmp.Or(strings.TrimPrefix(path.Join("/", path.Join(parts...)), "/"), ".")
+}
+
+// read returns the content of a file.
+func (m machine) read(parts ...string) ([]byte, error) {
+	return bounded.ReadRoot(m.root, below(parts...), limits.Kernel)
+}
+
+// resolve returns what a path stands for if the last name of it is a link, and if it leads
+// to links. An absolute link leads to below the root directory.
+func (m machine) resolve(parts ...string) (string, error) {
+	const most = 40 // as the kernel has it
+	name := below(parts...)
+	for range most {
+		target, err := m.root.Readlink(name)
+		switch {
+		case errors.Is(err, syscall.EINVAL): // it is no link
+			return name, nil
+		case err != nil:
+			return "", err
+		case path.IsAbs(target):
+			name = below(target)
+		default:
+			name = below(path.Dir(name), target)
+		}
+	}
+	return "", &fs.PathError{Op: "readlink", Path: name, Err: syscall.ELOOP}
 }
 
 // names returns the names in a directory, sorted.
 func (m machine) names(parts ...string) ([]string, error) {
-	dir, err := os.Open(m.path(parts...))
+	dir, err := m.root.Open(below(parts...))
 	if err != nil {
 		return nil, err
 	}
@@ -382,6 +411,6 @@ func (m machine) names(parts ...string) ([]string, error) {
 }
 
 func (m machine) exists(parts ...string) (bool, error) {
-	_, err := os.Stat(m.path(parts...))
+	_, err := m.root.Stat(below(parts...))
 	return bounded.Found(err)
 }

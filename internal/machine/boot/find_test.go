@@ -55,7 +55,12 @@ func fakeMachine(t *testing.T, changes ...string) machine {
 			t.Fatal(err)
 		}
 	}
-	return machine{root: dir, mount: func(device, fstype string) (*os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return machine{root: root, mount: func(device, fstype string) (*os.File, error) {
 		if fstype != "vfat" && fstype != "ext4" {
 			return nil, errors.New("no such file system")
 		}
@@ -105,7 +110,7 @@ func TestFind(t *testing.T) {
 			}
 			m := fakeMachine(t, changes...)
 			if test.loader != "" {
-				put(t, m.root, map[string]string{bootcount.VariableFile("LoaderDevicePartUUID"): string(variable(test.loader))})
+				put(t, m.root.Name(), map[string]string{bootcount.VariableFile("LoaderDevicePartUUID"): string(variable(test.loader))})
 			}
 			p, err := m.find("/sysroot", typeXBOOTLDR, typeESP)
 			if test.want == "" {
@@ -146,7 +151,7 @@ func TestLoaderFeatures(t *testing.T) {
 		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
 			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
 		if tt.variable != "" {
-			put(t, m.root, map[string]string{bootcount.VariableFile("LoaderFeatures"): tt.variable})
+			put(t, m.root.Name(), map[string]string{bootcount.VariableFile("LoaderFeatures"): tt.variable})
 		}
 		p, err := m.findBoot("/sysroot")
 		if err != nil {
@@ -226,7 +231,7 @@ func TestFindIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := FindIn(root)
+		p, err := FindIn(nil, root)
 		if tt.want == "" {
 			if !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%v: %v, %v; want fs.ErrNotExist", tt.files, p, err)

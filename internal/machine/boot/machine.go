@@ -35,12 +35,13 @@ type Ledger interface {
 	Tag() string
 }
 
-// Of has the partition be that of the machine with this physical root, which stays the
-// caller's and open as long as the partition is. Find and FindIn do so, but without a
-// ledger: then kernels that no entry names stay. To a partition that is nobody's in
-// particular, nothing is foreign.
-func (p *Partition) Of(root *os.Root, ledger Ledger) *Partition {
-	p.machine, p.ledger = root, ledger
+// Of makes the partition that of the machine with this physical root. Host is the root
+// directory of the running system, whose devices tell where entries lead; with nil they tell
+// nothing. Both stay the caller's, and open as long as the partition is. Find and FindIn do
+// so, but without a ledger: then kernels that no entry names stay. To a partition that is
+// nobody's in particular, nothing is foreign.
+func (p *Partition) Of(host, root *os.Root, ledger Ledger) *Partition {
+	p.host, p.machine, p.ledger = host, root, ledger
 	if dir, err := root.Open("."); err == nil {
 		defer dir.Close()
 		if stat, err := sys.Statx(dir, ""); err == nil {

@@ -60,7 +60,7 @@ func shared(t *testing.T, dir string, ledger Ledger, wrap func(durable.FS) durab
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	p := open(t, dir, wrap).Of(r, ledger)
+	p := open(t, dir, wrap).Of(nil, r, ledger)
 	p.place = "HERE"
 	return p
 }

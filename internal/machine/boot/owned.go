@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
@@ -114,7 +112,7 @@ func (m machine) tellBooted(p *Partition) (err error) {
 // bootedEntry returns the ID of the entry that the loader booted, "" if it does not say, or
 // nothing that makes sense.
 func (m machine) bootedEntry() (string, error) {
-	text, err := bootcount.Text(os.DirFS(m.root), "LoaderEntrySelected")
+	text, err := bootcount.Text(m.root.FS(), "LoaderEntrySelected")
 	if errors.Is(err, bootcount.ErrNotText) {
 		return "", nil
 	}
@@ -150,7 +148,7 @@ func rootArgsOf(cmdline string) rootArgs {
 
 // runningRootArgs returns those of the running system, nil if they are not known.
 func (m machine) runningRootArgs() (*rootArgs, error) {
-	text, err := bounded.ReadPath(m.path("proc/cmdline"), limits.Kernel)
+	text, err := m.read("proc/cmdline")
 	if found, err := bounded.Found(err); !found || err != nil {
 		return nil, err
 	}

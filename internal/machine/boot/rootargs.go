@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 )
 
@@ -40,8 +38,8 @@ var ErrRootUnknown = errors.New("cannot tell how an initramfs would find the roo
 
 // FindRoot tells how an initramfs for an architecture finds the file system that is
 // mounted at root, on a machine that boots from the EFI system partition mounted at
-// esp.
-func FindRoot(root, esp, arch string) (Root, error) {
+// esp. Host is the root directory of the running system.
+func FindRoot(host *os.Root, root, esp, arch string) (Root, error) {
 	for _, dir := range []*string{&root, &esp} {
 		abs, err := filepath.Abs(*dir)
 		if err == nil {
@@ -52,7 +50,7 @@ func FindRoot(root, esp, arch string) (Root, error) {
 		}
 		*dir = abs
 	}
-	return machine{root: "/"}.findRoot(root, esp, arch)
+	return machine{root: host}.findRoot(root, esp, arch)
 }
 
 func (m machine) findRoot(root, esp, arch string) (Root, error) {
@@ -154,13 +152,13 @@ func (m machine) discoverableFrom(loader, device string, lower []string, arch st
 
 // isCrypt reports whether a device is a LUKS volume that is open.
 func (m machine) isCrypt(device string) bool {
-	uuid, err := bounded.ReadPath(m.path("sys/class/block", device, "dm/uuid"), limits.Kernel)
+	uuid, err := m.read("sys/class/block", device, "dm/uuid")
 	return err == nil && strings.HasPrefix(string(uuid), "CRYPT-LUKS")
 }
 
 // deviceName returns what people call a block device.
 func (m machine) deviceName(device string) string {
-	if name, err := bounded.ReadPath(m.path("sys/class/block", device, "dm/name"), limits.Kernel); err == nil {
+	if name, err := m.read("sys/class/block", device, "dm/name"); err == nil {
 		return "/dev/mapper/" + strings.TrimSpace(string(name))
 	}
 	return "/dev/" + device
@@ -168,7 +166,7 @@ func (m machine) deviceName(device string) string {
 
 // uuidOf returns the UUID of the file system on a block device, as blkid(8) does.
 func (m machine) uuidOf(device string) (string, error) {
-	f, err := os.Open(m.path("dev", device))
+	f, err := m.root.Open(below("dev", device))
 	if err != nil {
 		return "", err
 	}

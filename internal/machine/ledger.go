@@ -1,4 +1,4 @@
-package update
+package machine
 
 import (
 	"crypto/rand"
@@ -7,23 +7,27 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // A ledger is the machine's record of its kernels and boot entries: see boot.Ledger.
-type ledger struct{ *Machine }
+type ledger struct{ *System }
+
+// Ledger returns the machine's record of what it wrote to its boot partition.
+func (s *System) Ledger() boot.Ledger { return ledger{s} }
 
 func (l ledger) Kernels() ([]string, error) {
-	paths, err := records.LoadKernels(l.root.FS())
+	paths, err := records.LoadKernels(l.Sysroot)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the record of kernels: %w", err)
 	}
 	return paths, nil
 }
 
-func (l ledger) SetKernels(paths []string) error { return records.StoreKernels(l.changes, paths) }
+func (l ledger) SetKernels(paths []string) error { return records.StoreKernels(l.Changes, paths) }
 
-func (l ledger) SetEntries(bases []string) error { return records.StoreEntries(l.changes, bases) }
+func (l ledger) SetEntries(bases []string) error { return records.StoreEntries(l.Changes, bases) }
 
 // Tag returns six random hexadecimal digits: with them the name of an entry takes as many
 // slots of a FAT directory as without.

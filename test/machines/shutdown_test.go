@@ -12,10 +12,11 @@ import (
 
 // What finalize says by MESSAGE_ID, see finalize/sysupdate-image.catalog.
 const (
-	msgArmed     = "de85f39f99064808b2815b97d7b73e81"
-	msgRearmed   = "32be5d0bbe9848f28599dc24314347fb"
-	msgFinalized = "6658fc9695d5498d9f009460b1e4aba5"
-	msgFailed    = "c96aca95118e49439b8c90fbd8655e3f"
+	msgArmed      = "de85f39f99064808b2815b97d7b73e81"
+	msgRearmed    = "32be5d0bbe9848f28599dc24314347fb"
+	msgFinalized  = "6658fc9695d5498d9f009460b1e4aba5"
+	msgFailed     = "c96aca95118e49439b8c90fbd8655e3f"
+	msgBootFailed = "0f91be29760946c3a3a3cc2798a2d936"
 )
 
 // A down brings a machine down by one of the ways there are, and up again.

@@ -53,7 +53,7 @@ func (e *Etc) Apply(ctx context.Context, steps []Step) error {
 func (e *Etc) applyLive(ctx context.Context, s Step) error {
 	rel := below(s.Path)
 	if s.Do == Remove {
-		return e.live.RemoveAll(rel)
+		return removeAll(ctx, e.live, rel)
 	}
 	parent, err := e.live.OpenRoot(path.Dir(rel))
 	if err != nil {
@@ -81,7 +81,7 @@ func (e *Etc) applyLive(ctx context.Context, s Step) error {
 
 // replace makes name in a directory, which is given twice, the file n.
 func (e *Etc) replace(ctx context.Context, parent *os.Root, dir *os.File, name string, n *tree.Node) error {
-	if err := parent.RemoveAll(temp); err != nil {
+	if err := removeAll(ctx, parent, temp); err != nil {
 		return err
 	}
 	err := merge.WriteNode(ctx, dir, temp, n, e.open)
@@ -92,7 +92,12 @@ func (e *Etc) replace(ctx context.Context, parent *os.Root, dir *os.File, name s
 		err = rename(parent, dir, name, n.IsDir())
 	}
 	// It is not there any more, or is what was there before.
-	return errors.Join(err, parent.RemoveAll(temp))
+	return errors.Join(err, removeAll(context.WithoutCancel(ctx), parent, temp))
+}
+
+// removeAll removes a file, or a directory of any depth, until ctx ends. Nothing is synced.
+func removeAll(ctx context.Context, root *os.Root, name string) error {
+	return durable.RemoveAll(durable.Until(ctx, durable.Unsynced(durable.OS(root))), name)
 }
 
 // rename gives temp its name. rename(2) does not put a directory in the place of

@@ -232,3 +232,19 @@ func TestResetStopped(t *testing.T) {
 		}
 	})
 }
+
+// TestResetDeep: directories in each other, more than a process may have open, are removed.
+func TestResetDeep(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		r := newRig(t, deployment.EtcOverlay)
+		var before syscall.Rlimit
+		r.must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+		r.must(os.MkdirAll(r.etc+"/added.d/"+strings.Repeat("d/", 900), 0o755))
+		r.must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 200, Max: before.Max}))
+		defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) }()
+		r.reset("/etc/added.d")
+		if left := r.differences(); len(left) > 0 {
+			t.Errorf("left: %.300q", left)
+		}
+	})
+}

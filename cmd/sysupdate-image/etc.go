@@ -62,6 +62,9 @@ func (s *session) etcDiffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, text := range e.Warnings() {
+				s.Warn(text)
+			}
 			if asJSON {
 				for i := range changes {
 					if !utf8.ValidString(changes[i].Diff) {

@@ -221,6 +221,7 @@ func (c Carrier) Local(ctx context.Context, from Side, dir *os.File, whole bool)
 		return nil, nil, nil, err
 	}
 	if from.Etc == deployment.EtcBind {
+		merge.FillSkipped(have, base)
 		return base, have, part, nil
 	}
 	if local, err = merge.FromUpper(have, base); err != nil {

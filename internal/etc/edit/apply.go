@@ -117,7 +117,7 @@ func rename(parent *os.Root, dir *os.File, name string, isDir bool) error {
 }
 
 // applyToTree carries out the steps on a machine that does not run, by writing
-// its local changes anew.
+// its local changes anew. It refuses where not all of them were read.
 func (e *Etc) applyToTree(ctx context.Context, steps []Step) error {
 	tree := e.Local
 	for _, s := range steps {
@@ -132,6 +132,9 @@ func (e *Etc) applyToTree(ctx context.Context, steps []Step) error {
 			continue // an earlier step has made it
 		}
 		tree = with(tree, strings.Split(below(s.Path), "/"), n)
+	}
+	if left := merge.SkippedDirs(tree); len(left) > 0 {
+		return notRead(path.Join("/etc", left[0]))
 	}
 	unlock, err := e.lock()
 	if err != nil {

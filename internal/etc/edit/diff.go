@@ -120,3 +120,13 @@ func Clean(paths []string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// Warnings returns a sentence for each directory whose changes are not among Changes,
+// since there are too many.
+func (e *Etc) Warnings() []string {
+	var warnings []string
+	for _, dir := range merge.SkippedDirs(e.Local) {
+		warnings = append(warnings, path.Join("/etc", dir)+": local changes in this directory are not shown: it has too many files or directories")
+	}
+	return warnings
+}

@@ -139,8 +139,11 @@ func (e *Etc) readLive(ctx context.Context) error {
 	if e.Base, err = e.carrier.Pristine(e.ID, erofs.All); err != nil {
 		return err
 	}
-	e.Local, err = merge.ReadDir(ctx, dir, id.Algorithm(), e.Base.Lookup)
-	return err
+	if e.Local, err = merge.ReadDir(ctx, dir, id.Algorithm(), e.Base.Lookup); err != nil {
+		return err
+	}
+	merge.FillSkipped(e.Local, e.Base)
+	return nil
 }
 
 // Close lets go of what Open has opened.

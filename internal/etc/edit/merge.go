@@ -48,6 +48,7 @@ func Merge(ctx context.Context, t Trees, policy deployment.ConflictPolicy) (depl
 	if err != nil {
 		return report, err
 	}
+	result.Warnings = append(result.Warnings, merge.Skipped(trees[1])...)
 	refused := len(result.Conflicts) > 0 && policy == deployment.ConflictsFail
 	if refused {
 		policy, result.Aside = "", ""

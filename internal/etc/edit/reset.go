@@ -114,12 +114,23 @@ func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
 			steps = append(steps, stepFor(at, c))
 		}
 	}
+	for _, dir := range merge.SkippedDirs(e.Local) {
+		at := path.Join("/etc", dir)
+		if (within(at, []string{p}) || within(p, []string{at})) && !covered(steps, at+"/.") {
+			return nil, notRead(at)
+		}
+	}
 	for _, s := range steps {
 		if m := e.mountedAt(s); m != "" {
 			return nil, fmt.Errorf("%s is a mount point; unmount it first", m)
 		}
 	}
 	return steps, nil
+}
+
+// notRead returns the error for a directory in which nobody knows what to reset.
+func notRead(dir string) error {
+	return fmt.Errorf("cannot reset: %s has too many files or directories to be read; remove some of them", printable.Name(dir))
 }
 
 // checkExists refuses a path, as Clean returns it, where there is nothing and was

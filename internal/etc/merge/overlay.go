@@ -70,7 +70,7 @@ func (o *overlay) directory(path string, upper, lower *tree.Node) (*tree.Node, e
 	out := withoutNotes(upper)
 	out.Clear()
 	opaque, _ := upper.Xattr(opaqueAttr)
-	if opaque != "y" {
+	if opaque != "y" || isSkipped(upper) {
 		for _, e := range entries(lower) {
 			out.Set(e.Name, e.Node)
 		}

@@ -31,15 +31,19 @@ const inlineSize = 64
 // not entered: mounted returns what stands for the one at a path, nil for
 // nothing, and may be nil itself. What disappears while ReadDir runs is left
 // out. ReadDir stops with the cause when ctx ends.
+//
+// Directories that are too deep, or in which a user other than root has too many
+// files, are empty in the tree: see Skipped and FillSkipped.
 func ReadDir(ctx context.Context, dir *os.File, alg digest.Algorithm, mounted func(path string) *tree.Node) (*tree.Node, error) {
-	return readDir(ctx, dir, "", alg, mounted)
+	return readDir(ctx, dir, "", alg, mounted, true)
 }
 
-// ReadDirs is ReadDir for several directories, with an Opener for all of them.
+// ReadDirs is ReadDir for several directories, with an Opener for all of them. There may
+// be any number of files in them.
 func ReadDirs(ctx context.Context, alg digest.Algorithm, dirs ...*os.File) (trees []*tree.Node, open Opener, err error) {
 	for i, dir := range dirs {
 		tag := strconv.Itoa(i)
-		tree, err := readDir(ctx, dir, tag, alg, nil)
+		tree, err := readDir(ctx, dir, tag, alg, nil, false)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -49,7 +53,7 @@ func ReadDirs(ctx context.Context, alg digest.Algorithm, dirs ...*os.File) (tree
 }
 
 func readDir(
-	ctx context.Context, dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node,
+	ctx context.Context, dir *os.File, tag string, alg digest.Algorithm, mounted func(path string) *tree.Node, limited bool,
 ) (*tree.Node, error) {
 	stat, err := sys.Statx(dir, "")
 	if err != nil {
@@ -57,14 +61,14 @@ func readDir(
 	}
 	r := dirReader{
 		ctx: ctx, alg: alg, tag: tag, mounted: mounted,
-		mount: stat.MountID, links: map[inode]*tree.Node{}, dirs: dirstack.New(dir),
+		mount: stat.MountID, links: map[inode]*tree.Node{}, dirs: dirstack.New(dir), limited: limited,
 	}
 	defer r.dirs.Close()
 	root, err := r.node(dir, "", stat)
 	if err != nil {
 		return nil, err
 	}
-	return root, r.entries("/", root)
+	return root, r.directory("/", root)
 }
 
 // A dirReader is one run of ReadDir.
@@ -77,6 +81,10 @@ type dirReader struct {
 	links   map[inode]*tree.Node // files with several names
 	dirs    *dirstack.Stack      // where it is
 	hashed  int64                // bytes of contents, so far
+
+	limited    bool         // in how many files are read of users other than root
+	allowances []*allowance // of those users
+	below      *allowance   // of who owns the directory that is read, or one above it
 }
 
 // An inode tells files apart. The device is part of it, since each subvolume
@@ -86,12 +94,9 @@ type inode struct {
 	number       uint64
 }
 
-// entries reads what is in the innermost directory into n.
-func (r *dirReader) entries(path string, n *tree.Node) error {
-	names, err := dirstack.Names(r.ctx, r.dirs.Dir())
-	if err != nil {
-		return err
-	}
+// entries reads what has the names in the innermost directory into n.
+func (r *dirReader) entries(path string, n *tree.Node, names []string) error {
+	others := int64(0)
 	for _, name := range names {
 		if err := cancel.Err(r.ctx); err != nil {
 			return err
@@ -107,8 +112,17 @@ func (r *dirReader) entries(path string, n *tree.Node) error {
 		if err != nil {
 			return err
 		}
-		if entry != nil {
-			n.Set(name, entry)
+		if entry == nil {
+			continue
+		}
+		n.Set(name, entry)
+		// Nobody but root makes files in /etc itself.
+		if path != "/" && r.below == nil && r.allowanceOf(entry) != nil {
+			others++
+		}
+		if limits.EtcFiles.Check(others) != nil {
+			skip(n, limits.EtcFiles.Exceeded().Error())
+			return nil
 		}
 	}
 	return nil
@@ -124,7 +138,9 @@ func (r *dirReader) subdirectory(f *os.File, name, path string, n *tree.Node) er
 	}
 	read := false
 	err = r.dirs.Within(dir, name, func() error {
-		err := r.entries(path, n)
+		above := r.below
+		err := r.directory(path, n)
+		r.below = above
 		read = err == nil
 		return err
 	})
@@ -163,7 +179,7 @@ func (r *dirReader) entry(dir *os.File, name, path string) (*tree.Node, error) {
 	}
 	switch {
 	case n.IsDir() && isTooDeep(path):
-		n.SetPayload(notEntered)
+		skip(n, limits.EtcDepth.Exceeded().Error()+", "+limits.EtcPath.Exceeded().Error())
 	case n.IsDir():
 		return n, r.subdirectory(f, name, path, n)
 	case n.IsSymlink():

@@ -45,6 +45,7 @@ var (
 
 	EtcFile     = Limit{Name: "local file size", Value: 64 << 20, Unit: Bytes, Bounds: "a local file in /etc whose content is compared and copied; a larger one is kept as it is"}
 	EtcContents = Limit{Name: "local files size", Value: 1 << 30, Unit: Bytes, Bounds: "all of these together"}
+	EtcFiles    = Limit{Name: "local file count", Value: 50_000, Unit: "files", Bounds: "files of one user but root in that user's directories in /etc; a directory with more is not carried over"}
 	EtcDepth    = Limit{Name: "local directory depth", Value: 1000, Unit: "directories", Bounds: "how deep directories in /etc are merged; what is further down is not carried over"}
 	EtcPath     = Limit{Name: "local path length", Value: 3500, Unit: Bytes, Bounds: "how long paths in /etc may be; longer ones are not carried over"}
 
@@ -66,7 +67,7 @@ func All() []Limit {
 		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
 		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
-		EtcFile, EtcContents, EtcDepth, EtcPath,
+		EtcFile, EtcContents, EtcFiles, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
 		ModuleIndex, InitramfsSize, InitramfsArchives,
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"syscall"
 
@@ -161,10 +162,15 @@ func identify(dir *os.File) (identity, error) {
 // Names returns the names in an open directory, sorted, however often it was read
 // before. A directory may have millions of them: Names stops when ctx ends.
 func Names(ctx context.Context, dir *os.File) ([]string, error) {
+	return NamesUpTo(ctx, dir, math.MaxInt)
+}
+
+// NamesUpTo is Names, but stops reading after the first name that is one more than most.
+func NamesUpTo(ctx context.Context, dir *os.File, most int) ([]string, error) {
 	list, err := sys.Openat(dir, ".", os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer list.Close()
-	return cancel.Names(ctx, list)
+	return cancel.NamesUpTo(ctx, list, most)
 }

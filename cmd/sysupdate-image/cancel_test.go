@@ -87,6 +87,7 @@ var interruptibles = []interruptible{
 	{line: "image dump oci:DIR/os:1"},
 	{line: "image inspect oci:DIR/os:1"},
 	{line: "image ls -R oci:DIR/os:1"},
+	{line: "initramfs build --root DIR/one -o DIR/initramfs.img"},
 	{line: "repo --repo DIR/sys/composefs images"},
 	{line: "repo --repo DIR/sys/composefs fsck"},
 	{line: "--sysroot DIR/sys repo fsck --repair"},
@@ -225,6 +226,8 @@ func makeMachines(t *testing.T, dir string) {
 			"usr/lib/os-release": "PRETTY_NAME=\"Example OS\"", "etc/hostname": tag, "etc/" + tag: tag,
 			"usr/lib/modules/6.12/vmlinuz": "kernel " + tag, "usr/lib/modules/6.12/initramfs.img": "initramfs",
 			"usr/lib/systemd/boot/efi/systemd-bootx64.efi": "MZ loader", "usr/bin/large": strings.Repeat(tag, 1000),
+			"usr/lib/sysupdate-image/init": "init", "usr/lib/modules/6.12/modules.dep": "ext4.ko:\nerofs.ko:\n",
+			"usr/lib/modules/6.12/modules.builtin": "fs/overlay.ko\n", "usr/lib/modules/6.12/ext4.ko": "\x7fELF ext4", "usr/lib/modules/6.12/erofs.ko": "\x7fELF erofs",
 			"boot/.keep": "", "sysroot/.keep": "", "var/.keep": "",
 		} {
 			name = filepath.Join(dir, tag, name)

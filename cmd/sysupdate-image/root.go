@@ -118,7 +118,7 @@ func (s *session) command() *cobra.Command {
 		return nil
 	}
 	must(root.MarkPersistentFlagDirname("sysroot"))
-	root.AddCommand(s.imageCommand(), s.repoCommand())
+	root.AddCommand(s.imageCommand(), s.initramfsCommand(), s.repoCommand())
 	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
 	root.AddCommand(s.bootTimelineCommand())

@@ -9,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs/assemble"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
@@ -33,6 +34,7 @@ var always = []struct {
 	err  error
 	text string
 }{
+	{assemble.ErrKernels, "; name one with --kernel-dir"},
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},

@@ -56,6 +56,8 @@ var (
 	Labelling    = Limit{Name: "labelling time", Value: 60, Unit: Seconds, Bounds: "how long it may take to find the SELinux labels of an image's files"}
 
 	ModuleIndex = Limit{Name: "module index size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of the index of kernel modules, such as modules.alias"}
+	Module      = Limit{Name: "kernel module size", Value: 64 << 20, Unit: Bytes, Bounds: "a kernel module, compressed or not"}
+	Program     = Limit{Name: "program size", Value: 64 << 20, Unit: Bytes, Bounds: "the program of a standalone initramfs"}
 
 	InitramfsSize     = Limit{Name: "initramfs size", Value: 2 << 30, Unit: Bytes, Bounds: "what is read of an initramfs: its bytes, plus those that come out of compressed archives"}
 	InitramfsArchives = Limit{Name: "initramfs archive count", Value: 100, Unit: "archives", Bounds: "the archives in an initramfs, one after the other"}
@@ -69,6 +71,6 @@ func All() []Limit {
 		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcFiles, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,
-		ModuleIndex, InitramfsSize, InitramfsArchives,
+		ModuleIndex, Module, Program, InitramfsSize, InitramfsArchives,
 	}
 }

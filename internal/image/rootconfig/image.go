@@ -16,6 +16,8 @@ import (
 // bootc's file only and has other defaults, or is of no use: ErrNoProgram.
 func OfInitramfs(files map[string][]byte) (Config, error) {
 	_, ours := files[Program]
+	_, alone := files[Standalone]
+	ours = ours || alone
 	if !ours && !slices.ContainsFunc(others, func(name string) bool { _, ok := files[name]; return ok }) {
 		return Config{}, ErrNoProgram
 	}
@@ -42,7 +44,7 @@ func OfImage(fsys fs.FS) (Config, error) {
 }
 
 // Names are the files that say how the root is mounted.
-func Names() []string { return append([]string{Program, File, BootcFile}, others...) }
+func Names() []string { return append([]string{Program, Standalone, File, BootcFile}, others...) }
 
 // others are the programs of bootc, and of composefs-rs, that mount a root by the same
 // kernel argument.

@@ -25,6 +25,9 @@ const (
 // it has another program mount its root.
 const Program = "usr/lib/sysupdate-image/prepare-root"
 
+// Standalone is the program that is a whole initramfs by itself, and does the same.
+const Standalone = "usr/lib/sysupdate-image/init"
+
 // A Mode says how a writable directory of the root is made.
 type Mode string
 

@@ -101,16 +101,16 @@ var orders = []order{
 	{
 		name: "internal/update.stage: the record before the entry that it names",
 		file: "internal/update/stage.go",
-		from: `	return m.boot.StageEntry(e)
+		from: `	return m.Boot.StageEntry(e)
 }
 `,
 		to: `	early := deployment.Staged{ID: c.id, Entry: "sysupdate-image-000009-" + c.id.Short() + "+3-0.conf", BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc)}
-	if m.booted != "" {
+	if m.Booted != "" {
 		if err := m.writeRecord(early); err != nil {
 			return "", err
 		}
 	}
-	return m.boot.StageEntry(e)
+	return m.Boot.StageEntry(e)
 }
 `,
 	},
@@ -123,14 +123,14 @@ var orders = []order{
 	if _, err := m.unstage(); err != nil {
 		return "", err
 	}
-	return m.boot.StageEntry(e)
+	return m.Boot.StageEntry(e)
 }
 `,
 		to: `	if _, err := m.unstage(); err != nil {
 		return "", err
 	}
-	entry, err = m.boot.StageEntry(e)
-	if err == nil && m.booted != "" {
+	entry, err = m.Boot.StageEntry(e)
+	if err == nil && m.Booted != "" {
 		err = m.writeRecord(deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc)})
 	}
 	if err != nil {
@@ -143,22 +143,22 @@ var orders = []order{
 	{
 		name: "internal/update.prune: the state before the boot entries",
 		file: "internal/update/prune.go",
-		from: `	if err := m.boot.Prune(removal); err != nil {
+		from: `	if err := m.Boot.Prune(removal); err != nil {
 		return report, err
 	}
 	// What a crash brings back of these, the next prune finds again.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
 `,
 		to: `	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.changes)), name); err != nil {
+		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
-	if err := m.boot.Prune(removal); err != nil {
+	if err := m.Boot.Prune(removal); err != nil {
 		return report, err
 	}
 `,

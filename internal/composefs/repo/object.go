@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -28,6 +29,7 @@ type ObjectWriter struct {
 	file *tempFile      // nil as long as everything is in buf
 	near string         // the directory that file is made in
 	hash *verity.Hasher // in insecure mode, of what is in file
+	hole bool           // file ends before where it is written next
 	size int64
 	err  error
 }
@@ -98,8 +100,24 @@ func (w *ObjectWriter) put(p []byte) error {
 	if w.hash != nil {
 		w.hash.Write(p)
 	}
+	// A sparse file in an image takes no more room here.
+	if w.hole = isZero(p); w.hole {
+		_, err := w.file.Seek(int64(len(p)), io.SeekCurrent)
+		return err
+	}
 	_, err := w.file.Write(p)
 	return err
+}
+
+// isZero reports whether p would do as a hole.
+func isZero(p []byte) bool {
+	const block = 4096
+	for ; len(p) >= block; p = p[block:] {
+		if [block]byte(p) != [block]byte{} {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(p, func(b byte) bool { return b != 0 })
 }
 
 // Commit gives the object its name and returns it. The object may be used at
@@ -143,6 +161,11 @@ func (w *ObjectWriter) commit() (digest.Digest, error) {
 // seal makes the file one that cannot be written to, where the repository has
 // that, and returns its digest.
 func (w *ObjectWriter) seal() (d digest.Digest, err error) {
+	if w.hole {
+		if err := w.file.Truncate(w.size); err != nil {
+			return d, err
+		}
+	}
 	if w.hash != nil {
 		return w.hash.Sum(), nil
 	}

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -268,6 +269,39 @@ func TestUmask(t *testing.T) {
 		info, err := r.root.Stat(objectsDir + "/" + d.ObjectPath())
 		if err != nil || info.Mode() != objectPerm {
 			t.Errorf("mode of an object is %v, %v; want %v", info.Mode(), err, os.FileMode(objectPerm))
+		}
+	})
+}
+
+// TestHoles: zeros take no room, wherever they are, and are what is read.
+func TestHoles(t *testing.T) {
+	zeros := make([]byte, 8*objectBuffer)
+	eachKind(t, func(t *testing.T, r *Repository) {
+		for name, parts := range map[string][][]byte{
+			"all": {zeros}, "end": {[]byte("begin"), zeros}, "start": {zeros, []byte("end")}, "middle": {[]byte("begin"), zeros, []byte("end")},
+			"in pieces": {zeros[:5], zeros[:objectBuffer+1], zeros, []byte("x"), zeros, zeros[:1]},
+		} {
+			w, err := r.NewObject()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range parts {
+				if _, err := w.Write(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			content := bytes.Join(parts, nil)
+			d, err := w.Commit()
+			if want := verity.Sum(r.Algorithm(), content); err != nil || d != want || get(t, r, d) != string(content) {
+				t.Errorf("%s: object %v, %v; want %v with the same content", name, d, err, want)
+			}
+			info, err := os.Stat(filepath.Join(r.dir.Name(), "objects", d.ObjectPath()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if room := info.Sys().(*syscall.Stat_t).Blocks * 512; room > 4*objectBuffer {
+				t.Errorf("%s: %d bytes take %d on disk; want few", name, len(content), room)
+			}
 		}
 	})
 }

@@ -16,6 +16,7 @@ var (
 var (
 	Files         = Limit{Name: "file count", Value: 1_000_000, Unit: "files", Bounds: "the files of an image, and the entries of a layer"}
 	Sparse        = Limit{Name: "sparse file size", Value: 16 << 30, Unit: Bytes, Bounds: "the sparse files of an image, with their holes"}
+	Holes         = Limit{Name: "sparse file holes", Value: 200, Unit: "times the data", Bounds: "what the holes in sparse files of an image have beyond the first GiB, compared with what the layers have of these files"}
 	Segments      = Limit{Name: "sparse segment count", Value: 100_000, Unit: "segments", Bounds: "the parts of a sparse file that are not holes"}
 	Names         = Limit{Name: "name size", Value: 64 << 20, Unit: Bytes, Bounds: "the names of the files of an image, with what symbolic links lead to"}
 	Ratio         = Limit{Name: "inflated size", Value: 200, Unit: "times the compressed size", Bounds: "what a layer has beyond the first GiB when it is inflated"}
@@ -67,7 +68,7 @@ var (
 func All() []Limit {
 	return []Limit{
 		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
-		Files, Names, Ratio, Sparse, Segments, Reserve, ReserveBytes, ReserveInodes,
+		Files, Names, Ratio, Sparse, Holes, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcFiles, EtcDepth, EtcPath,
 		ContextLine, ContextLines, ContextSize, ContextsSize, Labelling,

@@ -43,6 +43,7 @@ type Merger struct {
 	Late []string
 
 	expanded int64 // bytes of sparse files
+	holes    int64 // bytes of these that no layer has
 	files    int64 // at most
 	names    int64 // bytes of them, at most
 }
@@ -84,7 +85,7 @@ func (m *Merger) merge(ctx context.Context, src contents) error {
 		if err != nil {
 			return err
 		}
-		if err = m.count(e.sparse); err == nil {
+		if err = m.countSparse(e); err == nil {
 			err = src.content(e)
 		}
 		if err == nil && e.node != nil {

@@ -28,8 +28,13 @@ type segment struct{ offset, size int64 }
 
 var errSparse = errors.New("malformed map of a sparse file")
 
-// count adds up the sizes of sparse files.
-func (m *Merger) count(s *sparse) error {
+// holesFree is how large holes may be whatever there is between them.
+const holesFree = 1 << 30
+
+// countSparse adds up the sizes of sparse files. A hole takes time for its digest, and
+// next to nothing of a layer.
+func (m *Merger) countSparse(e *entry) error {
+	s := e.sparse
 	if s == nil {
 		return nil
 	}
@@ -37,6 +42,10 @@ func (m *Merger) count(s *sparse) error {
 		return limits.Sparse.Exceeded()
 	}
 	m.expanded += s.size
+	m.holes += max(s.size-e.size, 0)
+	if data := m.expanded - m.holes; m.holes > holesFree && (m.holes-holesFree)/limits.Holes.Value > data {
+		return limits.Holes.Exceeded()
+	}
 	return nil
 }
 

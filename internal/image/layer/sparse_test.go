@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -178,3 +179,40 @@ func TestSparseCanceled(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestSparseHoles: a layer of a few bytes makes no holes that take minutes, while those
+// that go with their data, or are no larger than a GiB, are as in the layer.
+func TestSparseHoles(t *testing.T) {
+	tests := []struct {
+		files [][2]int64 // size, and what the archive has of it
+		ok    bool
+	}{
+		{[][2]int64{{holesFree, 0}}, true},
+		{[][2]int64{{holesFree + limits.Holes.Value, 0}}, false},
+		{[][2]int64{{holesFree / 2, 0}, {holesFree/2 + limits.Holes.Value, 0}}, false},
+		{[][2]int64{{1 << 20, 1 << 20}, {holesFree + 1<<20, 512}}, true},
+		{[][2]int64{{8 << 30, 40 << 20}}, true},
+		{[][2]int64{{16 << 30, 40 << 20}}, false},
+		{[][2]int64{{100, 512}}, true},
+	}
+	for _, tt := range tests {
+		var m Merger
+		var err error
+		for _, f := range tt.files {
+			if err == nil {
+				err = m.countSparse(&entry{size: f[1], sparse: &sparse{size: f[0]}})
+			}
+		}
+		exceeded, isLimit := errors.AsType[*limits.Error](err)
+		if tt.ok && err != nil || !tt.ok && (!isLimit || exceeded.Limit != limits.Holes) {
+			t.Errorf("%v: %v; want it accepted: %v", tt.files, err, tt.ok)
+		}
+	}
+	// The whole way, and at once.
+	head := pax('x', record("GNU.sparse.major", "0")+record("GNU.sparse.minor", "1")+
+		record("GNU.sparse.size", fmt.Sprint(int64(16<<30)))+record("GNU.sparse.map", "0,0"))
+	_, err := mergeBytes(t, Merger{}, append(head, raw(func([]byte) {})...))
+	if err == nil || !strings.Contains(err.Error(), "sparse file holes limit: at most 200 times the data") {
+		t.Errorf("a layer of 1 kB with a file of 16 GiB: %v; want the error of the limit", err)
+	}
+}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -74,6 +75,9 @@ func (s *Screen) printDropped(r update.Result) {
 // PrintPlan prints what apply would do under a policy for conflicts in /etc.
 func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
 	s.printSignature(p.Signature, false)
+	if slices.Contains(p.Steps, update.StepRestrict) {
+		fmt.Fprintln(s.Out, "Would keep other users out of the repository: its mode would become 0700.")
+	}
 	switch {
 	case p.UpToDate() && p.Outcome == update.RollbackQueued:
 		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",

@@ -120,6 +120,18 @@ func (m *Machine) restrict() error {
 	return nil
 }
 
+// isOpen reports whether restrict would change the repository. The error is its refusal.
+func (m *Machine) isOpen() (bool, error) {
+	if m.Repository == nil {
+		return false, nil
+	}
+	mode, err := m.Repository.CheckAccess()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", m.repositoryDir(), err)
+	}
+	return mode != 0, err
+}
+
 // A LostEntriesError reports that the booted deployment has no boot entry, as if another
 // machine's boot partition was mounted.
 type LostEntriesError struct {

@@ -31,6 +31,7 @@ type Step string
 
 // The steps, in the order in which Apply takes them.
 const (
+	StepRestrict Step = "restrict"  // the repository, whose mode lets other users in
 	StepFetch    Step = "fetch"     // the missing layers, into the repository
 	StepBuild    Step = "build"     // the composefs image
 	StepEtc      Step = "check-etc" // that local changes to /etc fit, or that a policy decides
@@ -67,8 +68,15 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
 		ManifestDigest: img.ManifestDigest, Signature: img.Signature, Layers: m.planLayers(img),
 	}
+	open, err := m.isOpen()
+	if err != nil {
+		return Plan{}, err
+	}
 	p.Remove = removed(s, p.Decision, spare)
 	p.Steps = p.steps(s)
+	if open {
+		p.Steps = append([]Step{StepRestrict}, p.Steps...)
+	}
 	if p.settled || p.failed != nil {
 		p.EtcChecked = true
 		return p, nil

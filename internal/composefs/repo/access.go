@@ -22,6 +22,19 @@ var ErrOtherOwner = errors.New("the repository belongs to another user")
 // one that it had if that was another, else 0. The error is ErrOtherOwner if the
 // repository does not belong to the user of this process.
 func (r *Repository) Restrict() (was fs.FileMode, err error) {
+	was, err = r.CheckAccess()
+	if err != nil || was == 0 {
+		return 0, err
+	}
+	if err := r.dir.Chmod(topPerm); err != nil {
+		return 0, fmt.Errorf("cannot keep others out of the repository: %w", err)
+	}
+	return was, r.dir.Sync()
+}
+
+// CheckAccess returns what Restrict would, and changes nothing. A mode of 0 is one
+// that Restrict leaves alone.
+func (r *Repository) CheckAccess() (mode fs.FileMode, err error) {
 	info, err := r.dir.Stat()
 	if err != nil {
 		return 0, err
@@ -32,10 +45,7 @@ func (r *Repository) Restrict() (was fs.FileMode, err error) {
 	if info.Mode().Perm() == topPerm {
 		return 0, nil
 	}
-	if err := r.dir.Chmod(topPerm); err != nil {
-		return 0, fmt.Errorf("cannot keep others out of the repository: %w", err)
-	}
-	return info.Mode().Perm(), r.dir.Sync()
+	return info.Mode().Perm(), nil
 }
 
 // otherOwner returns the owner of a file if that is not the user of this process.

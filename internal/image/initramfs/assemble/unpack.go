@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/xz"
 )
 
 // plainName returns what the file of a module is called when it is not compressed.
@@ -49,19 +48,13 @@ func unpack(name string, data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// unpackXZ decompresses the blocks of a file at the same time: large modules have several.
+// unpackXZ decompresses a file as xz(1) writes it.
 func unpackXZ(data []byte) ([]byte, error) {
-	f, err := xz.Parse(data, limits.Module)
+	z, err := xz.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	content, errs := make([]byte, f.Size()), make([]error, f.Blocks())
-	var all sync.WaitGroup
-	for i := range f.Blocks() {
-		all.Go(func() { errs[i] = f.Decode(i, content) })
-	}
-	all.Wait()
-	return content, errors.Join(errs...)
+	return bounded.ReadAll(z, limits.Module)
 }
 
 func unpackZstd(data []byte) ([]byte, error) {

@@ -49,6 +49,10 @@ func (m *Machine) inherit(e, before bootentry.Entry, tree string) (bootentry.Ent
 		return e, err
 	}
 	e.Initrds = initrds
+	e.Architecture = before.Architecture
+	if before.MachineID != "" {
+		m.dropped("machine-id", before.MachineID, noMachineID)
+	}
 	for _, kv := range before.Other {
 		value, err := m.inheritLine(e, kv)
 		if err != nil {
@@ -73,6 +77,8 @@ func (m *Machine) dropped(key, value, why string) {
 const (
 	ukiHasOwn  = "a unified kernel image has its own"
 	onlyForUKI = "it is for a unified kernel image"
+	// A boot loader looks at it before the version, so it could hide which entry is newer.
+	noMachineID = "boot entries of deployments have none, as it changes their order"
 )
 
 // missingOn is another reason.

@@ -54,6 +54,8 @@ func TestInherit(t *testing.T) {
 		{"overlays", "linux /old/vmlinuz\ndevicetree-overlay /fix /lost", own + "\ndevicetree-overlay /fix", "devicetree-overlay /lost"},
 		{"no overlay", "linux /old/vmlinuz\ndevicetree-overlay /lost", own, "devicetree-overlay /lost"},
 		{"another kernel", "options composefs=x\nuki-url http://there/", own, "uki-url http://there/"},
+		{"a machine", "linux /old/vmlinuz\nmachine-id 0123456789abcdef0123456789abcdef", own, "machine-id 0123456789abcdef0123456789abcdef"},
+		{"an architecture", "linux /old/vmlinuz\narchitecture x64", "architecture x64\nlinux /new/vmlinuz\n" + own, ""},
 		{"a device tree is chosen elsewhere", "linux /old/vmlinuz\ndevicetree /old/dtb/x", own, ""},
 	}
 	for _, tt := range tests {

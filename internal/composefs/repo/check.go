@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // A Flaw is a kind of problem.
@@ -173,6 +175,10 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 	if mode := info.Mode().Perm(); mode != objectPerm {
 		c.add(WrongMode, name, d, "%04o, want %04o", mode, objectPerm)
 	}
+	if err := checkHoles(info); err != nil {
+		c.add(DamagedObject, name, d, "%v", err)
+		return nil
+	}
 	got, err := c.measure(ctx, f, d)
 	switch {
 	case ctx.Err() != nil:
@@ -192,7 +198,18 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 	return nil
 }
 
-// measure returns the digest of an object, all of which it reads. The error is
+// checkHoles returns an error for a file that no image has: one of a tebibyte without
+// any data would take hours to read.
+func checkHoles(info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	const block = 512
+	return limits.Sparse.Check(info.Size() - stat.Blocks*block)
+}
+
+// measure returns the digest of an object, all of which it reads if that is d. The error is
 // verity.ErrNotEnabled if the content is right, but not protected as it should
 // be. With fs-verity, what is damaged cannot be read.
 func (c *checker) measure(ctx context.Context, f *os.File, d digest.Digest) (digest.Digest, error) {
@@ -208,7 +225,7 @@ func (c *checker) measure(ctx context.Context, f *os.File, d digest.Digest) (dig
 		}
 		return got, err
 	}
-	if err == nil {
+	if err == nil && got == d {
 		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, cancel.Reader(ctx, f), make([]byte, objectBuffer))
 	}
 	return got, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +74,10 @@ func TestCheck(t *testing.T) {
 		{"truncated", func(r *Repository, o, _ string) error { return replace(r, o, "content ") }, "damaged object 1, incomplete stream 1", "damaged object 1"},
 		{"replaced", func(r *Repository, o, _ string) error { return replace(r, o, strings.Repeat("different", 1000)) },
 			"damaged object 1, incomplete stream 1", "damaged object 1"},
+		{"a tebibyte of nothing", func(r *Repository, o, _ string) error {
+			err := replace(r, o, "content ")
+			return errors.Join(err, os.Truncate(filepath.Join(r.dir.Name(), o), 1<<40))
+		}, "damaged object 1, incomplete stream 1", "damaged object 1"},
 		{"symbolic link", func(r *Repository, o, _ string) error { return errors.Join(r.root.Remove(o), r.root.Symlink("x", o)) },
 			"damaged object 1, incomplete stream 1", "damaged object 1"},
 		{"copied", func(r *Repository, o, _ string) error { return replace(r, o, strings.Repeat("content ", 1000)) }, "unprotected object 1", ""},

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -13,60 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 )
-
-// underPolicy returns o with the signature policy to apply: the one that is given, or
-// else the one that an earlier run was given. A timer, which gives none, must not
-// accept what that policy refuses.
-func (m *Machine) underPolicy(o Options) (Options, error) {
-	var err error
-	if o.Source.PolicyFile != "" {
-		o.Source.PolicyFile, err = filepath.Abs(o.Source.PolicyFile)
-		return o, err
-	}
-	if o.Source.PolicyFile, err = m.recordedPolicy(); err != nil || o.Source.PolicyFile == "" {
-		return o, err
-	}
-	if _, err := os.Stat(o.Source.PolicyFile); err != nil {
-		return o, &LostPolicyError{err}
-	}
-	return o, nil
-}
-
-// A LostPolicyError reports that the signature policy given to an earlier run cannot be
-// read.
-type LostPolicyError struct{ Err error }
-
-func (e *LostPolicyError) Error() string {
-	return "cannot read the signature policy of an earlier run: " + e.Err.Error()
-}
-
-func (e *LostPolicyError) Unwrap() error { return e.Err }
-
-// recordedPolicy returns the policy that was given for the deployment whose reference
-// counts, or else for another one: after a rollback, that of the newer deployment
-// still counts. It is "" if none was given.
-func (m *Machine) recordedPolicy() (string, error) {
-	ids, err := m.followed()
-	if err != nil {
-		return "", err
-	}
-	list, err := fs.ReadDir(m.Root.FS(), deployment.DeployDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	for _, d := range list {
-		if id, err := deployment.ParseID(d.Name()); err == nil && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range ids {
-		o, err := m.readOrigin(id)
-		if err != nil || o.Policy != "" {
-			return o.Policy, err
-		}
-	}
-	return "", nil
-}
 
 // What update.toml may require of an image.
 const (

@@ -30,6 +30,26 @@ func isArchive(head []byte) bool {
 	return bytes.HasPrefix(head, []byte("070701")) || bytes.HasPrefix(head, []byte("070702"))
 }
 
+// isBegun reports whether all that is left could be the beginning of a cpio archive.
+func isBegun(head []byte) bool { return len(head) < headSize && bytes.HasPrefix([]byte("07070"), head) }
+
+// A TruncatedError reports that an archive that is not compressed ends before its
+// trailer: a kernel would unpack only a part of the files.
+type TruncatedError struct{ Err error }
+
+func (e *TruncatedError) Error() string { return "it is truncated: " + e.Err.Error() }
+
+func (e *TruncatedError) Unwrap() error { return e.Err }
+
+// truncated makes a TruncatedError of the error of an archive that is not compressed, if it
+// is one.
+func truncated(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return &TruncatedError{err}
+	}
+	return err
+}
+
 // readHeader reads the header of the next entry and its name.
 func readHeader(in *bufio.Reader) (header, error) {
 	var raw [headerSize]byte

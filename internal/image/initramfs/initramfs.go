@@ -84,8 +84,8 @@ func (f *finder) all(in *bufio.Reader) error {
 		if err := limits.InitramfsArchives.Check(n + 1); err != nil {
 			return err // each costs a decoder, however short it is
 		}
-		if isArchive(head) {
-			err = f.archive(in)
+		if isArchive(head) || isBegun(head) {
+			err = truncated(f.archive(in))
 		} else {
 			err = opaque(head, f.compressed(in, head))
 		}
@@ -204,7 +204,7 @@ func (f *finder) entry(in *bufio.Reader, h header) error {
 	}
 	content := make([]byte, h.size)
 	if _, err := io.ReadFull(in, content); err != nil {
-		return err
+		return noEOF(err)
 	}
 	f.found[name] = content
 	return skip(in, padded(h.size)-h.size)

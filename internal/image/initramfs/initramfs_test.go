@@ -105,6 +105,7 @@ func TestFindErrors(t *testing.T) {
 		"text":             {[]byte("an initramfs"), "unknown format"},
 		"xz":               {[]byte("\xfd7zXZ\x00xxxx"), "unknown format"},
 		"cut off":          {whole[:len(whole)/2], "unexpected EOF"},
+		"no trailer":       {whole[:bytes.Index(whole, []byte("TRAILER"))-headerSize], "it is truncated"},
 		"cut off packed":   {packed[:len(packed)-3], "EOF"},
 		"zstd magic":       {[]byte(zstdframe.Magic), "unexpected EOF"},
 		"then zstd magic":  {append(bytes.Clone(whole), zstdframe.Magic...), "unexpected EOF"},
@@ -180,3 +181,29 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// TestFindTruncated cuts an initramfs of several archives anywhere: one that is not
+// compressed is truncated unless it ends where an archive or padding does.
+func TestFindTruncated(t *testing.T) {
+	early := append(ukitest.Cpio("kernel/x86/microcode/GenuineIntel.bin", "microcode"), make([]byte, 100)...)
+	plain := ukitest.Cpio("usr/a", "one", "usr/b", strings.Repeat("b", 50))
+	for _, tt := range []struct{ first, second []byte }{
+		{early, plain}, {compress(t, "gzip", early), plain}, {plain, compress(t, "zstd", plain)},
+	} {
+		data := append(bytes.Clone(tt.first), tt.second...)
+		for n := range len(data) + 1 {
+			_, err := Find(t.Context(), bytes.NewReader(data[:n]), "usr/a", "usr/b")
+			part, whole := data[:n], tt.first
+			if n > len(tt.first) {
+				part, whole = data[len(tt.first):n], tt.second
+			}
+			end := padded(int64(len(bytes.TrimRight(whole, "\x00")) + 1)) // the trailer has a NUL and padding
+			want := isPlain(whole) && len(part) > 0 && int64(len(part)) < end
+			if _, got := errors.AsType[*TruncatedError](err); got != want {
+				t.Errorf("cut after %d of %d bytes: %v; want it truncated: %v", n, len(data), err, want)
+			}
+		}
+	}
+}
+
+func isPlain(archive []byte) bool { return bytes.HasPrefix(archive, []byte("0707")) }

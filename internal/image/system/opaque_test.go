@@ -59,3 +59,23 @@ func TestOpaqueInitramfs(t *testing.T) {
 		}
 	}
 }
+
+// TestTruncatedInitramfs: an archive that is not compressed tells where it should end.
+func TestTruncatedInitramfs(t *testing.T) {
+	early := string(ukitest.Cpio("kernel/x", "microcode"))
+	main := string(ukitest.Cpio("usr/lib/sysupdate-image/prepare-root", strings.Repeat("x", 1000)))
+	for data, want := range map[string]string{
+		early + main: "",
+		early + strings.Repeat("\x00", 512) + main: "",
+		early + main + strings.Repeat("\x00", 511): "",
+		early + main[:len(main)-200]:               "image cannot boot: cannot read initramfs: it is truncated: usr/lib/sysupdate-image/prepare-root: unexpected EOF",
+		early[:len(early)-20]:                      "image cannot boot: cannot read initramfs: it is truncated",
+	} {
+		n := &tree.Node{Mode: tree.TypeRegular | 0o644, Size: uint64(len(data)), Inline: []byte(data)}
+		s := &System{Tree: treeOf("dev", "proc", "run", "sys", "usr"), Kernel: Kernel{Initrd: n}}
+		_, err := s.mounts(t.Context())
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: %v; want %q", len(data), err, want)
+		}
+	}
+}

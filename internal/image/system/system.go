@@ -121,6 +121,9 @@ func (s *System) mounts(ctx context.Context) (rootconfig.Config, error) {
 	if exceeded := (*limits.Error)(nil); ctx.Err() != nil || errors.As(err, &exceeded) {
 		return rootconfig.Config{}, err
 	}
+	if cut := (*initramfs.TruncatedError)(nil); errors.As(err, &cut) {
+		return rootconfig.Config{}, fmt.Errorf("image cannot boot: %w", err)
+	}
 	opaque := (*initramfs.OpaqueError)(nil)
 	if err := checkAPIDirs(s.Tree, err == nil || errors.As(err, &opaque)); err != nil {
 		return rootconfig.Config{}, fmt.Errorf("image cannot boot: %w", err)

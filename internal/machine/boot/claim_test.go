@@ -54,8 +54,8 @@ func TestEvidence(t *testing.T) {
 		{"a directory, bound", "file proc/self/mountinfo 20 1 254:2 /dir /mnt rw - ext4 /dev/vda2 rw", "vda1", uuid, unclear},
 	}
 	for _, tt := range tests {
-		changes := strings.NewReplacer("BTRFS", superblock("_BHRfS_M", 0x10040, 0x10020)).Replace(tt.changes)
-		seed := []string{"file dev/vda2 " + superblock("\x53\xef", 0x438, 0x468), "file mnt/x "}
+		changes := strings.NewReplacer("BTRFS", fakeSuperblock("_BHRfS_M", 0x10040, 0x10020)).Replace(tt.changes)
+		seed := []string{"file dev/vda2 " + fakeSuperblock("\x53\xef", 0x438, 0x468), "file mnt/x "}
 		m := fakeMachine(t, append(seed, strings.Split(changes, ";")...)...)
 		f := EntryFile{Target: deployment.Target{ID: id("a")}}
 		f.Entry.Linux, f.Entry.Options = "/k", tt.options

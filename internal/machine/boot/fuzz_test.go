@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,21 +9,6 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 )
-
-// FuzzSuperblock looks for the UUID of a file system.
-func FuzzSuperblock(f *testing.F) {
-	for _, s := range superblocks {
-		device := make([]byte, max(s.at, s.uuid)+32)
-		copy(device[s.uuid:], "0123456789abcdef")
-		copy(device[s.at:], s.magic)
-		f.Add(device)
-	}
-	f.Fuzz(func(t *testing.T, device []byte) {
-		if uuid, err := superblockUUID(bytes.NewReader(device)); err == nil && len(uuid) != 36 {
-			t.Errorf("UUID %q", uuid)
-		}
-	})
-}
 
 // FuzzKernelFiles reads what the kernel, udev and the firmware say.
 func FuzzKernelFiles(f *testing.F) {

@@ -3,26 +3,16 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/discoverable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/superblock"
 )
-
-// rootTypes are the partition types of the Discoverable Partitions Specification for
-// root file systems, by architectures as Go spells them.
-var rootTypes = map[string]string{
-	"386":     "44479540-f297-41b2-9af7-d131d5f0458a",
-	"amd64":   "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
-	"arm":     "69dad710-2ce4-4e3c-b16c-21a1d49abed3",
-	"arm64":   "b921b045-1df0-41c3-af44-4c6f280d3fae",
-	"loong64": "77055800-792c-4f94-b39a-98c91b762bb6",
-	"ppc64le": "c31c45e6-3f39-412e-80fb-4809c4980599",
-	"riscv64": "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
-	"s390x":   "5eead9a9-fe09-4a1e-a1d7-520d00531306",
-}
 
 // A Root tells how an initramfs finds a root file system.
 type Root struct {
@@ -144,7 +134,8 @@ func (m machine) discoverableFrom(loader, device string, lower []string, arch st
 	if err != nil {
 		return false
 	}
-	ofType := func(b blockDevice) bool { return b.kind == rootTypes[arch] }
+	want := discoverable.RootType(arch)
+	ofType := func(b blockDevice) bool { return want != "" && b.kind == want }
 	first := slices.IndexFunc(parts, ofType)
 	// Of several it takes one by rules of its own.
 	return first >= 0 && parts[first].name == lower[0] && !slices.ContainsFunc(parts[first+1:], ofType)
@@ -171,9 +162,16 @@ func (m machine) uuidOf(device string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	uuid, err := superblockUUID(f)
+	var content superblock.Content
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		content, err = superblock.Read(f, size)
+	}
+	if err == nil && (content.Container || content.UUID == "") {
+		err = errors.New("no file system with a UUID that is known here (ext4, XFS, btrfs, F2FS)")
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", m.deviceName(device), err)
 	}
-	return uuid, nil
+	return content.UUID, nil
 }

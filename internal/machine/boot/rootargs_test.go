@@ -2,16 +2,12 @@ package boot
 
 import (
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// superblock returns the beginning of a device with a file system.
-func superblock(magic string, at, uuid int) string {
+// fakeSuperblock returns the beginning of a device with a file system.
+func fakeSuperblock(magic string, at, uuid int) string {
 	data := make([]byte, 0x10100)
 	copy(data[at:], magic)
 	copy(data[uuid:], "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef")
@@ -61,8 +57,8 @@ func TestFindRoot(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			changes := strings.NewReplacer("EXT4", superblock("\x53\xef", 0x438, 0x468), "BTRFS", superblock("_BHRfS_M", 0x10040, 0x10020)).Replace(tt.changes)
-			m := fakeMachine(t, append([]string{"file dev/vda2 " + superblock("\x53\xef", 0x438, 0x468)}, strings.Split(changes, ";")...)...)
+			changes := strings.NewReplacer("EXT4", fakeSuperblock("\x53\xef", 0x438, 0x468), "BTRFS", fakeSuperblock("_BHRfS_M", 0x10040, 0x10020)).Replace(tt.changes)
+			m := fakeMachine(t, append([]string{"file dev/vda2 " + fakeSuperblock("\x53\xef", 0x438, 0x468)}, strings.Split(changes, ";")...)...)
 			found, err := m.findRoot("/mnt", "/mnt/efi", "amd64")
 			if tt.args == "?" {
 				if !errors.Is(err, ErrRootUnknown) {
@@ -72,38 +68,6 @@ func TestFindRoot(t *testing.T) {
 			}
 			if got := strings.Join(found.Args, " "); err != nil || got != tt.args || !strings.Contains(found.Doubt, tt.doubt) || tt.doubt == "" && found.Doubt != "" {
 				t.Errorf("findRoot = %q, doubt %q, %v; want %q, doubt %q", got, found.Doubt, err, tt.args, tt.doubt)
-			}
-		})
-	}
-}
-
-// TestSuperblockUUID reads what the programs write that make file systems.
-func TestSuperblockUUID(t *testing.T) {
-	for _, mkfs := range [][]string{
-		{"mkfs.ext4", "-q", "-U", testUUID},
-		{"mkfs.ext2", "-q", "-U", testUUID},
-		{"mkfs.btrfs", "-q", "-U", testUUID},
-		{"mkfs.xfs", "-q", "-m", "uuid=" + testUUID},
-		{"mkfs.f2fs", "-q", "-U", testUUID},
-	} {
-		t.Run(mkfs[0], func(t *testing.T) {
-			if _, err := exec.LookPath(mkfs[0]); err != nil {
-				t.Skipf("there is no %s", mkfs[0])
-			}
-			name := filepath.Join(t.TempDir(), "disk")
-			if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, 400<<20)); err != nil {
-				t.Fatal(err)
-			}
-			if out, err := exec.Command(mkfs[0], append(slices.Clone(mkfs[1:]), name)...).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %v\n%s", mkfs, err, out)
-			}
-			f, err := os.Open(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			if got, err := superblockUUID(f); got != testUUID || err != nil {
-				t.Errorf("superblockUUID = %q, %v; want %q", got, err, testUUID)
 			}
 		})
 	}

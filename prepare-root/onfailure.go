@@ -48,25 +48,34 @@ func countedEntry(fsys fs.FS) (bootentry.Name, error) {
 // Times to wait: for somebody to read what is on the screen, and for systemd to
 // do what it was asked for.
 const (
-	timeToRead = 5 * time.Second
+	TimeToRead = 5 * time.Second
 	timeToAct  = 30 * time.Second
 )
 
+// Explain returns what to tell the person at a machine that cannot start, and what follows.
+// It looks up in root, the root of the running system, whether the boot loader counts this
+// boot.
+func Explain(root fs.FS, failure error, cmdline kcmdline.Cmdline) (text string, action bootcount.Policy) {
+	entry, err := countedEntry(root)
+	action = OnFailure(cmdline, entry)
+	text = screen(failure, action, entry)
+	if err != nil {
+		text += fmt.Sprintf("prepare-root: warning: %v\n", err)
+	}
+	return text, action
+}
+
 // giveUp tells what went wrong and what to do about it. It returns if the
 // machine is to stay as it is.
-func giveUp(failure error, cmdline kcmdline.Cmdline, fsys fs.FS, stderr io.Writer) {
-	entry, err := countedEntry(fsys)
-	if err != nil {
-		fmt.Fprintln(stderr, "prepare-root: warning:", err)
-	}
-	action := OnFailure(cmdline, entry)
-	io.WriteString(stderr, screen(failure, action, entry))
+func giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Writer) {
+	text, action := Explain(root, failure, cmdline)
+	io.WriteString(stderr, text)
 	power := map[bootcount.Policy]sys.Power{bootcount.Reboot: sys.PowerReboot, bootcount.PowerOff: sys.PowerOff}
 	p, ok := power[action]
 	if !ok {
 		return
 	}
-	time.Sleep(timeToRead)
+	time.Sleep(TimeToRead)
 	// systemd stops everything in order. If it does not, the kernel does it.
 	if err := sys.AskInit(p); err == nil {
 		time.Sleep(timeToAct)
@@ -82,7 +91,7 @@ func screen(failure error, action bootcount.Policy, entry bootentry.Name) string
 	fmt.Fprintf(&b, "\nThis system cannot start:\n  %v\n\n", failure)
 	switch action {
 	case bootcount.Reboot:
-		fmt.Fprintf(&b, "The machine restarts in %d seconds.", int(timeToRead.Seconds()))
+		fmt.Fprintf(&b, "The machine restarts in %d seconds.", int(TimeToRead.Seconds()))
 		switch {
 		case entry.Counted && entry.TriesLeft > 0:
 			fmt.Fprintf(&b, " Tries left until the boot loader takes another entry: %d.", entry.TriesLeft)
@@ -91,7 +100,7 @@ func screen(failure error, action bootcount.Policy, entry bootentry.Name) string
 		}
 		b.WriteString("\n")
 	case bootcount.PowerOff:
-		fmt.Fprintf(&b, "The machine is switched off in %d seconds.\n", int(timeToRead.Seconds()))
+		fmt.Fprintf(&b, "The machine is switched off in %d seconds.\n", int(TimeToRead.Seconds()))
 	case bootcount.Emergency:
 		b.WriteString("Restart the machine and choose another entry in the boot loader's menu. If there is none,\n" +
 			"start from an installation medium and repair the deployment named above.\n")

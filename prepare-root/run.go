@@ -19,7 +19,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 const usage = `prepare-root [OPTIONS]
@@ -141,8 +140,10 @@ func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)
 	if err != nil {
 		return err
 	}
-	if err := rememberRootPartition(); err != nil {
-		warn(err.Error())
+	if s.target == s.sysroot { // it is to be the root of a system
+		if err := rememberDevice(s.sysroot, volatileRoot); err != nil {
+			warn(err.Error())
+		}
 	}
 	if err := Apply(plan, s.sysroot, kernel, warn); err != nil {
 		return err
@@ -256,30 +257,4 @@ func isCopy(root *os.Root, dir string) (bool, error) {
 		}
 	}
 	return len(entries) > 0, nil
-}
-
-// gptAutoRoot is the link that systemd's udev rules make to the root partition
-// they found by its type.
-const gptAutoRoot = "/dev/gpt-auto-root"
-
-// volatileRoot is where systemd-gpt-auto-generator looks for the root partition
-// when the root file system has no device of its own; see systemd issue 35017.
-const volatileRoot = "/run/systemd/volatile-root"
-
-// rememberRootPartition leaves a link to the root partition for systemd, which
-// finds the other partitions of the same disk by it.
-func rememberRootPartition() error {
-	major, minor, err := sys.BlockDevice(gptAutoRoot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		if err = os.MkdirAll(path.Dir(volatileRoot), 0o755); err == nil {
-			err = os.Symlink(fmt.Sprintf("/dev/block/%d:%d", major, minor), volatileRoot)
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot tell systemd the root partition: %w", err)
-	}
-	return nil
 }

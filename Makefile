@@ -33,7 +33,7 @@ QUIET    := go run $(GOFLAGS) ./test/quiet
 
 # Where the programs are built.
 OUT      ?= bin
-PROGRAMS := sysupdate-image prepare-root finalize sysupdate-image-generator
+PROGRAMS := sysupdate-image prepare-root init finalize sysupdate-image-generator
 
 .PHONY: all $(PROGRAMS) install check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
 
@@ -41,7 +41,7 @@ all: $(PROGRAMS)  ## build the programs into bin/
 
 # The small programs have the standard library without inlining, which takes a tenth
 # off them as they are in an initramfs, and some milliseconds of a merge of /etc.
-SMALL    := prepare-root finalize sysupdate-image-generator
+SMALL    := prepare-root init finalize sysupdate-image-generator
 $(SMALL): GOBUILD += -gcflags=all=-l -gcflags=$(MODULE)/...=
 
 $(PROGRAMS):
@@ -49,7 +49,7 @@ $(PROGRAMS):
 
 install: all  ## install below DESTDIR
 	install -Dm755 $(OUT)/sysupdate-image -t $(DESTDIR)$(BINDIR)
-	install -Dm755 $(OUT)/prepare-root $(OUT)/finalize -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm755 $(OUT)/prepare-root $(OUT)/init $(OUT)/finalize -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 $(OUT)/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
 	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm644 finalize/sysupdate-image.catalog -t $(DESTDIR)$(CATALOGDIR)

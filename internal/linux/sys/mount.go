@@ -17,6 +17,11 @@ const (
 	NoSuid   MountAttr = unix.MOUNT_ATTR_NOSUID
 	NoDev    MountAttr = unix.MOUNT_ATTR_NODEV
 	NoExec   MountAttr = unix.MOUNT_ATTR_NOEXEC
+
+	RelAtime    MountAttr = unix.MOUNT_ATTR_RELATIME // the default: 0
+	NoAtime     MountAttr = unix.MOUNT_ATTR_NOATIME
+	StrictAtime MountAttr = unix.MOUNT_ATTR_STRICTATIME
+	NoDirAtime  MountAttr = unix.MOUNT_ATTR_NODIRATIME
 )
 
 // Errors of mounting that callers tell apart.
@@ -24,6 +29,7 @@ const (
 	ErrNoSuchFileSystem = unix.ENODEV  // fsopen: the kernel has no such file system
 	ErrNotBlockDevice   = unix.ENOTBLK // the file system wants a block device, not a file
 	ErrInvalid          = unix.EINVAL  // the kernel does not know an option, or how to do this
+	ErrReadOnly         = unix.EROFS   // the file system or its medium is read-only
 )
 
 // moveMountBeneath is MOVE_MOUNT_BENEATH of <linux/mount.h>.

@@ -1,0 +1,201 @@
+// Package standalone is the whole of an initramfs: the first program that the kernel
+// starts, where there is no systemd and no shell. It loads drivers as devices appear, finds
+// and mounts the physical root, has it prepared, and starts the system in it. It hides what
+// the kernel wants of such a program.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/bootsteps"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+)
+
+// Hooks are what another stage does.
+type Hooks struct {
+	// OpenRoot opens the directory that is the root when it is called.
+	OpenRoot func() (*os.Root, error)
+	// Prepare turns the physical root, which is mounted at /sysroot, into the root of the
+	// image that the kernel command line names. It writes warnings to stderr.
+	Prepare func(stderr io.Writer) error
+	// Explain returns what to tell the person at a machine that cannot start, and what
+	// follows. It reads the variables of the firmware in root.
+	Explain func(root fs.FS, failure error, cmdline kcmdline.Cmdline) (screen string, action bootcount.Policy)
+	// TimeToRead is how long the screen stays before the action.
+	TimeToRead time.Duration
+}
+
+// ErrNotInit reports that the program was not started by the kernel.
+var ErrNotInit = errors.New("this program is the init of an initramfs: only the kernel can start it")
+
+// Run is the program: it takes its arguments, without the program's name. As the kernel's
+// first process it never returns. The kernel also starts it in place of modprobe(8).
+func Run(ctx context.Context, args []string, h Hooks) error {
+	switch {
+	case os.Getpid() == 1:
+		p := &program{hooks: h, args: args}
+		p.fail(bug.Catch(func() error { return p.boot(ctx) }))
+	case len(args) == 3 && args[0] == "-q" && args[1] == "--":
+		return modprobe(args[2])
+	}
+	return ErrNotInit
+}
+
+// A program is what is known during a boot.
+type program struct {
+	hooks    Hooks
+	args     []string // what the kernel did not know of its command line: they are init's
+	cmdline  kcmdline.Cmdline
+	log      log
+	loader   *loader
+	modprobe string // what the kernel would start to load a module
+	consoles []*os.File
+}
+
+// boot starts the system. It returns only if it cannot.
+func (p *program) boot(ctx context.Context) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	if err := refuseShell(p.cmdline); err != nil {
+		return err
+	}
+	w, err := wanted(p.cmdline)
+	if err != nil {
+		return err
+	}
+	root, err := p.findRoot(w)
+	if err != nil {
+		return err
+	}
+	m := w.mountOf(root)
+	p.log.info("the root is on %s", m)
+	if err := p.mountRoot(m, root); err != nil {
+		return err
+	}
+	if err := p.hooks.Prepare(&p.log); err != nil {
+		return err
+	}
+	return p.start(ctx)
+}
+
+// note writes down how long a step took, once it is done. It costs no boot if it cannot.
+func (p *program) note(done func() error) {
+	if err := done(); err != nil {
+		p.log.warn("%v", err)
+	}
+}
+
+// begin sets up what everything else needs.
+func (p *program) begin() error {
+	if err := mountAPIs(); err != nil {
+		return err
+	}
+	var err error
+	if p.cmdline, err = kernelCmdline(); err != nil {
+		return err
+	}
+	p.log.open(p.cmdline)
+	useConsole()
+	if p.loader, err = openLoader(p.cmdline, &p.log); err != nil {
+		return err
+	}
+	p.modprobe = answerKernel()
+	return nil
+}
+
+func kernelCmdline() (kcmdline.Cmdline, error) {
+	data, err := bounded.ReadPath("/proc/cmdline", limits.Kernel)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the kernel command line: %w", err)
+	}
+	return kcmdline.Parse(string(data)), nil
+}
+
+// openLoader returns the loader for the running kernel.
+func openLoader(cmdline kcmdline.Cmdline, log *log) (*loader, error) {
+	release, err := sys.KernelRelease()
+	if err != nil {
+		return nil, err
+	}
+	return newLoader(filepath.Join("/usr/lib/modules", release), cmdline, log)
+}
+
+// shells are arguments that ask the initramfs for a shell; see dracut.cmdline(7) and
+// kernel-command-line(7). Those without "rd." are for the system that is started.
+var shells = []string{"rd.break", "rd.emergency", "rd.rescue"}
+
+// refuseShell returns an error if the kernel command line asks for a shell here. Starting
+// the system all the same would not be what was asked for.
+func refuseShell(cmdline kcmdline.Cmdline) error {
+	for _, arg := range cmdline.Select(shells...) {
+		if arg.Value != "0" && arg.Value != "no" {
+			return fmt.Errorf("%s asks for a shell, which this initramfs does not have: use one that dracut has built, or the argument emergency for a shell of the image", arg)
+		}
+	}
+	if unit, ok := cmdline.Last("rd.systemd.unit"); ok {
+		return fmt.Errorf("rd.systemd.unit=%s asks for a unit, but this initramfs has no systemd: use one that dracut has built", unit)
+	}
+	return nil
+}
+
+// findRoot returns the device of the root, once it is there.
+func (p *program) findRoot(w want) (choice, error) {
+	defer p.note(bootsteps.Begin("find the root"))
+	events, err := sys.OpenUevents()
+	if err != nil {
+		return choice{}, fmt.Errorf("cannot wait for devices: %w", err)
+	}
+	defer events.Close()
+	f := finder{
+		want: w, events: events, load: p.loader.alias, log: &p.log,
+		devices: devices{sys: "/sys", dev: "/dev", known: make(map[string]device)},
+	}
+	if w.by == byType {
+		if f.esp, err = p.bootedFrom(); err != nil {
+			return choice{}, fmt.Errorf("cannot tell the disk that was booted from: %w", err)
+		}
+	}
+	return f.find(time.Now())
+}
+
+// bootedFrom returns the PARTUUID of the EFI system partition that the boot loader was
+// started from, "" without EFI, or if the loader does not tell.
+func (p *program) bootedFrom() (string, error) {
+	p.mountEFI()
+	root, err := p.hooks.OpenRoot()
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	esp, err := bootcount.Text(root.FS(), "LoaderDevicePartUUID")
+	_, err = bounded.Found(err)
+	return esp, err
+}
+
+// mountRoot mounts the physical root, with the modules that this and the image need.
+func (p *program) mountRoot(m rootMount, c choice) error {
+	defer p.note(bootsteps.Begin("mount the root"))
+	for _, fstype := range []string{m.fstype, "erofs", "overlay"} {
+		p.loader.fileSystem(fstype)
+	}
+	if p.loader.needsLoop() {
+		p.loader.alias("loop")
+	}
+	if err := c.gather(); err != nil {
+		return err
+	}
+	return m.make(sysrootDir)
+}

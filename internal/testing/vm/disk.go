@@ -18,6 +18,8 @@ type Disk struct {
 	ReadOnly bool
 	// Forget throws away what was written when the machine is off.
 	Forget bool
+	// Late leaves the disk out until Plug adds it. Of a PC only.
+	Late bool
 	// Log is an empty file for QEMU's blklogwrites driver to log every write and
 	// flush of the disk in.
 	Log string

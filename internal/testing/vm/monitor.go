@@ -84,3 +84,20 @@ func (m *Machine) PressPowerButton(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Plug adds the disk with the number i of the machine's, which is one that comes late.
+func (m *Machine) Plug(ctx context.Context, i int, d Disk) error {
+	if m.monitor == nil || !d.Late {
+		return fmt.Errorf("disk %s cannot be plugged in", d.Serial)
+	}
+	arguments := map[string]string{
+		"driver": "virtio-blk-pci", "drive": fmt.Sprintf("disk%d", i), "serial": d.Serial, "bus": slotOf(d.Serial), "id": "late-" + d.Serial,
+	}
+	if _, err := m.monitor.run(ctx, "qmp_capabilities", nil); err != nil {
+		return fmt.Errorf("cannot plug in disk %s: %w", d.Serial, err)
+	}
+	if _, err := m.monitor.run(ctx, "device_add", arguments); err != nil {
+		return fmt.Errorf("cannot plug in disk %s: %w", d.Serial, err)
+	}
+	return nil
+}

@@ -92,8 +92,14 @@ func (d Disk) arguments(i int) []string {
 	if d.Forget {
 		drive += ",snapshot=on"
 	}
+	if d.Late {
+		device = fmt.Sprintf("pcie-root-port,id=%s,chassis=%d", slotOf(d.Serial), i+1)
+	}
 	return []string{"-drive", drive, "-device", device}
 }
+
+// slotOf returns the name of the slot for a disk that is added later.
+func slotOf(serial string) string { return "slot-" + serial }
 
 // escape doubles commas, which separate QEMU's options.
 func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }

@@ -51,7 +51,7 @@ func TestKilled(t *testing.T) {
 		}
 		root := r.root.Name()
 		durabletest.Killing{
-			Times: 200,
+			Times: 50,
 			Prepare: func(*testing.T) string {
 				for _, part := range parts {
 					r.empty(filepath.Join(r.disk, part))

@@ -42,7 +42,7 @@ func TestKilledRepair(t *testing.T) {
 	rewrite(t, m.image(), flip)
 	remove(t, m.layer())
 	durabletest.Killing{
-		Times: 100,
+		Times: 40,
 		Prepare: func(t *testing.T) string {
 			dir := t.TempDir()
 			if text, err := exec.Command("cp", "-a", damaged+"/.", dir).CombinedOutput(); err != nil {

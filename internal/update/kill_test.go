@@ -102,6 +102,7 @@ func manyFiles(t *testing.T, word string, n int) []byte {
 // has written is all there. The same once more gets through, and leaves what is
 // left when nothing has happened, of which repo fsck has nothing to say.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	ns.Run(t, func(t *testing.T) {
 		work := ns.Dir(t)
 		if err := syscall.Mount("tmpfs", work, "tmpfs", 0, "mode=755"); err != nil {
@@ -135,10 +136,10 @@ func TestKilled(t *testing.T) {
 		}
 		copyDir(t, one, four)
 		forget(t, four, bootOnce(t, four, ref+"4"))
-		t.Run("first apply", func(t *testing.T) { kill(t, 20, empty, "apply", ref+"1") })
-		t.Run("apply", func(t *testing.T) { kill(t, 200, one, "apply", ref+"2") })
-		t.Run("prune", func(t *testing.T) { kill(t, 200, three, "prune") })
-		t.Run("gc", func(t *testing.T) { kill(t, 200, four, "gc") })
+		t.Run("first apply", func(t *testing.T) { kill(t, 10, empty, "apply", ref+"1") })
+		t.Run("apply", func(t *testing.T) { kill(t, 50, one, "apply", ref+"2") })
+		t.Run("prune", func(t *testing.T) { kill(t, 50, three, "prune") })
+		t.Run("gc", func(t *testing.T) { kill(t, 50, four, "gc") })
 	})
 }
 

@@ -93,6 +93,7 @@ var tags = []deployment.ID{"1", "2", "3", "2-renamed"}
 // TestPlanIsCarriedOut plans random updates of random machines, applies them, and compares
 // what has happened with what was planned.
 func TestPlanIsCarriedOut(t *testing.T) {
+	t.Parallel()
 	ns.Run(t, func(t *testing.T) { // staging writes to /run
 		b := newBench(t)
 		outcomes := make(map[Outcome]int)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // scrap makes what crashes, other programs and failing disks leave on a machine,
@@ -52,36 +53,39 @@ func (b *bench) scrap(dir string) {
 // Prune removes what belongs to nobody and leaves the rest as it was, also when
 // it was stopped after any step of it before.
 func TestPruneScrap(t *testing.T) {
-	b := newBench(t)
-	want := files(t, b.dir)
-	for n := 0; ; n++ {
-		dir := b.copy()
-		b.scrap(dir)
-		m := b.open(dir, durabletest.Crash(n))
-		_, err := m.Prune(context.Background(), false)
-		b.must(m.Close())
-		m = b.open(dir, nil)
-		plan, err2 := m.Prune(context.Background(), true)
-		b.must(err2)
-		_, err2 = m.Prune(context.Background(), false)
-		b.must(errors.Join(err2, m.Close()))
-		// Directories that are empty, such as those of bootc, harm nobody.
-		for _, name := range []string{"boot/EFI/Linux", "boot/EFI"} {
-			if os.Remove(filepath.Join(dir, name)) != nil {
-				t.Errorf("after %d steps: %s is not empty", n, name)
+	t.Parallel()
+	ns.Run(t, func(t *testing.T) { // a fork of another test would hold its locks
+		b := newBench(t)
+		want := files(t, b.dir)
+		for n := 0; ; n++ {
+			dir := b.copy()
+			b.scrap(dir)
+			m := b.open(dir, durabletest.Crash(n))
+			_, err := m.Prune(context.Background(), false)
+			b.must(m.Close())
+			m = b.open(dir, nil)
+			plan, err2 := m.Prune(context.Background(), true)
+			b.must(err2)
+			_, err2 = m.Prune(context.Background(), false)
+			b.must(errors.Join(err2, m.Close()))
+			// Directories that are empty, such as those of bootc, harm nobody.
+			for _, name := range []string{"boot/EFI/Linux", "boot/EFI"} {
+				if os.Remove(filepath.Join(dir, name)) != nil {
+					t.Errorf("after %d steps: %s is not empty", n, name)
+				}
+			}
+			if got := files(t, dir); got != want {
+				t.Errorf("after %d steps and again there is %q too many, and %q is missing", n, without(got, want), without(want, got))
+			}
+			if n == 0 && len(plan.BootFiles) != 8 {
+				t.Errorf("a dry run would remove %q from the boot partition; want 8 paths", plan.BootFiles)
+			}
+			b.must(os.RemoveAll(dir))
+			if err == nil {
+				return
 			}
 		}
-		if got := files(t, dir); got != want {
-			t.Errorf("after %d steps and again there is %q too many, and %q is missing", n, without(got, want), without(want, got))
-		}
-		if n == 0 && len(plan.BootFiles) != 8 {
-			t.Errorf("a dry run would remove %q from the boot partition; want 8 paths", plan.BootFiles)
-		}
-		b.must(os.RemoveAll(dir))
-		if err == nil {
-			return
-		}
-	}
+	})
 }
 
 // What is odd or lost keeps nothing else from being pruned, and nothing that is

@@ -14,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // twins are two systems made from the same images that share a boot partition.
@@ -202,41 +203,44 @@ func (tw twins) checkRecords() {
 // they are, even while both have the same deployments, and leaves nothing that is not
 // cleaned up later.
 func TestSharedBootStopped(t *testing.T) {
-	b := newBench(t)
-	seed := b.newTwins()
-	for _, step := range []struct{ name, tag string }{{"a", "1"}, {"a", "2"}, {"b", "1"}} {
-		b.must(seed.applyTo(step.name, step.tag, nil))
-		seed.bless()
-	}
-	before := seed.entries("a")
-	for n := 0; ; n++ {
-		tw := seed.copy()
-		err := tw.applyTo("b", "2", durabletest.Crash(n))
-		if got := tw.entries("a"); got != before {
-			t.Errorf("after %d steps the entries of the other are\n%s\nwant\n%s", n, got, before)
+	t.Parallel()
+	ns.Run(t, func(t *testing.T) { // a fork of another test would hold its locks
+		b := newBench(t)
+		seed := b.newTwins()
+		for _, step := range []struct{ name, tag string }{{"a", "1"}, {"a", "2"}, {"b", "1"}} {
+			b.must(seed.applyTo(step.name, step.tag, nil))
+			seed.bless()
 		}
-		if again := tw.applyTo("b", "2", nil); again != nil {
-			t.Errorf("after %d steps: again: %v", n, again)
+		before := seed.entries("a")
+		for n := 0; ; n++ {
+			tw := seed.copy()
+			err := tw.applyTo("b", "2", durabletest.Crash(n))
+			if got := tw.entries("a"); got != before {
+				t.Errorf("after %d steps the entries of the other are\n%s\nwant\n%s", n, got, before)
+			}
+			if again := tw.applyTo("b", "2", nil); again != nil {
+				t.Errorf("after %d steps: again: %v", n, again)
+			}
+			tw.bless()
+			for _, name := range []string{"b", "a"} {
+				m := tw.open(name, nil)
+				_, err := m.Prune(context.Background(), false)
+				b.must(err)
+				b.must(m.Close())
+			}
+			if got := tw.entries("a"); got != before {
+				t.Errorf("after %d steps and again the entries of the other are\n%s\nwant\n%s", n, got, before)
+			}
+			if got, want := tw.whose("b"), "2 1 -2 -1"; got != want {
+				t.Errorf("after %d steps and again the entries are %q; want %q", n, got, want)
+			}
+			tw.checkRecords()
+			b.must(os.RemoveAll(tw.dir))
+			if err == nil {
+				break
+			}
 		}
-		tw.bless()
-		for _, name := range []string{"b", "a"} {
-			m := tw.open(name, nil)
-			_, err := m.Prune(context.Background(), false)
-			b.must(err)
-			b.must(m.Close())
-		}
-		if got := tw.entries("a"); got != before {
-			t.Errorf("after %d steps and again the entries of the other are\n%s\nwant\n%s", n, got, before)
-		}
-		if got, want := tw.whose("b"), "2 1 -2 -1"; got != want {
-			t.Errorf("after %d steps and again the entries are %q; want %q", n, got, want)
-		}
-		tw.checkRecords()
-		b.must(os.RemoveAll(tw.dir))
-		if err == nil {
-			break
-		}
-	}
+	})
 }
 
 // A machine that earlier versions installed gets its record by the next change. What could

@@ -19,74 +19,77 @@ import (
 // system or the boot partition, leaves what boots next old or new, and gets
 // through the next time. Then there is what is there when nothing stopped it.
 func TestStopped(t *testing.T) {
-	b := newBench(t)
-	tests := []struct {
-		name     string
-		old, new string // title of what boots next
-		do       func(*Machine) error
-	}{
-		{"apply", "OS (2)", "OS (3)", func(m *Machine) error { return b.applyError(m, "3") }},
-		{"apply what is there", "OS (2)", "OS (1)", func(m *Machine) error { return b.applyError(m, "1") }},
-		{"follow another reference", "OS (2)", "OS (2)", func(m *Machine) error { return b.applyError(m, "2-renamed") }},
-		{"rollback", "OS (2)", "OS (1)", func(m *Machine) error {
-			_, err := m.Rollback(context.Background(), "1-is-pinned")
-			return err
-		}},
-		{"pin", "OS (2)", "OS (2)", func(m *Machine) error { _, err := m.Pin("next", "name"); return err }},
-		{"unpin and prune", "OS (2)", "OS (2)", func(m *Machine) error {
-			if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+	t.Parallel()
+	ns.Run(t, func(t *testing.T) { // a fork of another test would hold its locks
+		b := newBench(t)
+		tests := []struct {
+			name     string
+			old, new string // title of what boots next
+			do       func(*Machine) error
+		}{
+			{"apply", "OS (2)", "OS (3)", func(m *Machine) error { return b.applyError(m, "3") }},
+			{"apply what is there", "OS (2)", "OS (1)", func(m *Machine) error { return b.applyError(m, "1") }},
+			{"follow another reference", "OS (2)", "OS (2)", func(m *Machine) error { return b.applyError(m, "2-renamed") }},
+			{"rollback", "OS (2)", "OS (1)", func(m *Machine) error {
+				_, err := m.Rollback(context.Background(), "1-is-pinned")
 				return err
-			}
-			_, err := m.Prune(context.Background(), false)
-			return err
-		}},
-		{"rm", "OS (2)", "OS (2)", func(m *Machine) error {
-			if s, err := m.readState(); err != nil || len(s.Known()) == 1 {
+			}},
+			{"pin", "OS (2)", "OS (2)", func(m *Machine) error { _, err := m.Pin("next", "name"); return err }},
+			{"unpin and prune", "OS (2)", "OS (2)", func(m *Machine) error {
+				if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+					return err
+				}
+				_, err := m.Prune(context.Background(), false)
 				return err
-			}
-			if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+			}},
+			{"rm", "OS (2)", "OS (2)", func(m *Machine) error {
+				if s, err := m.readState(); err != nil || len(s.Known()) == 1 {
+					return err
+				}
+				if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {
+					return err
+				}
+				_, err := m.Remove(context.Background(), []string{b.idOf("1")[:12]})
 				return err
-			}
-			_, err := m.Remove(context.Background(), []string{b.idOf("1")[:12]})
-			return err
-		}},
-	}
-	m := b.open(b.dir, nil)
-	_, err := m.Pin("rollback", "1-is-pinned")
-	b.must(errors.Join(err, m.Close()))
-	for _, tt := range tests {
-		want := ""
-		for n := -1; ; n++ {
-			dir := b.copy()
-			var wrap func(durable.FS) durable.FS
-			if n >= 0 {
-				wrap = durabletest.Crash(n)
-			}
-			m := b.open(dir, wrap)
-			err := tt.do(m)
-			b.must(m.Close())
-			if first, _, _ := strings.Cut(b.titles(dir), ","); first != tt.old && first != tt.new || err == nil && first != tt.new {
-				t.Errorf("%s: after %d steps %s boots next (%v)", tt.name, n, first, err)
-			}
-			m = b.open(dir, nil)
-			if err := tt.do(m); err != nil {
-				t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
-			}
-			if _, err := m.Prune(context.Background(), false); err != nil {
-				t.Errorf("%s: after %d steps: prune: %v", tt.name, n, err)
-			}
-			b.must(m.Close())
-			if n < 0 {
-				want = files(t, dir)
-			} else if got := files(t, dir); got != want {
-				t.Errorf("%s: after %d steps and again there is %q too many, and %q is missing", tt.name, n, without(got, want), without(want, got))
-			}
-			b.must(os.RemoveAll(dir))
-			if n >= 0 && err == nil {
-				break
+			}},
+		}
+		m := b.open(b.dir, nil)
+		_, err := m.Pin("rollback", "1-is-pinned")
+		b.must(errors.Join(err, m.Close()))
+		for _, tt := range tests {
+			want := ""
+			for n := -1; ; n++ {
+				dir := b.copy()
+				var wrap func(durable.FS) durable.FS
+				if n >= 0 {
+					wrap = durabletest.Crash(n)
+				}
+				m := b.open(dir, wrap)
+				err := tt.do(m)
+				b.must(m.Close())
+				if first, _, _ := strings.Cut(b.titles(dir), ","); first != tt.old && first != tt.new || err == nil && first != tt.new {
+					t.Errorf("%s: after %d steps %s boots next (%v)", tt.name, n, first, err)
+				}
+				m = b.open(dir, nil)
+				if err := tt.do(m); err != nil {
+					t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
+				}
+				if _, err := m.Prune(context.Background(), false); err != nil {
+					t.Errorf("%s: after %d steps: prune: %v", tt.name, n, err)
+				}
+				b.must(m.Close())
+				if n < 0 {
+					want = files(t, dir)
+				} else if got := files(t, dir); got != want {
+					t.Errorf("%s: after %d steps and again there is %q too many, and %q is missing", tt.name, n, without(got, want), without(want, got))
+				}
+				b.must(os.RemoveAll(dir))
+				if n >= 0 && err == nil {
+					break
+				}
 			}
 		}
-	}
+	})
 }
 
 // The steps on the root file system and the boot partition, apart from the

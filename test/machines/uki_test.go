@@ -69,7 +69,7 @@ systemctl --quiet enable test-broken.service
 systemctl start test-registry
 `+command)
 	startReboot(ctx, t, m)
-	waitFor(ctx, t, m, `tr -d '\000' < /sys/firmware/efi/efivars/LoaderBootCountPath-* | grep -ao '+.*' || true`, "+1-2.conf")
+	waitFor(ctx, t, m, `cat /sys/firmware/efi/efivars/LoaderBootCountPath-* | tr -d '\000' | grep -ao '+.*' || true`, "+1-2.conf")
 	contains(t, "the journal", messages(ctx, t, m, -1, msgBootFailed), "test-broken.service", "did not boot completely")
 }
 

@@ -154,11 +154,11 @@ func makeDeep(t *testing.T, dir string, depth int) {
 	at.Close()
 }
 
-// TestDeepLocalDirectories: 40,000 directories in each other neither stop a merge
+// TestDeepLocalDirectories: 10,000 directories in each other neither stop a merge
 // nor the removal of the deployment.
 func TestDeepLocalDirectories(t *testing.T) {
 	dir, root := upperIn(t)
-	makeDeep(t, filepath.Join(dir, "upper"), 40_000)
+	makeDeep(t, filepath.Join(dir, "upper"), 10_000)
 	if err := os.WriteFile(filepath.Join(dir, "upper/z"), []byte("kept"), 0o644); err != nil {
 		t.Fatal(err)
 	}

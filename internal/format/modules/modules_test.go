@@ -192,6 +192,32 @@ func TestWeakAndBuiltin(t *testing.T) {
 	}
 }
 
+// TestWrite reads again what was written: the modules that were chosen, and what is built
+// in, are as in the whole index.
+func TestWrite(t *testing.T) {
+	x := read(t, debian)
+	names := []string{"btrfs", "xor", "raid6-pq", "crc32c_generic", "crc32c_intel", "xxhash_generic", "act_mpls", "mpls_gso"}
+	small := fstest.MapFS{}
+	for name, data := range x.Write(names, func(file string) string { return strings.TrimSuffix(file, ".xz") }) {
+		small[name] = &fstest.MapFile{Data: data}
+	}
+	y := read(t, small)
+	for _, name := range names {
+		want, err := x.Order(name)
+		for i := range want {
+			want[i].Path = strings.TrimSuffix(want[i].Path, ".xz")
+		}
+		if got, errSmall := y.Order(name); err != nil || errSmall != nil || !slices.Equal(got, want) {
+			t.Errorf("Order(%s) = %v, %v; want %v, %v", name, got, errSmall, want, err)
+		}
+	}
+	for alias, want := range map[string]string{"fs-btrfs": "btrfs", "crypto-crc32c": "crc32c_intel crc32c_generic", "virtio:d00000002v00001AF4": "", "nvme": "", "sd_mod": "sd_mod"} {
+		if got := strings.Join(y.Lookup(alias), " "); got != want {
+			t.Errorf("Lookup(%q) = %q; want %q", alias, got, want)
+		}
+	}
+}
+
 // TestReadErrors: what cannot be read is not taken for an empty index.
 func TestReadErrors(t *testing.T) {
 	dir := t.TempDir()

@@ -70,7 +70,7 @@ setup:  ## install what building and testing need (Debian, as root)
 	hack/setup
 
 # Each part runs, whatever the others find.
-check: export FUZZTIME ?= 6s
+check: export FUZZTIME ?= 4s
 check:  ## everything that CI runs
 	hack/check lint oracles test fuzz trees machines
 
@@ -81,7 +81,7 @@ lint:  ## gofmt, go vet, staticcheck, deadcode, shellcheck, govulncheck, unit fi
 test:  ## tests that need no virtual machine
 	hack/in-memory $(QUIET) -- $(GOTEST) -vet=off -ldflags=-w ./internal/update ./cmd/... ./test/... ./...
 
-fuzz:  ## fuzz every parser, each for FUZZTIME of one processor (20m; 6s in make check)
+fuzz:  ## fuzz every parser, each for FUZZTIME of one processor (20m; 4s in make check)
 	hack/fuzz $(FUZZTIME)
 
 # cfsctl needs a new cargo: where there is none, tests are skipped.

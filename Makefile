@@ -13,7 +13,9 @@ SYSTEMDSYSTEMUNITDIR        ?= $(PREFIX)/lib/systemd/system
 SYSTEMDSYSTEMGENERATORDIR   ?= $(PREFIX)/lib/systemd/system-generators
 CATALOGDIR                  ?= $(PREFIX)/lib/systemd/catalog
 DRACUTMODULESDIR            ?= $(PREFIX)/lib/dracut/modules.d
+DRACUTCONFDIR               ?= $(PREFIX)/lib/dracut/dracut.conf.d
 INITCPIODIR                 ?= $(PREFIX)/lib/initcpio
+INITRAMFSTOOLSDIR           ?= $(PREFIX)/share/initramfs-tools
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
 BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR            ?= $(PREFIX)/share/zsh/site-functions
@@ -54,9 +56,16 @@ install: all  ## install below DESTDIR
 	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm644 finalize/sysupdate-image.catalog -t $(DESTDIR)$(CATALOGDIR)
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
+	install -Dm644 dracut/sysupdate-image.conf $(DESTDIR)$(DRACUTCONFDIR)/50-sysupdate-image.conf
 	install -Dm644 mkinitcpio/install/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/install
+	install -Dm644 mkinitcpio/hooks/sysupdate-image -t $(DESTDIR)$(INITCPIODIR)/hooks
+	install -Dm755 initramfs-tools/hooks/sysupdate-image -t $(DESTDIR)$(INITRAMFSTOOLSDIR)/hooks
+	install -Dm755 initramfs-tools/scripts/local-top/sysupdate-image -t $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/local-top
+	install -Dm755 initramfs-tools/scripts/local-bottom/sysupdate-image -t $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/local-bottom
+	install -Dm644 initramfs-tools/gpt-auto-root.rules -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
-	install -Dm644 docs/operating.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
+	install -Dm644 mkinitcpio/mkinitcpio.conf -t $(DESTDIR)$(DOCDIR)
+	install -Dm644 docs/operating.md docs/initramfs.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7

@@ -34,7 +34,7 @@ check() {
 # go on.
 
 install() {
-    local config
+    local config link
 
     dracut_module_included systemd-initrd ||
         sysupdate_image_fail "the initramfs has no systemd: do not omit the dracut module systemd-initrd"
@@ -49,9 +49,12 @@ install() {
 
     inst_simple "$systemdsystemunitdir/$sysupdate_image_unit" ||
         sysupdate_image_fail "there is no unit $systemdsystemunitdir/$sysupdate_image_unit"
-    { mkdir -p "$initdir$systemdsystemunitdir/initrd-root-fs.target.wants" &&
-        ln -sfn "../$sysupdate_image_unit" "$initdir$systemdsystemunitdir/initrd-root-fs.target.wants/$sysupdate_image_unit"; } ||
-        sysupdate_image_fail "cannot enable $sysupdate_image_unit"
+    # The root is prepared, or none is switched to.
+    for link in initrd-root-fs.target.wants initrd-switch-root.{target,service}.requires; do
+        { mkdir -p "$initdir$systemdsystemunitdir/$link" &&
+            ln -sfn "../$sysupdate_image_unit" "$initdir$systemdsystemunitdir/$link/$sysupdate_image_unit"; } ||
+            sysupdate_image_fail "cannot enable $sysupdate_image_unit"
+    done
 
     for config in "${sysupdate_image_configs[@]}"; do
         [[ -e ${dracutsysrootdir-}$config ]] || continue
@@ -76,6 +79,7 @@ installkernel() {
     # Not only what this host happens to have loaded.
     hostonly='' instmods -c erofs overlay ||
         sysupdate_image_fail "cannot install the modules erofs and overlay"
-    # Before Linux 6.12 an image is mounted from a loop device.
-    hostonly='' instmods loop
+    # Before Linux 6.12 an image is mounted from a loop device. The EFI variables tell
+    # which disk was booted, and how many tries are left.
+    hostonly='' instmods loop efivarfs
 }

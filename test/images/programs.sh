@@ -45,8 +45,8 @@ initramfs() {
 
 initramfs_make() {
   local dir=$1 tree=$2 kver=$3
-  quietly in_tree "$tree" dracut --force --no-hostonly --reproducible --zstd --add sysupdate-image \
-    --kver "$kver" /tmp/initramfs.img
+  # What else is asked for is in our drop-in for dracut.conf.d.
+  quietly in_tree "$tree" dracut --force --zstd --kver "$kver" /tmp/initramfs.img
   chmod 644 "$tree/tmp/initramfs.img"
   mv "$tree/tmp/initramfs.img" "$dir/initramfs.img"
 }

@@ -2,33 +2,73 @@ package machines
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
-// TestInitramfs updates to images whose initramfs others than dracut have made. Each is
-// found by its root's partition type, as there is no root= in its entry, and is blessed.
+// TestInitramfs updates to images whose initramfs others than dracut have made. Each finds
+// the root by its partition type, as there is no root= in its entry, and is blessed.
 func TestInitramfs(t *testing.T) {
 	t.Parallel()
 	ctx := need(t)
 	m, _ := booted(ctx, t, vm.PC, "initramfs_tools")
-	m.Do(ctx, t, "echo tower > /etc/hostname && echo data > /var/lib/data")
-	bootsWith(ctx, t, m, "initramfs_tools", "initramfs-tools")
-}
-
-// bootsWith updates to an image and checks that its initramfs does all that dracut's does.
-func bootsWith(ctx context.Context, t *testing.T, m *vm.Machine, tag, want string) {
-	t.Helper()
-	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:"+tag)
+	m.Do(ctx, t, localChanges)
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:initramfs_tools")
 	reboot(ctx, t, m)
-	settled(ctx, t, m)
-	if got := version(ctx, t, m); got != want {
+	bootedWell(ctx, t, m)
+	if got, want := version(ctx, t, m), "initramfs-tools"; got != want {
 		t.Fatalf("version %s runs; want %s\n%s", got, want, m.Do(ctx, t, "sysupdate-image status"))
 	}
+}
+
+// TestGivenInitramfs boots with each initramfs that SYSUPDATE_INITRAMFS names, files
+// separated by colons. They are for the kernel of image v1. This is for tools that no
+// Debian has.
+func TestGivenInitramfs(t *testing.T) {
+	files := filepath.SplitList(os.Getenv("SYSUPDATE_INITRAMFS"))
+	if len(files) == 0 {
+		t.Skip("SYSUPDATE_INITRAMFS names no initramfs to boot with")
+	}
+	ctx := need(t)
+	m, _ := booted(ctx, t, vm.PC, "v1")
+	m.Do(ctx, t, localChanges)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.WriteFile(ctx, "/run/initramfs.img", data); err != nil {
+			t.Fatal(err)
+		}
+		m.Do(ctx, t, takeInitramfs)
+		reboot(ctx, t, m)
+		t.Log(file)
+		bootedWell(ctx, t, m)
+	}
+}
+
+const localChanges = "echo tower > /etc/hostname && echo data > /var/lib/data && sync"
+
+// takeInitramfs has the machine boot with another initramfs, on trial.
+const takeInitramfs = `set -e
+mount ` + esp + ` /mnt
+cp /run/initramfs.img "$(echo /mnt/sysupdate-image/*/initrd)"
+cd /mnt/loader/entries
+set -- *.conf
+mv "$1" "$(basename "${1%%+*}" .conf)+3.conf"
+cd / && umount /mnt`
+
+// bootedWell fails the test unless the machine has booted as with dracut's initramfs.
+func bootedWell(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	settled(ctx, t, m)
 	contains(t, "the blessing", m.Do(ctx, t, "systemctl start systemd-bless-boot.service && systemctl show --property=ExecStart systemd-bless-boot.service"),
 		"finalize bless", "status=0")
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")
+	contains(t, "/sysroot", m.Do(ctx, t, "findmnt --noheadings --output OPTIONS /sysroot"), "ro,nosuid,nodev,noexec")
 	m.Do(ctx, t, `test "$(cat /etc/hostname)" = tower && test "$(cat /var/lib/data)" = data`)
-	m.Do(ctx, t, "readlink /run/systemd/volatile-root && findmnt /sysroot")
+	contains(t, "the root partition", m.Do(ctx, t, "readlink /run/systemd/volatile-root"), "/dev/block/")
 }

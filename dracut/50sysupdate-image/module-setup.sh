@@ -49,6 +49,10 @@ install() {
 
     inst_simple "$systemdsystemunitdir/$sysupdate_image_unit" ||
         sysupdate_image_fail "there is no unit $systemdsystemunitdir/$sysupdate_image_unit"
+    # Since systemd 258 the rule for /dev/gpt-auto-root is in a file that dracut 106 does not know.
+    config=/usr/lib/udev/rules.d/90-image-dissect.rules
+    [[ ! -e ${dracutsysrootdir-}$config ]] || inst_rules "${config##*/}"
+
     # The root is prepared, or none is switched to.
     for link in initrd-root-fs.target.wants initrd-switch-root.{target,service}.requires; do
         { mkdir -p "$initdir$systemdsystemunitdir/$link" &&

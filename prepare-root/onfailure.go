@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -69,7 +70,9 @@ func Explain(root fs.FS, failure error, cmdline kcmdline.Cmdline) (text string, 
 // machine is to stay as it is.
 func giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Writer) {
 	text, action := Explain(root, failure, cmdline)
+	// The unit's standard error is the journal and /dev/console.
 	io.WriteString(stderr, text)
+	console.Open().Others().Show(text)
 	power := map[bootcount.Policy]sys.Power{bootcount.Reboot: sys.PowerReboot, bootcount.PowerOff: sys.PowerOff}
 	p, ok := power[action]
 	if !ok {
@@ -77,12 +80,19 @@ func giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Write
 	}
 	time.Sleep(TimeToRead)
 	// systemd stops everything in order. If it does not, the kernel does it.
-	if err := sys.AskInit(p); err == nil {
+	if systemdRuns(root) && sys.AskInit(p) == nil {
 		time.Sleep(timeToAct)
 	}
 	if err := sys.SetPower(p); err != nil {
 		fmt.Fprintln(stderr, "prepare-root:", err)
 	}
+}
+
+// systemdRuns reports whether the first process is systemd, see sd_booted(3). An initramfs
+// of scripts would ignore what it is asked for.
+func systemdRuns(root fs.FS) bool {
+	info, err := fs.Stat(root, "run/systemd/system")
+	return err == nil && info.IsDir()
 }
 
 // screen returns the text for the person at the machine.

@@ -19,6 +19,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/bootsteps"
 )
 
 const usage = `prepare-root [OPTIONS]
@@ -62,7 +63,13 @@ func Run(root fs.FS, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	done := bootsteps.Begin("prepare the root")
 	err = bug.Catch(func() error { return s.prepare(root, cmdline, stdout, stderr) })
+	if err == nil && !s.dryRun && inInitramfs(root) {
+		if err := done(); err != nil {
+			fmt.Fprintln(stderr, "prepare-root: warning:", err)
+		}
+	}
 	if err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
 		giveUp(err, cmdline, root, stderr)
 	}

@@ -3,15 +3,12 @@ package standalone
 import (
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bug"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -54,28 +51,10 @@ func (p *program) giveUp(failure error) error {
 // shown twice.
 func (p *program) show(text string) {
 	if len(p.consoles) == 0 {
-		p.consoles = openConsoles()
+		p.consoles = console.Open()
 	}
 	p.log.write(priDebug, text)
-	for _, c := range p.consoles {
-		// A terminal that nobody reads from must not keep the others waiting.
-		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = c.WriteString(text)
-	}
-}
-
-// openConsoles opens the terminals that the kernel writes its log to, or else /dev/console.
-func openConsoles() (all []*os.File) {
-	names, _ := bounded.ReadPath("/sys/class/tty/console/active", limits.Kernel)
-	for _, name := range append(strings.Fields(string(names)), "console") {
-		if name == "console" && len(all) > 0 {
-			break
-		}
-		if f, err := os.OpenFile(filepath.Join("/dev", name), os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0); err == nil {
-			all = append(all, f)
-		}
-	}
-	return all
+	p.consoles.Show(text)
 }
 
 // useConsole makes the console standard input, output and error, also where the kernel

@@ -20,6 +20,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/bootsteps"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -61,7 +62,7 @@ type program struct {
 	log      log
 	loader   *loader
 	modprobe string // what the kernel would start to load a module
-	consoles []*os.File
+	consoles console.Terminals
 }
 
 // boot starts the system. It returns only if it cannot.

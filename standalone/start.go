@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -22,7 +23,7 @@ func (p *program) start(ctx context.Context) error {
 			p.log.warn("%v", err)
 		}
 	}
-	p.consoles = openConsoles() // they have no names while /dev moves
+	p.consoles = console.Open() // they have no names while /dev moves
 	if err := p.switchRoot(ctx, sysrootDir); err != nil {
 		return err
 	}

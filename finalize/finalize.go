@@ -18,7 +18,8 @@ import (
 
 // Finalize makes the staged deployment, if there is one, the next to boot. If it
 // fails or is stopped at any moment before the boot entry is published, the
-// machine boots what it has booted, and the next shutdown tries again.
+// machine boots what it has booted, and the next shutdown tries again. An error after
+// that says that the update is in effect.
 //
 // goesOn means that the running system keeps running. Then the record stays, so that later
 // changes to /etc are carried over at the next shutdown.
@@ -33,44 +34,64 @@ func Finalize(m Machine, goesOn bool) error {
 	}
 	defer s.Close()
 	plan, err := MakePlan(staged, booted, carry.Mounted(mounts))
+	published := false
 	if err == nil {
 		plan.KeepRecord = goesOn
-		err = m.apply(plan, s)
+		published, err = m.apply(plan, s)
 	}
-	if err != nil && staged != nil {
-		return errors.Join(notFinalized(staged.ID, err), m.noteFailure(s.Root, staged.ID, err))
+	switch {
+	case err == nil || staged == nil:
+		return err
+	case published:
+		return &leftError{staged.ID, err}
 	}
-	return err
+	return errors.Join(notFinalized(staged.ID, err), m.noteFailure(s.Root, staged.ID, err))
 }
+
+// A leftError is what went wrong after a deployment became the next one.
+type leftError struct {
+	id  deployment.ID
+	err error
+}
+
+func (e *leftError) Error() string {
+	return "deployment " + e.id.Short() + " boots next, the update is in effect; something is left behind: " + e.err.Error()
+}
+
+func (e *leftError) Unwrap() error { return e.err }
 
 // notFinalized returns err as what kept a deployment from becoming the next one.
 func notFinalized(id deployment.ID, err error) error {
 	return fmt.Errorf("cannot finalize deployment %s, the next boot is the one that runs: %w", id.Short(), err)
 }
 
-// apply does what the plan says.
-func (m Machine) apply(plan Plan, s *sysroot.Writable) error {
+// apply does what the plan says. published reports that the deployment is the next one,
+// whatever the error.
+func (m Machine) apply(plan Plan, s *sysroot.Writable) (published bool, err error) {
 	if plan.Idle != "" {
 		m.tell(plan.idleID(), journal.Info, nil, "%s: nothing to finalize", plan.Idle)
 	}
 	if plan.Entry != "" {
-		switch err := m.publish(plan, s); {
+		err = m.publish(plan, s)
+		_, published = errors.AsType[*boot.LeftError](err)
+		published = published || err == nil
+		switch {
 		case errors.Is(err, errGaveUp):
 			m.tell(msgGaveUp, journal.Warning, []journal.Field{about(plan.Staged)},
 				"deployment %s was the next to boot, but did not: it is left to the loader", plan.Staged.Short())
-			return m.dropRecord(s.Root)
-		case err != nil:
-			return err
+			return false, m.dropRecord(s.Root)
+		case !published:
+			return false, err
 		}
 		m.tell(msgFinalized, journal.Notice, []journal.Field{about(plan.Staged)}, "deployment %s boots next", plan.Staged.Short())
 		if plan.KeepRecord {
-			return records.MarkPublished(s.FS(), m.changes(s.Root))
+			return true, errors.Join(err, records.MarkPublished(s.FS(), m.changes(s.Root)))
 		}
 	}
-	if !plan.DropRecord {
-		return nil
+	if plan.DropRecord {
+		err = errors.Join(err, m.dropRecord(s.Root))
 	}
-	return m.dropRecord(s.Root)
+	return published, err
 }
 
 // dropRecord forgets what is staged: the record of this boot, that which

@@ -1,6 +1,7 @@
 package finalize
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,10 @@ func Run(root *os.Root, args []string, log io.Writer) error {
 		m.log.Socket = journal.Socket
 	}
 	err := bug.Catch(func() error { return run(m, args) })
+	_, left := errors.AsType[*leftError](err)
 	switch {
+	case left:
+		m.logf(journal.Warning, "%v", err)
 	case err != nil && len(args) == 0:
 		m.tellFailure(err)
 	case err != nil:

@@ -50,11 +50,15 @@ sync state/sysupdate-image
 // Finalize that is stopped after any step has published the deployment or not,
 // and gets through the next time.
 func TestFinalizeStopped(t *testing.T) {
+	const published = 6 // steps, see TestFinalizeTrace
 	ns.Run(t, func(t *testing.T) {
 		for n := 0; ; n++ {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.wrap = durabletest.Crash(n)
 			err := Finalize(r.Machine, false)
+			if err != nil && strings.Contains(err.Error(), "boots next, the update is in effect; something is left behind: ") != (n >= published) {
+				t.Errorf("after %d steps: %v; want that it is in effect: %v", n, err, n >= published)
+			}
 			p, bootErr := boot.OpenDir(r.disk + "/boot")
 			r.must(bootErr)
 			files, bootErr := p.Entries()

@@ -21,6 +21,9 @@ func (p *Partition) Rollback(id deployment.ID) (string, error) {
 		if full, ok := errors.AsType[*FullError](err); ok {
 			full.Besides = p.besides()
 		}
+		if isLeft(err) {
+			return name, err
+		}
 		return "", fmt.Errorf("cannot make deployment %s the next to boot: %w", id.Short(), err)
 	}
 	return name, nil

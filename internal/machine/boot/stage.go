@@ -180,12 +180,14 @@ func (p *Partition) removeEntry(file string) error {
 }
 
 // Publish gives a staged entry, by the name that StageEntry returned, its name:
-// the deployment is what boots next. If it returns nil, this survives a crash;
-// with an error, the previous deployment is next, unless the error comes from
+// the deployment is what boots next. If it returns nil or a *LeftError, this survives a
+// crash; with another error, the previous deployment is next, unless the error comes from
 // writing out what was done. Publishing again what is published does nothing.
 func (p *Partition) Publish(name string) error {
 	name = strings.TrimSuffix(name, stagedSuffix)
-	if err := p.publish(name); err != nil {
+	if err := p.publish(name); isLeft(err) {
+		return p.explain(err)
+	} else if err != nil {
 		return fmt.Errorf("cannot publish boot entry %s: %w", name, p.explain(err))
 	}
 	return nil
@@ -242,8 +244,26 @@ func (p *Partition) commit(name string, content []byte, old string) error {
 		return err
 	}
 	if err := p.removeEntry(old); err != nil {
-		return err
+		return &LeftError{name, old, err}
 	}
 	p.keepReserve()
 	return nil
+}
+
+// A LeftError reports that a boot entry has been made, durably, and that the file whose
+// place it takes could not be removed. The next change of the partition removes it.
+type LeftError struct {
+	Entry, Old string // names of the files
+	Err        error
+}
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("boot entry %s is in place, but %s is left: %v", e.Entry, e.Old, e.Err)
+}
+
+func (e *LeftError) Unwrap() error { return e.Err }
+
+func isLeft(err error) bool {
+	_, ok := errors.AsType[*LeftError](err)
+	return ok
 }

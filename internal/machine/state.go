@@ -24,6 +24,7 @@ type State struct {
 	Staged    *deployment.Staged // nil if nothing is staged
 	StagedErr error              // why a staged record that is there does not count
 	Dirs      []deployment.ID    // deployments with a state directory
+	Lost      []deployment.ID    // those of Dirs that have no boot entry, but an image and an /etc of their own
 
 	Mounts   []mountplan.Mounted                      // mount table of the running system
 	Pins     map[deployment.ID]string                 // the name of each deployment's pin, "" for none
@@ -72,6 +73,7 @@ func (s *System) State() State {
 	}
 	r.readStaged()
 	r.readDeployments()
+	r.readLost()
 	return r.State
 }
 
@@ -187,6 +189,25 @@ func (r *reader) readDeployments() {
 		if r.hasNoImage(id) {
 			r.Broken[id] = true
 			r.Problems = append(r.Problems, Problem{What: "deployment " + id.Short(), Err: errNoImage})
+		}
+	}
+}
+
+// readLost finds out which deployments nothing is wrong with but that their boot entry is
+// gone. Without an /etc they were never booted: the first apply was cut off.
+func (r *reader) readLost() {
+	if !r.HasBoot || r.Sysroot == nil {
+		return
+	}
+	for _, id := range r.Dirs {
+		has := func(f boot.EntryFile) bool { return r.entryFor(f) == id }
+		if id == r.State.Booted || id == r.staged() || r.Broken[id] || slices.ContainsFunc(r.Files, has) {
+			continue
+		}
+		etc, err := fs.ReadDir(r.Sysroot, id.EtcDir())
+		// What cannot be looked at may be there.
+		if len(etc) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.Lost = append(r.Lost, id)
 		}
 	}
 }

@@ -116,6 +116,15 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestKeptWithoutEntry: what has lost its entry stays, and is not needed.
+func TestKeptWithoutEntry(t *testing.T) {
+	s := sketch("a z y", "a", "", "")
+	s.Lost = []deployment.ID{letterID("q")}
+	if kept, needed := letters(s.Kept(0)), letters(s.Needed()); sorted(kept) != "aqz" || sorted(needed) != "az" {
+		t.Errorf("kept %q, needed %q; want aqz and az", kept, needed)
+	}
+}
+
 func sorted(s string) string {
 	letters := strings.Split(s, "")
 	slices.Sort(letters)

@@ -54,7 +54,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	}
 	// What boots next is settled. Garbage is for the next run to collect, if
 	// this one cannot.
-	pruned, err := m.Prune(ctx, false)
+	pruned, err := m.pruneAfter(ctx)
 	if err != nil {
 		m.warn(err)
 	} else {

@@ -42,10 +42,25 @@ func PlanPrune(ctx context.Context, at machine.Place, warn func(error)) (PruneRe
 	return m.Prune(ctx, true)
 }
 
-// Prune removes the deployments that do not stay, and all that belongs to none
-// of those that do. With dryRun it only reports. Where nothing was ever applied
-// there is nothing to remove.
+// Prune removes the deployments that do not stay, those that have lost their boot entry,
+// and all that belongs to none of those that do. With dryRun it only reports. Where
+// nothing was ever applied there is nothing to remove.
 func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
+	return m.prune(ctx, func(s *machine.State) { s.Lost = nil }, dryRun)
+}
+
+// pruneAfter removes the deployments that do not stay after an image was applied, when
+// nobody asked for a removal.
+func (m *Machine) pruneAfter(ctx context.Context) (PruneReport, error) {
+	return m.prune(ctx, func(s *machine.State) {
+		for _, id := range s.Lost {
+			m.warn(fmt.Errorf("deployment %s has no boot entry any more; keeping it and its /etc until it is pruned, or its image applied again", id.Short()))
+		}
+	}, false)
+}
+
+// prune is Prune for the state of the machine as adjust makes it.
+func (m *Machine) prune(ctx context.Context, adjust func(*machine.State), dryRun bool) (PruneReport, error) {
 	if err := m.checkPrunable(); errors.Is(err, errNothingApplied) {
 		return PruneReport{}, nil
 	} else if err != nil {
@@ -58,6 +73,7 @@ func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
 	for _, d := range s.Doubts() {
 		m.warn(fmt.Errorf("boot entry %s cannot be used: %w; keeping deployment %s", d.File, d.Err, d.ID.Short()))
 	}
+	adjust(&s)
 	keep := s.Kept(spare)
 	if len(keep) == 0 {
 		return PruneReport{}, nil

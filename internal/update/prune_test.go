@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,5 +174,58 @@ func TestAdviseRoom(t *testing.T) {
 	}
 	if err := m.adviseRoom(full); err != full {
 		t.Errorf("adviseRoom with a pinned rollback = %v", err)
+	}
+}
+
+// TestLostEntry: a deployment whose boot entry somebody removed stays with its /etc when
+// another image is applied, and goes by a prune.
+func TestLostEntry(t *testing.T) {
+	b := newBench(t)
+	one := deployment.ID(b.idOf("1"))
+	lose := func(dir string) {
+		list, err := filepath.Glob(filepath.Join(dir, "boot/loader/entries/*"+string(one[:12])+"*"))
+		b.must(err)
+		if len(list) != 1 {
+			t.Fatalf("entries of 1: %v; want one", list)
+		}
+		b.must(os.Remove(list[0]))
+	}
+	for name, tt := range map[string]struct {
+		before func(dir string)
+		kept   bool
+	}{
+		"with its entry": {func(string) {}, false},
+		"without":        {lose, true},
+		"without, and never booted": {func(dir string) {
+			lose(dir)
+			b.must(os.RemoveAll(filepath.Join(dir, one.EtcUpper())))
+		}, false},
+		"without, and without its image": {func(dir string) {
+			lose(dir)
+			b.must(os.Remove(filepath.Join(dir, deployment.RepositoryDir, "images", string(one))))
+		}, false},
+	} {
+		dir := b.copy()
+		tt.before(dir)
+		m := b.open(dir, nil)
+		var warned strings.Builder
+		m.warn = func(err error) { warned.WriteString(err.Error() + "\n") }
+		plan, err := m.Plan(t.Context(), b.options("3"), silent{})
+		b.must(err)
+		b.apply(m, "3", nil)
+		BlessAll(t, dir)
+		result := b.apply(m, "3", nil)
+		_, err = os.Stat(filepath.Join(dir, one.EtcUpper(), "mine"))
+		if kept := err == nil; kept != tt.kept || kept != strings.Contains(warned.String(), "deployment "+one.Short()+" has no boot entry any more; keeping it and its /etc") {
+			t.Errorf("%s: kept %v, removed %v, warned %q; want it kept: %v", name, kept, result.Removed, warned.String(), tt.kept)
+		}
+		if tt.kept && slices.Contains(plan.Remove, one) {
+			t.Errorf("%s: the plan has its removal", name)
+		}
+		report, err := m.Prune(t.Context(), false)
+		b.must(errors.Join(err, m.Close()))
+		if slices.Contains(report.Deployments, one) != tt.kept {
+			t.Errorf("%s: pruned %v", name, report.Deployments)
+		}
 	}
 }

@@ -54,6 +54,16 @@ func (s State) BootedOnLastTry() bool {
 	return last
 }
 
+// CannotReturn reports whether no loader can boot the booted deployment again: its kernel
+// or its entry is gone from the boot partition.
+func (s State) CannotReturn() bool {
+	if s.Booted == "" || !s.HasBoot {
+		return false
+	}
+	_, ok := s.firstThat(func(f boot.EntryFile) bool { return f.Target.ID == s.Booted && f.Bootable() })
+	return !ok
+}
+
 // Next returns the deployment that boots next: the staged one unless it is locked, or
 // else the loader's first; "" if there is none.
 func (s State) Next() deployment.ID {

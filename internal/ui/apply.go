@@ -142,6 +142,8 @@ func (s *Screen) printPlanned(p update.Plan) {
 			fmt.Fprintf(s.Out, "  stage     takes effect at the next reboot%s\n", instead)
 		case update.StepPublish:
 			fmt.Fprintln(s.Out, "  publish   boots next")
+		case update.StepRestore:
+			fmt.Fprintln(s.Out, "  restore   kernel and boot entry of the running deployment, which are gone: it boots next")
 		case update.StepRollback:
 			fmt.Fprintf(s.Out,
 				"  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())

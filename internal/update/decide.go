@@ -21,7 +21,7 @@ const (
 	AlreadyBooted  Outcome = "already-booted"  // it is running, and boots next
 	AlreadyNext    Outcome = "already-next"    // it boots next, or is staged to
 	Staged         Outcome = "staged"          // finalize makes it the next at shutdown
-	Published      Outcome = "published"       // it is the next: the machine is not running
+	Published      Outcome = "published"       // it is the next: the machine is not running, or runs it and has lost its kernel or boot entry
 	Skipped        Outcome = "skipped"         // its deployment has failed to boot here, and nobody insisted
 	RollbackQueued Outcome = "rollback-queued" // it is running, and a queued rollback stays: nobody named the image
 )
@@ -101,9 +101,13 @@ func settle(s machine.State, img subject, leaves pending) (Decision, bool) {
 }
 
 // stay decides about an image that makes the booted deployment: another manifest of the
-// same content, or what is staged or queued would leave.
+// same content, what is staged or queued would leave, or it could not boot again.
 func stay(s machine.State, img subject, leaves pending) Decision {
 	d := Decision{Outcome: AlreadyBooted, ID: s.Booted, DroppedStaged: leaves.staged}
+	if s.CannotReturn() {
+		d.Outcome = Published
+		return d
+	}
 	if leaves.rollback != "" && !img.named {
 		d.Outcome, d.QueuedRollback = RollbackQueued, leaves.rollback
 		return d

@@ -38,6 +38,7 @@ const (
 	StepUnstage  Step = "unstage"   // what is staged
 	StepStage    Step = "stage"     // kernel, state and boot entry, for finalize to publish at shutdown
 	StepPublish  Step = "publish"   // the same, and carry over /etc: it boots next
+	StepRestore  Step = "restore"   // kernel and boot entry of the booted deployment, which are gone: it boots next
 	StepRollback Step = "rollback"  // to the booted deployment: its boot entry becomes the first
 	StepPrune    Step = "prune"     // what does not stay
 )
@@ -120,6 +121,8 @@ func (p Plan) steps(s machine.State) []Step {
 		switch {
 		case p.Outcome == Staged:
 			steps = append(steps, StepStage)
+		case p.Outcome == Published && p.ID != "" && p.ID == s.Booted:
+			steps = append(steps, StepRestore)
 		case p.Outcome == Published:
 			steps = append(steps, StepPublish)
 		case p.DroppedRollback != "":

@@ -10,7 +10,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // Arm is what the unit does when it starts: it says what the coming shutdown
@@ -18,19 +17,16 @@ import (
 // that boot and says why; where the deployment that was staged runs by now, it
 // drops the record, which a crash had left behind.
 func Arm(m Machine) error {
-	booted, _, err := sysroot.Booted(m.root)
-	if err != nil {
-		return err
-	}
-	s, staged, err := m.openStaged()
+	s, err := m.openStaged()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	staged := s.staged
 	switch {
 	case staged == nil:
 		return nil
-	case staged.ID == booted:
+	case staged.ID == s.booted:
 		m.logf(journal.Info, "deployment %s was staged, and runs", staged.ID.Short())
 		return m.dropRecord(s.Root)
 	}

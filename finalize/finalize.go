@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
@@ -24,20 +25,17 @@ import (
 // goesOn means that the running system keeps running. Then the record stays, so that later
 // changes to /etc are carried over at the next shutdown.
 func Finalize(m Machine, goesOn bool) error {
-	booted, mounts, err := sysroot.Booted(m.root)
-	if err != nil {
-		return err
-	}
-	s, staged, err := m.openStaged()
+	s, err := m.openStaged()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	plan, err := MakePlan(staged, booted, carry.Mounted(mounts))
+	staged := s.staged
+	plan, err := MakePlan(staged, s.booted, carry.Mounted(s.mounts))
 	published := false
 	if err == nil {
 		plan.KeepRecord = goesOn
-		published, err = m.apply(plan, s)
+		published, err = m.apply(plan, s.Writable)
 	}
 	switch {
 	case err == nil || staged == nil:
@@ -171,16 +169,27 @@ func (m Machine) carryEtc(plan Plan, root *os.Root, o objectsDir) error {
 	return err
 }
 
-// openStaged opens the physical root to change it, and reads what is staged, nil if
-// nothing is.
-func (m Machine) openStaged() (*sysroot.Writable, *deployment.Staged, error) {
+// A stagedRoot is the physical root, open for change, with what is booted and staged.
+type stagedRoot struct {
+	*sysroot.Writable
+	staged *deployment.Staged // nil if nothing is
+	booted deployment.ID
+	mounts []mountplan.Mounted // of the running system
+}
+
+// openStaged opens the physical root of a machine that was booted from a deployment.
+func (m Machine) openStaged() (stagedRoot, error) {
+	booted, mounts, err := sysroot.Booted(m.root)
+	if err != nil {
+		return stagedRoot{}, err
+	}
 	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
-		return nil, nil, err
+		return stagedRoot{}, err
 	}
 	staged, err := records.IfAny(records.LoadStaged(s.FS()))
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("cannot read the staged record: %w", err), s.Close())
+		return stagedRoot{}, errors.Join(fmt.Errorf("cannot read the staged record: %w", err), s.Close())
 	}
-	return s, staged, nil
+	return stagedRoot{s, staged, booted, mounts}, nil
 }

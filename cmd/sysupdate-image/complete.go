@@ -57,22 +57,9 @@ func (s *session) deploymentNames(args []string, are func(status.Deployment) boo
 		if named[d.ID] || !are(d) {
 			continue
 		}
-		about := ui.Name(d.Describe())
-		if d.PinName != "" {
-			names = append(names, cobra.CompletionWithDesc(d.PinName, about))
+		for _, name := range d.Names() {
+			names = append(names, cobra.CompletionWithDesc(name, ui.Name(d.Describe())))
 		}
-		for _, role := range []struct {
-			word string
-			has  bool
-		}{
-			{deployment.WordBooted, d.Booted}, {deployment.WordStaged, d.Staged},
-			{deployment.WordNext, d.Next}, {deployment.WordRollback, d.Rollback},
-		} {
-			if role.has {
-				names = append(names, cobra.CompletionWithDesc(role.word, about))
-			}
-		}
-		names = append(names, cobra.CompletionWithDesc(d.ID.Short(), about))
 	}
 	return names, nil
 }

@@ -49,9 +49,9 @@ func (s *session) imageDiffCommand() *cobra.Command {
 		Args:              needArgs(cobra.ExactArgs(2)),
 		ValidArgsFunction: s.completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ignore, err := parseAspects(f.ignore)
+			ignore, err := diff.ParseAspects(f.ignore)
 			if err != nil {
-				return err
+				return usageError{fmt.Errorf("--ignore %w", err)}
 			}
 			c, err := s.compare(cmd.Context(), args[0], args[1], &f, ignore)
 			if err != nil {
@@ -71,21 +71,6 @@ func (s *session) imageDiffCommand() *cobra.Command {
 	return cmd
 }
 
-func parseAspects(names []string) (map[diff.Aspect]bool, error) {
-	ignore := make(map[diff.Aspect]bool)
-	known := make(map[diff.Aspect]bool)
-	for _, a := range diff.Aspects {
-		known[a] = true
-	}
-	for _, name := range names {
-		if !known[diff.Aspect(name)] {
-			return nil, usageError{fmt.Errorf("--ignore %s: want some of %v", name, diff.Aspects)}
-		}
-		ignore[diff.Aspect(name)] = true
-	}
-	return ignore, nil
-}
-
 // compare opens both images and compares them.
 func (s *session) compare(
 	ctx context.Context, a, b string, f *diffFlags, ignore map[diff.Aspect]bool,
@@ -95,9 +80,6 @@ func (s *session) compare(
 		return inspect.Comparison{}, err
 	}
 	defer all.Close()
-	before, after, err := all.Pair(ctx, a, b)
-	if err != nil {
-		return inspect.Comparison{}, ui.AdviseArch(err)
-	}
-	return inspect.Compare(ctx, before, after, f.form(), ignore)
+	c, err := all.Compare(ctx, a, b, f.form(), ignore)
+	return c, ui.AdviseArch(err)
 }

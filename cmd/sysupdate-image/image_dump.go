@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
@@ -45,49 +42,6 @@ func (s *session) imageDumpCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512",
 		"algorithm of digests that must be computed: `sha256|sha512`")
 	completeValues(cmd, "algorithm", algorithmNames...)
-	f.formFlags.add(cmd)
-	f.imageFlags.add(cmd)
-	return cmd
-}
-
-const aboutImageLs = `List the files in the directory PATH of IMAGE, or the file PATH, like ls -l: type and
-permissions, numeric user and group, size, modification time (UTC) and name. PATH is / by
-default; links are not followed.` + aboutIMAGE
-
-func (s *session) imageLsCommand() *cobra.Command {
-	var f struct {
-		imageFlags
-		formFlags
-		recursive bool
-	}
-	cmd := &cobra.Command{
-		Use:   "ls IMAGE [PATH]",
-		Short: "List files of an image",
-		Long:  aboutImageLs,
-		Example: `  sysupdate-image image ls registry.example.org/os:stable /usr/lib/modules
-  sysupdate-image image ls -R old.cfs /etc
-  sysupdate-image image ls before-migration /etc`,
-		Args:              needArgs(cobra.RangeArgs(1, 2)),
-		ValidArgsFunction: s.completeImages(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path := "/"
-			if len(args) == 2 {
-				path = "/" + strings.Trim(args[1], "/")
-			}
-			return s.withImage(cmd.Context(), args[0], &f.imageFlags, 0, func(img *source.Image) error {
-				root, err := inspect.Tree(cmd.Context(), img, f.form())
-				if err != nil {
-					return err
-				}
-				n := root.Lookup(path)
-				if n == nil {
-					return fmt.Errorf("%s: no such file %s", img.Name, path)
-				}
-				return s.PrintFiles(path, n, f.recursive)
-			})
-		},
-	}
-	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "list directories recursively, with paths")
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd

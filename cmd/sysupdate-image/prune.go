@@ -9,32 +9,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutRm = `Remove deployments, with everything on disk that no other one needs. A deployment that is
-booted, staged, next or pinned is not removed; the error tells what to do first. The
-deployment that rollback would go to can be removed.
-` + namingDeployments
-
-func (s *session) rmCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rm DEPLOYMENT...",
-		Short: "Remove deployments",
-		Long:  aboutRm,
-		Example: `  sysupdate-image rm 3f9c01
-  sysupdate-image rm rollback`,
-		Args:              needArgs(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: s.completeDeployments(-1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(func(m *update.Machine) error {
-				report, err := m.Remove(cmd.Context(), args)
-				if err != nil {
-					return err
-				}
-				return s.PrintPruned(report, false)
-			})
-		},
-	}
-}
-
 const aboutPrune = `Remove what the machine does not need: deployments that are not booted, staged, next,
 pinned or the ones to fall back to; kernels, images and layers of no deployment; and what
 a crash has left behind. keep = N in /etc/sysupdate-image/update.toml keeps N more

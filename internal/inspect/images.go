@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
@@ -62,6 +64,17 @@ func (i *Images) Pair(ctx context.Context, a, b string) (before, after *source.I
 		before, err = i.Open(ctx, a, other)
 	}
 	return before, after, err
+}
+
+// Compare opens two images as Pair does, and compares them as the function Compare does.
+func (i *Images) Compare(
+	ctx context.Context, a, b string, form canonical.Form, ignore map[diff.Aspect]bool,
+) (Comparison, error) {
+	before, after, err := i.Pair(ctx, a, b)
+	if err != nil {
+		return Comparison{}, err
+	}
+	return Compare(ctx, before, after, form, ignore)
 }
 
 // Close closes all images and the repository.

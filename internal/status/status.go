@@ -44,6 +44,26 @@ type Deployment struct {
 	VerityOptional                 bool
 }
 
+// Names returns all names that commands take for a deployment: that of its pin, its roles,
+// and the beginning of its id.
+func (d Deployment) Names() []string {
+	var names []string
+	for _, name := range []struct {
+		word string
+		has  bool
+	}{
+		{d.PinName, d.PinName != ""},
+		{deployment.WordBooted, d.Booted}, {deployment.WordStaged, d.Staged},
+		{deployment.WordNext, d.Next}, {deployment.WordRollback, d.Rollback},
+		{d.ID.Short(), true},
+	} {
+		if name.has {
+			names = append(names, name.word)
+		}
+	}
+	return names
+}
+
 // A Status is what is known of a machine.
 type Status struct {
 	Running        bool         // it is the machine that this program runs on

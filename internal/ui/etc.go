@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
@@ -15,6 +17,17 @@ type EtcChanges struct {
 	Deployment string        `json:"deployment"`
 	Etc        string        `json:"etc"`
 	Changes    []edit.Change `json:"changes"`
+}
+
+// NewEtcChanges returns the changes of one side as JSON. It leaves out a diff that JSON
+// cannot hold.
+func NewEtcChanges(of carry.Side, changes []edit.Change) EtcChanges {
+	for i := range changes {
+		if !utf8.ValidString(changes[i].Diff) {
+			changes[i].Diff = ""
+		}
+	}
+	return EtcChanges{Deployment: string(of.ID), Etc: string(of.Etc), Changes: changes}
 }
 
 // PrintEtcChanges prints local changes, with how texts differ unless only names are

@@ -5,6 +5,7 @@ package diff
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
@@ -37,6 +38,18 @@ const (
 
 // Aspects are all there are.
 var Aspects = []Aspect{Type, Content, Target, Device, Mode, Owner, Xattr, Mtime, Links}
+
+// ParseAspects returns the aspects with these names.
+func ParseAspects(names []string) (map[Aspect]bool, error) {
+	aspects := make(map[Aspect]bool)
+	for _, name := range names {
+		if !slices.Contains(Aspects, Aspect(name)) {
+			return nil, fmt.Errorf("%s: want some of %v", name, Aspects)
+		}
+		aspects[Aspect(name)] = true
+	}
+	return aspects, nil
+}
 
 // A Change is a file that two trees do not have in common, or not the same.
 type Change struct {

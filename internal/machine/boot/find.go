@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
@@ -400,14 +401,7 @@ func (m machine) resolve(parts ...string) (string, error) {
 
 // names returns the names in a directory, sorted.
 func (m machine) names(parts ...string) ([]string, error) {
-	dir, err := m.root.Open(below(parts...))
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
+	return durable.Names(m.root, below(parts...))
 }
 
 func (m machine) exists(parts ...string) (bool, error) {

@@ -41,6 +41,6 @@ func (s *session) bootTimelineCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with times in microseconds")
 	cmd.Flags().BoolVar(&asSVG, "svg", false, "print a picture, as SVG")
-	cmd.MarkFlagsMutuallyExclusive("json", "svg")
+	exclude(cmd, [2]string{"json", "svg"})
 	return cmd
 }

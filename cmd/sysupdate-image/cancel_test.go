@@ -98,10 +98,11 @@ var interruptibles = []interruptible{
 
 // uninterruptible says why a command is not among the interruptibles.
 var uninterruptible = map[string]string{
-	"sysupdate-image image mount": "it makes one mount",
-	"sysupdate-image manual":      "it prints what it knows",
-	"sysupdate-image completion":  "it prints what it knows",
-	"sysupdate-image help":        "it prints what it knows",
+	"sysupdate-image image mount":   "it makes one mount",
+	"sysupdate-image boot-timeline": "it reads what systemd says of the running system",
+	"sysupdate-image manual":        "it prints what it knows",
+	"sysupdate-image completion":    "it prints what it knows",
+	"sysupdate-image help":          "it prints what it knows",
 }
 
 // TestInterruptedCommands interrupts every command at more and more of its steps, until

@@ -49,11 +49,11 @@ var orders = []order{
 		return err
 	}
 	if err := p.removeEntry(old); err != nil {
-		return err
+		return &LeftError{name, old, err}
 	}
 `,
 		to: `	if err := p.removeEntry(old); err != nil {
-		return err
+		return &LeftError{name, old, err}
 	}
 	if err := p.writeEntry(name, content); err != nil {
 		return err
@@ -67,7 +67,7 @@ var orders = []order{
 		return err
 	}
 	if err := p.removeEntry(old); err != nil {
-		return err
+		return &LeftError{name, old, err}
 	}
 `,
 		to: `	if err := durable.Rename(p.fs, entriesDir+"/"+old, entriesDir+"/"+name); err != nil {

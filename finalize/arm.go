@@ -92,8 +92,8 @@ func (m Machine) countBoot(root *os.Root, id deployment.ID) (deployment.Overdue,
 	return o, records.StoreOverdue(m.changes(root), o)
 }
 
-// noteFailure records why the deployment was not finalized, for who asks after
-// the next boot.
+// noteFailure records why the deployment was not finalized, for status after the next
+// boot.
 func (m Machine) noteFailure(root *os.Root, id deployment.ID, failure error) error {
 	o, err := readOverdue(root, id)
 	if err != nil {
@@ -105,8 +105,7 @@ func (m Machine) noteFailure(root *os.Root, id deployment.ID, failure error) err
 	return records.StoreOverdue(m.changes(root), o)
 }
 
-// readOverdue returns the record of why a deployment is overdue, an empty one if
-// there is none of it.
+// readOverdue returns the record of why a deployment is overdue, or an empty one.
 func readOverdue(root *os.Root, id deployment.ID) (deployment.Overdue, error) {
 	o, err := records.IfAny(records.LoadOverdue(root.FS(), id))
 	if err != nil || o == nil {

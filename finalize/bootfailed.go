@@ -17,13 +17,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
-// BootFailed records why a boot that the loader counts has failed and reboots,
-// so that the loader takes the next try or, after the last one, the deployment
-// before. It does nothing if this boot had been complete.
+// BootFailed records why a counted boot has failed, and reboots: the loader tries
+// again or, after the last try, boots the previous deployment. BootFailed does nothing if
+// this boot was complete before it failed.
 //
-// Where no tries are left, it reboots once: if the loader then comes back to
-// the same entry, there is nothing to fall back to, and another reboot would
-// only be the next of many.
+// Without tries left it reboots only once: if the loader then boots the same entry,
+// there is nothing to fall back to, and the machine would reboot forever.
 func BootFailed(m Machine) error {
 	entry, err := m.countedEntry()
 	if err != nil {
@@ -73,8 +72,7 @@ func describe(f deployment.BootFailure) string {
 	return "no unit has failed"
 }
 
-// record writes the failure where it survives and returns the one recorded
-// before, nil if there is none.
+// record durably writes the failure, and returns the previous one, nil if there is none.
 func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, error) {
 	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {

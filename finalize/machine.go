@@ -1,9 +1,8 @@
-// Package finalize is what happens when a machine goes down: local changes to
-// /etc are carried over to the staged deployment, and its boot entry is
-// published. It also has what units of the running system do to the physical
-// root: finding a staged deployment after a power cut, telling why a boot on
-// trial failed, and readying directories of /var. Nothing of it needs the
-// network, nor anybody to answer a question.
+// Package finalize runs when a machine goes down: it carries local changes to /etc over to
+// the staged deployment, and publishes the boot entry. Units of the running system also use
+// it to change the physical root: to find a staged deployment after a power cut, to record
+// why a boot on trial failed, and to prepare directories of /var. It needs no network and
+// asks no questions.
 package finalize
 
 import (

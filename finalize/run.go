@@ -10,10 +10,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
-// Run does what the program was called for on the machine with this root directory: nothing in args is the shutdown, and "arm", "bless", "boot-failed" and
-// "copy-up DIRECTORY…" are for other occasions that units know. Messages go to the journal
-// of the running machine, also that of the error; where there is none they go to
-// log, with a priority as in sd-daemon(3).
+// Run is the program, on the machine with this root directory. Without args it finalizes,
+// at shutdown; units of the running system call it with "arm", "bless", "boot-failed" and
+// "copy-up DIRECTORY…". Messages, also that of the error, go to the journal of the running
+// machine, or to log if there is none, with a priority as in sd-daemon(3).
 func Run(root *os.Root, args []string, log io.Writer) error {
 	m := Machine{root: root, log: journal.Log{Identifier: identifier, Else: log}}
 	if root.Name() == runningRoot {

@@ -142,8 +142,8 @@ func (s systemctl) hasJob(unit string) bool {
 // bootFailedService is the unit that runs BootFailed.
 const bootFailedService = "sysupdate-image-boot-failed.service"
 
-// start starts a target such as reboot.target; "" is none. systemd does it
-// itself, without asking logind, which may not run.
+// start starts a target such as reboot.target, or nothing if target is "". It asks systemd,
+// not logind, which may not be running.
 func (s systemctl) start(target string) error {
 	if target == "" {
 		return nil

@@ -64,9 +64,9 @@ func (in Input) remount(lines mountplan.Plan) unitfile.Unit {
 	return unitfile.Unit{Name: remountService + ".d/50-sysupdate-image.conf", Options: options}
 }
 
-// instead returns the unit that takes the place of what systemd-fstab-generator(8)
-// makes of a line, which would wait for a device and, for /usr, mount another one
-// over that of the image. It is none where the administrator's file system is mounted.
+// instead returns the unit that replaces the one that systemd-fstab-generator(8) makes of a
+// line: that would wait for a device and, for /usr, mount another one over the image's. It
+// returns none if the administrator's file system is mounted.
 func (in Input) instead(where string) []unitfile.Unit {
 	m, mounted := mountplan.Lowest(in.Mounts, where)
 	_, image := deployment.FromMountSource(m.What)

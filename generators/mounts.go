@@ -11,8 +11,8 @@ import (
 // root, and there is nobody to mount them again. Another shutdown unmounts them
 // with the root. With /etc systemd does the same by itself.
 //
-// What the administrator mounts at these places is none of ours, also where it is on
-// the same device: btrfs has subvolumes.
+// Mounts by the administrator at these places are left alone, even from the same device:
+// btrfs has subvolumes.
 func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	sysroot, ok := mountplan.At(in.Mounts, deployment.SysrootDir)
 	if !ok {

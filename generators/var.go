@@ -65,9 +65,9 @@ func varUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	return units, errors.Join(errs...)
 }
 
-// isElsewhere reports whether a directory is not on the overlay at /var: it, or one that
-// it is in, has a file system of its own, such as a partition, or will have, or is a
-// link by which the administrator has moved it.
+// isElsewhere reports whether a directory is not on the overlay at /var: it or a parent is
+// or will be a mount point, such as of a partition, or is a link that the administrator has
+// made to move it.
 func (in Input) isElsewhere(dir string, configured func(where string) bool) bool {
 	for ; dir != "/var"; dir = path.Dir(dir) {
 		_, mounted := mountplan.At(in.Mounts, dir)

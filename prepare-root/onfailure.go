@@ -15,10 +15,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// lastResort is the number of boots after which an entry without tries left is
-// taken for the only one there is. The loader avoids such an entry, but for the
-// last of its tries, which it has to end with another boot; who is past them is
-// there because no other entry is good, and would be again.
+// lastResort is the number of boots after which an entry without tries left is taken to be
+// the only one. The loader avoids such an entry if it can: a machine that boots it again
+// after its last try has no good entry, and another reboot would end in the same place.
 const lastResort = 10
 
 // OnFailure returns what to do with a machine whose root cannot be prepared. entry

@@ -38,8 +38,8 @@ const (
 )
 
 // sysrootFlags are those of the mount at /sysroot, where files of all deployments and
-// containers can be seen: nothing there is to be changed, opened as a device, or run.
-// What /etc and /var are mounted from is not that mount.
+// containers can be seen: nothing there may be changed, opened as a device, or run. /etc
+// and /var come from another mount of the file system.
 var sysrootFlags = []string{optReadOnly, "nosuid", "nodev", "noexec"}
 
 // plainUpper are the options of an overlay whose upper directory other programs

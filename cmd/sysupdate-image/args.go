@@ -20,8 +20,8 @@ func needArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// exclude makes it wrong usage to give both flags of a pair. The mark is for
-// completion: cobra's own error for it is none of usage.
+// exclude makes it wrong usage to give both flags of a pair. cobra is told for
+// completion only: its error would not be a usageError.
 func exclude(cmd *cobra.Command, pairs ...[2]string) {
 	for _, p := range pairs {
 		cmd.MarkFlagsMutuallyExclusive(p[0], p[1])

@@ -2,8 +2,8 @@ package main
 
 import "io"
 
-// An output is what commands write their results to. It keeps the first error: what
-// a script reads must not be cut off without a word, whoever printed it.
+// An output receives the results of commands. It keeps the first error, so that a
+// script never reads a truncated result without being told.
 type output struct {
 	to  io.Writer
 	err error

@@ -8,8 +8,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
-// States that a change leads to, for plans: they have the roles and needs of the state
-// that the change leaves, and entries without names.
+// The states after a change, for plans. They have the same roles and needs as the real
+// ones, but their entries have no names.
 
 // AfterUnstaging returns the state without what is staged.
 func (s State) AfterUnstaging() State {

@@ -123,7 +123,7 @@ func (s State) Needed() []deployment.ID {
 // Kept returns the deployments that stay as long as there is room: the needed ones, as
 // many others as spare says, in the loader's order, the one that failed last unless
 // another was staged since, so that status can tell why it failed, and those of Lost:
-// whoever removed a boot entry may want back what was changed in /etc.
+// their local changes to /etc may be wanted although the boot entry was removed.
 func (s State) Kept(spare int) []deployment.ID {
 	ids := idList(s.Needed())
 	if len(ids) == 0 {

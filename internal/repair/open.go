@@ -20,7 +20,7 @@ import (
 type Repository struct {
 	*repo.Repository
 	deployments []string // ids of images that a machine needs
-	physical    *os.Root // root of the machine; nil where the repository is none of a machine's
+	physical    *os.Root // root of the machine; nil if the repository does not belong to a machine
 	close       []func() error
 }
 
@@ -69,7 +69,7 @@ func (r *Repository) open(path string, write bool) (err error) {
 	}
 	r.close = append(r.close, r.physical.Close)
 	if r.deployments, err = deploymentsIn(r.physical); len(r.deployments) == 0 {
-		r.physical = nil // of a machine that there is none of
+		r.physical = nil // it belongs to no machine
 	}
 	return err
 }

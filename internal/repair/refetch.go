@@ -74,8 +74,8 @@ func (f *refetch) from(what fetch) error {
 	return f.record(what, img)
 }
 
-// open opens the image of an origin. Where that is gone, the one that its tag
-// names by now will do: layers have digests of their own.
+// open opens the image of an origin, or if that is gone, the one that its tag names now:
+// each layer is checked by its own digest.
 func (f *refetch) open(o Origin) (*oci.Image, error) {
 	ref, err := o.pinned()
 	if err != nil {

@@ -52,8 +52,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	if err != nil {
 		return Result{}, m.afterFull(ctx, err)
 	}
-	// What boots next is settled. Garbage is for the next run to collect, if
-	// this one cannot.
+	// The next boot is settled. If this run cannot collect garbage, the next one does.
 	pruned, err := m.pruneAfter(ctx)
 	if err != nil {
 		m.warn(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
-// What applying an image comes to is decided here, from the state of the machine alone.
+// The outcome of applying an image is decided here, from the state of the machine alone.
 // Plan prints the decision, and Apply carries it out.
 
 // Outcome is what apply comes to.
@@ -37,7 +37,7 @@ type Decision struct {
 	// QueuedRollback is what a rollback has made the next to boot, which it is unless
 	// the staged deployment takes over.
 	QueuedRollback deployment.ID `json:"queuedRollback,omitempty"`
-	// What was to boot next, and no longer is since the image is what is running.
+	// Deployments that were to boot next, and no longer are because the image is running.
 	DroppedStaged   deployment.ID `json:"droppedStaged,omitempty"`
 	DroppedRollback deployment.ID `json:"droppedRollback,omitempty"`
 

@@ -68,8 +68,7 @@ func (m *Machine) noteFailures(s machine.State) error {
 	return nil
 }
 
-// oldFailures returns the records of deployments that are not kept, but for the
-// newest.
+// oldFailures returns the records of deployments that are not kept, except the newest.
 func (m *Machine) oldFailures(keep []deployment.ID) ([]string, error) {
 	all, err := m.readFailures()
 	if err != nil {

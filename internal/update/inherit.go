@@ -19,10 +19,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
-// What an administrator or a distribution has put into the boot entry of the deployment
-// that a new one follows is for the new one's entry too: further initrds, such as
-// microcode, a device tree, and keys that are not known here. What cannot be carried over
-// is named in a warning.
+// A new deployment's boot entry inherits what an administrator or a distribution has added
+// to the entry of the one it follows: more initrds, such as microcode, a device tree, and
+// keys that are unknown here. A warning names what cannot be carried over.
 
 // entryBefore returns the boot entry of the deployment that a new one follows, the zero
 // one if there is none.

@@ -12,10 +12,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
-// Two locks keep others from changing a machine. That of the repository is exclusive
-// where something may be removed from it, and shared while an image is fetched: what
-// has come stays, though nothing refers to it yet. The lock of the physical root is
-// held by whoever changes what boots, and by nobody while an image is fetched, which may
+// Two locks keep others from changing a machine. The lock of the repository is exclusive
+// while objects may be removed, and shared while an image is fetched, so that nothing removes
+// objects that nothing refers to yet. The lock of the physical root is held while the next
+// boot or the state of deployments changes, but not while an image is fetched, which may
 // take days.
 
 // lockAll keeps others from changing the machine until Close.
@@ -57,7 +57,7 @@ func (m *Machine) unlockState() error {
 	return m.state.Close()
 }
 
-// What apply waits for who changes what boots, while it has fetched an image.
+// How long apply waits, after it has fetched an image, for a program that changes what boots.
 const (
 	statePatience = time.Minute
 	statePause    = 50 * time.Millisecond

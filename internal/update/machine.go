@@ -81,9 +81,9 @@ func take(system *machine.System, err error, warn func(error), lock func(*Machin
 	return m, nil
 }
 
-// prepare makes the boot directory and the repository, where there are none.
-// What earlier versions made wrong is corrected.
-// A running machine that has lost all its boot entries gets new ones by force.
+// prepare makes the boot directory and the repository if they are missing, and corrects
+// mistakes of earlier versions. With force, a running machine that has lost all its boot
+// entries gets new ones.
 func (m *Machine) prepare(force bool) error {
 	if err := m.checkBoot(); err != nil && (m.Booted == "" || !force) {
 		return err

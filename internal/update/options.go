@@ -23,8 +23,8 @@ import (
 // what the two images ask for differently; for a machine's first deployment it
 // is what its image and the installation (o) ask for.
 //
-// A unified kernel image has a command line of its own. Then this one is kept
-// for the deployment after it that has none.
+// A unified kernel image contains its command line. Then this one is kept for a later
+// deployment without one.
 func (m *Machine) options(system *system.System, o Options, architecture string, target deployment.Target) (string, error) {
 	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
 		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is part of the image's %s", o.Kargs, system.Kernel)

@@ -64,7 +64,7 @@ func (m *Machine) recordedPolicy() (string, error) {
 
 // othersPolicy returns the policy that was given for any other deployment. An origin that
 // cannot be read is an error if it was written later than since, unless another names a
-// policy: whoever wrote one that is older would have passed its policy on.
+// policy: an older origin would have passed its policy on.
 func (m *Machine) othersPolicy(followed []deployment.ID, since time.Time) (string, error) {
 	list, err := fs.ReadDir(m.Root.FS(), deployment.DeployDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

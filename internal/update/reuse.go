@@ -34,7 +34,7 @@ func (m *Machine) reuseFrom(ctx context.Context, other *repo.Repository, dir str
 		m.warn(fmt.Errorf("nothing of %s can be reused: its digests are %s, here they are %s", dir, other.Algorithm(), m.Repository.Algorithm()))
 		return layers, nil
 	}
-	// What is there now stays until it is here.
+	// Nothing may be removed from the other repository until it has been copied.
 	unlock, err := other.Lock(false)
 	if err != nil {
 		m.warn(fmt.Errorf("cannot reuse layers of %s, fetching them instead: %w", dir, err))

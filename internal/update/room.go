@@ -12,9 +12,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
-// checkRoom says before anything is fetched when layers cannot fit on the root
-// file system: what is in them takes at least what they weigh on the wire. Where
-// there are images already, layers may hold what is there, so it is a warning.
+// checkRoom reports, before anything is fetched, that layers cannot fit on the root file
+// system: their contents take at least as much as the compressed layers. If there are
+// images already, layers may share contents with them, so it only warns.
 func (m *Machine) checkRoom(layers []oci.Layer) error {
 	need := bytesOf(layers)
 	free, err := m.freeBytes()
@@ -47,10 +47,9 @@ func (m *Machine) freeBytes() (int64, error) {
 	return free, nil
 }
 
-// afterFull gives back what a failed apply has taken of a full file system, in the
-// repository and elsewhere, and says which file system that is. What has been
-// fetched does not fit, so it is no use to the next apply, unless it is only the
-// boot partition that has no room.
+// afterFull frees what a failed apply has used of a full file system, in the repository and
+// elsewhere, and adds to err which file system is full. The layers are kept only if the
+// boot partition is the full one: otherwise they would not fit the next time either.
 func (m *Machine) afterFull(ctx context.Context, err error) error {
 	if ctx.Err() != nil || m.Repository == nil || m.Boot == nil || !m.ranFull(err) {
 		return err

@@ -42,8 +42,8 @@ func (m *Machine) makeVar(ctx context.Context, c candidate) error {
 	return err
 }
 
-// readyVar gives a directory of /var that was there before the machine's first
-// deployment, as an empty file system of its own is, the metadata of the image's.
+// readyVar gives a /var that existed before the machine's first deployment, such as an
+// empty separate file system, the metadata of the image's /var.
 func (m *Machine) readyVar(c candidate) error {
 	s, err := m.readState()
 	if err != nil || len(s.Dirs) > 0 {

@@ -49,8 +49,8 @@ func (r *Repository) RemoveImageRef(name string) error {
 	return durable.Remove(r.changes, imageRefs+"/"+name)
 }
 
-// ImageRefs returns the ids of the images that have names, by name. Those of
-// composefs-rs may have slashes: they are in directories of their own.
+// ImageRefs returns the ids of the images that have names, by name. Names
+// by composefs-rs may contain slashes, for directories.
 func (r *Repository) ImageRefs() (map[string]string, error) {
 	refs := make(map[string]string)
 	err := fs.WalkDir(r.root.FS(), imageRefs, func(p string, e fs.DirEntry, err error) error {

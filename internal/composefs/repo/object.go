@@ -210,7 +210,7 @@ func (r *Repository) link(t *tempFile, d digest.Digest, size int64) error {
 	if !errors.Is(err, fs.ErrExist) || r.trusted(d, size) {
 		return ignoreExist(err)
 	}
-	// What is there goes when what replaces it is on the disk, and not before.
+	// The old content must stay until the new one is on the disk.
 	if err := r.syncObject(t.File); err != nil {
 		return err
 	}
@@ -226,15 +226,13 @@ func (r *Repository) syncObject(f *os.File) error {
 	return sys.Syncfs(f)
 }
 
-// distrusted is a bit of the mode of an object's file, which for a file means
-// nothing to anybody: its content was found to be damaged. Programs to come see it,
-// and what replaces the file does not have it.
+// distrusted is the mode bit that marks an object's file as damaged; it has no other meaning
+// for a regular file. Later programs see it, and a file that replaces this one lacks it.
 const distrusted = fs.ModeSticky
 
-// Distrust makes the repository take objects for damaged from now on, whatever
-// their sizes or fs-verity digests say, even after a crash: who writes the content
-// of one replaces its file, by a rename. A program that has the old file open keeps
-// that. What is not there, or no file, nobody trusts in any case.
+// Distrust durably marks objects as damaged, whatever their sizes or fs-verity digests
+// say: writing the same content then replaces the file by a rename. A program that has the
+// old file open keeps it. Objects that are missing or not regular files need no mark.
 func (r *Repository) Distrust(objects ...digest.Digest) error {
 	if len(objects) == 0 {
 		return nil

@@ -106,7 +106,7 @@ func (d tempDir) copyOf(ctx context.Context, from *os.File) (*tempFile, error) {
 	if sys.Clone(t.File, from) == nil {
 		return t, nil
 	}
-	// Whatever the reason was, copying says if it is one.
+	// If the reason is a real error, copying will report it.
 	if _, err := io.Copy(t, cancel.Reader(ctx, io.NewSectionReader(from, 0, math.MaxInt64))); err != nil {
 		t.drop()
 		return nil, err

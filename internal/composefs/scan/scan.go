@@ -33,8 +33,8 @@ type Options struct {
 	Repository *repo.Repository
 
 	// Mounted, if not nil, is called with the path, below the directory, of each
-	// mount point: what is mounted there is read as part of the tree, and will not
-	// be there for whoever reads it elsewhere.
+	// mount point: the files mounted there are read as part of the tree, but will be
+	// missing wherever the directory is read without the mount.
 	Mounted func(path string)
 }
 

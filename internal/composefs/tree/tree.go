@@ -84,9 +84,8 @@ type rare struct {
 	gaps bool
 }
 
-// largeDir is how many names a directory has for which it would take too long to
-// move them for each that comes or goes: whoever makes an image can give it the
-// names in an order that moves them all each time.
+// largeDir is the number of names from which inserting each in its place would take too
+// long: an image can have its names in an order that moves all others each time.
 const largeDir = 1024
 
 // A home is an entry of a directory.

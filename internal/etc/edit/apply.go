@@ -125,7 +125,7 @@ func (e *Etc) applyToTree(ctx context.Context, steps []Step) error {
 		if s.Do == Metadata && s.local.IsDir() {
 			n = s.local.Clone()
 			n.CopyMetadata(s.image)
-			// What was entered meanwhile is in the tree, not in what was read.
+			// The tree has entries that were added since it was read.
 			n = withEntries(n, tree.Lookup(below(s.Path)))
 		}
 		if s.Do == Make && tree.Lookup(below(s.Path)) != nil {

@@ -52,7 +52,7 @@ func (e *Etc) Changes(ctx context.Context, paths ...string) ([]Change, error) {
 		change := Change{Change: c}
 		if !isSwapped(c.Path) {
 			var err error
-			// What has gone since the tree was read has no patch.
+			// A file that was removed since the tree was read has no patch.
 			if change.Diff, err = e.patch(c); err != nil && !errors.Is(err, merge.ErrGone) {
 				return nil, err
 			}

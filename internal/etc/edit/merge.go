@@ -24,7 +24,7 @@ type Trees struct {
 
 // Merge merges what was changed from Base to Local into New, and writes Out. The
 // report is complete even if the error is ErrConflicts, when nothing is written. Its
-// paths are relative to the trees, but for what was set aside, which is in Out.
+// paths are relative to the trees, except that files that were set aside are in Out.
 func Merge(ctx context.Context, t Trees, policy deployment.ConflictPolicy) (deployment.EtcReport, error) {
 	report := deployment.EtcReport{Policy: policy}
 	if err := checkOut(t.Out); err != nil {

@@ -39,9 +39,9 @@ var nothing = side{text: true}
 // symlink is the mode of a symbolic link in a patch.
 const symlink = tree.TypeSymlink
 
-// patch returns a change for patch -p1, in the form that git diff has: with modes,
-// links, files that are new, empty or removed, and names of all kinds. It is "" where
-// there is none, as for directories, owners, and contents that are no text.
+// patch returns a change in the format of git diff, for patch -p1: with modes, links,
+// new, empty and removed files, and names of all kinds. It returns "" for what the format
+// cannot express: directories, owners, and contents that are not text.
 func (e *Etc) patch(c diff.Change) (string, error) {
 	old, err := e.side(c.Old)
 	if err != nil {

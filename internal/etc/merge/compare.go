@@ -100,7 +100,7 @@ func (c compare) aspects(a, b *tree.Node) (Aspects, error) {
 	return set, nil
 }
 
-// same reports whether a and b are the same but for their times; both nil are.
+// same reports whether a and b are the same except for their times, or both nil.
 func (c compare) same(a, b *tree.Node) (bool, error) {
 	if a == nil || b == nil {
 		return a == b, nil

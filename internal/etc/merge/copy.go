@@ -59,8 +59,8 @@ func copyLocal(ctx context.Context, out, in *os.File) error {
 	return out.Truncate(size)
 }
 
-// nextData returns where the next data of a file begins and ends: at size if there
-// is none.
+// nextData returns where the next data of a file begins and ends, or size twice if there
+// is no more.
 func nextData(f *os.File, at, size int64) (begin, end int64, err error) {
 	begin, err = f.Seek(at, seekData)
 	if errors.Is(err, syscall.ENXIO) {

@@ -33,10 +33,10 @@ type Entry struct {
 // A KeyValue is a line of an entry's file.
 type KeyValue struct{ Key, Value string }
 
-// Parse reads the file of a boot entry as systemd-boot does: unknown keys are
-// kept in Other, a carriage return ends a line too, one without a value is
-// skipped, of a repeated key the last counts, but for initrd and options, which
-// add up. The error says why no loader can boot the entry.
+// Parse reads the file of a boot entry as systemd-boot does. A carriage return ends a line,
+// too. A line without a value is skipped. The last of several lines with the same key
+// counts, except that initrd and options add up. Unknown keys are kept in Other. The error
+// says why no loader can boot the entry.
 func Parse(data []byte) (Entry, error) {
 	var e Entry
 	if bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data) {

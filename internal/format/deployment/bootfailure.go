@@ -14,8 +14,8 @@ const BootFailureSuffix = ".json"
 // BootFailureFile returns where the last BootFailure of the deployment is kept.
 func (id ID) BootFailureFile() string { return BootFailuresDir + "/" + string(id) + BootFailureSuffix }
 
-// A BootFailure tells why a boot on trial never reached boot-complete.target,
-// for who asks after the machine has fallen back.
+// A BootFailure tells, after the machine has fallen back, why a boot on trial never
+// reached boot-complete.target.
 type BootFailure struct {
 	ID     ID
 	Entry  string // file name of the boot entry, with the tries that were left

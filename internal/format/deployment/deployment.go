@@ -53,8 +53,8 @@ func ParseID(s string) (ID, error) {
 	return ID(d.String()), nil
 }
 
-// Digest returns the fs-verity digest, or an error if id was not made by
-// ParseID and is none.
+// Digest returns the fs-verity digest. An id that ParseID returned has one; for others
+// there may be an error.
 func (id ID) Digest() (digest.Digest, error) { return digest.Parse(string(id)) }
 
 // Short returns the first 12 characters, which suffice for people.

@@ -15,8 +15,8 @@ const (
 	attrItself   = 32      // what an attribute takes in the list of each file
 )
 
-// An attrCounter adds up what the extended attributes of a tree take in memory: a
-// name and a value once, whoever has them. Archives compress a thousandfold.
+// An attrCounter adds up the memory that the extended attributes of a tree take. A name
+// with its value counts once, however many files have it. Archives compress a thousandfold.
 type attrCounter struct {
 	whole       bool // other layers are counted too
 	seen        map[tree.Xattr]bool

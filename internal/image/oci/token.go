@@ -15,10 +15,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
-// shortestToken is what a token lasts that says less, or nothing.
+// shortestToken is how long a token lasts at least, also one that does not say.
 const shortestToken = time.Minute
 
-// A bearer is a token by which a registry knows who asks.
+// A bearer is a token that identifies the client to a registry.
 type bearer struct {
 	token   string
 	expires time.Time

@@ -15,9 +15,9 @@ import (
 // maxHeaders bounds the headers of an answer, in bytes.
 const maxHeaders = 256 << 10
 
-// newTransport returns how a host and what it leads to are asked. If insecure, its
-// certificate is not verified, but those of others are, and TLS is not needed, but for
-// credentials as long as plain returns false.
+// newTransport returns the transport for requests to a host and to where it redirects. If
+// insecure, its certificate is not verified, but those of other hosts are, and TLS is
+// optional, except for credentials as long as plain returns false.
 func newTransport(host string, config *tls.Config, insecure bool, plain func() bool) http.RoundTripper {
 	var transport http.RoundTripper = httpTransport(config)
 	if insecure {
@@ -31,7 +31,7 @@ func newTransport(host string, config *tls.Config, insecure bool, plain func() b
 func httpTransport(config *tls.Config) *http.Transport {
 	t := tlsclientconfig.NewTransport()
 	t.TLSClientConfig = config
-	// What a body has when it is inflated is not ours to find out.
+	// Bodies are not to be inflated here.
 	t.DisableCompression = true
 	t.MaxResponseHeaderBytes = maxHeaders
 	return t

@@ -1,6 +1,6 @@
 // Package rootconfig reads how an image wants its root, /etc and /var mounted. It
-// hides that there are two files and several ways to say the same. prepare-root
-// does as they say; who writes a deployment must know what it will do.
+// hides that there are two files and several ways to say the same. prepare-root follows
+// it, and a program that writes a deployment must know what prepare-root will do.
 package rootconfig
 
 import (

@@ -43,22 +43,22 @@ type Partition struct {
 	fat   bool // the file system is FAT
 	// The boot in which this program runs; "" before readBootID.
 	bootID string
-	// The machine that it is the boot partition of: see Of.
-	machine *os.Root // physical root; nil for a partition that is nobody's in particular
+	// The machine that boots from it: see Of.
+	machine *os.Root // physical root; nil if no machine is known
 	host    *os.Root // root directory of the running system
 	ledger  Ledger
-	// Entries that Claim found to be the machine's and the record does not have yet. claiming
-	// says that there is no record, and that these will be all it has.
+	// Entries of the machine that Claim found and the record does not have yet. claiming
+	// means that there is no record, and that it will have exactly these.
 	claimed  []string
 	claiming bool
-	// Of the running machine: the ID of the entry that it was booted from, "" if it is not
-	// known, and the arguments by which it found its root, nil if these are not.
+	// On the running machine: the ID of the entry that was booted, and the arguments by which
+	// the root was found; "" and nil if they are not known.
 	bootedID string
 	rootArgs *rootArgs
-	place    string            // tells the machine from others that are mounted, as long as they are
+	place    string            // differs from that of all other machines that are mounted now
 	places   map[string]string // directories of kernels by their digests
-	// The loader does not count boots. Of a machine that does not run it is not
-	// known, and taken to be the one that InstallLoader puts there.
+	// The loader does not count boots. The loader of a machine that is not running is taken
+	// to be the one that InstallLoader installs.
 	uncounted bool
 }
 

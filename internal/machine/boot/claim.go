@@ -20,9 +20,8 @@ import (
 // form of our names, their deployments have state here, and they boot this root file system.
 // From then on they are the machine's, and the next Record or new entry records them.
 //
-// Where it cannot be told which root an entry boots, it is claimed only if there is no
-// record yet, and nothing hints at another system. If something does, there is no record
-// until it can be told.
+// An entry whose root is unclear is claimed only if there is no record yet and nothing
+// hints at another system. If something does, no record is written until the root is clear.
 func (p *Partition) Claim() error {
 	if p.machine == nil {
 		return nil
@@ -321,8 +320,8 @@ func (e evidence) judge(f EntryFile) verdict {
 	return unclear
 }
 
-// judgeOther decides on an entry whose root= is none of the names that are known: it is
-// another's if the right name of that kind is known.
+// judgeOther decides on an entry whose root= is not a known name of the root: it is
+// another system's if a name of the same kind is known.
 func (e evidence) judgeOther(name string) verdict {
 	for _, key := range []string{"UUID=", "PARTUUID="} {
 		known := slices.ContainsFunc(e.names, func(n string) bool { return strings.HasPrefix(n, key) })

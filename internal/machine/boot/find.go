@@ -156,9 +156,9 @@ func mountPrivately(device, fstype string) (*os.File, error) {
 	return sys.Detached(fstype, sys.NoSuid|sys.NoDev|sys.NoExec, options...)
 }
 
-// mounted returns a FAT file system that is mounted where boot partitions are,
-// nil if there is none. The first one counts: another would be the wrong one where that
-// may not be opened.
+// mounted returns the first FAT file system that is mounted where boot partitions are, nil
+// if there is none. It does not go on to the next if the first may not be opened: that would
+// be the wrong one.
 func (m machine) mounted() (*Partition, error) {
 	mounts, err := m.mounts()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 
 // Our entries are in the order of the serial numbers in their names. systemd-boot
 // orders by sort-key, then machine-id, then version, the highest first, and then by
-// name; bootc does so as well, but for the name, and reads none of them if one has no
-// version. So the version of ours is the serial number too, and the title says which
-// version the image has.
+// name. bootc does the same without the name, and reads no entries at all if one has no
+// version. So our version is the serial number too, and the title has the version of the
+// image.
 
 // Sort-keys. bootc's are "bootc-" with the id of os-release(5) and a number. What it
 // wrote stays as it is: on a machine that it installed, ours come before by a key that

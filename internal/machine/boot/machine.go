@@ -38,8 +38,8 @@ type Ledger interface {
 // Of makes the partition that of the machine with this physical root. Host is the root
 // directory of the running system, whose devices tell where entries lead; with nil they tell
 // nothing. Both stay the caller's, and open as long as the partition is. Find and FindIn do
-// so, but without a ledger: then kernels that no entry names stay. To a partition that is
-// nobody's in particular, nothing is foreign.
+// so, but without a ledger: then kernels that no entry names stay. On a partition without a
+// known machine, nothing is foreign.
 func (p *Partition) Of(host, root *os.Root, ledger Ledger) *Partition {
 	p.host, p.machine, p.ledger = host, root, ledger
 	if dir, err := root.Open("."); err == nil {

@@ -58,9 +58,9 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	return name.String(), p.commit(name.String(), e.Encode(), f.File)
 }
 
-// adopt gives the entries for deployments that other programs made and that are
-// before all of ours our form in their order, but for those of bootc, which have to
-// stay as bootc wrote them. At each moment the first entry boots what it booted before.
+// adopt rewrites entries for deployments that come before all of ours and were written by
+// other programs: it gives them our form and keeps their order. Those of bootc stay as
+// bootc wrote them. At every moment the first entry boots the same deployment.
 func (p *Partition) adopt() error {
 	files, err := p.Entries()
 	if err != nil {

@@ -50,12 +50,12 @@ func (p *Partition) readRecord() (bases []string, known bool, err error) {
 	return bases, true, nil
 }
 
-// Record writes the record of entries if there is none, or Claim found more of the
-// machine's. It survives a crash when Record returns nil.
+// Record writes the record of entries if there is none, or if Claim found more entries of
+// the machine. The record is durable when Record returns nil.
 func (p *Partition) Record() error { return p.record() }
 
-// noteEntry adds an entry to the record before it is written. Otherwise a crash in between
-// would leave an entry that nobody claims.
+// noteEntry adds an entry to the record before the entry is written. In the other order a
+// crash would leave an entry that no machine claims.
 func (p *Partition) noteEntry(n bootentry.Name) error { return p.record(n.Base) }
 
 func (p *Partition) record(more ...string) error {

@@ -28,13 +28,12 @@ type Removal struct{ Entries, Kernels []string }
 // Paths returns all paths, in the order in which they are removed.
 func (r Removal) Paths() []string { return slices.Concat(r.Entries, r.Kernels) }
 
-// PlanPrune returns what belongs to no deployment but those to keep: the boot
-// entries of the others, those of the kept ones that another makes redundant
-// (the first stays, and the first good one), staged entries but for the one
-// that will have the name staged, what a crash has left, and then the kernels
-// that no entry names, of those that the machine wrote or its entries named. What
-// belongs to other systems and what cannot be parsed stays. It is an error if no
-// deployment that is kept could be booted.
+// PlanPrune returns everything that no deployment to keep needs: the boot entries of
+// other deployments; redundant entries of the kept ones (the first stays, and the first
+// good one); staged entries, except the one that will have the name staged; leftovers of a
+// crash; and the machine's kernels that no remaining entry names. Files of other systems
+// and files that cannot be parsed stay. It is an error if no kept deployment could be
+// booted.
 func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, error) {
 	files, err := p.Entries()
 	if err != nil {

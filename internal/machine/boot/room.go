@@ -68,8 +68,8 @@ func (p *Partition) Room(sizes ...int64) (need, free int64, err error) {
 	return need, free, nil
 }
 
-// SharesRoom reports whether the partition is no file system of its own but a directory
-// of the one that dir is in.
+// SharesRoom reports whether the partition is a directory in the file system that dir is
+// in, not a separate one.
 func (p *Partition) SharesRoom(dir *os.File) bool {
 	ours, err := sys.Statx(p.dir, "")
 	theirs, dirErr := sys.Statx(dir, "")

@@ -137,7 +137,7 @@ func (m machine) discoverableFrom(loader, device string, lower []string, arch st
 	want := discoverable.RootType(arch)
 	ofType := func(b blockDevice) bool { return want != "" && b.kind == want }
 	first := slices.IndexFunc(parts, ofType)
-	// Of several it takes one by rules of its own.
+	// Which of several it takes is not known here.
 	return first >= 0 && parts[first].name == lower[0] && !slices.ContainsFunc(parts[first+1:], ofType)
 }
 

@@ -149,8 +149,8 @@ func (p *Partition) writeNew(name string, content io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// removeStaged removes staged entries and what a crash left of them, but for
-// the one called keep.
+// removeStaged removes staged entries and what a crash left of them, except the one
+// called keep.
 func (p *Partition) removeStaged(fsys durable.FS, files []EntryFile, keep string) error {
 	for _, f := range files {
 		if !f.isStaged() && !isFiller(f.File) || f.File == keep {

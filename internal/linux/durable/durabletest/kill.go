@@ -51,8 +51,8 @@ func ChildArgs() []string {
 	return args
 }
 
-// Run kills the program so many times, each in a directory of its own, within
-// the time that it takes undisturbed. Doing the same again must get through, and
+// Run kills the program so many times, each time in a fresh directory, within the time
+// that it takes undisturbed. Doing the same again must get through, and
 // leave what is left when nothing has happened. It logs the seed, which
 // SYSUPDATE_IMAGE_TEST_SEED sets.
 func (k Killing) Run(t *testing.T) {

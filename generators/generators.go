@@ -1,6 +1,6 @@
-// Package generators says which units a machine gets because of what was
-// booted: one file a concern, each a function from what is known to units. It
-// hides systemd.generator(7) and where the facts are read.
+// Package generators decides which units a machine gets, depending on what was booted. Each
+// file has one concern, a function from the facts to units. The package hides
+// systemd.generator(7), and where the facts come from.
 package generators
 
 import (

@@ -1,6 +1,6 @@
-// Package prepareroot turns the physical root, which the initramfs has mounted,
-// into the root of the image that the kernel command line names, with its /etc
-// and /var. It hides what kernels of different ages can mount, and how.
+// Package prepareroot turns the physical root, which the initramfs has mounted, into the
+// root of the image that the kernel command line names, with its /etc and /var. It hides
+// how kernels of different versions mount all of this.
 package prepareroot
 
 import (

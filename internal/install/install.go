@@ -1,6 +1,6 @@
-// Package install puts an image on file systems that were just made, so that a
-// machine boots it. It hides what a physical root and an EFI system partition
-// hold before the first deployment.
+// Package install installs an image on new file systems, from which a machine then boots.
+// It hides what a physical root and an EFI system partition need before the first
+// deployment.
 package install
 
 import (

@@ -14,8 +14,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
-// A Host is the running system. Of a machine that is not running it tells which devices its
-// boot partition and its root are on.
+// A Host is the running system. For a machine that is not running it tells which devices the
+// boot partition and the root of that machine are on.
 type Host struct {
 	// Root is the root directory. It stays the caller's, and open as long as a System.
 	Root *os.Root

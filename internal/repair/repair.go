@@ -1,6 +1,6 @@
-// Package repair finds out what is wrong with a repository as a whole, down
-// to the contents that images name, and repairs it: contents are fetched again
-// from where they came, and an image that is gone is built again from its layers.
+// Package repair checks a whole repository, down to the contents that images refer to, and
+// repairs it: it fetches contents again from where they came, and rebuilds missing images
+// from their layers.
 package repair
 
 import (

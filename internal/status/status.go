@@ -1,6 +1,6 @@
-// Package status tells what a machine boots: which deployments it has, which
-// one runs, which is next, and what became of each. It hides how much of that
-// has to be pieced together, and from what, when some of it cannot be read.
+// Package status tells what a machine boots: which deployments it has, which one is running,
+// which is next, and how each has fared. It hides where all of this comes from, and copes
+// with parts that cannot be read.
 package status
 
 import (

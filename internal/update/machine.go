@@ -1,5 +1,14 @@
-// Package update changes what a machine boots: it fetches an image, writes the
-// deployment that it makes, and has it boot next.
+// Package update changes what a machine boots: it fetches an image, writes its deployment,
+// and makes it the next to boot. Open locks the machine, Plan decides, and Apply carries
+// the decision out; Rollback, Pin, Remove and Prune are the other changes.
+//
+//	m, err := update.Open(place, warn)
+//	if err != nil { … }
+//	defer m.Close()
+//	result, err := m.Apply(ctx, update.Options{Reference: "registry.example.org/os:stable"}, reporter)
+//
+// If a change fails or is cut off by a crash, the next boot is as before, and doing the same
+// again completes it.
 package update
 
 import (

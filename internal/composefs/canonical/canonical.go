@@ -1,6 +1,5 @@
-// Package canonical makes the composefs digest of an image's tree. It hides
-// which forms of a tree there are to compute one of, and finds out which one an
-// image was sealed with.
+// Package canonical computes the composefs digest of an image's tree. It hides the forms
+// that a tree can have for this, and finds the one with which an image was sealed.
 package canonical
 
 import (

@@ -1,5 +1,5 @@
-// Package diff compares two trees file by file. It hides when two contents
-// are the same that are known by other means: inline here, by digest there.
+// Package diff compares two trees file by file. It hides how contents are compared if one
+// tree has them inline and the other has only their digests.
 package diff
 
 import (

@@ -1,6 +1,6 @@
-// Package mount mounts composefs images to look into them. It hides what
-// kernels can do and how they want to be asked: EROFS from a file or from a loop
-// device, layers of an overlay that are attached nowhere or for a moment.
+// Package mount mounts composefs images to look into them. It hides the differences between
+// kernels: EROFS from a file or from a loop device, and layers of an overlay that need not
+// be attached, or only for a moment.
 package mount
 
 import (

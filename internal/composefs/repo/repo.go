@@ -1,8 +1,8 @@
-// Package repo is the repository: the directory in which file contents, images
-// and layers are kept, each under its fs-verity digest. It hides the layout,
-// which is composefs-rs's (docs/formats/composefs.md, section 3), how contents
-// get their names, and in which order things become visible, so that whatever
-// can be found in a repository is whole, even after a crash.
+// Package repo manages the repository: the directory that keeps file contents, images and
+// layers, each under its fs-verity digest. It hides the layout, which is that of
+// composefs-rs (docs/formats/composefs.md, section 3), how contents get their names, and
+// the order in which they become visible: everything that can be found in a repository is
+// complete, even after a crash.
 //
 // Several goroutines may use a Repository at once. Programs use Lock: hold it shared to
 // write, and exclusively to remove anything.

@@ -1,7 +1,7 @@
-// Package scan makes the tree of a directory on disk, as it is there: every
-// kind of file, all extended attributes, times to the nanosecond, and files with
-// several names as one. It hides how that is read without following a link or
-// waiting for a FIFO, and that contents are hashed on all processors meanwhile.
+// Package scan reads a directory on disk into a tree, unchanged: every kind of file, all
+// extended attributes, times to the nanosecond, and hard links. It hides how to do so
+// without following a link or waiting for a FIFO, and that contents are hashed on all
+// processors at the same time.
 package scan
 
 import (

@@ -1,6 +1,6 @@
-// Package selabel tells which SELinux label each file of an image gets by the
-// image's own policy. It hides the files that say so, their syntax, and the
-// search among thousands of regular expressions.
+// Package selabel computes the SELinux label of each file of an image from the image's own
+// policy. It hides the policy's files, their syntax, and the search among thousands of
+// regular expressions.
 //
 // The files are described in selabel_file(5). Where that page and composefs-rs
 // differ, composefs-rs is followed, since labels are part of an image's digest:

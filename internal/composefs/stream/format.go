@@ -1,8 +1,7 @@
-// Package stream reads and writes the files in which a repository keeps a
-// layer or another stream: small pieces inline and compressed, file contents
-// as references to objects, so that the stream can be had again byte for byte.
-// It hides the file format, which is composefs-rs's (its doc/splitstream.md,
-// here docs/formats/composefs.md, section 3).
+// Package stream reads and writes the files in which a repository keeps a layer or another
+// stream: small pieces inline and compressed, file contents as references to objects. The
+// original stream can be restored byte for byte. The package hides the file format of
+// composefs-rs (its doc/splitstream.md, here docs/formats/composefs.md, section 3).
 package stream
 
 import (

@@ -1,6 +1,6 @@
-// Package carry carries /etc from one deployment to another: it reads what
-// the one has changed, merges it into the defaults of the other, and writes the
-// result where the other will find it.
+// Package carry carries /etc from one deployment to another: it reads the local changes of
+// the first, merges them into the defaults of the second, and writes the result where the
+// second will find it.
 package carry
 
 import (

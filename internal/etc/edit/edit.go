@@ -1,5 +1,5 @@
-// Package edit shows local changes to /etc, and undoes them. It hides where a
-// machine keeps them, and how they are undone under running programs.
+// Package edit shows and undoes local changes to /etc. It hides where a machine keeps them,
+// and how a file is replaced while programs use it.
 package edit
 
 import (

@@ -1,11 +1,10 @@
 // Package merge carries local changes to /etc from one image to the next.
-// It hides how defaults, local changes and new defaults are weighed against
-// each other, and how a tree of changes is kept on disk: as the upper
+// It hides how a merge decides, and how local changes are kept on disk: in the upper
 // directory of an overlay, or as a full copy.
 //
-// A merge starts from three trees. Base is /etc as the booted image has it,
-// local is /etc as it is on the machine, new is /etc as the staged image has
-// it. What local has changed wins, file by file; all else is as in new.
+// A merge has three inputs: base is the /etc of the booted image, local is the /etc of the
+// machine, and new is the /etc of the staged image. Files that differ between base and local
+// are taken from local, all others from new.
 package merge
 
 import (

@@ -1,5 +1,5 @@
-// Package bootcount is what a boot loader that counts boots tells the system that it
-// has booted, and what follows when such a boot fails.
+// Package bootcount reads what a boot loader that counts boots tells the system that it has
+// booted, and has the policies for when such a boot fails.
 //
 // systemd-boot leaves the name of the boot entry, with the tries that are left, in the
 // EFI variable LoaderBootCountPath. See "Automatic Boot Assessment" and "The Boot Loader

@@ -1,6 +1,6 @@
-// Package bootentry holds the files by which a boot loader knows what it can
-// boot: entries of Type #1 of the Boot Loader Specification, their names with
-// the tries left in them, and the order in which systemd-boot(7) shows them.
+// Package bootentry reads and writes boot entries of Type #1 of the Boot Loader
+// Specification and their names, which contain the tries left, and sorts them as
+// systemd-boot(7) does.
 package bootentry
 
 import (

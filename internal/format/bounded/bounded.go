@@ -1,7 +1,7 @@
-// Package bounded reads what lies on a disk or in an image, where anything may
-// have taken the place of a file: a FIFO for which nobody writes, a device, a
-// sparse file of a tebibyte. It hides how that is told before it is opened, and
-// while it is read. test/house holds that nothing else reads a file as a whole.
+// Package bounded reads files on a disk or in an image, where a name may turn out to be a
+// FIFO without a writer, a device, or a sparse file of a tebibyte. It hides how these are
+// recognized before a file is opened and while it is read. test/house enforces that no
+// other package reads whole files.
 package bounded
 
 import (

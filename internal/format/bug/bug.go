@@ -1,6 +1,6 @@
-// Package bug turns a panic into an error, so that a program that has one still cleans
-// up, records why it failed, and exits with a status of its own. By itself Go exits
-// with status 2, which is for wrong usage.
+// Package bug turns a panic into an error, so that the program still cleans up, records why
+// it failed, and exits with a status that means a bug. Go itself would exit with status 2,
+// which means wrong usage.
 package bug
 
 import (

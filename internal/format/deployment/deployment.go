@@ -1,6 +1,6 @@
-// Package deployment says what a deployment is called and where it keeps what:
-// on the kernel command line, in mount tables, in state directories and in the
-// two small files (origin and staged record) that other programs read too.
+// Package deployment has the names and places of a deployment: on the kernel command line,
+// in mount tables, in state directories, and in its records, of which other programs read
+// two, the origin and the staged record.
 package deployment
 
 import (

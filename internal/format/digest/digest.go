@@ -1,6 +1,5 @@
-// Package digest holds the fs-verity digests by which everything in a
-// repository is named, so that no other package handles hexadecimal text or
-// mixes up hash algorithms.
+// Package digest has the fs-verity digests that name everything in a repository, so that no
+// other package handles hexadecimal text or mixes up hash algorithms.
 package digest
 
 import (

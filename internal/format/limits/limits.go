@@ -1,6 +1,6 @@
-// Package limits has the limits on what a small input may cost in memory, time
-// and disk space. Each is in the table once, by which the manual page is made;
-// code that enforces one takes its value from there, and returns its error:
+// Package limits has the limits on what a small input may cost in memory, time and disk
+// space. The manual page is made from the same table. Code that enforces a limit takes its
+// value from the table, and returns its error:
 //
 //	if err := limits.Manifest.Check(size); err != nil {
 //		return fmt.Errorf("manifest of %s: %w", ref, err)

@@ -1,6 +1,6 @@
-// Package mountplan describes mounts in words that an administrator knows:
-// those to be made as lines of fstab(5), those that are there as read from
-// proc_pid_mountinfo(5). It hides how these files escape what they hold.
+// Package mountplan describes mounts in the formats that administrators know: planned ones as
+// lines of fstab(5), existing ones as in proc_pid_mountinfo(5). It hides how these files
+// escape special characters.
 package mountplan
 
 import (

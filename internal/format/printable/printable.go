@@ -1,6 +1,6 @@
-// Package printable has what a terminal may be shown of text that somebody else
-// wrote: names of files, titles of systems, errors with either in them. It hides
-// what a terminal would obey instead of showing it.
+// Package printable makes text from elsewhere safe to show on a terminal: names of files,
+// titles of systems, and errors that contain them. It hides which characters a terminal
+// would obey instead of showing.
 package printable
 
 import (

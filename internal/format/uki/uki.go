@@ -1,6 +1,6 @@
 // Package uki reads unified kernel images: a kernel, its initramfs and its
-// command line as the sections of one EFI program. It hides that format, which
-// is that of the UKI specification of the UAPI group and of systemd-stub(7).
+// command line as the sections of one EFI program. It hides that format; see the UKI
+// specification of the UAPI group, and systemd-stub(7).
 package uki
 
 import (

@@ -1,6 +1,6 @@
-// Package layer turns the tar archive of an image's layer into objects and a
-// stream that refers to them, and such streams into the tree of an image. It
-// hides tar: all its formats, what layers do with it, and what they might try.
+// Package layer turns the tar archive of a layer into objects and a stream that refers to
+// them, and such streams into the tree of an image. It hides tar: its formats, how layers
+// use it, and how they could abuse it.
 package layer
 
 import (

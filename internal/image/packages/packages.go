@@ -1,5 +1,5 @@
-// Package packages lists the packages of a system by the database that its
-// package manager keeps, and hides where that is and how it is written.
+// Package packages lists the packages of a system from the database of its package manager.
+// It hides where that database is, and its format.
 package packages
 
 import (

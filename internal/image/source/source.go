@@ -1,7 +1,6 @@
-// Package source opens what an administrator calls an image, and hides
-// where it is: a composefs image or a dump in a file, an image of the
-// repository, a directory, or a container image in a registry, of which nothing
-// is stored.
+// Package source opens everything that an administrator can name as an image, and hides
+// where it is: a composefs image or a dump in a file, an image in the repository, a
+// directory, or a container image in a registry, which is read without storing it.
 package source
 
 import (

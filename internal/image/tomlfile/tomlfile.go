@@ -1,6 +1,6 @@
-// Package tomlfile reads configuration files in TOML. It hides that the decoder
-// takes time with the cube of how deep tables are in each other, so that 64 KiB
-// from an image would keep it busy for hours.
+// Package tomlfile reads configuration files in TOML. It hides that the decoder's time grows
+// with the cube of the depth of nested tables: 64 KiB from an image could keep it busy for
+// hours.
 package tomlfile
 
 import (

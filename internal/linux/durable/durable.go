@@ -1,7 +1,7 @@
-// Package durable makes changes that survive a crash: when one of its
-// functions has returned nil, its change is on the device, and at no moment
-// before does a crash leave anything in between the old and the new state. It
-// hides in which order files and directories have to be synced for that.
+// Package durable makes changes that survive a crash. When one of its functions has
+// returned nil, the change is on the device; a crash before that leaves the old or the new
+// state, and nothing in between. The package hides the order in which files and directories
+// must be synced for that.
 package durable
 
 import (

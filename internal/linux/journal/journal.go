@@ -1,6 +1,6 @@
-// Package journal writes to the system's journal. It hides the native protocol
-// of systemd-journald, by which a message has fields that programs can ask for,
-// and what happens to a message where nobody takes it.
+// Package journal writes to the system's journal. It hides the native protocol of
+// systemd-journald, which gives messages fields that programs can search for, and where
+// messages go if journald does not take them.
 package journal
 
 import (

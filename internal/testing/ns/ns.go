@@ -1,5 +1,5 @@
-// Package ns runs tests that mount file systems, in namespaces of their own,
-// so that nothing they do is seen outside and all is undone when they end.
+// Package ns runs tests that mount file systems, each in new namespaces, so that nothing
+// they do is visible outside, and everything is undone when they end.
 package ns
 
 import (

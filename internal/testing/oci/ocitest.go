@@ -1,5 +1,5 @@
-// Package ocitest makes small container images for tests, good ones and such
-// as no builder would make.
+// Package ocitest makes small container images for tests, valid ones and some that no
+// builder would make.
 package ocitest
 
 import (

@@ -1,5 +1,5 @@
-// Package ukitest makes small EFI programs for tests: what sections they have is
-// all that is in them. It makes small initramfs archives too.
+// Package ukitest makes small EFI programs for tests, with sections but no code, and small
+// initramfs archives.
 package ukitest
 
 import (

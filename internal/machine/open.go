@@ -163,8 +163,8 @@ func (s *System) setRepository(r *repo.Repository) {
 	s.Until(r.Close)
 }
 
-// setBoot makes p the boot partition. To plan and to change, what is on it has to be known
-// to be the machine's or not.
+// setBoot makes p the boot partition. To plan and to change, the machine claims what is its
+// own there.
 func (s *System) setBoot(p *boot.Partition, err error) {
 	if s.BootErr = err; err != nil {
 		return

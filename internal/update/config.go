@@ -70,7 +70,7 @@ func (c config) under(other config) config {
 	return c
 }
 
-// require returns what an image that nobody named has to be, "" if anything will do.
+// require returns what an image that no command names must be, "" if anything will do.
 func (c config) require() string {
 	if c.Require == nil {
 		return ""

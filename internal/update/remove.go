@@ -8,7 +8,7 @@ import (
 )
 
 // Remove removes deployments, each named as for State.Find, with all that nothing else
-// needs. If one of them has to stay, none is removed, and the error is a
+// needs. If one of them must stay, none is removed, and the error is a
 // *machine.HeldError. A Remove that was interrupted is completed by the next one, or by
 // Prune.
 func (m *Machine) Remove(ctx context.Context, names []string) (PruneReport, error) {

@@ -42,7 +42,7 @@ type attrTable struct {
 	redirect   uint32
 }
 
-// A plain attribute is one that is kept as it is.
+// A plain attribute is kept unchanged.
 type plain struct {
 	tree.Xattr
 	prefix uint8
@@ -98,7 +98,7 @@ func (t *attrTable) add(x tree.Xattr, version int) attrRef {
 	return r
 }
 
-// object returns the index of the object with that digest, which stays as it is.
+// object returns the index of the object with that digest, which is not changed.
 func (t *attrTable) object(d *digest.Digest) int32 {
 	last := &t.byDigest[maphash.Bytes(t.seed, d.Bytes())%uint64(len(t.byDigest))]
 	for i := *last; i > 0; i = t.objects[i-1].next {
@@ -186,7 +186,7 @@ func (t *attrTable) entrySize(r attrRef) int {
 	return roundUp(xattrHeaderSize+len(suffix)+t.valueSize(r), 4)
 }
 
-// appendEntry appends an attribute as it is kept in the image.
+// appendEntry appends an attribute in the form of the image.
 func (t *attrTable) appendEntry(b []byte, r attrRef) []byte {
 	prefix, suffix := t.split(r)
 	value := t.valueSize(r)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A dirent is an entry of a directory as it is written: with . and .. among
+// A dirent is an entry of a directory in the form in which it is written: with . and .. among
 // the others.
 type dirent struct {
 	name  string

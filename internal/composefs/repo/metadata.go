@@ -33,7 +33,7 @@ type metadata struct {
 	Formats   *formats `json:"erofs_formats,omitempty"`
 }
 
-// features are what a program has to know to read (incompatible) or to write
+// features are what a program must know to read (incompatible) or to write
 // (also read-only-compatible) the repository.
 type features struct {
 	Compatible   []string `json:"compatible"`

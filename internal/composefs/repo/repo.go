@@ -45,7 +45,7 @@ const (
 	dirPerm = 0o755 // the repository's own is 0700
 )
 
-// Options are how a repository is to be made.
+// Options say how to make a repository.
 type Options struct {
 	Algorithm digest.Algorithm // names the objects; default SHA512
 

@@ -19,7 +19,7 @@ import (
 // docs/formats/composefs.md, section 1.3.
 const inlineSize = 64
 
-// A job is a file that is to be hashed, and the node that gets the digest.
+// A job is a file to hash, and the node that gets the digest.
 type job struct {
 	file *os.File
 	node *tree.Node

@@ -62,7 +62,7 @@ type dumpParser struct {
 	previous Node // for its extended attributes
 }
 
-// An spelledDir is a directory and its path as it is spelled in the dump.
+// A spelledDir is a directory and its path as the dump spells it.
 type spelledDir struct {
 	path []byte
 	node *Node

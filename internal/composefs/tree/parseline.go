@@ -276,7 +276,7 @@ func InOrder(xattrs []Xattr) bool {
 	return true
 }
 
-// intern returns what the field says, using one string for what is said often.
+// intern returns the field as a string, and the same one for frequent values.
 func (p *dumpParser) intern(field []byte) (string, error) {
 	plain, err := unescape(p.buf[:0], field)
 	if err != nil {

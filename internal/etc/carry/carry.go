@@ -248,7 +248,7 @@ func makeDir(fsys durable.FS, name string) error {
 	return durable.MkdirAll(fsys, name, 0o755)
 }
 
-// touched returns the part of an image that an upper directory has to do with:
+// touched returns the part of an image that an upper directory affects:
 // what it changes, and names in the directories where it changes something. A
 // renamed directory has to do with another place, so then it is all.
 func touched(upper *tree.Node) erofs.Part {

@@ -23,7 +23,7 @@ type merger struct {
 	attributed map[pair]*tree.Node       // see mergeAttributes
 }
 
-// merge returns what is to be at path, nil for nothing.
+// merge returns the merged node for path, nil for none.
 func (m *merger) merge(path string, b, l, n *tree.Node) (*tree.Node, error) {
 	switch {
 	case l == b || path == updated:
@@ -98,7 +98,7 @@ func (m *merger) takeNew(b, l, n *tree.Node) (*tree.Node, error) {
 }
 
 // preferLinked chooses between two files that are the same. One that has
-// several names here keeps them if none of them has to change.
+// several names here keeps them if none of them changes.
 func preferLinked(l, n *tree.Node) *tree.Node {
 	if l.Nlink > 1 {
 		return l

@@ -51,7 +51,7 @@ func WriteUpper(ctx context.Context, root *os.Root, name string, merged, new *tr
 // it on disk, and lower shows. What is not in upper is shared with lower, so that
 // it costs nothing. An error names what overlayfs would refuse.
 //
-// The overlay is to be mounted with index=off: otherwise an edit of one of
+// The overlay must be mounted with index=off: otherwise an edit of one of
 // several names of a default shows under all of them, and the upper directory
 // alone does not tell.
 func FromUpper(upper, lower *tree.Node) (*tree.Node, error) {
@@ -152,7 +152,7 @@ func isWhiteout(n *tree.Node, marked bool) bool {
 	return ok && marked && n.IsRegular() && size(n) == 0
 }
 
-// withoutNotes returns a copy of n as it is seen through the mount.
+// withoutNotes returns a copy of n as the mount shows it.
 func withoutNotes(n *tree.Node) *tree.Node {
 	return renameXattrs(n, func(name string) string {
 		switch {
@@ -165,7 +165,7 @@ func withoutNotes(n *tree.Node) *tree.Node {
 	})
 }
 
-// escaped returns a copy of n as it is to be in an upper directory.
+// escaped returns a copy of n for an upper directory.
 func escaped(n *tree.Node) *tree.Node {
 	return renameXattrs(n, func(name string) string {
 		if name == protectAttr || !strings.HasPrefix(name, overlayPrefix) {

@@ -28,7 +28,7 @@ var recordFiles = map[string][]int{
 	"/passwd": nil, "/group": {3}, "/shadow": nil, "/gshadow": {2, 3}, "/subuid": nil, "/subgid": nil,
 }
 
-// mergesRecords reports whether the files at path are to be merged by records.
+// mergesRecords reports whether the files at path are merged record by record.
 func mergesRecords(path string, b, l, n *tree.Node) bool {
 	_, ok := recordFiles[path]
 	return ok && isAccounts(l) && isAccounts(n) && (b == nil || isAccounts(b))

@@ -6,7 +6,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
-// ToUpper returns the least tree that has to be the upper directory of an
+// ToUpper returns the smallest tree that can be the upper directory of an
 // overlay over lower, so that one sees seen. It is the inverse of FromUpper.
 func ToUpper(ctx context.Context, seen, lower *tree.Node, open Opener) (*tree.Node, error) {
 	u := upper{
@@ -23,7 +23,7 @@ func ToUpper(ctx context.Context, seen, lower *tree.Node, open Opener) (*tree.No
 // An upper is one run of ToUpper.
 type upper struct {
 	compare
-	// needed are the files that have to be in the upper directory under one of
+	// needed are the files that must be in the upper directory under one of
 	// their names. They are then under all of them, or would not be linked.
 	needed map[*tree.Node]bool
 	copies map[*tree.Node]*tree.Node
@@ -78,7 +78,7 @@ func (u *upper) directory(seen, lower *tree.Node) (*tree.Node, error) {
 	return out, nil
 }
 
-// entry returns what has to be in the upper directory for n to be seen over
+// entry returns what the upper directory must contain for n to be visible over
 // below, nil for nothing.
 func (u *upper) entry(n, below *tree.Node) (*tree.Node, error) {
 	switch {

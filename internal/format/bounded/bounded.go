@@ -33,7 +33,7 @@ func ReadFile(fsys fs.FS, name string, most limits.Limit) ([]byte, error) {
 	return read(f, name, most)
 }
 
-// Sub returns the directory dir of fsys, which is to be read with ReadFile. fs.Sub would
+// Sub returns the directory dir of fsys, for ReadFile. fs.Sub would
 // open a file to learn its type, and wait for a FIFO.
 func Sub(fsys fs.FS, dir string) fs.FS { return sub{fsys, dir} }
 

@@ -55,7 +55,7 @@ func isNameRune(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r)
 }
 
-// minPrefix is how much of an ID has to be given.
+// minPrefix is how many characters of an ID must be given.
 const minPrefix = 4
 
 // An UnknownError reports that no deployment has a name.

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// A Mount says what is to be mounted where, in the terms of fstab(5).
+// A Mount says what to mount where, in the terms of fstab(5).
 type Mount struct {
 	What, Where, Type string
 	Options           []string // as for mount(8); none means "defaults"
 }
 
-// A Plan is a list of mounts in the order in which they are to be made.
+// A Plan is a list of mounts, in the order in which to make them.
 type Plan []Mount
 
 // String returns the mount as a line of fstab(5), without a line break.

@@ -32,7 +32,7 @@ var signatures = []struct {
 // raidMagic is 0xa92b4efc in little endian; see md(4).
 const raidMagic = "\xfc\x4e\x2b\xa9"
 
-// container recognises what has to be opened or assembled before it can be mounted.
+// container recognises what must be opened or assembled before it can be mounted.
 func container(device io.ReaderAt, head []byte, size int64) (Content, error) {
 	for _, s := range signatures {
 		if at(head, s.at, len(s.magic)) == s.magic {

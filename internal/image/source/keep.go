@@ -106,7 +106,7 @@ func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*t
 	return contents, nil
 }
 
-// wantedOf returns the large files of a tree that are to be kept.
+// wantedOf returns the large files of a tree to keep.
 func wantedOf(root *tree.Node) map[*tree.Node]bool {
 	wanted := make(map[*tree.Node]bool)
 	tree := tree.FS(root, func(*tree.Node) (io.ReadCloser, error) { return nil, ErrNoContent })

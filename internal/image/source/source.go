@@ -144,7 +144,7 @@ func isPath(name string) bool {
 	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
 }
 
-// minID is how many characters of an id have to be given.
+// minID is how many characters of an id must be given.
 const minID = 4
 
 // findID returns the id of the only image that begins so, "" if there is none

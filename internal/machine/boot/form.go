@@ -21,7 +21,7 @@ const (
 	bootcSortKey   = bootcKeyPrefix + "-" + sortKey
 )
 
-// sortKeyAmong returns the sort-key for a new entry, which is to be the first.
+// sortKeyAmong returns the sort-key with which a new entry comes first.
 func sortKeyAmong(files []EntryFile) string {
 	for _, f := range files {
 		if f.IsDeployment() && !f.Staged && f.isBootcs() {

@@ -23,7 +23,7 @@ const (
 	initrdFile = "initrd"
 )
 
-// A kernel is what an entry boots, the files of one directory that are to be
+// A kernel is what an entry boots: the files of one directory, which will be
 // written: a kernel and its initramfs, or a unified kernel image.
 type kernel struct {
 	digest string // SHA-256 of its parts, one after the other, in hexadecimal

@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// errForeign says that something is to be done to the entry of another system.
+// errForeign reports an attempt to change the entry of another system.
 var errForeign = errors.New("it belongs to another system on the boot partition")
 
 // ownEntries returns the names of the entries that the machine wrote. known is false if

@@ -166,7 +166,7 @@ func (p *Partition) sizeOf(name string, block int64) (size int64, err error) {
 	return size, err
 }
 
-// sizes returns those of the kernel's files that are to be written. The directory of those that have
+// sizes returns the sizes of the kernel's files that will be written. The directory of those that have
 // one for themselves counts as a file, of as many blocks as there can be.
 func (k kernel) sizes() []int64 {
 	if k.whole {

@@ -89,7 +89,7 @@ func (p *Partition) scratchLeftovers() ([]string, error) {
 	return paths, nil
 }
 
-// toScratch moves a directory to scratchDir, and returns what it is called there.
+// toScratch moves a directory to scratchDir, and returns its name there.
 func (p *Partition) toScratch(name string) (string, error) {
 	if err := p.openScratch(); err != nil {
 		return "", err

@@ -9,7 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
-// A File is a file with its name in the directory that it is to be in.
+// A File is a file and its name in the directory where it will be.
 type File struct {
 	Name    string
 	Content io.ReadSeeker

@@ -14,7 +14,7 @@ pinned or the ones to fall back to; kernels, images and layers of no deployment;
 a crash has left behind. keep = N in /etc/sysupdate-image/update.toml keeps N more
 deployments.
 
-apply does this automatically.`
+apply does this automatically, except that a deployment which has lost its boot entry stays.`
 
 func (s *session) pruneCommand() *cobra.Command {
 	var dryRun, asJSON bool

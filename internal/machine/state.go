@@ -24,7 +24,7 @@ type State struct {
 	Staged    *deployment.Staged // nil if nothing is staged
 	StagedErr error              // why a staged record that is there does not count
 	Dirs      []deployment.ID    // deployments with a state directory
-	Lost      []deployment.ID    // those of Dirs that have no boot entry, but an image and an /etc of their own
+	Lost      []deployment.ID    // those of Dirs whose boot entry somebody has removed; they have an image and an /etc
 
 	Mounts   []mountplan.Mounted                      // mount table of the running system
 	Pins     map[deployment.ID]string                 // the name of each deployment's pin, "" for none
@@ -194,7 +194,8 @@ func (r *reader) readDeployments() {
 }
 
 // readLost finds out which deployments nothing is wrong with but that their boot entry is
-// gone. Without an /etc they were never booted: the first apply was cut off.
+// gone, though it was not removed for them to be. Without an /etc they were never booted:
+// the first apply was cut off.
 func (r *reader) readLost() {
 	if !r.HasBoot || r.Sysroot == nil {
 		return
@@ -202,6 +203,10 @@ func (r *reader) readLost() {
 	for _, id := range r.Dirs {
 		has := func(f boot.EntryFile) bool { return r.entryFor(f) == id }
 		if id == r.State.Booted || id == r.staged() || r.Broken[id] || slices.ContainsFunc(r.Files, has) {
+			continue
+		}
+		had, err := r.Boot.HadEntry(id)
+		if r.problem(true, "record of boot entries", err); !had {
 			continue
 		}
 		etc, err := fs.ReadDir(r.Sysroot, id.EtcDir())

@@ -154,8 +154,8 @@ func (p *Partition) note(paths ...string) error {
 }
 
 // forget drops what no longer exists from the ledger. A failure costs nothing.
-func (p *Partition) forget() {
-	p.forgetEntries()
+func (p *Partition) forget(stays func(id string) bool) {
+	p.forgetEntries(stays)
 	have := p.kernels()
 	left := slices.DeleteFunc(slices.Clone(have), func(path string) bool {
 		_, err := p.root.Lstat(path)

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
@@ -81,21 +82,35 @@ func (p *Partition) record(more ...string) error {
 	return nil
 }
 
-// forgetEntries drops entries from the record that no longer exist. A failure costs
-// nothing.
-func (p *Partition) forgetEntries() {
+// HadEntry reports whether the machine wrote an entry for a deployment and has not removed
+// it, as far as is known: so it does without a record.
+func (p *Partition) HadEntry(id deployment.ID) (bool, error) {
+	bases, known, err := p.ownEntries()
+	return !known || slices.ContainsFunc(bases, func(base string) bool {
+		_, prefix, ours := parseBase(base)
+		return ours && strings.HasPrefix(string(id), prefix)
+	}), err
+}
+
+// forgetEntries drops entries from the record that no longer exist, unless their
+// deployment stays, by how its ID begins, and has no other. A failure costs nothing.
+func (p *Partition) forgetEntries(stays func(id string) bool) {
 	have, exists, err := p.readRecord()
 	names, dirErr := p.readDir(entriesDir)
 	if p.ledger == nil || err != nil || !exists || dirErr != nil {
 		return
 	}
-	there := make(map[string]bool)
+	there, served := make(map[string]bool), make(map[string]bool)
 	for _, name := range names {
 		if n, err := bootentry.ParseName(strings.TrimSuffix(name, stagedSuffix)); err == nil {
-			there[n.Base] = true
+			_, id, _ := parseBase(n.Base)
+			there[n.Base], served[id] = true, true
 		}
 	}
-	left := slices.DeleteFunc(slices.Clone(have), func(base string) bool { return !there[base] })
+	left := slices.DeleteFunc(slices.Clone(have), func(base string) bool {
+		_, id, ours := parseBase(base)
+		return !there[base] && (!ours || served[id] || stays == nil || !stays(id))
+	})
 	if len(left) < len(have) {
 		_ = p.ledger.SetEntries(left)
 	}

@@ -23,7 +23,13 @@ var kernelPlaces = []struct{ dir, prefix string }{
 
 // A Removal is what Prune removes from a boot partition: paths of boot entries,
 // and of files and directories of kernels.
-type Removal struct{ Entries, Kernels []string }
+type Removal struct {
+	Entries, Kernels []string
+
+	// stays reports whether a deployment, by how its ID begins, stays without an entry.
+	// The record of entries then tells that it has had one.
+	stays func(id string) bool
+}
 
 // Paths returns all paths, in the order in which they are removed.
 func (r Removal) Paths() []string { return slices.Concat(r.Entries, r.Kernels) }
@@ -57,7 +63,13 @@ func (p *Partition) PlanPrune(keep []deployment.ID, staged string) (Removal, err
 	if err != nil {
 		return Removal{}, fmt.Errorf("cannot prune boot entries: %w", err)
 	}
+	r.stays = func(id string) bool { return anyBegins(keep, id) }
 	return r, nil
+}
+
+// anyBegins reports whether the ID of any deployment begins with prefix.
+func anyBegins(ids []deployment.ID, prefix string) bool {
+	return slices.ContainsFunc(ids, func(id deployment.ID) bool { return strings.HasPrefix(string(id), prefix) })
 }
 
 // Prune removes what PlanPrune found, entries before kernels, so that no entry ever names
@@ -76,7 +88,7 @@ func (p *Partition) Prune(r Removal) error {
 	if err := p.removeAll(r.Kernels); err != nil {
 		return fmt.Errorf("cannot prune kernels: %w", p.explain(err))
 	}
-	p.forget()
+	p.forget(r.stays)
 	return nil
 }
 

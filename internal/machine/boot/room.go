@@ -113,6 +113,7 @@ func (p *Partition) makeRoom(k kernel, superseded []deployment.ID) error {
 // and what belongs to none, but not the kernel itself where it is there already.
 func (p *Partition) removalFor(k kernel, gone []deployment.ID) (Removal, error) {
 	r, err := p.removal(gone, func(EntryFile) bool { return false })
+	r.stays = func(id string) bool { return !anyBegins(gone, id) }
 	r.Kernels = slices.DeleteFunc(r.Kernels, func(name string) bool { return k.whole && name == k.dir() })
 	return r, err
 }

@@ -146,7 +146,7 @@ var orders = []order{
 		from: `	if err := m.Boot.Prune(removal); err != nil {
 		return report, err
 	}
-	// What a crash brings back of these, the next prune finds again.
+	// A crash may bring some of these back; the next prune removes them.
 	for _, name := range report.Leftovers {
 		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)

@@ -43,38 +43,53 @@ func OpenUevents() (*Uevents, error) {
 // Close ends listening.
 func (u *Uevents) Close() error { return u.socket.Close() }
 
-// Next returns the next message. It waits for one until a time, for ever if that is the
-// zero time; then the error is os.ErrDeadlineExceeded. After ErrOverrun it can be called
-// again.
+// Next returns the next message. If there is none it waits for one until a time, for ever
+// if that is the zero time; then the error is os.ErrDeadlineExceeded. After ErrOverrun it
+// can be called again.
 func (u *Uevents) Next(until time.Time) ([]byte, error) {
-	if err := u.socket.SetReadDeadline(until); err != nil {
-		return nil, err
-	}
 	conn, err := u.socket.SyscallConn()
+	if err == nil {
+		err = u.socket.SetReadDeadline(until)
+	}
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, ueventSize)
 	for {
-		var n int
-		var from unix.Sockaddr
-		var result error
-		err := conn.Read(func(fd uintptr) bool {
-			result = retry(func() (err error) {
-				n, from, err = unix.Recvfrom(int(fd), buf, 0)
-				return err
-			})
-			return !errors.Is(result, unix.EAGAIN)
-		})
+		m := message{buf: make([]byte, ueventSize)}
+		// A time that is over would keep Read from looking.
+		if err = conn.Control(func(fd uintptr) { m.receive(fd) }); err == nil && errors.Is(m.err, unix.EAGAIN) {
+			err = conn.Read(m.receive)
+		}
 		if err == nil {
-			err = result
+			err = m.err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("recvfrom NETLINK_KOBJECT_UEVENT: %w", err)
 		}
-		if sender, ok := from.(*unix.SockaddrNetlink); ok && sender.Pid == 0 {
-			return buf[:n], nil
+		if m.fromKernel {
+			return m.buf, nil
 		}
-		// A process has sent it, not the kernel.
 	}
+}
+
+// A message is one that was received, from the kernel or from a process.
+type message struct {
+	buf        []byte
+	fromKernel bool
+	err        error
+}
+
+// receive reads a message. It reports whether there was one, or an error.
+func (m *message) receive(fd uintptr) bool {
+	var n int
+	var from unix.Sockaddr
+	m.err = retry(func() (err error) {
+		n, from, err = unix.Recvfrom(int(fd), m.buf, 0)
+		return err
+	})
+	if m.err == nil {
+		sender, ok := from.(*unix.SockaddrNetlink)
+		m.buf, m.fromKernel = m.buf[:n], ok && sender.Pid == 0
+	}
+	return !errors.Is(m.err, unix.EAGAIN)
 }

@@ -70,7 +70,7 @@ func (p *program) boot(ctx context.Context) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	if err := refuseShell(p.cmdline); err != nil {
+	if err := refuse(p.cmdline); err != nil {
 		return err
 	}
 	w, err := wanted(p.cmdline)
@@ -138,9 +138,9 @@ func openLoader(cmdline kcmdline.Cmdline, log *log) (*loader, error) {
 // kernel-command-line(7). Those without "rd." are for the system that is started.
 var shells = []string{"rd.break", "rd.emergency", "rd.rescue"}
 
-// refuseShell returns an error if the kernel command line asks for a shell here. Starting
-// the system all the same would not be what was asked for.
-func refuseShell(cmdline kcmdline.Cmdline) error {
+// refuse returns an error if the kernel command line asks for something that only systemd
+// does in an initramfs. Starting the system all the same would not be what was asked for.
+func refuse(cmdline kcmdline.Cmdline) error {
 	for _, arg := range cmdline.Select(shells...) {
 		if arg.Value != "0" && arg.Value != "no" {
 			return fmt.Errorf("%s asks for a shell, which this initramfs does not have: use one that dracut has built, or the argument emergency for a shell of the image", arg)
@@ -148,6 +148,15 @@ func refuseShell(cmdline kcmdline.Cmdline) error {
 	}
 	if unit, ok := cmdline.Last("rd.systemd.unit"); ok {
 		return fmt.Errorf("rd.systemd.unit=%s asks for a unit, but this initramfs has no systemd: use one that dracut has built", unit)
+	}
+	volatile, ok := cmdline.Last("systemd.volatile")
+	if !ok {
+		return nil
+	}
+	switch volatile {
+	case "0", "no", "n", "false", "f", "off", "state": // the system itself does the last one
+	default:
+		return fmt.Errorf("systemd.volatile=%s needs systemd in the initramfs, which this one does not have: use one that dracut has built", volatile)
 	}
 	return nil
 }

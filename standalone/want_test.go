@@ -62,7 +62,7 @@ func TestWantedRefuses(t *testing.T) {
 	}
 }
 
-func TestRefuseShell(t *testing.T) {
+func TestRefuse(t *testing.T) {
 	for cmdline, want := range map[string]string{
 		"quiet emergency single 1": "",
 		"rd.break=0":               "",
@@ -71,10 +71,15 @@ func TestRefuseShell(t *testing.T) {
 		"rd.emergency":             "rd.emergency asks for a shell",
 		"rd.systemd.unit=x.target": "rd.systemd.unit=x.target asks for a unit",
 		"-- rd.break":              "",
+		"systemd.volatile=state":   "",
+		"systemd.volatile=no":      "",
+		"systemd.volatile":         "systemd.volatile= needs systemd",
+		"systemd.volatile=overlay": "systemd.volatile=overlay needs systemd in the initramfs",
+		"systemd.volatile=yes":     "systemd.volatile=yes needs systemd",
 	} {
-		err := refuseShell(kcmdline.Parse(cmdline))
+		err := refuse(kcmdline.Parse(cmdline))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("refuseShell(%q) = %v; want %q", cmdline, err, want)
+			t.Errorf("refuse(%q) = %v; want %q", cmdline, err, want)
 		}
 	}
 }

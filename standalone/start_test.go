@@ -38,6 +38,7 @@ func TestSwitchRoot(t *testing.T) {
 		if err := syscall.Chroot(dir); err != nil {
 			t.Fatal(err)
 		}
+		tmpfs(t, "/sysroot", "physical") // beneath the new root
 		tmpfs(t, "/sysroot", "usr/lib/systemd/systemd", "dev/x", "proc/x", "sys/x", "run/x")
 		for _, name := range handedOver {
 			tmpfs(t, "/"+name, "is-"+name)

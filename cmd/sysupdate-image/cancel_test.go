@@ -228,7 +228,7 @@ func makeMachines(t *testing.T, dir string) {
 			"usr/lib/modules/6.12/vmlinuz": "kernel " + tag, "usr/lib/modules/6.12/initramfs.img": "initramfs",
 			"usr/lib/systemd/boot/efi/systemd-bootx64.efi": "MZ loader", "usr/bin/large": strings.Repeat(tag, 1000),
 			"usr/lib/sysupdate-image/init": "init", "usr/lib/modules/6.12/modules.dep": "ext4.ko:\nerofs.ko:\n",
-			"usr/lib/modules/6.12/modules.builtin": "fs/overlay.ko\n", "usr/lib/modules/6.12/ext4.ko": "\x7fELF ext4", "usr/lib/modules/6.12/erofs.ko": "\x7fELF erofs",
+			"usr/lib/modules/6.12/modules.alias": "alias fs-ext4 ext4\n", "usr/lib/modules/6.12/modules.builtin": "fs/overlay.ko\n", "usr/lib/modules/6.12/ext4.ko": "\x7fELF ext4", "usr/lib/modules/6.12/erofs.ko": "\x7fELF erofs",
 			"boot/.keep": "", "sysroot/.keep": "", "var/.keep": "",
 		} {
 			name = filepath.Join(dir, tag, name)

@@ -244,6 +244,7 @@ func TestMissing(t *testing.T) {
 		"erofs":      {without("erofs.ko"), "kernel 6.12.1-test has no erofs file system, neither built in nor as a module"},
 		"overlay":    {without("overlay.ko"), "has no overlay file system"},
 		"no depmod":  {func(t *testing.T, dir string) { remove(t, dir, "modules.dep") }, "has no erofs file system, neither built in nor as a module (there is no modules.dep: depmod(8) makes it)"},
+		"no aliases": {func(t *testing.T, dir string) { remove(t, dir, "modules.alias") }, "kernel 6.12.1-test has no modules.alias, which tells the modules for devices: depmod(8) makes it"},
 		"no program": {func(t *testing.T, dir string) { remove(t, dir, "../../../../"+program) }, "the system has no program /" + program},
 		"no module":  {func(t *testing.T, dir string) { remove(t, dir, "kernel/fs/jbd2/jbd2.ko") }, "jbd2.ko: no such file"},
 		"no file": {func(t *testing.T, dir string) {

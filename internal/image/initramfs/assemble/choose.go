@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -104,6 +105,9 @@ func (c *chooser) check(version string, types []string) error {
 		if !c.has(name) {
 			return &MissingError{version, name + " file system", missing}
 		}
+	}
+	if len(c.chosen) > 0 && slices.Contains(missing, "modules.alias") {
+		return fmt.Errorf("kernel %s has no modules.alias, which tells the modules for devices: depmod(8) makes it", version)
 	}
 	if !slices.ContainsFunc(types, c.has) {
 		return &MissingError{version, "file system for a root (" + strings.Join(types, ", ") + ")", missing}

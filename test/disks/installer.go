@@ -59,7 +59,7 @@ func installerDir(ctx context.Context, image string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cached(ctx, "installer", keyOf("1", filepath.Base(layout)), func(ctx context.Context, dir string) error {
+	return cached(ctx, "installer", keyOf("2", filepath.Base(layout)), func(ctx context.Context, dir string) error {
 		return installerBuild(ctx, layout, image, dir)
 	})
 }
@@ -73,16 +73,32 @@ func installerBuild(ctx context.Context, layout, tag, dir string) error {
 	if err := run(ctx, "cp", "-r", layout, filepath.Join(tree, "image")); err != nil {
 		return err
 	}
-	for _, name := range []string{"vmlinuz", "initramfs.img"} {
-		files, err := filepath.Glob(filepath.Join(tree, "usr/lib/modules/*", name))
-		if err != nil || len(files) != 1 {
-			return fmt.Errorf("image has %d files usr/lib/modules/*/%s; want one", len(files), name)
-		}
-		if err := run(ctx, "cp", files[0], dir); err != nil {
-			return err
-		}
+	if err := copyOnly(ctx, dir, tree, "vmlinuz", "usr/lib/modules/*/vmlinuz"); err != nil {
+		return err
+	}
+	// A standalone initramfs boots nothing but images.
+	if err := copyOnly(ctx, dir, tree, "initramfs.img", "usr/lib/test-machine/dracut.img", "usr/lib/modules/*/initramfs.img"); err != nil {
+		return err
 	}
 	return makeExt4(ctx, filepath.Join(dir, "root.ext4"), tree, "3G")
+}
+
+// copyOnly copies what the first pattern that matches something in tree names to dir.
+func copyOnly(ctx context.Context, dir, tree, name string, patterns ...string) error {
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(tree, pattern))
+		if err != nil {
+			return err
+		}
+		switch len(files) {
+		case 0:
+			continue
+		case 1:
+			return run(ctx, "cp", files[0], filepath.Join(dir, name))
+		}
+		return fmt.Errorf("image has %d files %s; want one", len(files), pattern)
+	}
+	return fmt.Errorf("image has no file %s", patterns[0])
 }
 
 // Config returns the machine with further disks. What it writes to its own root is

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# v1 with the newest kernel of Debian sid. It is as new as the day it was built.
+# v1 with the newest kernel of Debian sid, and an initramfs by dracut. It is as new as the
+# day it was built.
 
 sid_key() {
   local v1
@@ -20,7 +21,7 @@ sid_make() {
   rm -rf "$tree/usr/lib/modules/$old"
   kver=$(ls "$tree/usr/lib/modules")
   in_tree "$tree" depmod "$kver"
-  initramfs=$(initramfs "$v1" "$tree" "$kver")
+  initramfs=$(dracut "$v1" "$tree" "$kver")
   cp "$initramfs" "$tree/usr/lib/modules/$kver/initramfs.img"
   sed -i 's/^IMAGE_VERSION=.*/IMAGE_VERSION=sid/' "$tree/usr/lib/os-release"
   tidy "$tree"

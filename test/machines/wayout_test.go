@@ -21,7 +21,7 @@ unshare --mount sh -ec '
 ' sh $id
 sync`
 
-// leaveShell adds a unit to the initramfs that tries one way after the other to get from
+// leaveShell has the machine boot by dracut's initramfs and a unit that tries one way after the other to get from
 // the emergency mode to another root, as somebody at the machine might.
 const leaveShell = `set -e
 dir=$(mktemp -d)
@@ -61,9 +61,8 @@ echo o > /proc/sysrq-trigger
 EOF
 mount /dev/disk/by-id/virtio-root-part1 /mnt
 initrd=$(echo /mnt/sysupdate-image/*/initrd)
-find usr test-way-out | cpio --quiet --create --format=newc > $initrd.new
-cat $initrd >> $initrd.new
-mv $initrd.new $initrd
+find usr test-way-out | cpio --quiet --create --format=newc > $initrd
+cat /usr/lib/test-machine/dracut.img >> $initrd
 umount /mnt`
 
 // TestNoWayOut boots a deployment whose image is missing, and finds no way from the

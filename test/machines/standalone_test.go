@@ -28,7 +28,7 @@ func TestStandalone(t *testing.T) {
 	reboot(ctx, t, m)
 	settled(ctx, t, m)
 	dracut := untilSystem(ctx, t, m)
-	contains(t, "the timeline", m.Do(ctx, t, "sysupdate-image boot-timeline"), "firmware", "sysroot.mount", "prepare the root")
+	contains(t, "the timeline", m.Do(ctx, t, "sysupdate-image boot-timeline"), "kernel", "sysroot.mount", "prepare the root", "boot-complete.target")
 
 	m.Do(ctx, t, "initramfs=/run/initramfs.img\nsysupdate-image initramfs build -o $initramfs\n"+useInitramfs)
 	reboot(ctx, t, m)
@@ -36,7 +36,7 @@ func TestStandalone(t *testing.T) {
 	standalone := untilSystem(ctx, t, m)
 	t.Logf("from /init to the system's systemd: dracut %s, standalone %s (%.2f)", dracut, standalone, standalone.Seconds()/dracut.Seconds())
 	timeline := m.Do(ctx, t, "sysupdate-image boot-timeline")
-	contains(t, "the timeline", timeline, "firmware", "find the root", "mount the root", "prepare the root")
+	contains(t, "the timeline", timeline, "kernel", "find the root", "mount the root", "prepare the root")
 	t.Log(m.Do(ctx, t, "dmesg | grep sysupdate-image-init"), timeline)
 	m.Do(ctx, t, isStandalone)
 	m.Do(ctx, t, "systemctl is-active boot-complete.target && ! ls /boot/loader/entries | grep '[+]'")

@@ -86,15 +86,10 @@ func (p *program) boot(ctx context.Context) error {
 	if err := p.mountRoot(m, root); err != nil {
 		return err
 	}
-	if err := p.prepare(); err != nil {
+	if err := p.hooks.Prepare(&p.log); err != nil { // which writes down how long it took
 		return err
 	}
 	return p.start(ctx)
-}
-
-func (p *program) prepare() error {
-	defer p.note(bootsteps.Begin("prepare the root"))
-	return p.hooks.Prepare(&p.log)
 }
 
 // note writes down how long a step took, once it is done. It costs no boot if it cannot.

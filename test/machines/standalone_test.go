@@ -61,6 +61,7 @@ sync`
 // isStandalone fails unless the initramfs had no systemd, and handed over what it should.
 const isStandalone = `set -e
 test "$(dmesg | grep -c 'systemd.*running in system mode')" = 1
+test "$(sysupdate-image boot-timeline | grep -c 'prepare the root')" = 1
 test -b "$(readlink /run/systemd/volatile-root)"
 test ! -e /run/initramfs
 test "$(cat /proc/sys/kernel/modprobe)" != /init

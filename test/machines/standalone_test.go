@@ -64,6 +64,7 @@ test "$(dmesg | grep -c 'systemd.*running in system mode')" = 1
 test "$(sysupdate-image boot-timeline | grep -c 'prepare the root')" = 1
 test -b "$(readlink /run/systemd/volatile-root)"
 test ! -e /run/initramfs
+if dmesg | grep 'sysupdate-image-init: cannot'; then exit 1; fi
 test "$(cat /proc/sys/kernel/modprobe)" != /init
 findmnt /sysroot`
 

@@ -48,31 +48,54 @@ umount /mnt`)
 	to(ctx, t, m, "sysupdate-image rollback", "uki")
 }
 
+// TestUKIFallback has a sealed image that never gets to boot-complete.target: the loader
+// goes back to the image before when no tries are left.
+func TestUKIFallback(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	m, _ := booted(ctx, t, vm.PC, "uki")
+	breakSealed(ctx, t, m, "")
+	m.Do(ctx, t, "sysupdate-image apply 127.0.0.1:5000/os:uki")
+	startReboot(ctx, t, m)
+	if tries := waitFor(ctx, t, m, ". /etc/os-release && echo $IMAGE_VERSION", "1"); tries == 0 {
+		t.Error("the sealed image was never seen to run")
+	}
+	settled(ctx, t, m)
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "(uki)", "failed 3 times", "test-broken.service")
+}
+
 // failsOnce runs a command that makes a sealed image boot, whose first boot fails, and
 // waits for the second: the loader counts its boots by the entry, though the kernel is
-// one file. TestFallback shows what it does when no tries are left.
+// one file.
 func failsOnce(ctx context.Context, t *testing.T, m *vm.Machine, command string) {
+	t.Helper()
+	breakSealed(ctx, t, m, "ConditionPathExists=!/var/lib/failed-once")
+	m.Do(ctx, t, command)
+	startReboot(ctx, t, m)
+	waitFor(ctx, t, m, `cat /sys/firmware/efi/efivars/LoaderBootCountPath-* | tr -d '\000' | grep -ao '+.*' || true`, "+1-2.conf")
+	contains(t, "the journal", messages(ctx, t, m, -1, msgBootFailed), "test-broken.service", "did not boot completely")
+}
+
+// breakSealed gives the machine a service that fails where the addon to the sealed image
+// is, under one more condition.
+func breakSealed(ctx context.Context, t *testing.T, m *vm.Machine, condition string) {
 	t.Helper()
 	m.Do(ctx, t, `set -e
 cat > /etc/systemd/system/test-broken.service <<EOF
 [Unit]
-Description=Service that fails once where the addon to the sealed image is
+Description=Service that fails
 ConditionKernelCommandLine=test.addon=1
-ConditionPathExists=!/var/lib/failed-once
+`+condition+`
 Before=boot-complete.target
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/mkdir /var/lib/failed-once
+ExecStart=/usr/bin/mkdir -p /var/lib/failed-once
 ExecStart=/usr/bin/false
 [Install]
 RequiredBy=boot-complete.target
 EOF
 systemctl --quiet enable test-broken.service
-systemctl start test-registry
-`+command)
-	startReboot(ctx, t, m)
-	waitFor(ctx, t, m, `cat /sys/firmware/efi/efivars/LoaderBootCountPath-* | tr -d '\000' | grep -ao '+.*' || true`, "+1-2.conf")
-	contains(t, "the journal", messages(ctx, t, m, -1, msgBootFailed), "test-broken.service", "did not boot completely")
+systemctl start test-registry`)
 }
 
 // to runs a command that makes another version boot, boots it, and waits until it

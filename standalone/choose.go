@@ -57,7 +57,7 @@ func (w want) usable(d device) error {
 	case d.content.Container:
 		return fmt.Errorf("%s holds %s, %s", name, d.content.Type, seeDracut)
 	case d.content.Type == "" && w.fstype == "":
-		return fmt.Errorf("%s holds no file system that is known here (ext4, XFS, btrfs, F2FS): name its type by rootfstype=", name)
+		return fmt.Errorf("cannot detect the file system on %s (known: ext4, XFS, btrfs, F2FS): set rootfstype=", name)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (w want) fits(d device) bool {
 }
 
 // rootPartitions returns those with the type of a root for this architecture, on the disk
-// that the machine was booted from, or, where the firmware does not tell, on any. See the
+// that the machine was booted from, or, where the boot loader does not tell, on any. See the
 // Discoverable Partitions Specification.
 func rootPartitions(all []device, esp string) ([]device, error) {
 	disk := ""
@@ -133,9 +133,9 @@ func ambiguous(w want, some []device) error {
 	}
 	what := "have " + w.String()
 	if w.by == byType {
-		what = "have the type of a root partition"
+		what = "are root partitions"
 	}
-	return fmt.Errorf("%s %s, so none is used: change or unplug one, or name the root by root=PARTUUID= on the kernel command line", joinNames(names), what)
+	return fmt.Errorf("cannot choose the root: %s %s; set root=PARTUUID= on the kernel command line, or disconnect one", joinNames(names), what)
 }
 
 // joinNames returns "a and b" or "a, b and c".

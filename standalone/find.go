@@ -100,7 +100,7 @@ func (f *finder) next(until time.Time) error {
 	message, err := f.events.Next(until)
 	switch {
 	case errors.Is(err, sys.ErrOverrun):
-		f.log.warn("the kernel has announced more devices than there was room for: looking at all of them again")
+		f.log.warn("device events were lost: scanning all devices again")
 		clear(f.devices.known)
 		f.lookAround()
 		return nil
@@ -134,22 +134,22 @@ func (f *finder) missing(all []device, why error) error {
 	case f.want.by == byName:
 		what = "there is no " + f.want.String()
 	case f.want.by == byType:
-		what = "no disk has a partition of the type of a root"
+		what = "no disk has a root partition"
 		if f.esp != "" {
-			what = "the disk that the machine was booted from has no partition of the type of a root"
+			what = "the boot disk has no root partition"
 		}
 	}
 	err := fmt.Errorf("cannot find the root file system: %s after %s", what, f.want.wait)
 	if len(all) == 0 {
-		return fmt.Errorf("%w; there is no disk at all: its driver may be missing in the initramfs", err)
+		return fmt.Errorf("%w; no disks were found: a driver may be missing from the initramfs", err)
 	}
 	var names []string
 	var hint string
 	for _, d := range all {
 		names = append(names, d.describe())
 		if d.content.Container && hint == "" {
-			hint = fmt.Sprintf("; the root may be inside of %s, on %s, %s", d.content.Type, d.path(), seeDracut)
+			hint = fmt.Sprintf("; the root may be inside %s on %s, %s", d.content.Type, d.path(), seeDracut)
 		}
 	}
-	return fmt.Errorf("%w; there are %s%s", err, joinNames(names), hint)
+	return fmt.Errorf("%w; found: %s%s", err, joinNames(names), hint)
 }

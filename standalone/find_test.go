@@ -149,15 +149,15 @@ func TestFindNothing(t *testing.T) {
 		want      string
 	}{
 		"no disk": {"UUID=1", "", func(*world) {},
-			"cannot find the root file system: no device has UUID=1 after 1m0s; there is no disk at all: its driver may be missing in the initramfs"},
+			"cannot find the root file system: no device has UUID=1 after 1m0s; no disks were found: a driver may be missing from the initramfs"},
 		"another disk": {"/dev/sda1", "", func(w *world) { w.block("vda", 0, mkExt4...) },
-			"there is no /dev/sda1 after 1m0s; there are /dev/vda (ext4)"},
+			"there is no /dev/sda1 after 1m0s; found: /dev/vda (ext4)"},
 		"inside of LUKS": {"UUID=1", "", func(w *world) {
 			w.block("ram0", 0)
 			w.block("vda", 0, "sh", "-c", `printf 'LUKS\272\276' | dd of=$0 conv=notrunc`)
-		}, "there are /dev/vda (LUKS encryption); the root may be inside of LUKS encryption, on /dev/vda, which this initramfs cannot set up: use one that dracut has built"},
+		}, "found: /dev/vda (LUKS encryption); the root may be inside LUKS encryption on /dev/vda, which a standalone initramfs does not support: use one built by dracut, mkinitcpio or initramfs-tools"},
 		"by type": {"", "1", func(w *world) { w.block("vda", 0) },
-			"the disk that the machine was booted from has no partition of the type of a root after 1m0s; there are /dev/vda"},
+			"the boot disk has no root partition after 1m0s; found: /dev/vda"},
 	} {
 		w := newWorld(t)
 		tt.disks(w)

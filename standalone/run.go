@@ -143,11 +143,11 @@ var shells = []string{"rd.break", "rd.emergency", "rd.rescue"}
 func refuse(cmdline kcmdline.Cmdline) error {
 	for _, arg := range cmdline.Select(shells...) {
 		if arg.Value != "0" && arg.Value != "no" {
-			return fmt.Errorf("%s asks for a shell, which this initramfs does not have: use one that dracut has built, or the argument emergency for a shell of the image", arg)
+			return fmt.Errorf("%s needs a shell, but a standalone initramfs has none: use emergency for a shell in the booted system, or an initramfs built by dracut", arg)
 		}
 	}
 	if unit, ok := cmdline.Last("rd.systemd.unit"); ok {
-		return fmt.Errorf("rd.systemd.unit=%s asks for a unit, but this initramfs has no systemd: use one that dracut has built", unit)
+		return fmt.Errorf("rd.systemd.unit=%s needs systemd, but a standalone initramfs has none: use an initramfs built by dracut", unit)
 	}
 	volatile, ok := cmdline.Last("systemd.volatile")
 	if !ok {
@@ -156,7 +156,7 @@ func refuse(cmdline kcmdline.Cmdline) error {
 	switch volatile {
 	case "0", "no", "n", "false", "f", "off", "state": // the system itself does the last one
 	default:
-		return fmt.Errorf("systemd.volatile=%s needs systemd in the initramfs, which this one does not have: use one that dracut has built", volatile)
+		return fmt.Errorf("systemd.volatile=%s needs systemd in the initramfs, but a standalone initramfs has none: use an initramfs built by dracut", volatile)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (p *program) findRoot(w want) (choice, error) {
 	}
 	if w.by == byType {
 		if f.esp, err = p.bootedFrom(); err != nil {
-			return choice{}, fmt.Errorf("cannot tell the disk that was booted from: %w", err)
+			return choice{}, fmt.Errorf("cannot determine the boot disk: %w", err)
 		}
 	}
 	return f.find(time.Now())

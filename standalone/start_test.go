@@ -130,7 +130,7 @@ func TestMountPoints(t *testing.T) {
 	if err := errors.Join(os.Remove(filepath.Join(dir, "proc")), os.Symlink("sys", filepath.Join(dir, "proc"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkMountPoints(dir); err == nil || !strings.Contains(err.Error(), "/proc, but not as a directory") {
+	if err := checkMountPoints(dir); err == nil || !strings.Contains(err.Error(), "/proc in the image is not a directory") {
 		t.Errorf("checkMountPoints = %v; want that a link will not do", err)
 	}
 }

@@ -68,7 +68,7 @@ func checkMountPoints(dir string) error {
 			return fmt.Errorf("the image has no directory /%s: %w", name, err)
 		}
 		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("the image has /%s, but not as a directory", name)
+			err = fmt.Errorf("/%s in the image is not a directory", name)
 		}
 		if err != nil {
 			return err

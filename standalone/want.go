@@ -60,15 +60,15 @@ var elsewhere = []struct{ prefix, what string }{
 	{"/dev/bcache", "bcache"},
 	{"/dev/nbd", "a network block device"}, {"nbd:", "a network block device"},
 	{"/dev/nfs", "a network file system"}, {"nfs", "a network file system"}, {"cifs:", "a network file system"},
-	{"/dev/disk/by-", "a name that udev gives"},
+	{"/dev/disk/by-", "a link made by udev"},
 	{"dhcp", "the network"}, {"iscsi:", "the network"}, {"fcoe:", "the network"}, {"http", "the network"},
 	{"zfs:", "ZFS"}, {"ZFS=", "ZFS"},
-	{"live:", "a live image"}, {"tmpfs", "memory alone"}, {"overlay", "an overlay"},
+	{"live:", "a live image"}, {"tmpfs", "a root in memory"}, {"overlay", "an overlay"},
 	{"mtd:", "flash memory"}, {"ubi", "flash memory"},
 }
 
 // seeDracut is the advice on what this initramfs cannot do.
-const seeDracut = "which this initramfs cannot set up: use one that dracut has built"
+const seeDracut = "which a standalone initramfs does not support: use one built by dracut, mkinitcpio or initramfs-tools"
 
 // wanted reads root= and its companions; see kernel-command-line(7).
 func wanted(cmdline kcmdline.Cmdline) (want, error) {

@@ -45,12 +45,12 @@ func TestWanted(t *testing.T) {
 
 func TestWantedRefuses(t *testing.T) {
 	for cmdline, text := range map[string]string{
-		"root=/dev/mapper/vg-root":       "root=/dev/mapper/vg-root needs a device-mapper volume (LVM, LUKS), which this initramfs cannot set up: use one that dracut has built",
+		"root=/dev/mapper/vg-root":       "root=/dev/mapper/vg-root needs a device-mapper volume (LVM, LUKS), which a standalone initramfs does not support: use one built by dracut, mkinitcpio or initramfs-tools",
 		"root=/dev/md0":                  "needs a Linux RAID",
 		"root=/dev/nfs nfsroot=1.2.3.4:": "needs a network file system",
 		"root=nfs4:10.0.0.1:/srv":        "needs a network file system",
 		"root=ZFS=tank/root":             "needs ZFS",
-		"root=/dev/disk/by-path/x":       "needs a name that udev gives",
+		"root=/dev/disk/by-path/x":       "needs a link made by udev",
 		"root=8:1":                       "invalid root=8:1 on the kernel command line: want /dev/NAME, UUID=, LABEL=, PARTUUID= or PARTLABEL=",
 		"root=UUID=":                     "invalid root=UUID=",
 		"rootwait=soon":                  "invalid rootwait=soon on the kernel command line: want seconds",
@@ -66,10 +66,10 @@ func TestRefuse(t *testing.T) {
 	for cmdline, want := range map[string]string{
 		"quiet emergency single 1": "",
 		"rd.break=0":               "",
-		"rd.break":                 "rd.break asks for a shell, which this initramfs does not have",
-		"rd.break=pre-mount":       "rd.break=pre-mount asks for a shell",
-		"rd.emergency":             "rd.emergency asks for a shell",
-		"rd.systemd.unit=x.target": "rd.systemd.unit=x.target asks for a unit",
+		"rd.break":                 "rd.break needs a shell, but a standalone initramfs has none",
+		"rd.break=pre-mount":       "rd.break=pre-mount needs a shell",
+		"rd.emergency":             "rd.emergency needs a shell",
+		"rd.systemd.unit=x.target": "rd.systemd.unit=x.target needs systemd",
 		"-- rd.break":              "",
 		"systemd.volatile=state":   "",
 		"systemd.volatile=no":      "",

@@ -11,8 +11,9 @@ import (
 const aboutBootTimeline = `Show where the time of this boot went: in the firmware, the boot loader, the kernel, each
 step of the initramfs, and the system until all units of the boot were started.
 
-The steps are those of prepare-root and, if the initramfs has systemd, its units, which
-are read from the journal. Users who may not read the journal do not see the latter.`
+The steps are those of prepare-root, those of a standalone initramfs and, if the initramfs
+has systemd, its units, which are read from the journal. Without access to the journal, the
+units are missing.`
 
 func (s *session) bootTimelineCommand() *cobra.Command {
 	var asJSON, asSVG bool

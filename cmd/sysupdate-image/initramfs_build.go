@@ -16,18 +16,17 @@ import (
 
 const aboutInitramfsBuild = `Build a standalone initramfs: one program that finds, mounts and prepares the root, and
 the kernel modules that it may need. It has no systemd, no udev and no shell, and cannot set
-up LUKS, LVM, RAID or network roots: for those, and whenever the system has an initramfs
-with systemd anyway, add prepare-root to that instead.
+up LUKS, LVM, RAID or network roots. For those, or if you already build an initramfs with
+systemd, add prepare-root to that one instead.
 
 The modules are those of DIR, the directory of a kernel below /usr/lib/modules, with its
 modules.dep and modules.alias. They are stored decompressed. With --modules generic, these
 are for all common disks, virtual ones too, and for ext4, btrfs and XFS; with --modules host,
-for the disks and file systems that the running machine has its root and its boot partition
-on. The program and its configuration come from ROOTFS, as does the kernel's configuration,
+for the disks and file systems that hold the running machine's root and boot partition. The program and its configuration come from ROOTFS, as does the kernel's configuration,
 unless it is in DIR/config.
 
 The initramfs is compressed with zstd, or with gzip if the kernel's configuration has no
-CONFIG_RD_ZSTD. The same files give the same initramfs, byte for byte. The files in it have
+CONFIG_RD_ZSTD, or not at all if it has no CONFIG_RD_GZIP either. The same files give the same initramfs, byte for byte. The files in it have
 the time of SOURCE_DATE_EPOCH, or else that of 1970.`
 
 // moduleSets are the values of --modules.

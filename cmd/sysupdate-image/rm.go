@@ -8,7 +8,7 @@ import (
 
 const aboutRm = `Remove deployments, with everything on disk that no other one needs. A deployment that is
 booted, staged, next or pinned is not removed; the error tells what to do first. The
-deployment that rollback would go to can be removed.
+deployment to roll back to can be removed, unless a queued rollback has it boot next.
 ` + namingDeployments
 
 func (s *session) rmCommand() *cobra.Command {

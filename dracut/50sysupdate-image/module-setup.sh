@@ -25,7 +25,7 @@ sysupdate_image_fail() {
     exit 1
 }
 
-# Only for who asks for it: add_dracutmodules+=" sysupdate-image ".
+# Included only on request: add_dracutmodules+=" sysupdate-image ".
 check() {
     return 255
 }
@@ -53,7 +53,7 @@ install() {
     config=/usr/lib/udev/rules.d/90-image-dissect.rules
     [[ ! -e ${dracutsysrootdir-}$config ]] || inst_rules "${config##*/}"
 
-    # The root is prepared, or none is switched to.
+    # Do not switch root unless it was prepared.
     for link in initrd-root-fs.target.wants initrd-switch-root.{target,service}.requires; do
         { mkdir -p "$initdir$systemdsystemunitdir/$link" &&
             ln -sfn "../$sysupdate_image_unit" "$initdir$systemdsystemunitdir/$link/$sysupdate_image_unit"; } ||
@@ -75,12 +75,12 @@ installkernel() {
         check_kernel_module "$module" ||
             sysupdate_image_fail "kernel $kernel has no $module file system, neither built in nor as a module"
     done
-    # True as well if there is no file to look it up in.
+    # Also succeeds if there is no configuration file.
     for config in "${sysupdate_image_kernel_config[@]}"; do
         check_kernel_config "$config" ||
             sysupdate_image_fail "kernel $kernel was built without $config"
     done
-    # Not only what this host happens to have loaded.
+    # Install them whatever this host has loaded.
     hostonly='' instmods -c erofs overlay ||
         sysupdate_image_fail "cannot install the modules erofs and overlay"
     # Before Linux 6.12 an image is mounted from a loop device. The EFI variables tell

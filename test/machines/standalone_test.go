@@ -105,10 +105,10 @@ func TestStandaloneFails(t *testing.T) {
 		name, cmdline, want string
 		disks               []vm.Disk
 	}{
-		{"no root device", "root=LABEL=none rootwait=5", "no device has LABEL=none after 5s; there are /dev/vda (ext4)", []vm.Disk{one}},
-		{"two with one UUID", "root=UUID=" + uuid, "/dev/vda and /dev/vdb have UUID=" + uuid + ", so none is used", []vm.Disk{one, {Path: ext4, Serial: "two", Forget: true}}},
-		{"LUKS", "root=/dev/vda", "/dev/vda holds LUKS encryption, which this initramfs cannot set up", []vm.Disk{{Path: luks, Serial: "luks"}}},
-		{"a shell is asked for", "rd.break", "rd.break asks for a shell, which this initramfs does not have", nil},
+		{"no root device", "root=LABEL=none rootwait=5", "no device has LABEL=none after 5s; found: /dev/vda (ext4)", []vm.Disk{one}},
+		{"two with one UUID", "root=UUID=" + uuid, "cannot choose the root: /dev/vda and /dev/vdb have UUID=" + uuid, []vm.Disk{one, {Path: ext4, Serial: "two", Forget: true}}},
+		{"LUKS", "root=/dev/vda", "/dev/vda holds LUKS encryption, which a standalone initramfs does not support", []vm.Disk{{Path: luks, Serial: "luks"}}},
+		{"a shell is asked for", "rd.break", "rd.break needs a shell, but a standalone initramfs has none", nil},
 		{"nothing to boot", "composefs=nonsense root=/dev/vda", "cannot find what to boot", []vm.Disk{one}},
 		// It is found, but holds no deployment.
 		{"late", "root=UUID=" + uuid, "no repository on the physical root", []vm.Disk{late}},

@@ -51,8 +51,11 @@ settle() {
   done
 }
 settle
-for way in default 'isolate initrd-switch-root.target' 'start initrd-switch-root.service' 'start initrd-cleanup.service'; do
+# A job that is irreversible goes on when a failing unit would have it cancelled.
+for way in default 'isolate initrd-switch-root.target' 'start initrd-switch-root.service' 'start initrd-cleanup.service' \
+  'start --job-mode=replace-irreversibly initrd-switch-root.target' 'start --job-mode=replace-irreversibly initrd-switch-root.service'; do
   say "systemctl $way"
+  systemctl start sysroot.mount
   systemctl --no-block $way
   settle
 done

@@ -16,58 +16,77 @@ import (
 
 // A partitionTable is what sfdisk --json prints.
 type partitionTable struct {
-	PartitionTable struct {
-		Partitions []struct {
-			Start int64
-			Type  string
-		}
-	}
+	PartitionTable struct{ Partitions []partition }
 }
+
+type partition struct {
+	Start  int64 // in sectors
+	Type   string
+	number int
+}
+
+const sector = 512
 
 const (
 	typeESP  = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 	typeRoot = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 )
 
-// loadEntry stands for firmware and boot loader on a machine without them: it returns
-// the options for initramfs and command line of the first boot entry of the first
-// disk. It does not count boots, nor tell the machine what it booted. Tests of what
+// Entry stands for firmware and boot loader on a machine without them: it returns the
+// initramfs, a file in cfg.Dir, and the kernel command line of the first boot entry of the
+// first disk. It does not count boots, nor tell the machine what it booted. Tests of what
 // a loader does run on a PC.
-func loadEntry(ctx context.Context, cfg Config) ([]string, error) {
+func Entry(ctx context.Context, cfg Config) (initrd string, options []string, err error) {
 	disk := cfg.Disks[0].Path
+	fat, root, err := partitions(ctx, disk)
+	if err != nil {
+		return "", nil, err
+	}
+	esp := fmt.Sprintf("%s@@%d", disk, fat.Start*sector)
+	entry, err := firstEntry(ctx, esp)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(entry.Initrds) != 1 {
+		return "", nil, fmt.Errorf("the first boot entry has %d initramfs; want one", len(entry.Initrds))
+	}
+	initrd = filepath.Join(cfg.Dir, "initrd")
+	if _, err := output(ctx, "mcopy", "-n", "-o", "-i", esp, "::"+entry.Initrds[0], initrd); err != nil {
+		return "", nil, err
+	}
+	options = strings.Fields(entry.Options)
+	if !slices.ContainsFunc(options, func(arg string) bool { return strings.HasPrefix(arg, "root=") }) {
+		options = append(options, fmt.Sprintf("root=/dev/ubda%d", root.number)) // on a PC it is found by its type
+	}
+	return initrd, options, nil
+}
+
+// RootOffset returns where the root partition of an installed disk begins, in bytes.
+func RootOffset(ctx context.Context, disk string) (int64, error) {
+	_, root, err := partitions(ctx, disk)
+	return root.Start * sector, err
+}
+
+// partitions returns the EFI system partition and the root of an installed disk.
+func partitions(ctx context.Context, disk string) (fat, root partition, err error) {
 	out, err := output(ctx, "sfdisk", "--json", disk)
 	if err != nil {
-		return nil, err
+		return fat, root, err
 	}
 	var table partitionTable
 	if err := json.Unmarshal([]byte(out), &table); err != nil {
-		return nil, err
+		return fat, root, err
 	}
-	var fat, root string
 	for i, p := range table.PartitionTable.Partitions {
+		p.number = i + 1
 		switch p.Type {
 		case typeESP:
-			fat = fmt.Sprintf("%s@@%d", disk, p.Start*512)
+			fat = p
 		case typeRoot:
-			root = fmt.Sprintf("root=/dev/ubda%d", i+1)
+			root = p
 		}
 	}
-	entry, err := firstEntry(ctx, fat)
-	if err != nil {
-		return nil, err
-	}
-	if len(entry.Initrds) != 1 {
-		return nil, fmt.Errorf("the first boot entry has %d initramfs; want one", len(entry.Initrds))
-	}
-	initrd := filepath.Join(cfg.Dir, "initrd")
-	if _, err := output(ctx, "mcopy", "-n", "-o", "-i", fat, "::"+entry.Initrds[0], initrd); err != nil {
-		return nil, err
-	}
-	args := append([]string{"initrd=" + initrd}, strings.Fields(entry.Options)...)
-	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "root=") }) {
-		args = append(args, root) // on a PC it is found by its type
-	}
-	return args, nil
+	return fat, root, nil
 }
 
 // firstEntry returns the entry that systemd-boot would boot.

@@ -146,11 +146,11 @@ func umlArguments(ctx context.Context, cfg Config) ([]string, error) {
 		// It looks for console= at the beginning of an argument.
 		return append(args, strings.Fields(cfg.Cmdline)...), nil
 	}
-	boot, err := loadEntry(ctx, cfg)
+	initrd, options, err := Entry(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("nothing boots: %w", err)
 	}
-	return append(args, boot...), nil
+	return append(append(args, "initrd="+initrd), options...), nil
 }
 
 // umlArguments returns the options for the disk with number i: what it is, and for

@@ -13,7 +13,7 @@ import (
 
 // TestLoadEntry has a disk with two entries, one that is only staged, and one that no
 // boot counting would try again.
-func TestLoadEntry(t *testing.T) {
+func TestEntry(t *testing.T) {
 	dir := t.TempDir()
 	disk := filepath.Join(dir, "disk")
 	const esp = "@@1M"
@@ -31,13 +31,15 @@ entry b+3.conf 2
 entry c.conf.staged 3
 entry d+0-3.conf 4
 echo two | mcopy -i disk`+esp+` - ::/k/2`)
-	args, err := loadEntry(t.Context(), Config{Dir: dir, Disks: []Disk{{Path: disk}}})
+	initrd, options, err := Entry(t.Context(), Config{Dir: dir, Disks: []Disk{{Path: disk}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	initrd := filepath.Join(dir, "initrd")
-	if want := []string{"initrd=" + initrd, "console=ttyS0", "composefs=2", "root=/dev/ubda2"}; !slices.Equal(args, want) {
-		t.Errorf("loadEntry() = %q; want %q", args, want)
+	if want := []string{"console=ttyS0", "composefs=2", "root=/dev/ubda2"}; !slices.Equal(options, want) || initrd != filepath.Join(dir, "initrd") {
+		t.Errorf("Entry() = %s, %q; want %q", initrd, options, want)
+	}
+	if offset, err := RootOffset(t.Context(), disk); err != nil || offset <= 1<<20 {
+		t.Errorf("RootOffset() = %d, %v", offset, err)
 	}
 	if out := shell(t, dir, "cat initrd"); out != "two\n" {
 		t.Errorf("the initramfs is %q", out)

@@ -14,6 +14,7 @@ import (
 type monitor struct {
 	port    io.ReadWriteCloser
 	answers chan qmpAnswer
+	begun   bool // QEMU takes commands
 }
 
 // A qmpAnswer is what QEMU writes that is neither a greeting nor an event: what
@@ -51,8 +52,19 @@ func (m *monitor) listen() {
 	}
 }
 
-// run has QEMU carry out a command, one at a time, and returns what it answers.
+// run has QEMU carry out a command, one at a time, and returns what it answers. The first
+// one begins the connection.
 func (m *monitor) run(ctx context.Context, command string, arguments any) (json.RawMessage, error) {
+	if !m.begun {
+		if _, err := m.ask(ctx, "qmp_capabilities", nil); err != nil {
+			return nil, err
+		}
+		m.begun = true
+	}
+	return m.ask(ctx, command, arguments)
+}
+
+func (m *monitor) ask(ctx context.Context, command string, arguments any) (json.RawMessage, error) {
 	if err := wire.Write(m.port, qmpCommand{command, arguments}); err != nil {
 		return nil, fmt.Errorf("%s: %w", command, err)
 	}
@@ -76,11 +88,8 @@ func (m *Machine) PressPowerButton(ctx context.Context) error {
 	if m.monitor == nil {
 		return errors.New("the machine has no power button")
 	}
-	// A connection begins with this, and it may be said again.
-	for _, command := range []string{"qmp_capabilities", "system_powerdown"} {
-		if _, err := m.monitor.run(ctx, command, nil); err != nil {
-			return fmt.Errorf("cannot press the power button: %w", err)
-		}
+	if _, err := m.monitor.run(ctx, "system_powerdown", nil); err != nil {
+		return fmt.Errorf("cannot press the power button: %w", err)
 	}
 	return nil
 }
@@ -92,9 +101,6 @@ func (m *Machine) Plug(ctx context.Context, i int, d Disk) error {
 	}
 	arguments := map[string]string{
 		"driver": "virtio-blk-pci", "drive": fmt.Sprintf("disk%d", i), "serial": d.Serial, "bus": slotOf(d.Serial), "id": "late-" + d.Serial,
-	}
-	if _, err := m.monitor.run(ctx, "qmp_capabilities", nil); err != nil {
-		return fmt.Errorf("cannot plug in disk %s: %w", d.Serial, err)
 	}
 	if _, err := m.monitor.run(ctx, "device_add", arguments); err != nil {
 		return fmt.Errorf("cannot plug in disk %s: %w", d.Serial, err)

@@ -36,7 +36,7 @@ func (m *Machine) save(ctx context.Context) error {
 		return errors.New("it is no PC that has booted")
 	}
 	for _, c := range []qmpCommand{
-		{"qmp_capabilities", nil}, {"stop", nil},
+		{"stop", nil},
 		{"migrate", map[string]string{"uri": "exec:cat > " + Quote(filepath.Join(m.dir, savedMemory))}},
 	} {
 		if _, err := m.monitor.run(ctx, c.Execute, c.Arguments); err != nil {
@@ -93,9 +93,6 @@ func restoreArguments(cfg Config) ([]string, error) {
 
 // proceed lets a PC that was saved run once QEMU has read its memory: it was stopped.
 func (m *Machine) proceed(ctx context.Context) error {
-	if _, err := m.monitor.run(ctx, "qmp_capabilities", nil); err != nil {
-		return err
-	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

@@ -35,13 +35,10 @@ func newLoader(dir string, cmdline kcmdline.Cmdline, log *log) (*loader, error) 
 	}
 	l := &loader{dir: dir, index: index, cmdline: cmdline, tried: make(map[string]bool), log: log}
 	for _, names := range cmdline.All("modprobe.blacklist") {
-		l.denied = append(l.denied, strings.Split(canonical(names), ",")...)
+		l.denied = append(l.denied, strings.Split(modules.Canonical(names), ",")...)
 	}
 	return l, nil
 }
-
-// canonical returns the form of a module's name in which the kernel shows it.
-func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // alias loads all modules for an alias: of the providers of an algorithm, the fast one may
 // not fit this processor. That a module does not load is no error: the kernel has a reason
@@ -101,7 +98,7 @@ func parameters(cmdline kcmdline.Cmdline, module string) string {
 	var some kcmdline.Cmdline
 	for _, arg := range cmdline {
 		name, key, ok := strings.Cut(arg.Key, ".")
-		if ok && key != "" && canonical(name) == module {
+		if ok && key != "" && modules.Canonical(name) == module {
 			some = append(some, kcmdline.Arg{Key: key, Value: arg.Value, HasValue: arg.HasValue})
 		}
 	}

@@ -125,3 +125,10 @@ func reboot(ctx context.Context, t *testing.T, m *vm.Machine) {
 		t.Fatal(err)
 	}
 }
+
+// blessed fails the test unless the boot was marked as good by our program.
+func blessed(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	contains(t, "the blessing", m.Do(ctx, t, "systemctl start systemd-bless-boot.service && systemctl show --property=ExecStart systemd-bless-boot.service"),
+		"finalize bless", "status=0")
+}

@@ -39,8 +39,7 @@ umount /mnt`)
 
 	to(ctx, t, m, "sysupdate-image apply "+sid, "sid")
 	t.Logf("kernel %s", m.Do(ctx, t, "uname -r"))
-	contains(t, "the blessing", m.Do(ctx, t, "systemctl start systemd-bless-boot.service && systemctl show --property=ExecStart systemd-bless-boot.service"),
-		"finalize bless", "status=0")
+	blessed(ctx, t, m)
 	contains(t, "the command line of the boot entry", m.Do(ctx, t, "cat /proc/cmdline"), "administrator=1", "console=ttyS0")
 	m.Do(ctx, t, `test "$(cat /etc/hostname)" = castle`)
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")

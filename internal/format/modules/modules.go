@@ -90,20 +90,20 @@ func (x *Index) Missing() []string { return x.missing }
 
 // Builtin reports whether the module with a name is part of the kernel itself.
 func (x *Index) Builtin(name string) bool {
-	_, ok := x.builtin[canonical(name)]
+	_, ok := x.builtin[Canonical(name)]
 	return ok
 }
 
 // Weak returns the names or aliases of modules that the module with a name may ask the
 // kernel for while it works. They need not be loaded with it, but have to be there.
-func (x *Index) Weak(name string) []string { return x.weak[canonical(name)] }
+func (x *Index) Weak(name string) []string { return x.weak[Canonical(name)] }
 
 // Lookup returns the names of the modules for an alias, such as the MODALIAS of a device,
 // or for the name of a module. Those that are part of the kernel are among them; Order is
 // empty for these. Like modprobe(8), it looks for an alias only if there is no module with
 // that name.
 func (x *Index) Lookup(alias string) []string {
-	name := canonical(alias)
+	name := Canonical(alias)
 	if _, ok := x.deps[name]; ok || x.Builtin(name) {
 		return []string{name}
 	}
@@ -124,7 +124,7 @@ func (x *Index) addAliases(text string) {
 		rest, ok := strings.CutPrefix(line, "alias ")
 		pattern, name, both := strings.Cut(rest, " ")
 		if name = strings.TrimSpace(name); ok && both && name != "" {
-			x.aliases.add(normalize(pattern), canonical(name))
+			x.aliases.add(normalize(pattern), Canonical(name))
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (x *Index) addSoft(text string) {
 		if len(words) < 2 || words[0] != "softdep" {
 			continue
 		}
-		name := canonical(words[1])
+		name := Canonical(words[1])
 		s := x.soft[name]
 		var list *[]string
 		for _, word := range words[2:] {
@@ -157,7 +157,7 @@ func (x *Index) addSoft(text string) {
 func (x *Index) addWeak(text string) {
 	for line := range strings.Lines(text) {
 		if words := strings.Fields(line); len(words) > 2 && words[0] == "weakdep" {
-			name := canonical(words[1])
+			name := Canonical(words[1])
 			x.weak[name] = append(x.weak[name], words[2:]...)
 		}
 	}
@@ -178,7 +178,7 @@ func (x *Index) addModinfo(text string) {
 		entry, text, _ = strings.Cut(text, "\x00")
 		name, value, _ := strings.Cut(entry, ".")
 		if pattern, ok := strings.CutPrefix(value, "alias="); ok && name != "" {
-			x.aliases.add(normalize(pattern), canonical(name))
+			x.aliases.add(normalize(pattern), Canonical(name))
 		}
 	}
 }
@@ -186,8 +186,9 @@ func (x *Index) addModinfo(text string) {
 // nameOf returns the name of the module in a file, such as kernel/fs/ext4/ext4.ko.xz.
 func nameOf(file string) string {
 	name, _, _ := strings.Cut(path.Base(file), ".")
-	return canonical(name)
+	return Canonical(name)
 }
 
-// canonical returns the form of a module's name in which the kernel shows it.
-func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
+// Canonical returns the form of a module's name in which the kernel shows it: with '_' for
+// each '-', which are the same in such names. See modprobe(8).
+func Canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }

@@ -22,7 +22,7 @@ type Module struct {
 // part of the kernel; a module that is not in the index is an error. Soft dependencies that
 // nothing provides, or that depend on each other, do no harm.
 func (x *Index) Order(name string) ([]Module, error) {
-	name = canonical(name)
+	name = Canonical(name)
 	if _, ok := x.deps[name]; !ok {
 		if x.Builtin(name) {
 			return nil, nil

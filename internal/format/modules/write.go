@@ -11,7 +11,7 @@ import (
 func (x *Index) Write(names []string, rename func(path string) string) map[string][]byte {
 	chosen := make(map[string]bool, len(names))
 	for _, name := range names {
-		chosen[canonical(name)] = true
+		chosen[Canonical(name)] = true
 	}
 	return map[string][]byte{
 		depFile:     x.writeDeps(chosen, rename),

@@ -35,7 +35,7 @@ QUIET    := go run $(GOFLAGS) ./test/quiet
 
 # Where the programs are built.
 OUT      ?= bin
-PROGRAMS := sysupdate-image prepare-root init finalize sysupdate-image-generator
+PROGRAMS := sysupdate-image prepare-root init finalize health sysupdate-image-generator
 
 .PHONY: all $(PROGRAMS) install check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
 
@@ -43,7 +43,7 @@ all: $(PROGRAMS)  ## build the programs into bin/
 
 # The small programs have the standard library without inlining, which takes a tenth
 # off them as they are in an initramfs, and some milliseconds of a merge of /etc.
-SMALL    := prepare-root init finalize sysupdate-image-generator
+SMALL    := prepare-root init finalize health sysupdate-image-generator
 $(SMALL): GOBUILD += -gcflags=all=-l -gcflags=$(MODULE)/...=
 
 $(PROGRAMS):
@@ -51,9 +51,9 @@ $(PROGRAMS):
 
 install: all  ## install below DESTDIR
 	install -Dm755 $(OUT)/sysupdate-image -t $(DESTDIR)$(BINDIR)
-	install -Dm755 $(OUT)/prepare-root $(OUT)/init $(OUT)/finalize -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm755 $(OUT)/prepare-root $(OUT)/init $(OUT)/finalize $(OUT)/health -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 $(OUT)/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
-	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
+	install -Dm644 prepare-root/*.service finalize/*.service health/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm644 finalize/sysupdate-image.catalog -t $(DESTDIR)$(CATALOGDIR)
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 dracut/sysupdate-image.conf $(DESTDIR)$(DRACUTCONFDIR)/50-sysupdate-image.conf

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -26,6 +28,12 @@ func Bless(m Machine) error {
 	return nil
 }
 
+// countedEntry returns the name of the boot entry that is on trial.
+func (m Machine) countedEntry() (bootentry.Name, error) {
+	entry, err := bootcount.Booted(m.root.FS())
+	return entry.Name, err
+}
+
 func (m Machine) bless(entry bootentry.Name) error {
 	partition, err := m.bootPartition()
 	if err != nil {
@@ -40,9 +48,13 @@ func (m Machine) noteUnblessed(entry bootentry.Name, why error) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.record(deployment.BootFailure{
+	s, err := sysroot.OpenWritable(m.root)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return records.StoreBootFailure(m.changes(s.Root), deployment.BootFailure{
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
 		Failed: []deployment.FailedUnit{{Name: blessService, Result: why.Error()}},
 	})
-	return err
 }

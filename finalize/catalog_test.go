@@ -17,14 +17,23 @@ import (
 
 const catalogFile = "sysupdate-image.catalog"
 
-// messageIDs returns the constants of that type in messages.go, by their names.
+// messageIDs returns the constants of that type, by their names: ours, and those of the
+// program beside us, which are in the same catalog.
 func messageIDs(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "messages.go", nil, 0)
+	ids := map[string]string{}
+	for _, name := range []string{"messages.go", "../health/messages.go"} {
+		addMessageIDs(t, name, ids)
+	}
+	return ids
+}
+
+func addMessageIDs(t *testing.T, name string, ids map[string]string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := map[string]string{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok {
@@ -39,7 +48,6 @@ func messageIDs(t *testing.T) map[string]string {
 		}
 		return false
 	})
-	return ids
 }
 
 // Every id is explained, and nothing else is.

@@ -1,17 +1,17 @@
 // Package finalize runs when a machine goes down: it carries local changes to /etc over to
 // the staged deployment, and publishes the boot entry. Units of the running system also use
-// it to change the physical root: to find a staged deployment after a power cut, to record
-// why a boot on trial failed, and to prepare directories of /var. It needs no network and
-// asks no questions.
+// it to change the disk: to find a staged deployment after a power cut, to mark a boot on
+// trial as good, and to prepare directories of /var. It needs no network and asks no
+// questions.
 package finalize
 
 import (
 	"os"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemctl"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
@@ -49,10 +49,15 @@ func (m Machine) bootPartition() (*boot.Partition, error) {
 	return p, err
 }
 
-// openConsole opens the console of the running machine. It may have none, and one
-// that nobody reads must not stop the shutdown.
-func (m Machine) openConsole() (*os.File, error) {
-	return m.root.OpenFile("dev/console", os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+// goesOn reports whether the running system may keep running after this shutdown:
+// a soft reboot restarts user space on the same root, unless another one was
+// prepared, and kexec boots a kernel that was loaded before.
+func (m Machine) goesOn() bool {
+	if m.root.Name() != runningRoot {
+		return false
+	}
+	systemd := systemctl.Manager{Warn: func(err error) { m.logf(journal.Warning, "%v", err) }}
+	return systemd.HasJob("soft-reboot.target") || systemd.HasJob("kexec.target")
 }
 
 // bootID returns the kernel's id of this boot as journald writes it.

@@ -21,7 +21,6 @@ const (
 	msgFailed        messageID = "c96aca95118e49439b8c90fbd8655e3f"
 	msgConflicts     messageID = "e9c7b6f566cd4373b131f3c80b2b4039"
 	msgGaveUp        messageID = "5f8cc4a1292442ec940d0323a48bfd18"
-	msgBootFailed    messageID = "0f91be29760946c3a3a3cc2798a2d936"
 )
 
 // Fields of the journal that messages have besides those of
@@ -41,7 +40,7 @@ const identifier = "sysupdate-image-finalize"
 
 // tell tells an outcome.
 func (m Machine) tell(id messageID, priority int, fields []journal.Field, format string, args ...any) {
-	m.write(journal.Entry{Priority: priority, ID: string(id), Message: fmt.Sprintf(format, args...), Fields: fields})
+	m.log.Write(journal.Entry{Priority: priority, ID: string(id), Message: fmt.Sprintf(format, args...), Fields: fields})
 }
 
 // tellFailure tells that the staged deployment was not finalized.
@@ -51,22 +50,5 @@ func (m Machine) tellFailure(err error) {
 
 // logf tells what else is worth knowing.
 func (m Machine) logf(priority int, format string, args ...any) {
-	m.write(journal.Entry{Priority: priority, Message: fmt.Sprintf(format, args...)})
-}
-
-func (m Machine) write(e journal.Entry) {
-	if m.log.Write(e) && e.Priority <= journal.Notice {
-		m.showOnConsole(e.Message)
-	}
-}
-
-// showOnConsole has who watches a shutdown see what comes of it. A unit's output
-// would get there by itself, but once more into the journal, without an id.
-func (m Machine) showOnConsole(text string) {
-	console, err := m.openConsole()
-	if err != nil {
-		return // there is none
-	}
-	defer console.Close()
-	fmt.Fprintf(console, "%s: %s\r\n", identifier, text)
+	m.log.Write(journal.Entry{Priority: priority, Message: fmt.Sprintf(format, args...)})
 }

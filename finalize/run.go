@@ -11,13 +11,13 @@ import (
 )
 
 // Run is the program, on the machine with this root directory. Without args it finalizes,
-// at shutdown; units of the running system call it with "arm", "bless", "boot-failed" and
-// "copy-up DIRECTORY…". Messages, also that of the error, go to the journal of the running
+// at shutdown; units of the running system call it with "arm", "bless" and "copy-up
+// DIRECTORY…". Messages, also that of the error, go to the journal of the running
 // machine, or to log if there is none, with a priority as in sd-daemon(3).
 func Run(root *os.Root, args []string, log io.Writer) error {
 	m := Machine{root: root, log: journal.Log{Identifier: identifier, Else: log}}
 	if root.Name() == runningRoot {
-		m.log.Socket = journal.Socket
+		m.log.Socket, m.log.Console = journal.Socket, journal.ConsoleOf(root)
 	}
 	err := bug.Catch(func() error { return run(m, args) })
 	_, left := errors.AsType[*leftError](err)
@@ -40,10 +40,8 @@ func run(m Machine, args []string) error {
 		return Arm(m)
 	case args[0] == "bless" && len(args) == 1:
 		return Bless(m)
-	case args[0] == "boot-failed" && len(args) == 1:
-		return BootFailed(m)
 	case args[0] == "copy-up" && len(args) > 1:
 		return CopyUp(m, args[1:])
 	}
-	return fmt.Errorf("invalid arguments %q: want none, arm, bless, boot-failed, or copy-up DIRECTORY…", args)
+	return fmt.Errorf("invalid arguments %q: want none, arm, bless, or copy-up DIRECTORY…", args)
 }

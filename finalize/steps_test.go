@@ -81,38 +81,3 @@ func TestFinalizeStopped(t *testing.T) {
 		}
 	})
 }
-
-// The record of a failed boot is the one before or the new one, and is written
-// the next time if this was stopped.
-func TestRecordStopped(t *testing.T) {
-	ns.Run(t, func(t *testing.T) {
-		r := makeRig(t, deployment.EtcOverlay, "")
-		old := deployment.BootFailure{ID: r.booted, Entry: "a+1-2.conf", Time: "2026-01-01T00:00:00Z"}
-		failure := old
-		failure.Entry = "a+0-3.conf"
-		file := filepath.Join(r.disk, r.booted.BootFailureFile())
-		for n := 0; ; n++ {
-			r.must(os.RemoveAll(filepath.Dir(file)))
-			r.wrap = nil
-			_, err := r.Machine.record(old)
-			r.must(err)
-			r.wrap = durabletest.Crash(n)
-			_, stopped := r.Machine.record(failure)
-			data, err := os.ReadFile(file)
-			r.must(err)
-			if got := string(data); got != string(old.Encode()) && got != string(failure.Encode()) || stopped == nil && got != string(failure.Encode()) {
-				t.Errorf("after %d steps the record is %q", n, got)
-			}
-			r.wrap = nil
-			_, err = r.Machine.record(failure)
-			r.must(err)
-			list, err := os.ReadDir(filepath.Dir(file))
-			if err != nil || len(list) != 1 {
-				t.Errorf("after %d steps and again there are %v, %v; want one record", n, list, err)
-			}
-			if stopped == nil {
-				return
-			}
-		}
-	})
-}

@@ -1,6 +1,5 @@
 // Finalize makes the staged deployment the next one when the machine goes down;
-// units of the running system call it for two more things that change the
-// physical root. With "--root DIR" first it works on the tree DIR.
+// units of the running system call it for more that changes the disk. With "--root DIR" first it works on the tree DIR.
 package main
 
 import (

@@ -58,7 +58,7 @@ var (
 )
 
 // folders are those of the repository with files that pages name by their whole path.
-var folders = []string{"cmd", "docs", "finalize", "generators", "hack", "internal", "prepare-root", "standalone", "test"}
+var folders = []string{"cmd", "docs", "finalize", "generators", "hack", "health", "internal", "prepare-root", "standalone", "test"}
 
 // TestNamedFilesExist wants the files of the project that a page for developers names: a
 // path from the root of the repository, or a Go file after the name of its package.

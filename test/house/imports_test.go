@@ -25,7 +25,7 @@ var wings = []wing{
 	{"image", true, []string{"internal/image"}},
 	{"machine", true, []string{"internal/machine", "internal/status"}},
 	{"etc", true, []string{"internal/etc"}},
-	{"stages", false, []string{"finalize", "generators", "prepare-root", "standalone"}},
+	{"stages", false, []string{"finalize", "generators", "health", "prepare-root", "standalone"}},
 	{"update", true, []string{"internal/inspect", "internal/install", "internal/repair", "internal/update"}},
 	{"ui", false, []string{"internal/ui"}},
 	{"commands", false, []string{"cmd"}},
@@ -52,7 +52,7 @@ var onlyIn = []struct{ imported, importer, why string }{
 }
 
 // withoutNet are the programs of early boot and shutdown.
-var withoutNet = []string{"cmd/finalize", "cmd/init", "cmd/prepare-root", "cmd/sysupdate-image-generator"}
+var withoutNet = []string{"cmd/finalize", "cmd/health", "cmd/init", "cmd/prepare-root", "cmd/sysupdate-image-generator"}
 
 func TestImports(t *testing.T) {
 	for pkg, imports := range listImports(t) {

@@ -18,7 +18,7 @@ import (
 // The part of plain English that a program can check.
 
 // written are the folders with what people read: messages, comments and pages.
-var written = []string{"cmd", "internal", "finalize", "generators", "prepare-root", "standalone", "docs"}
+var written = []string{"cmd", "internal", "finalize", "generators", "health", "prepare-root", "standalone", "docs"}
 
 // translated matches phrases that sound translated. A command shows, lists or checks; a
 // value is invalid; a program is no "who"; a change is durable. apply skips an image.
@@ -192,7 +192,7 @@ func TestLanguageRulesRefuse(t *testing.T) {
 // eachFile calls f for the Go files of the programs; where tells where a node is.
 func eachFile(t *testing.T, f func(where func(token.Pos) string, file *ast.File)) {
 	t.Helper()
-	for _, path := range filesBelow(t, []string{"cmd", "internal", "finalize", "generators", "prepare-root", "standalone"}, ".go") {
+	for _, path := range filesBelow(t, []string{"cmd", "internal", "finalize", "generators", "health", "prepare-root", "standalone"}, ".go") {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}

@@ -25,7 +25,7 @@ var mayReadWhole = map[string]string{
 // end, so all is read by package bounded.
 func TestReadsAreBounded(t *testing.T) {
 	used := make(map[string]bool)
-	for _, dir := range []string{"cmd", "finalize", "generators", "internal", "prepare-root", "standalone"} {
+	for _, dir := range []string{"cmd", "finalize", "generators", "health", "internal", "prepare-root", "standalone"} {
 		for name, calls := range callsOf(t, dir, wholeReads) {
 			if within(path.Dir(name), forTests) {
 				continue
@@ -136,7 +136,7 @@ var opens = []string{"Chdir", "DirFS", "Open", "OpenFile", "OpenRoot", "ReadDir"
 // main, and handed down. A test, or --root, may mean another one.
 func TestRootIsOpenedInMain(t *testing.T) {
 	inMain := 0
-	for _, dir := range []string{"cmd", "finalize", "generators", "internal", "prepare-root", "standalone"} {
+	for _, dir := range []string{"cmd", "finalize", "generators", "health", "internal", "prepare-root", "standalone"} {
 		for name, calls := range inspect(t, dir, opensRoot) {
 			switch {
 			case within(path.Dir(name), forTests):

@@ -44,7 +44,7 @@ dracut() {
   local base=$1 tree=$2 kver=$3 inputs=$scratch/inputs dir key
   dir=$(programs)
   rm -rf "$inputs" && cp -r "$dir" "$inputs"
-  rm -rf "${inputs:?}"/usr/{bin,share,lib/sysupdate-image/{finalize,init}}
+  rm -rf "${inputs:?}"/usr/{bin,share,lib/sysupdate-image/{finalize,health,init}}
   key=$(hash_of "$here/programs.sh" "$(basename "$base")" "$inputs" "$kver")
   dir=$(cached initramfs "$key" dracut_make "$tree" "$kver")
   echo "$dir/initramfs.img"

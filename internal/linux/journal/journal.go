@@ -8,7 +8,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -85,14 +87,40 @@ type Log struct {
 	// Else gets what the journal did not take: a line for each entry, with its
 	// priority as sd-daemon(3) has it.
 	Else io.Writer
+	// Console opens the console, where people see a boot or a shutdown; nil if the log
+	// does not show on it. A machine may have none.
+	Console func() (io.WriteCloser, error)
+}
+
+// ConsoleOf opens the console of a machine with this root directory, for a Log. One that
+// nobody reads must not stop a boot or a shutdown.
+func ConsoleOf(root *os.Root) func() (io.WriteCloser, error) {
+	return func() (io.WriteCloser, error) {
+		return root.OpenFile("dev/console", os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+	}
 }
 
 // Write hands an entry to the journal, or else writes it to l.Else. It reports
 // whether the journal has taken it.
 func (l Log) Write(e Entry) bool {
 	if l.Socket != "" && sys.SendDatagram(l.Socket, e.Encode(l.Identifier), sendTime) == nil {
+		l.show(e)
 		return true
 	}
 	fmt.Fprintf(l.Else, "<%d>%s\n", e.Priority, strings.ReplaceAll(e.Message, "\n", "; "))
 	return false
+}
+
+// show shows an entry of note on the console. The output of a unit would get there by
+// itself, but once more into the journal, without an id.
+func (l Log) show(e Entry) {
+	if l.Console == nil || e.Priority > Notice {
+		return
+	}
+	console, err := l.Console()
+	if err != nil {
+		return // there is none
+	}
+	defer console.Close()
+	fmt.Fprintf(console, "%s: %s\r\n", l.Identifier, e.Message)
 }

@@ -1,8 +1,9 @@
-package finalize
+package health
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ func BootFailed(m Machine) error {
 	if err != nil {
 		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	systemd := systemctl{m}
-	if systemd.wasActive("boot-complete.target") {
+	systemd := m.systemd()
+	if systemd.WasActive("boot-complete.target") {
 		m.logf(journal.Info, "this boot was complete before it failed: the deployment is not on trial")
 		return nil
 	}
@@ -39,17 +40,24 @@ func BootFailed(m Machine) error {
 	}
 	failure := deployment.BootFailure{
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
-		Failed: systemd.failedUnits(), Waiting: systemd.waiting(),
+		Failed: systemd.FailedUnits(), Waiting: others(systemd.Waiting()),
 	}
-	m.tell(msgBootFailed, journal.Err, []journal.Field{about(id), {Name: fieldError, Value: describe(failure)}},
-		"deployment %s did not boot completely: %s", id.Short(), describe(failure))
+	m.tellBootFailed(id, describe(failure))
 	previous, err := m.record(failure)
 	if err != nil {
 		m.logf(journal.Err, "cannot record why the boot failed: %v", err)
 	}
 	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, err == nil)
 	m.logf(journal.Notice, "%s", why)
-	return systemd.start(what)
+	if what == "" {
+		return nil
+	}
+	return systemd.Start(what)
+}
+
+// others returns the units that are not the one that runs BootFailed.
+func others(units []string) []string {
+	return slices.DeleteFunc(units, func(name string) bool { return name == bootFailedService })
 }
 
 // countedEntry returns the name of the boot entry that is on trial.

@@ -1,7 +1,10 @@
-package finalize
+// Package systemctl asks systemd by its own programs, which need neither D-Bus nor anything
+// else to have started. It hides how they are found and stopped, and what they print.
+package systemctl
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -10,33 +13,34 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 )
 
-// systemctl asks systemd by its own program, which needs neither D-Bus nor
-// anything else to have started. What it cannot tell is told to the log.
-type systemctl struct{ Machine }
+// A Manager is systemd as systemctl(1) shows it.
+type Manager struct {
+	// Warn is told what systemctl could not tell. The answer is empty then.
+	Warn func(error)
+}
 
 // answerTime is how long systemd, which may be busy, may take for an answer.
 const answerTime = 10 * time.Second
 
-func (s systemctl) run(args ...string) string {
-	out, err := systemctlOutput(append([]string{"--no-pager", "--no-legend", "--plain"}, args...)...)
+func (m Manager) run(args ...string) string {
+	out, err := output("systemctl", append([]string{"--no-pager", "--no-legend", "--plain"}, args...)...)
 	if err != nil {
-		s.logf(journal.Warning, "systemctl %s: %v", args[0], err)
+		m.Warn(fmt.Errorf("systemctl %s: %w", args[0], err))
 	}
 	return out
 }
 
-// systemctlOutput returns what systemctl prints. What it has to complain about goes
-// to the journal with ours. Package os/exec would take 3 % of the program's size.
-func systemctlOutput(args ...string) (string, error) {
+// output returns what a program of systemd prints. What it has to complain about goes
+// to the journal with ours. Package os/exec would take 3 % of a small program's size.
+func output(program string, args ...string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer r.Close()
-	p, err := startInPath("systemctl", args, []*os.File{os.Stdin, w, os.Stderr})
+	p, err := startInPath(program, args, []*os.File{os.Stdin, w, os.Stderr})
 	if err = errors.Join(err, w.Close()); err != nil {
 		return "", err
 	}
@@ -61,16 +65,24 @@ func startInPath(name string, args []string, files []*os.File) (p *os.Process, e
 	return p, err
 }
 
-// wasActive reports whether a unit has been active since the machine was started,
+// WasActive reports whether a unit has been active since the machine was started,
 // whether or not it still is.
-func (s systemctl) wasActive(unit string) bool {
-	since := strings.TrimSpace(s.run("show", "--property=ActiveEnterTimestampMonotonic", "--value", unit))
+func (m Manager) WasActive(unit string) bool {
+	since := strings.TrimSpace(m.run("show", "--property=ActiveEnterTimestampMonotonic", "--value", unit))
 	return since != "" && since != "0"
 }
 
-func (s systemctl) failedUnits() []deployment.FailedUnit {
+// IsEnabled reports whether a unit is installed and enabled.
+func (m Manager) IsEnabled(unit string) bool {
+	// A unit that is not is no failure, but systemctl ends as if it were.
+	out, _ := output("systemctl", "is-enabled", unit)
+	return strings.HasPrefix(out, "enabled")
+}
+
+// FailedUnits returns the units that have failed.
+func (m Manager) FailedUnits() []deployment.FailedUnit {
 	var names []string
-	for line := range strings.Lines(s.run("list-units", "--failed")) {
+	for line := range strings.Lines(m.run("list-units", "--failed")) {
 		if fields := strings.Fields(line); len(fields) > 0 {
 			names = append(names, fields[0])
 		}
@@ -79,7 +91,7 @@ func (s systemctl) failedUnits() []deployment.FailedUnit {
 		return nil
 	}
 	args := append([]string{"show", "--property=Id,Description,Result,ExecMainStatus"}, names...)
-	return parseShow(s.run(args...))
+	return parseShow(m.run(args...))
 }
 
 // parseShow reads what "systemctl show" prints for several units: lines
@@ -108,46 +120,28 @@ func parseShow(out string) []deployment.FailedUnit {
 	return units
 }
 
-// waiting returns the units that are being started, which is what others wait
-// for.
-func (s systemctl) waiting() []string {
+// Waiting returns the units that are being started, which is what others wait for.
+func (m Manager) Waiting() []string {
 	var units []string
-	for line := range strings.Lines(s.run("list-jobs")) {
+	for line := range strings.Lines(m.run("list-jobs")) {
 		// JOB UNIT TYPE STATE
 		fields := strings.Fields(line)
-		if len(fields) == 4 && fields[2] == "start" && fields[3] == "running" && fields[1] != bootFailedService {
+		if len(fields) == 4 && fields[2] == "start" && fields[3] == "running" {
 			units = append(units, fields[1])
 		}
 	}
 	return units
 }
 
-// goesOn reports whether the running system may keep running after this shutdown:
-// a soft reboot restarts user space on the same root, unless another one was
-// prepared, and kexec boots a kernel that was loaded before.
-func (m Machine) goesOn() bool {
-	if m.root.Name() != runningRoot {
-		return false
-	}
-	systemd := systemctl{m}
-	return systemd.hasJob("soft-reboot.target") || systemd.hasJob("kexec.target")
-}
-
-// hasJob reports whether a unit is being started or stopped.
-func (s systemctl) hasJob(unit string) bool {
-	job := strings.TrimSpace(s.run("show", "--property=Job", "--value", unit))
+// HasJob reports whether a unit is being started or stopped.
+func (m Manager) HasJob(unit string) bool {
+	job := strings.TrimSpace(m.run("show", "--property=Job", "--value", unit))
 	return job != "" && job != "0"
 }
 
-// bootFailedService is the unit that runs BootFailed.
-const bootFailedService = "sysupdate-image-boot-failed.service"
-
-// start starts a target such as reboot.target, or nothing if target is "". It asks systemd,
+// Start starts a target such as reboot.target, and does not wait for it. It asks systemd,
 // not logind, which may not be running.
-func (s systemctl) start(target string) error {
-	if target == "" {
-		return nil
-	}
-	_, err := systemctlOutput("start", "--no-block", "--job-mode=replace-irreversibly", target)
+func (m Manager) Start(target string) error {
+	_, err := output("systemctl", "start", "--no-block", "--job-mode=replace-irreversibly", target)
 	return err
 }

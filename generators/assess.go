@@ -7,17 +7,17 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/timespan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
 )
 
 const (
 	bootFailedService = "sysupdate-image-boot-failed.service"
 	blessService      = "systemd-bless-boot.service"
-
-	// bootTimeout is how long a boot on trial may take to reach
-	// boot-complete.target, which includes what a first boot does once.
-	bootTimeout = "15min"
 )
 
 // assessmentUnits makes a boot on trial end in another try or, when those are
@@ -32,7 +32,7 @@ func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 	if err != nil && !errors.Is(err, bootcount.ErrMalformed) {
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{bootComplete(), in.blessed(entry)}
+	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry)}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -41,7 +41,14 @@ func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 
 // bootComplete changes boot-complete.target, which systemd-bless-boot.service
 // requires on such a boot.
-func bootComplete() unitfile.Unit {
+func (in Input) bootComplete() unitfile.Unit {
+	// The configuration of the system that is on trial says how long that may take.
+	limits, warnings := updateconfig.LoadLimits(func(name string) ([]byte, error) {
+		return bounded.ReadFile(in.Root, name, limits.Text)
+	})
+	for _, w := range warnings {
+		in.Warn(w)
+	}
 	return unitfile.Unit{Name: "boot-complete.target.d/50-sysupdate-image.conf", Options: []unitfile.Option{
 		// By itself the target waits for nothing but what it requires. It cannot
 		// wait for multi-user.target, as some units between the two are started
@@ -49,7 +56,7 @@ func bootComplete() unitfile.Unit {
 		unitfile.Set("Unit", "After", "basic.target"),
 		// Something that it requires has failed, or it took too long.
 		unitfile.Set("Unit", "OnFailure", bootFailedService),
-		unitfile.Set("Unit", "JobTimeoutSec", bootTimeout),
+		unitfile.Set("Unit", "JobTimeoutSec", timespan.Format(limits.Boot)),
 	}}
 }
 

@@ -19,6 +19,8 @@ type Input struct {
 	InInitrd bool
 	Cmdline  kcmdline.Cmdline
 	Mounts   []mountplan.Mounted
+	// Warn is told what is wrong with a configuration file, which costs no units.
+	Warn func(error)
 }
 
 // Units returns the units of all concerns. What one of them cannot decide does

@@ -20,12 +20,13 @@ import (
 // Run does what the program does: it reads what is known below root and writes
 // the units into the directory that systemd names first, and early ones into the
 // second. See systemd.generator(7): there are one or three of them, and units that
-// neither override the administrator's nor yield to the vendor's go into the first.
-func Run(root fs.FS, dirs []string) error {
-	return bug.Catch(func() error { return run(root, dirs) })
+// neither override the administrator's nor yield to the vendor's go into the first. warn is
+// told what is wrong, but costs no units.
+func Run(root fs.FS, dirs []string, warn func(error)) error {
+	return bug.Catch(func() error { return run(root, dirs, warn) })
 }
 
-func run(root fs.FS, dirs []string) error {
+func run(root fs.FS, dirs []string, warn func(error)) error {
 	if len(dirs) != 1 && len(dirs) != 3 {
 		return fmt.Errorf("want one or three directories, not %d", len(dirs))
 	}
@@ -33,6 +34,7 @@ func run(root fs.FS, dirs []string) error {
 	if err != nil {
 		return err
 	}
+	in.Warn = warn
 	units, err := Units(in)
 	early := dirs[min(1, len(dirs)-1)]
 	isEarly := func(u unitfile.Unit) bool { return u.Early }

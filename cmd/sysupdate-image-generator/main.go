@@ -18,12 +18,15 @@ func main() {
 	if len(dirs) > 1 && dirs[0] == "--root" {
 		root, dirs = dirs[1], dirs[2:]
 	}
-	if err := generators.Run(os.DirFS(root), dirs); err != nil {
+	say := func(priority int, err error) {
 		var log io.Writer = os.Stderr
 		if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil && root == "/" { // there is no journal yet
 			log = kmsg
 		}
-		fmt.Fprintf(log, "<3>sysupdate-image-generator: %v\n", err)
+		fmt.Fprintf(log, "<%d>sysupdate-image-generator: %v\n", priority, err)
+	}
+	if err := generators.Run(os.DirFS(root), dirs, func(err error) { say(4, err) }); err != nil {
+		say(3, err)
 		os.Exit(bug.Status(err, 1))
 	}
 }

@@ -6,69 +6,16 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/tomlfile"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
 )
 
-// Configuration files, relative to the root: the administrator's, and that of
-// the image. Each key comes from the first file that has it.
-const (
-	configEtc = "etc/sysupdate-image/update.toml"
-	configUsr = "usr/lib/sysupdate-image/update.toml"
-)
-
-// A config is what configuration files say about updates. They are TOML:
-//
-//	keep = 1                  # deployments that stay besides those that are needed; default 0
-//	require = "signed"        # of images that nobody named; or "sealed"; default neither
-//	allow-downgrade = false   # to such an image that is older than the deployed one; default true
-type config struct {
-	Keep           *int    `toml:"keep"`
-	Require        *string `toml:"require"`
-	AllowDowngrade *bool   `toml:"allow-downgrade"`
-}
-
-// maxKeep bounds keep: more is a mistake.
-const maxKeep = 1000
-
-// parseConfig reads a configuration file. A key that is not known is an error:
-// what is misspelt would otherwise have no effect, and nobody would notice.
-func parseConfig(text string) (config, error) {
-	var c config
-	meta, err := tomlfile.Decode(text, &c)
-	if err != nil {
-		return config{}, err
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return config{}, fmt.Errorf("unknown key %q", unknown[0].String())
-	}
-	if c.Keep != nil && (*c.Keep < 0 || *c.Keep > maxKeep) {
-		return config{}, fmt.Errorf("keep = %d: want 0 to %d", *c.Keep, maxKeep)
-	}
-	if r := c.require(); c.Require != nil && r != requireSigned && r != requireSealed {
-		return config{}, fmt.Errorf("require = %q: want %q or %q", r, requireSigned, requireSealed)
-	}
-	return c, nil
-}
-
-// under returns c with what it does not set from other.
-func (c config) under(other config) config {
-	if c.Keep == nil {
-		c.Keep = other.Keep
-	}
-	if c.Require == nil {
-		c.Require = other.Require
-	}
-	if c.AllowDowngrade == nil {
-		c.AllowDowngrade = other.AllowDowngrade
-	}
-	return c
-}
+// A config is what update.toml says, with the defaults of what it does not.
+type config struct{ updateconfig.Config }
 
 // require returns what an image that no command names must be, "" if anything will do.
 func (c config) require() string {
@@ -88,25 +35,9 @@ func (c config) keep() int {
 	return *c.Keep
 }
 
-// loadConfig reads those of the files that there are. read returns the content
-// of one by its name.
 func loadConfig(read func(name string) ([]byte, error)) (config, error) {
-	var c config
-	for _, name := range []string{configEtc, configUsr} {
-		text, err := read(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return config{}, fmt.Errorf("cannot read configuration /%s: %w", name, err)
-		}
-		more, err := parseConfig(string(text))
-		if err != nil {
-			return config{}, fmt.Errorf("cannot read configuration /%s: %w", name, err)
-		}
-		c = c.under(more)
-	}
-	return c, nil
+	c, err := updateconfig.Load(read)
+	return config{c}, err
 }
 
 // config returns the machine's configuration: what the running system has, or
@@ -130,8 +61,8 @@ func (m *Machine) config() (config, error) {
 	if err != nil {
 		// Nothing goes that it may want to keep.
 		m.warn(fmt.Errorf("%w; all deployments stay", err))
-		keep := maxKeep
-		return config{Keep: &keep}, nil
+		keep := updateconfig.MaxKeep
+		return config{updateconfig.Config{Keep: &keep}}, nil
 	}
 	image := system.Of(tree, m.Repository)
 	return loadConfig(func(name string) ([]byte, error) {

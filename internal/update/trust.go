@@ -10,12 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-)
-
-// What update.toml may require of an image.
-const (
-	requireSigned = "signed"
-	requireSealed = "sealed"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
 )
 
 // previous returns the origins of the deployments that an image would replace.
@@ -62,7 +57,7 @@ func (m *Machine) checkImage(img *oci.Image, o Options) error {
 	if err != nil {
 		return err
 	}
-	if rules.require() == requireSigned && img.Signature != oci.Signed {
+	if rules.require() == updateconfig.Signed && img.Signature != oci.Signed {
 		return refusal(img, `require = "signed"`, "the signature is: "+img.Signature)
 	}
 	wasSigned := slices.ContainsFunc(before, func(o deployment.Origin) bool { return o.Signature == oci.Signed })
@@ -93,7 +88,7 @@ func (m *Machine) checkSealed(img *oci.Image, s *system.System, o Options) error
 	if err != nil {
 		return err
 	}
-	if rules.require() == requireSealed {
+	if rules.require() == updateconfig.Sealed {
 		return refusal(img, `require = "sealed"`, "it has no unified kernel image")
 	}
 	before, err := m.previous()

@@ -99,6 +99,7 @@ var interruptibles = []interruptible{
 // uninterruptible says why a command is not among the interruptibles.
 var uninterruptible = map[string]string{
 	"sysupdate-image image mount":   "it makes one mount",
+	"sysupdate-image usr-overlay":   "it makes mounts that nobody sees before the last",
 	"sysupdate-image boot-timeline": "it reads what systemd says of the running system",
 	"sysupdate-image manual":        "it prints what it knows",
 	"sysupdate-image completion":    "it prints what it knows",

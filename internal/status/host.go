@@ -7,6 +7,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
@@ -20,11 +21,13 @@ type Overlay struct {
 func (g *gatherer) readMounts() {
 	sysroot, _ := mountplan.At(g.m.Mounts, deployment.SysrootDir)
 	g.status.ReadOnly = slices.Contains(sysroot.SuperOptions, "ro")
-	if usr, _ := mountplan.At(g.m.Mounts, "/usr"); usr.Type == "overlay" {
+	switch machine.UsrLayerOf(g.m.Mounts) {
+	case machine.UsrWritable:
 		g.status.UsrOverlay = &Overlay{AccessMode: "readWrite", Persistence: "transient"}
-		if slices.Contains(usr.Options, "ro") || slices.Contains(usr.SuperOptions, "ro") {
-			g.status.UsrOverlay.AccessMode = "readOnly"
-		}
+		g.status.Notes = append(g.status.Notes, "/usr is writable until the next boot (usr-overlay)")
+	case machine.UsrReadOnly:
+		g.status.UsrOverlay = &Overlay{AccessMode: "readOnly", Persistence: "transient"}
+		g.status.Notes = append(g.status.Notes, "a read-only overlay is on /usr until the next boot (usr-overlay)")
 	}
 }
 

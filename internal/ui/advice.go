@@ -40,6 +40,7 @@ var always = []struct {
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
 	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
+	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 }

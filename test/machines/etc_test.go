@@ -25,6 +25,7 @@ mkdir /etc/mine.d && echo x > /etc/mine.d/f`)
 	contains(t, "etc reset of a mount point", m.Fails(ctx, t, 1, "sysupdate-image etc reset /etc/issue"), "/etc/issue is a mount point")
 	m.Do(ctx, t, "umount /etc/issue")
 	undoChanges(ctx, t, m)
+	overlaysUsr(ctx, t, m)
 	meetConflict(ctx, t, m)
 	reboot(ctx, t, m)
 
@@ -32,6 +33,7 @@ mkdir /etc/mine.d && echo x > /etc/mine.d/f`)
 	if got := version(ctx, t, m); got != "2" {
 		t.Fatalf("after the reboot version %s runs; want 2\n%s", got, m.Do(ctx, t, "sysupdate-image status; journalctl --no-pager -b -1 | tail -n 60"))
 	}
+	m.Fails(ctx, t, 1, "test -e /usr/share/tried || touch /usr/x")
 	m.Do(ctx, t, `set -e
 grep -q 'version 2' /etc/motd
 test "$(cat /etc/.conflicts/*/motd/mine)" = mine

@@ -34,6 +34,7 @@ func TestFstab(t *testing.T) {
 		t.Errorf("mounts are:\n%s\nwithout the lines:\n%s", after, before)
 	}
 	contains(t, "/usr", m.Do(ctx, t, "findmnt --noheadings --output SOURCE --target /usr"), "composefs:")
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status --json"), `"usrOverlay": null`)
 	contains(t, "/dev/shm", m.Do(ctx, t, "findmnt --noheadings --output OPTIONS /dev/shm"), "noexec")
 	contains(t, "/sysroot", m.Do(ctx, t, "findmnt --noheadings --output OPTIONS /sysroot"), "ro,nosuid,nodev,noexec")
 	m.Do(ctx, t, "systemctl daemon-reload && systemctl is-system-running")

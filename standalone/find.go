@@ -22,7 +22,8 @@ type finder struct {
 	esp     string // see want.choose
 	devices devices
 	events  source
-	load    func(alias string)
+	load    func(aliases ...string)
+	waiting []string // aliases of devices that have appeared since the last load
 	log     *log
 }
 
@@ -64,33 +65,42 @@ func (f *finder) find(now time.Time) (choice, error) {
 	}
 }
 
-// lookAround loads the drivers for the devices there are. All of a bus are in a folder
+// lookAround has the drivers loaded for the devices there are. All of a bus are in a folder
 // that is short to walk.
 func (f *finder) lookAround() {
 	names, err := filepath.Glob(filepath.Join(f.devices.sys, "bus/*/devices/*/modalias"))
 	if err != nil {
 		return // only a bad pattern is an error
 	}
-	seen := make(map[string]bool)
 	for _, name := range names {
-		text, err := bounded.ReadPath(name, limits.Kernel)
-		if alias := strings.TrimSpace(string(text)); err == nil && alias != "" && !seen[alias] {
-			seen[alias] = true
-			f.load(alias)
+		if text, err := bounded.ReadPath(name, limits.Kernel); err == nil {
+			f.drive(strings.TrimSpace(string(text)))
 		}
 	}
 }
 
-// drain handles all events that have come. Only then the devices are looked at: two that
-// come together are seen together.
+// drive has the driver of a device loaded together with those of others.
+func (f *finder) drive(alias string) {
+	if alias != "" && !slices.Contains(f.waiting, alias) {
+		f.waiting = append(f.waiting, alias)
+	}
+}
+
+// drain handles all events that have come, and loads the drivers for them all at once, until
+// no more come. Only then the devices are looked at: two that come together are seen
+// together.
 func (f *finder) drain() error {
 	for {
 		err := f.next(time.Now())
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		case len(f.waiting) == 0:
+			return nil
+		default:
+			f.load(f.waiting...)
+			f.waiting = nil
 		}
 	}
 }
@@ -119,8 +129,8 @@ func (f *finder) handle(event uevent.Event) {
 	if event.Values["SUBSYSTEM"] == "block" {
 		f.devices.forget(event.Values["DEVNAME"])
 	}
-	if alias := event.Values["MODALIAS"]; alias != "" && event.Action == "add" {
-		f.load(alias)
+	if event.Action == "add" {
+		f.drive(event.Values["MODALIAS"])
 	}
 }
 

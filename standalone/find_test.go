@@ -88,7 +88,7 @@ func (w *world) finder(root string, loaded *[]string) *finder {
 	}
 	return &finder{
 		want: want{by: by, value: value, wait: time.Minute}, events: w, log: &log{},
-		load:    func(alias string) { *loaded = append(*loaded, alias) },
+		load:    func(aliases ...string) { *loaded = append(*loaded, aliases...) },
 		devices: devices{sys: filepath.Join(w.dir, "sys"), dev: filepath.Join(w.dir, "dev"), known: make(map[string]device)},
 	}
 }

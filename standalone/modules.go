@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
@@ -16,28 +17,50 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
-// A loader loads kernel modules, each once.
+// A loader loads kernel modules, each once. Several goroutines may use it: a driver that
+// waits for its hardware keeps no other waiting.
 type loader struct {
 	dir     string // /usr/lib/modules/VERSION
 	index   *modules.Index
 	cmdline kcmdline.Cmdline
 	denied  []string // modprobe.blacklist=
-	tried   map[string]bool
 	log     *log
+	insert  inserter
+
+	mu    sync.Mutex
+	loads map[string]*load // by the name of the module
+}
+
+// An inserter gives the kernel a module, as sys.LoadModule does.
+type inserter func(f *os.File, parameters string, compressed bool) error
+
+// A load is the loading of one module.
+type load struct {
+	done chan struct{} // closed when it is over
+	err  error         // valid then
 }
 
 // newLoader returns the loader for a kernel whose modules are in dir. A directory that is
 // missing has none: all may be built in.
-func newLoader(dir string, cmdline kcmdline.Cmdline, log *log) (*loader, error) {
+func newLoader(dir string, cmdline kcmdline.Cmdline, insert inserter, log *log) (*loader, error) {
 	index, err := modules.Read(os.DirFS(dir))
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{dir: dir, index: index, cmdline: cmdline, tried: make(map[string]bool), log: log}
+	l := &loader{dir: dir, index: index, cmdline: cmdline, loads: make(map[string]*load), insert: insert, log: log}
 	for _, names := range cmdline.All("modprobe.blacklist") {
 		l.denied = append(l.denied, strings.Split(modules.Canonical(names), ",")...)
 	}
 	return l, nil
+}
+
+// aliases loads the modules for several aliases at once, and waits until all are loaded.
+func (l *loader) aliases(all ...string) {
+	var wg sync.WaitGroup
+	for _, alias := range all {
+		wg.Go(func() { l.alias(alias) })
+	}
+	wg.Wait()
 }
 
 // alias loads all modules for an alias: of the providers of an algorithm, the fast one may
@@ -61,11 +84,7 @@ func (l *loader) module(name string) error {
 		return err
 	}
 	for _, m := range order {
-		if l.tried[m.Name] {
-			continue
-		}
-		l.tried[m.Name] = true
-		if err := l.load(m); err != nil {
+		if err := l.once(m); err != nil {
 			if m.Required {
 				return fmt.Errorf("cannot load module %s: %w", name, err)
 			}
@@ -75,6 +94,24 @@ func (l *loader) module(name string) error {
 	return nil
 }
 
+// once loads a module, or waits for whoever does.
+func (l *loader) once(m modules.Module) error {
+	l.mu.Lock()
+	w, begun := l.loads[m.Name]
+	if !begun {
+		w = &load{done: make(chan struct{})}
+		l.loads[m.Name] = w
+	}
+	l.mu.Unlock()
+	if begun {
+		<-w.done
+		return w.err
+	}
+	defer close(w.done)
+	w.err = l.load(m)
+	return w.err
+}
+
 func (l *loader) load(m modules.Module) error {
 	f, err := os.Open(filepath.Join(l.dir, m.Path))
 	if err != nil {
@@ -82,7 +119,7 @@ func (l *loader) load(m modules.Module) error {
 	}
 	defer f.Close()
 	compressed := path.Ext(m.Path) != ".ko"
-	err = sys.LoadModule(f, parameters(l.cmdline, m.Name), compressed)
+	err = l.insert(f, parameters(l.cmdline, m.Name), compressed)
 	if errors.Is(err, sys.ErrModuleLoaded) {
 		return nil
 	}
@@ -105,13 +142,16 @@ func parameters(cmdline kcmdline.Cmdline, module string) string {
 	return some.String()
 }
 
-// fileSystem loads the module of a file system.
-func (l *loader) fileSystem(fstype string) {
-	if len(l.index.Lookup("fs-"+fstype)) > 0 {
-		l.alias("fs-" + fstype)
-		return
+// fileSystems loads the modules of file systems.
+func (l *loader) fileSystems(types ...string) {
+	var all []string
+	for _, fstype := range types {
+		if len(l.index.Lookup("fs-"+fstype)) > 0 {
+			fstype = "fs-" + fstype
+		} // else there is no modules.alias
+		all = append(all, fstype)
 	}
-	l.alias(fstype) // where there is no modules.alias
+	l.aliases(all...)
 }
 
 // needsLoop reports whether EROFS reads images from loop devices: before Linux 6.12 it has

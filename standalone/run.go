@@ -77,6 +77,7 @@ func (p *program) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	go p.loadImage() // while the disks are looked for
 	root, err := p.findRoot(w)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func openLoader(cmdline kcmdline.Cmdline, log *log) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLoader(filepath.Join("/usr/lib/modules", release), cmdline, log)
+	return newLoader(filepath.Join("/usr/lib/modules", release), cmdline, sys.LoadModule, log)
 }
 
 // shells are arguments that ask the initramfs for a shell; see dracut.cmdline(7) and
@@ -170,7 +171,7 @@ func (p *program) findRoot(w want) (choice, error) {
 	}
 	defer events.Close()
 	f := finder{
-		want: w, events: events, load: p.loader.alias, log: &p.log,
+		want: w, events: events, load: p.loader.aliases, log: &p.log,
 		devices: devices{sys: "/sys", dev: "/dev", known: make(map[string]device)},
 	}
 	if w.by == byType {
@@ -195,15 +196,19 @@ func (p *program) bootedFrom() (string, error) {
 	return esp, err
 }
 
-// mountRoot mounts the physical root, with the modules that this and the image need.
-func (p *program) mountRoot(m rootMount, c choice) error {
-	defer p.note(bootsteps.Begin("mount the root"))
-	for _, fstype := range []string{m.fstype, "erofs", "overlay"} {
-		p.loader.fileSystem(fstype)
-	}
+// loadImage loads what it takes to mount an image, whatever the physical root is.
+func (p *program) loadImage() {
+	p.loader.fileSystems("erofs", "overlay")
 	if p.loader.needsLoop() {
 		p.loader.alias("loop")
 	}
+}
+
+// mountRoot mounts the physical root, with the modules that this and the image need.
+func (p *program) mountRoot(m rootMount, c choice) error {
+	defer p.note(bootsteps.Begin("mount the root"))
+	p.loader.fileSystems(m.fstype)
+	p.loadImage() // which has begun, and is over then
 	if err := c.gather(); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (g *gatherer) readMounts() {
 // isOptional reports whether a boot entry's system boots without fs-verity. Where it has a
 // unified kernel image, that one's command line tells.
 func (g *gatherer) isOptional(f boot.EntryFile) bool {
-	name := f.Entry.UKI + f.Entry.EFI
+	name := f.Entry.UnifiedImage()
 	if name == "" || f.Err != nil || f.Entry.Options != "" {
 		return f.Target.VerityOptional
 	}

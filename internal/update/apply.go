@@ -316,7 +316,7 @@ func (m *Machine) otherKernel(ctx context.Context, c candidate) (entry string, e
 	if i < 0 { // its entries are lost
 		return m.writeDeployment(ctx, c)
 	}
-	if c.Kernel.UKI == nil && files[i].Entry.Linux != "" {
+	if c.Kernel.UKI == nil && files[i].Entry.IsKernel() {
 		return "", nil
 	}
 	kernel, err := m.makeKernel(ctx, c)

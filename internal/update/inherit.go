@@ -88,7 +88,7 @@ func (m *Machine) missingOn(names ...string) string {
 // inheritLine returns what a line with a key that is not known here says in the new
 // entry, "" for nothing. The device tree is chosen elsewhere.
 func (m *Machine) inheritLine(e bootentry.Entry, kv bootentry.KeyValue) (string, error) {
-	isUKI := e.Linux == ""
+	isUKI := !e.IsKernel()
 	switch kv.Key {
 	case bootentry.DeviceTree:
 		return "", nil
@@ -141,7 +141,7 @@ func (m *Machine) inheritInitrds(e, before bootentry.Entry) ([]string, error) {
 		case own != "" && samePath(initrd, own):
 			list = &last
 			continue
-		case e.Linux == "":
+		case !e.IsKernel():
 			m.dropped("initrd", initrd, ukiHasOwn)
 			continue
 		case slices.ContainsFunc(e.Initrds, func(s string) bool { return samePath(s, initrd) }):
@@ -165,7 +165,7 @@ func (m *Machine) inheritInitrds(e, before bootentry.Entry) ([]string, error) {
 // bootc give it, or else the last one beside the kernel, or else the last one. What comes
 // before it is microcode, as a rule.
 func ownInitrd(e bootentry.Entry) (own string) {
-	if e.Linux == "" {
+	if !e.IsKernel() {
 		return ""
 	}
 	dir, isBeside := path.Dir(boot.Relative(e.Linux)), false

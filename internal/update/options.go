@@ -121,22 +121,20 @@ func (m *Machine) runningOptions() (string, error) {
 // ukiOptions returns the command line in the unified kernel image of an entry
 // that another program made, "" if it has none.
 func (m *Machine) ukiOptions(f boot.EntryFile) (string, error) {
-	for _, name := range []string{f.Entry.UKI, f.Entry.EFI} {
-		if name == "" {
-			continue
-		}
-		file, err := m.Boot.Open(name)
-		if err != nil {
-			return "", fmt.Errorf("boot entry %s: %w", f.File, err)
-		}
-		defer file.Close()
-		image, err := uki.Read(file)
-		if err != nil {
-			return "", fmt.Errorf("boot entry %s: %w", f.File, err)
-		}
-		return image.Cmdline, nil
+	name := f.Entry.UnifiedImage()
+	if name == "" {
+		return "", nil
 	}
-	return "", nil
+	file, err := m.Boot.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("boot entry %s: %w", f.File, err)
+	}
+	defer file.Close()
+	image, err := uki.Read(file)
+	if err != nil {
+		return "", fmt.Errorf("boot entry %s: %w", f.File, err)
+	}
+	return image.Cmdline, nil
 }
 
 // kargsOf returns the kernel arguments that the image of a deployment asks

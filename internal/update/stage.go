@@ -48,7 +48,7 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 	e := boot.NewEntry(c.Name, c.Version, m.Boot.KernelDir(kernel), c.options)
 	if u := c.Kernel.UKI; u != nil {
 		c.origin.BootType, c.origin.BootDigest, c.origin.Options = deployment.BootUKI, u.BootDigest, c.options
-		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id, m.Boot.UKIKey(m.loaderInfo()))
+		e = boot.NewUKIEntry(c.Name, c.Version, kernel, c.id)
 	}
 	if e, err = m.inherit(e, before, c.dtb.path(m.Boot.KernelDir(kernel))); err != nil {
 		return "", err

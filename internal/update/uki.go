@@ -28,12 +28,3 @@ func (m *Machine) writeUKI(ctx context.Context, c candidate, superseded []deploy
 	digest, _, err = m.Boot.WriteUKI(ctx, c.id, f, extras, superseded...)
 	return digest, err
 }
-
-// loaderInfo returns what the loader calls itself from which the machine was
-// booted, "" for a machine that does not run.
-func (m *Machine) loaderInfo() string {
-	if m.Booted == "" {
-		return ""
-	}
-	return boot.LoaderInfo(m.Running)
-}

@@ -77,3 +77,12 @@ func run(ctx context.Context, name string, args ...string) error {
 	}
 	return nil
 }
+
+// Loader returns Debian sid's systemd-boot, an EFI program.
+func Loader(ctx context.Context) ([]byte, error) {
+	dir, err := Image(ctx, "loader")
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "systemd-bootx64.efi"))
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
+	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
 // TestUKI updates from a kernel with an initramfs and arguments of the boot entry
@@ -22,6 +24,7 @@ mount `+esp+` /mnt
 sed -i 's/^options /options administrator=1 /' /mnt/loader/entries/*.conf
 umount /mnt`)
 	m.Do(ctx, t, keepJournal)
+	loaderIs(ctx, t, m, "257")
 	failsOnce(ctx, t, m, "sysupdate-image apply 127.0.0.1:5000/os:uki")
 	proves(ctx, t, m, "uki")
 
@@ -34,10 +37,12 @@ umount /mnt`)
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status --json"), `"bootType": "Uki"`)
 	contains(t, "boot entries", m.Do(ctx, t, "mount "+esp+" /mnt && cat /mnt/loader/entries/*; ls /mnt/loader/entries; umount /mnt"),
-		"efi /sysupdate-image/", "linux /sysupdate-image/")
+		".efi\n", "/vmlinuz\n")
 	contains(t, "what the loader lists", m.Do(ctx, t, "bootctl --no-pager list --json=short"), `"type":"type1"`)
 
+	replaceLoader(ctx, t, m)
 	to(ctx, t, m, "sysupdate-image apply "+sid, "sid")
+	loaderIs(ctx, t, m, "26")
 	t.Logf("kernel %s", m.Do(ctx, t, "uname -r"))
 	blessed(ctx, t, m)
 	contains(t, "the command line of the boot entry", m.Do(ctx, t, "cat /proc/cmdline"), "administrator=1", "console=ttyS0")
@@ -48,19 +53,84 @@ umount /mnt`)
 }
 
 // TestUKIFallback has a sealed image that never gets to boot-complete.target: the loader
-// goes back to the image before when no tries are left.
+// goes back to the image before when no tries are left, whatever its version, and also if a
+// newer one takes its place meanwhile. Then the image is good, and blessed.
 func TestUKIFallback(t *testing.T) {
-	t.Parallel()
-	ctx := needLong(t)
-	m, _ := booted(ctx, t, vm.PC, "uki")
-	breakSealed(ctx, t, m, "")
+	for _, tt := range []struct{ name, before, after string }{
+		{"trixie", "257", "257"}, {"sid", "26", "26"}, {"replaced", "257", "26"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := needLong(t)
+			m, _ := booted(ctx, t, vm.PC, "uki")
+			if tt.before != "257" {
+				replaceLoader(ctx, t, m)
+				reboot(ctx, t, m)
+			}
+			loaderIs(ctx, t, m, tt.before)
+			breakSealed(ctx, t, m, "")
+			if tt.after != tt.before {
+				putLoader(ctx, t, m, "/etc/loader.efi")
+				m.Do(ctx, t, `mkdir /etc/systemd/system/test-broken.service.d
+cat > /etc/systemd/system/test-broken.service.d/loader.conf <<EOF
+[Service]
+ExecStartPre=/bin/sh -c "mount `+esp+` /mnt && `+loadersFrom("/etc/loader.efi")+` && umount /mnt"
+EOF`)
+			}
+			fallsBack(ctx, t, m)
+			loaderIs(ctx, t, m, tt.after)
+
+			m.Do(ctx, t, "rm -r /etc/systemd/system/test-broken.service*; systemctl daemon-reload")
+			to(ctx, t, m, "sysupdate-image apply --force 127.0.0.1:5000/os:uki", "uki")
+			blessed(ctx, t, m)
+		})
+	}
+}
+
+// fallsBack applies a sealed image that fails, and wants the machine back in version 1 after
+// three boots of it.
+func fallsBack(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	began := time.Now()
 	m.Do(ctx, t, "sysupdate-image apply 127.0.0.1:5000/os:uki")
 	startReboot(ctx, t, m)
-	if tries := waitFor(ctx, t, m, ". /etc/os-release && echo $IMAGE_VERSION", "1"); tries == 0 {
+	seen := waitFor(ctx, t, m, ". /etc/os-release && echo $IMAGE_VERSION", "1")
+	if seen == 0 {
 		t.Error("the sealed image was never seen to run")
 	}
 	settled(ctx, t, m)
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "(uki)", "failed 3 times", "test-broken.service")
+	t.Logf("back in version 1 after %s; %d boots of the sealed image were seen", time.Since(began).Round(time.Second), seen)
+}
+
+// putLoader writes Debian sid's systemd-boot to a file in the machine.
+func putLoader(ctx context.Context, t *testing.T, m *vm.Machine, file string) {
+	t.Helper()
+	loader, err := disks.Loader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WriteFile(ctx, file, loader); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replaceLoader makes Debian sid's systemd-boot the machine's.
+func replaceLoader(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	putLoader(ctx, t, m, "/run/loader.efi")
+	m.Do(ctx, t, "mount "+esp+" /mnt && "+loadersFrom("/run/loader.efi")+" && umount /mnt")
+}
+
+// loadersFrom returns a command that replaces the loaders on the ESP, which is mounted at /mnt.
+func loadersFrom(file string) string {
+	return "cp " + file + " /mnt/EFI/systemd/systemd-bootx64.efi && cp " + file + " /mnt/EFI/BOOT/BOOTX64.EFI"
+}
+
+// loaderIs fails the test unless the loader that booted the machine has a version.
+func loaderIs(ctx context.Context, t *testing.T, m *vm.Machine, version string) {
+	t.Helper()
+	contains(t, "LoaderInfo", m.Do(ctx, t, "tr -d '\\000' < /sys/firmware/efi/efivars/LoaderInfo-*"), "systemd-boot "+version)
 }
 
 // failsOnce runs a command that makes a sealed image boot, whose first boot fails, and

@@ -21,7 +21,7 @@ type Entry struct {
 	Version      string
 	SortKey      string
 	MachineID    string
-	Linux        string   // kernel
+	Linux        string   // kernel, or unified kernel image
 	Initrds      []string // in the order in which the kernel gets them
 	Options      string   // kernel command line; several lines are joined with a space
 	EFI          string   // EFI program
@@ -161,19 +161,6 @@ func writable(r rune) rune {
 	return r
 }
 
-// Unified kernel images have their command line inside, so that the entry's
-// options do not say what they boot: their names do. bootc has them in one
-// directory, we have a directory for each.
-const (
-	ukiSuffix = ".efi"
-	bootcUKI  = "bootc_composefs-"
-	ourUKIs   = "/sysupdate-image/"
-)
-
-// UKIName returns the file name that a unified kernel image of a deployment has
-// in its directory below /sysupdate-image.
-func UKIName(id deployment.ID) string { return string(id) + ukiSuffix }
-
 // Deployment returns what the entry boots, by composefs= in its options or by
 // the name of its unified kernel image. The error is deployment.ErrNoDeployment
 // for another operating system's entry.
@@ -182,19 +169,11 @@ func (e Entry) Deployment() (deployment.Target, error) {
 	if !errors.Is(err, deployment.ErrNoDeployment) {
 		return t, err
 	}
-	for _, path := range []string{e.UKI, e.EFI} {
-		path = "/" + strings.TrimLeft(strings.ReplaceAll(path, `\`, "/"), "/")
-		name := path[strings.LastIndexByte(path, '/')+1:]
-		stem, ok := strings.CutSuffix(name, ukiSuffix)
-		if !ok {
-			continue
+	for _, path := range []string{e.UKI, e.EFI, e.Linux} {
+		if hex, _, ok := ukiFor(path); ok {
+			id, err := deployment.ParseID(hex)
+			return deployment.Target{ID: id}, err
 		}
-		hex, bootc := strings.CutPrefix(stem, bootcUKI)
-		if !bootc && !strings.HasPrefix(path, ourUKIs) {
-			continue
-		}
-		id, err := deployment.ParseID(hex)
-		return deployment.Target{ID: id}, err
 	}
 	return t, err
 }

@@ -79,6 +79,8 @@ func TestDeployment(t *testing.T) {
 		{Entry{UKI: "/EFI/Linux/bootc/bootc_composefs-" + hex + ".efi"}, deployment.Target{ID: deployment.ID(hex)}, nil},
 		{Entry{EFI: "/EFI/Linux/bootc/bootc_composefs-" + hex + ".efi"}, deployment.Target{ID: deployment.ID(hex)}, nil},
 		{Entry{UKI: "/sysupdate-image/ab/" + UKIName(deployment.ID(hex))}, deployment.Target{ID: deployment.ID(hex)}, nil},
+		{Entry{Linux: "/sysupdate-image/ab/" + UKIName(deployment.ID(hex))}, deployment.Target{ID: deployment.ID(hex)}, nil},
+		{Entry{Linux: "/sysupdate-image/ab/vmlinuz"}, deployment.Target{}, deployment.ErrNoDeployment},
 		{Entry{EFI: `\sysupdate-image\ab\` + hex + ".efi"}, deployment.Target{ID: deployment.ID(hex)}, nil},
 		{Entry{EFI: "/EFI/Linux/other.efi"}, deployment.Target{}, deployment.ErrNoDeployment},
 		{Entry{EFI: "/EFI/Linux/" + hex + ".efi"}, deployment.Target{}, deployment.ErrNoDeployment},

@@ -130,7 +130,7 @@ func (e evidence) sort(files []EntryFile) (s sorting) {
 			s.theirs = append(s.theirs, f.Name.Base)
 		default:
 			s.unclear = append(s.unclear, f.Name.Base)
-			if f.Entry.Linux != "" {
+			if f.Entry.IsKernel() {
 				s.unclearArgs = append(s.unclearArgs, args)
 			}
 		}
@@ -293,7 +293,7 @@ func (e evidence) judge(f EntryFile) verdict {
 	switch {
 	case e.booted != nil && e.booted(f):
 		return isOurs
-	case f.Entry.Linux == "": // or it cannot be read
+	case !f.Entry.IsKernel(): // or it cannot be read
 		return unclear
 	case e.running != nil && args == *e.running:
 		return isOurs

@@ -42,7 +42,7 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	switch {
 	case f.Err != nil: // so have all others of the deployment, being last
 		return "", f.Err
-	case i == 0 && !f.Name.Exhausted():
+	case i == 0 && !f.Name.Exhausted() && bytes.Equal(f.content(), f.raw):
 		p.keepReserve() // it may have been stopped there
 		return f.File, nil
 	}
@@ -52,6 +52,9 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 	}
 	name := p.nextName(files, id, tries)
 	e := ourForm(f.Entry, name, sortKeyAmong(files))
+	if name.Counted {
+		e = e.Countable()
+	}
 	if err := p.noteEntry(name); err != nil {
 		return "", err
 	}

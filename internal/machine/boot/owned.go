@@ -148,7 +148,7 @@ func (p *Partition) isBooted(f EntryFile) bool {
 	if p.bootedID == "" || p.rootArgs == nil || f.Staged || f.Name.ID() != p.bootedID {
 		return false
 	}
-	return f.Entry.Linux == "" || rootArgsOf(f.Entry.Options) == *p.rootArgs
+	return !f.Entry.IsKernel() || rootArgsOf(f.Entry.Options) == *p.rootArgs
 }
 
 // rootArgs are the kernel arguments that name the root file system.

@@ -217,7 +217,16 @@ func (p *Partition) publish(name string) error {
 	} else if have.disown(&staged); staged.Foreign {
 		return errForeign
 	}
-	return p.commit(name, staged.raw, staged.File)
+	return p.commit(name, staged.content(), staged.File)
+}
+
+// content returns what the entry is to say, whoever wrote it: if it is on trial, the loader
+// has to count its boots.
+func (f EntryFile) content() []byte {
+	if countable := f.Entry.Countable(); f.Name.Counted && countable.Linux != f.Entry.Linux {
+		return countable.Encode()
+	}
+	return f.raw
 }
 
 // checkPublished returns nil if an entry of this name is there, whatever tries

@@ -31,16 +31,11 @@ func (p *Partition) WriteUKI(
 }
 
 // NewUKIEntry returns the boot entry for the unified kernel image that WriteUKI
-// wrote. It has no options: they would replace the command line of the image.
-// key is "uki" or "efi", see UKIKey.
-func NewUKIEntry(prettyName, version, digest string, id deployment.ID, key string) bootentry.Entry {
+// wrote. It has no options: they would replace the command line of the image. Its key is
+// linux, see Entry.Countable.
+func NewUKIEntry(prettyName, version, digest string, id deployment.ID) bootentry.Entry {
 	e := newEntry(prettyName, version)
-	file := "/" + path.Join(kernelsDir, digest, bootentry.UKIName(id))
-	if key == ukiKey {
-		e.UKI = file
-	} else {
-		e.EFI = file
-	}
+	e.Linux = "/" + path.Join(kernelsDir, digest, bootentry.UKIName(id))
 	return e
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 )
@@ -84,8 +85,8 @@ func TestStageUKI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewUKIEntry("OS", "2", digest, id("a"), "efi")
-	want := "title OS (2)\nsort-key sysupdate-image\nefi /sysupdate-image/" + digest + "/" + string(id("a")) + ".efi\n"
+	e := NewUKIEntry("OS", "2", digest, id("a"))
+	want := "title OS (2)\nsort-key sysupdate-image\nlinux /sysupdate-image/" + digest + "/" + string(id("a")) + ".efi\n"
 	if got := string(e.Encode()); got != want {
 		t.Errorf("entry is %q; want %q", got, want)
 	}
@@ -151,31 +152,57 @@ func TestUKIRoom(t *testing.T) {
 	}
 }
 
-func TestUKIKey(t *testing.T) {
-	const bootx64 = "EFI/BOOT/BOOTX64.EFI"
-	loader := func(version string) string { return "MZ\x00#### LoaderInfo: systemd-boot " + version + " ####\x00" }
-	for name, tt := range map[string]struct {
-		files map[string]string
-		info  string
-		want  string
-	}{
-		"nothing known":         {nil, "", efiKey},
-		"other loader":          {map[string]string{bootx64: "MZ grub"}, "", efiKey},
-		"old":                   {map[string]string{bootx64: loader("257.8-1~deb13u1")}, "systemd-boot 258", efiKey},
-		"new":                   {map[string]string{bootx64: loader("258~rc2")}, "", ukiKey},
-		"one of two is old":     {map[string]string{bootx64: loader("252"), "EFI/systemd/systemd-bootx64.efi": loader("259")}, "", efiKey},
-		"both new":              {map[string]string{bootx64: loader("258"), "EFI/systemd/systemd-bootx64.efi": loader("259.1")}, "", ukiKey},
-		"elsewhere, new":        {nil, "systemd-boot 259.1-1", ukiKey},
-		"elsewhere, old":        {nil, "systemd-boot 255", efiKey},
-		"elsewhere, not ours":   {nil, "GRUB 2.14", efiKey},
-		"absurd version":        {map[string]string{bootx64: loader(strings.Repeat("9", 100))}, "", ukiKey},
-		"mark without a number": {map[string]string{bootx64: loader("")}, "", efiKey},
-		"mark at the end":       {map[string]string{bootx64: loaderMark}, "", efiKey},
-	} {
-		dir := t.TempDir()
-		put(t, dir, tt.files)
-		if got := open(t, dir, nil).UKIKey(tt.info); got != tt.want {
-			t.Errorf("%s: UKIKey = %s; want %s", name, got, tt.want)
-		}
+// TestOldKey publishes and rolls back to entries on trial that name a unified kernel image
+// by the key efi, as earlier versions wrote them: every loader counts the boots of what they
+// become.
+func TestOldKey(t *testing.T) {
+	dir := machineWith(t, "sysupdate-image-000001-b00000000000.conf=b")
+	p := open(t, dir, nil)
+	digest, _, err := writeUKI(p, "uki")
+	if err != nil {
+		t.Fatal(err)
 	}
+	want := "linux /sysupdate-image/" + digest + "/" + string(id("a")) + ".efi\n"
+	old := NewUKIEntry("OS", "2", digest, id("a"))
+	old.EFI, old.Linux = old.Linux, ""
+	name, err := p.StageEntry(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(name); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, dir, name); !strings.Contains(got, want) {
+		t.Errorf("published as %q; want %q in it", got, want)
+	}
+	// As the loader left it.
+	old.Version = versionOf(bootentry.Name{Base: strings.TrimSuffix(name, "+3-0.conf")})
+	put(t, dir, map[string]string{entriesDir + "/" + name: string(old.Encode())})
+	name, err = p.Rollback(id("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, dir, name); !strings.Contains(got, want) || !strings.Contains(name, "+3-0.conf") {
+		t.Errorf("after a rollback, %s is %q; want %q in it", name, got, want)
+	}
+	// What is good stays as it is.
+	if err := p.Bless(bootentry.Name{Base: strings.TrimSuffix(name, "+3-0.conf")}); err != nil {
+		t.Fatal(err)
+	}
+	good := strings.Replace(name, "+3-0", "", 1)
+	old.Version = versionOf(bootentry.Name{Base: strings.TrimSuffix(good, ".conf")})
+	put(t, dir, map[string]string{entriesDir + "/" + good: string(old.Encode())})
+	if name, err = p.Rollback(id("a")); name != good || err != nil {
+		t.Errorf("Rollback to what is good and first = %s, %v; want %s as it is", name, err, good)
+	}
+}
+
+// content returns what a boot entry says.
+func content(t *testing.T, dir, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, entriesDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -3,11 +3,13 @@ package finalize
 import (
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
@@ -40,7 +42,34 @@ func (m Machine) bless(entry bootentry.Name) error {
 		return err
 	}
 	defer partition.Close()
-	return partition.Bless(entry)
+	if err = partition.Bless(entry); errors.Is(err, boot.ErrNoEntry) {
+		// The loader names what is not there.
+		err = m.blessBooted(partition)
+	}
+	if err != nil {
+		return err
+	}
+	return m.noteBlessed()
+}
+
+func (m Machine) blessBooted(partition *boot.Partition) error {
+	id, _, err := sysroot.Booted(m.root)
+	if err != nil {
+		return err
+	}
+	return partition.BlessBooted(id)
+}
+
+// noteBlessed tells units of this boot that it has proved itself.
+func (m Machine) noteBlessed() error {
+	if err := m.root.MkdirAll(path.Dir(deployment.RunBlessed), 0o755); err != nil {
+		return err
+	}
+	f, err := m.root.Create(deployment.RunBlessed)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (m Machine) noteUnblessed(entry bootentry.Name, why error) error {

@@ -23,16 +23,17 @@ const (
 // assessmentUnits makes a boot on trial end in another try or, when those are
 // used up, in the previous deployment; nobody has to be there. A boot that
 // nobody counts is left alone, since then the next one would be the same again.
-func assessmentUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
+func assessmentUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	entry, err := bootcount.Booted(in.Root)
-	if errors.Is(err, fs.ErrNotExist) {
+	// After a soft reboot the loader speaks of another deployment.
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !entry.Name.MayBoot(string(booted)) {
 		return nil, nil
 	}
 	// A malformed variable, too, means that the loader counts.
 	if err != nil && !errors.Is(err, bootcount.ErrMalformed) {
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry)}
+	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry), keepLoader()}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -93,6 +94,15 @@ func (in Input) blessed(entry bootcount.Entry) unitfile.Unit {
 		unitfile.Set("Service", "Type", "oneshot"),
 		unitfile.Set("Service", "RemainAfterExit", "yes"),
 		unitfile.Set("Service", "ExecStart", bless),
+	}}
+}
+
+// keepLoader changes systemd-boot-update.service. An image that has not proved itself must
+// not replace the loader that may have to go back from it: a newer one may count otherwise.
+// The next boot does so.
+func keepLoader() unitfile.Unit {
+	return unitfile.Unit{Name: "systemd-boot-update.service.d/50-sysupdate-image.conf", Options: []unitfile.Option{
+		unitfile.Set("Unit", "ConditionPathExists", "/"+deployment.RunBlessed),
 	}}
 }
 

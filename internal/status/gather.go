@@ -133,6 +133,7 @@ func (g *gatherer) readEntryOf(d *Deployment) {
 		switch {
 		case d.ID == g.m.Booted:
 			d.Why = g.whyTrying(d)
+			d.Miscount = boot.Miscount(g.sys.Running, f)
 		case d.TriesDone > 0:
 			d.Why = g.whyFailed(d)
 		}

@@ -92,6 +92,7 @@ type entryExtraJSON struct {
 	Policy    string `json:"policy,omitempty"`    // file by which it was checked, if not the machine's
 	TriesLeft *uint  `json:"triesLeft,omitempty"`
 	TriesDone *uint  `json:"triesDone,omitempty"`
+	Miscount  string `json:"miscount,omitempty"` // the loader does not count this boot
 }
 
 // JSON returns the status as a value that encoding/json makes a BootcHost of.
@@ -161,7 +162,7 @@ func (d Deployment) json(running bool) entryJSON {
 		e.Composefs.BootType = "Uki"
 	}
 	if d.Counted {
-		e.Extra.TriesLeft, e.Extra.TriesDone = &d.TriesLeft, &d.TriesDone
+		e.Extra.TriesLeft, e.Extra.TriesDone, e.Extra.Miscount = &d.TriesLeft, &d.TriesDone, d.Miscount
 	}
 	if d.Origin.Reference != "" {
 		e.Image = &imageJSON{

@@ -34,6 +34,7 @@ type Deployment struct {
 	Counted   bool   // the loader counts its boots
 	TriesLeft uint
 	TriesDone uint
+	Miscount  string // how the loader shows that it did not count this boot, which is on trial; "" if it did
 
 	Architecture string // of the image, in OCI's words; "" if it is not known
 

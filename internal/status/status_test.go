@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,8 +32,8 @@ var ids = func() *strings.Replacer {
 }()
 
 // system reads a case: files below running/, sysroot/ and boot/, where missing
-// directories are not known at all, and the file "denied" which lists what may
-// not be read.
+// directories are not known at all, the file "denied" which lists what may not be
+// read, and "efivars", variables of the loader as NAME=VALUE;NAME=VALUE.
 func system(t *testing.T, ar *txtar.Archive) *machine.System {
 	t.Helper()
 	bootDir := t.TempDir()
@@ -44,6 +45,8 @@ func system(t *testing.T, ar *txtar.Archive) *machine.System {
 		switch {
 		case f.Name == "denied":
 			denied = ids.Replace(string(f.Data))
+		case f.Name == "efivars":
+			maps.Copy(trees["running"], efi(strings.TrimSpace(string(data))))
 		case dir == "boot":
 			path := filepath.Join(bootDir, name)
 			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {

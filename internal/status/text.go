@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -167,10 +168,12 @@ func (d Deployment) outlook(indent string) string {
 		return "boots next, once this system shuts down; " + d.Why
 	case d.Staged:
 		return "boots next, once this system shuts down"
-	case d.State == Trying && d.Booted && d.Why != "":
-		return fmt.Sprintf("on trial: %s; tries left: %d", d.Why, d.TriesLeft)
 	case d.State == Trying && d.Booted:
-		return fmt.Sprintf("on trial: this boot is not yet marked good; tries left: %d", d.TriesLeft)
+		text := fmt.Sprintf("on trial: %s; tries left: %d", cmp.Or(d.Why, "this boot is not yet marked good"), d.TriesLeft)
+		if d.Miscount != "" {
+			text += "\n" + indent + d.Miscount
+		}
+		return text
 	case d.State == Trying && d.Why != "":
 		return fmt.Sprintf("on trial, failed %s: %s; tries left: %d", times(d.TriesDone), d.Why, d.TriesLeft)
 	case d.State == Trying:

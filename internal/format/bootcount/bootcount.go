@@ -37,6 +37,10 @@ var (
 	ErrMalformed = errors.New("not the path of a boot entry")
 )
 
+// ErrKexec reports that no boot loader started the running kernel. Then none counts its boot,
+// which fs.ErrNotExist says.
+var ErrKexec = fmt.Errorf("another kernel started this one (kexec): %w", fs.ErrNotExist)
+
 // VariableFile returns the file, below the root of the running system, of a variable of
 // the Boot Loader Interface.
 func VariableFile(name string) string { return EFIVars + "/" + name + "-" + loaderVendor }
@@ -88,11 +92,14 @@ type Entry struct {
 }
 
 // Booted returns the boot entry that was booted, if the loader counts its boots. The
-// error is fs.ErrNotExist if this boot is not counted, and ErrMalformed if it is but the
-// loader does not name an entry.
+// error is fs.ErrNotExist if this boot is not counted, also ErrKexec then, and ErrMalformed
+// if it is but the loader does not name an entry.
 func Booted(root fs.FS) (Entry, error) {
 	const variable = "LoaderBootCountPath"
 	file, err := Text(root, variable)
+	if err == nil && ByKexec(root) {
+		return Entry{}, ErrKexec
+	}
 	if errors.Is(err, ErrNotText) {
 		return Entry{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
@@ -109,6 +116,23 @@ func Booted(root fs.FS) (Entry, error) {
 		return Entry{}, fmt.Errorf("EFI variable %s: %w: %w", variable, ErrMalformed, err)
 	}
 	return Entry{Name: parsed, UKI: isUKI}, nil
+}
+
+// mostTries is the largest number of tries, used and left, that is taken for a count.
+const mostTries = 99
+
+// Doubt says why the numbers cannot be those of a loader that counts, "" if they can: it has
+// used up one try for this boot, at least.
+func (e Entry) Doubt() string {
+	switch n := e.Name; {
+	case !n.Counted:
+		return "the entry has no tries"
+	case n.TriesDone == 0:
+		return "it used up no try"
+	case n.TriesLeft > mostTries || n.TriesDone > mostTries:
+		return fmt.Sprintf("it has %d tries left after %d", n.TriesLeft, n.TriesDone)
+	}
+	return ""
 }
 
 // A Policy is what follows a failed boot.

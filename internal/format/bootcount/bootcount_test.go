@@ -68,6 +68,35 @@ func TestBooted(t *testing.T) {
 	}
 }
 
+func TestDoubt(t *testing.T) {
+	for file, want := range map[string]string{
+		"v2+2-1.conf": "", "v2+0-3.conf": "", "v2+0-9.conf": "",
+		"v2.conf": "the entry has no tries", "v2+3.conf": "it used up no try", "v2+3-0.conf": "it used up no try",
+		"v2+99999.conf": "it used up no try", "v2+99999-1.conf": "it has 99999 tries left after 1",
+	} {
+		entry, err := Booted(with("LoaderBootCountPath", append(attributes, encode(`\loader\entries\`+file)...)))
+		if got := entry.Doubt(); got != want || err != nil {
+			t.Errorf("%s: doubt %q, %v; want %q", file, got, err, want)
+		}
+	}
+}
+
+func TestByKexec(t *testing.T) {
+	for text, want := range map[string]bool{"33\n": false, "114\n": false, "208\n": true, "213\n": true, "": false, "nonsense": false} {
+		fsys := with("LoaderBootCountPath", append(attributes, encode(`\loader\entries\v2+2-1.conf`)...)).(fstest.MapFS)
+		fsys["proc/sys/kernel/bootloader_type"] = &fstest.MapFile{Data: []byte(text)}
+		if got := ByKexec(fsys); got != want {
+			t.Errorf("ByKexec with %q = %v", text, got)
+		}
+		if _, err := Booted(fsys); errors.Is(err, ErrKexec) != want || errors.Is(err, fs.ErrNotExist) != want {
+			t.Errorf("Booted with %q: %v", text, err)
+		}
+	}
+	if !ByKexec(fstest.MapFS{"proc/device-tree/chosen/linux,booted-from-kexec": {}}) || ByKexec(fstest.MapFS{}) {
+		t.Error("the device tree is not asked")
+	}
+}
+
 func TestPolicyOf(t *testing.T) {
 	for cmdline, want := range map[string]Policy{
 		"": "",

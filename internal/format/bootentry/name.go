@@ -77,3 +77,26 @@ func (n Name) Exhausted() bool { return n.Counted && n.TriesLeft == 0 }
 // ID returns the name by which the loader's settings (loader.conf(5)) and EFI
 // variables speak of the entry: in lower case, without the tries.
 func (n Name) ID() string { return strings.ToLower(n.Base) + Suffix }
+
+// OurPrefix is how the names begin of the entries that this program writes.
+const OurPrefix = "sysupdate-image"
+
+// Ours takes the name of one of our entries apart: OurPrefix-SERIAL-ID, and a tag after
+// another dash on a partition that is shared. id is the beginning of the deployment's.
+func (n Name) Ours() (serial int, id string, ours bool) {
+	rest, ok := strings.CutPrefix(n.Base, OurPrefix+"-")
+	digits, rest, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return 0, "", false
+	}
+	id, _, _ = strings.Cut(rest, "-")
+	serial, err := strconv.Atoi(digits)
+	return serial, id, err == nil && serial >= 0
+}
+
+// MayBoot reports whether the entry can be that of a deployment, by the name.
+func (n Name) MayBoot(deployment string) bool {
+	n.Base = strings.ToLower(n.Base) // as firmware may spell it otherwise
+	_, id, ours := n.Ours()
+	return !ours || id != "" && strings.HasPrefix(deployment, id)
+}

@@ -35,6 +35,9 @@ const (
 
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"
+
+	// RunBlessed exists once a boot on trial has proved itself.
+	RunBlessed = "run/sysupdate-image/blessed"
 )
 
 // SysrootDir is where a running system has the physical root.

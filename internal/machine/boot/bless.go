@@ -2,8 +2,10 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
 // Bless makes the entry good that the loader has booted on trial, whatever tries it
@@ -26,10 +28,46 @@ func (p *Partition) Bless(n bootentry.Name) error {
 		if err = nil; !f.Name.Counted {
 			continue
 		}
-		good := bootentry.Name{Base: f.Name.Base}
-		if err := p.commit(good.String(), f.raw, f.File); err != nil {
-			return p.explain(err)
+		if err := p.makeGood(f); err != nil {
+			return err
 		}
 	}
 	return err
+}
+
+// makeGood takes the tries off an entry.
+func (p *Partition) makeGood(f EntryFile) error {
+	good := bootentry.Name{Base: f.Name.Base}
+	if err := p.commit(good.String(), f.raw, f.File); err != nil {
+		return p.explain(err)
+	}
+	return nil
+}
+
+// BlessBooted is Bless for a boot of a deployment on trial whose entry the loader does not
+// name, or names wrongly: the entry that the loader selected, if it says so much, or else all
+// entries of the deployment.
+func (p *Partition) BlessBooted(id deployment.ID) error {
+	files, err := p.Entries()
+	if err != nil {
+		return err
+	}
+	isItsOwn := func(f EntryFile) bool { return f.Bootable() && f.Target.ID == id }
+	selected := func(f EntryFile) bool { return isItsOwn(f) && f.Name.ID() == p.bootedID }
+	own := slices.DeleteFunc(slices.Clone(files), func(f EntryFile) bool { return !isItsOwn(f) })
+	if slices.ContainsFunc(own, selected) {
+		own = slices.DeleteFunc(own, func(f EntryFile) bool { return !selected(f) })
+	}
+	if len(own) == 0 {
+		return fmt.Errorf("%w for deployment %s on %s", ErrNoEntry, id.Short(), p)
+	}
+	for _, f := range own {
+		if !f.Name.Counted {
+			continue
+		}
+		if err := p.makeGood(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
@@ -38,5 +39,36 @@ func TestBless(t *testing.T) {
 	booted.Base += "x"
 	if err := open(t, machine(), nil).Bless(booted); !errors.Is(err, ErrNoEntry) {
 		t.Errorf("Bless of what is not there: %v; want %v", err, ErrNoEntry)
+	}
+}
+
+// Where the loader does not name the entry that is on trial, the deployment tells, and which
+// entry the loader selected.
+func TestBlessBooted(t *testing.T) {
+	const old, first, second = "sysupdate-image-000001-b00000000000", "sysupdate-image-000002-a00000000000", "sysupdate-image-000003-a00000000000"
+	for selected, want := range map[string][]string{
+		"":               {first + ".conf", second + ".conf", old + "+0-3.conf"},
+		second + ".conf": {first + "+3-0.conf", second + ".conf", old + "+0-3.conf"},
+		old + ".conf":    {first + ".conf", second + ".conf", old + "+0-3.conf"},
+	} {
+		dir := machineWith(t, old+"+0-3.conf=b", first+"+3-0.conf=a", second+"+2-1.conf=a")
+		p := open(t, dir, nil)
+		p.bootedID = selected
+		if err := p.BlessBooted(id("a")); err != nil {
+			t.Errorf("selected %q: %v", selected, err)
+		}
+		if err := p.BlessBooted(id("c")); !errors.Is(err, ErrNoEntry) {
+			t.Errorf("a deployment without an entry: %v; want %v", err, ErrNoEntry)
+		}
+		files, err := p.Entries()
+		var got []string
+		for _, f := range files {
+			got = append(got, f.File)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("selected %q: entries %q, %v; want %q", selected, got, err, want)
+		}
 	}
 }

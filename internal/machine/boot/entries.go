@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
@@ -15,7 +14,7 @@ import (
 )
 
 // sortKey puts our entries together, wherever a loader has others.
-const sortKey = "sysupdate-image"
+const sortKey = bootentry.OurPrefix
 
 // triesOfNew is how many boots a new deployment gets to prove itself.
 const triesOfNew = 3
@@ -178,17 +177,9 @@ func serialOf(n bootentry.Name) (serial int, ours bool) {
 	return serial, ours
 }
 
-// parseBase takes the name of one of our entries apart: SORTKEY-SERIAL-ID, and a tag after
-// another dash on a partition that is shared. id is the beginning of the deployment's.
+// parseBase is bootentry.Name.Ours for a name without tries.
 func parseBase(base string) (serial int, id string, ours bool) {
-	rest, ok := strings.CutPrefix(base, sortKey+"-")
-	digits, rest, found := strings.Cut(rest, "-")
-	if !ok || !found {
-		return 0, "", false
-	}
-	id, _, _ = strings.Cut(rest, "-")
-	serial, err := strconv.Atoi(digits)
-	return serial, id, err == nil && serial >= 0
+	return bootentry.Name{Base: base}.Ours()
 }
 
 // nextName returns the name of an entry that comes before all there are. Where another

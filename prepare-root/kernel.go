@@ -43,9 +43,12 @@ func ProbeKernel() (Kernel, error) {
 		return Kernel{}, err
 	}
 	defer dir.Close()
+	if err := needVerity(); err != nil {
+		return Kernel{}, err
+	}
 	k.LayerFDs, err = sys.HasMountOption("overlay", sys.MountFD("lowerdir+", dir))
 	if err != nil {
-		return Kernel{}, lacking("overlay", err)
+		return Kernel{}, err
 	}
 	overlay, err := sys.Detached("overlay", sys.ReadOnly, sys.MountString("lowerdir", procPath(a)+":"+procPath(b)))
 	if err == nil {
@@ -55,6 +58,30 @@ func ProbeKernel() (Kernel, error) {
 		return Kernel{}, err
 	}
 	return k, nil
+}
+
+// errTooOld reports a kernel that cannot mount images whatever is loaded.
+var errTooOld = errors.New("this kernel cannot mount composefs images: its overlayfs has no fs-verity, which came with Linux 6.6")
+
+// needVerity returns errTooOld if the kernel's overlayfs cannot verify files. Older ones are
+// given all options as one text, which is not looked at before the mount: they take anything.
+func needVerity() error {
+	has, err := sys.HasMountOption("overlay", sys.MountString("verity", "off"))
+	if err != nil {
+		return lacking("overlay", err)
+	}
+	anything, err := sys.HasMountOption("overlay", sys.MountFlag("sysupdate-image-probe"))
+	if err != nil {
+		return err
+	}
+	if has && !anything {
+		return nil
+	}
+	release, err := sys.KernelRelease()
+	if err != nil {
+		return errors.Join(errTooOld, err)
+	}
+	return fmt.Errorf("%w (this is %s)", errTooOld, release)
 }
 
 // lacking adds to an error what the initramfs needs, where the kernel lacks a file system

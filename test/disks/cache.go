@@ -30,7 +30,7 @@ func keyOf(inputs ...string) string {
 }
 
 // kept is how many results of a kind stay, those that were used last.
-const kept = 5
+const kept = 8
 
 // cached returns the directory that build fills for a key. It calls build only
 // when there is none, and a name appears only when its content is complete.

@@ -11,16 +11,37 @@ import (
 
 // Standalone makes a standalone initramfs in dir for Debian's kernel. It returns the two.
 func Standalone(ctx context.Context, dir string) (kernel, initramfs string, err error) {
-	repository, err := Repository()
-	if err != nil {
-		return "", "", err
-	}
 	files, err := Kernel(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	kernel = filepath.Join(files, "vmlinuz")
-	version, err := kernelVersion(kernel)
+	version, err := kernelVersion(filepath.Join(files, "vmlinuz"))
+	if err != nil {
+		return "", "", err
+	}
+	modules := filepath.Join(dir, version)
+	if err := os.Symlink(files, modules); err != nil {
+		return "", "", err
+	}
+	return standaloneFor(ctx, modules, dir)
+}
+
+// StandaloneOld is Standalone for a kernel that is too old to mount images.
+func StandaloneOld(ctx context.Context, dir string) (kernel, initramfs string, err error) {
+	files, err := Image(ctx, "old_kernel")
+	if err != nil {
+		return "", "", err
+	}
+	found, err := filepath.Glob(filepath.Join(files, "*/vmlinuz"))
+	if err != nil || len(found) != 1 {
+		return "", "", fmt.Errorf("%s has %d kernels: %w", files, len(found), err)
+	}
+	return standaloneFor(ctx, filepath.Dir(found[0]), dir)
+}
+
+// standaloneFor makes an initramfs in dir for the kernel in a directory with its modules.
+func standaloneFor(ctx context.Context, modules, dir string) (kernel, initramfs string, err error) {
+	repository, err := Repository()
 	if err != nil {
 		return "", "", err
 	}
@@ -32,13 +53,9 @@ func Standalone(ctx context.Context, dir string) (kernel, initramfs string, err 
 	if err := run(ctx, "make", "--silent", "-C", repository, "init", "OUT="+libexec); err != nil {
 		return "", "", err
 	}
-	modules := filepath.Join(dir, version)
-	if err := os.Symlink(files, modules); err != nil {
-		return "", "", err
-	}
 	initramfs = filepath.Join(dir, "initramfs.img")
 	_, err = assemble.File(ctx, assemble.Options{KernelDir: modules, Root: root, Out: initramfs})
-	return kernel, initramfs, err
+	return filepath.Join(modules, "vmlinuz"), initramfs, err
 }
 
 // kernelVersion returns the release of a kernel; see "The Real-Mode Kernel Header" in the

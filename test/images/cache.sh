@@ -48,7 +48,7 @@ cached() {
     say "built $kind in $((SECONDS - began)) s"
   fi
   touch "$dir"
-  prune_cache "$kind" 3
+  prune_cache "$kind" 8
   exec 9>&-
   echo "$dir"
 }

@@ -137,6 +137,33 @@ func TestStandaloneFails(t *testing.T) {
 	}
 }
 
+// TestOldKernel boots Debian 12's kernel, which cannot mount images, and says so.
+func TestOldKernel(t *testing.T) {
+	t.Parallel()
+	ctx := need(t)
+	kernel, initramfs, err := disks.StandaloneOld(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("a", 64)
+	root := t.TempDir()
+	for _, dir := range []string{"composefs/images", "state/deploy/" + id} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := vm.Launch(ctx, t, vm.Config{
+		Kind: vm.PC, Kernel: kernel, Initrd: initramfs, MemoryMiB: 256,
+		Disks:   []vm.Disk{{Path: plainDisk(t, "mkfs.ext4", "-q", "-d", root), Serial: "root", Forget: true}},
+		Cmdline: "console=ttyS0 no_timer_check panic=1 sysupdate-image.on-failure=poweroff root=/dev/vda composefs=" + id,
+	})
+	if err := m.WaitOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the console", m.Console(),
+		"cannot prepare the root of deployment aaaaaaaaaaaa: this kernel cannot mount composefs images: its overlayfs has no fs-verity, which came with Linux 6.6 (this is 6.1.")
+}
+
 // plainDisk makes a small disk that holds what a program writes to it.
 func plainDisk(t *testing.T, program ...string) string {
 	t.Helper()

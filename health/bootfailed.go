@@ -1,10 +1,10 @@
 package health
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
@@ -40,9 +40,9 @@ func BootFailed(m Machine) error {
 	}
 	failure := deployment.BootFailure{
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
-		Failed: systemd.FailedUnits(), Waiting: others(systemd.Waiting()),
+		Failed: systemd.FailedUnits(), Checks: m.failedChecks(), Waiting: others(systemd.Waiting()),
 	}
-	m.tellBootFailed(id, describe(failure))
+	m.tellBootFailed(id, cmp.Or(failure.Why(), "no unit has failed"))
 	previous, err := m.record(failure)
 	if err != nil {
 		m.logf(journal.Err, "cannot record why the boot failed: %v", err)
@@ -53,6 +53,22 @@ func BootFailed(m Machine) error {
 		return nil
 	}
 	return systemd.Start(what)
+}
+
+// failedChecks returns the checks of this boot that have failed, and the one that did not
+// come to an end.
+func (m Machine) failedChecks() []deployment.FailedCheck {
+	h, err := records.IfAny(records.LoadHealth(m.root.FS()))
+	if err != nil {
+		m.logf(journal.Warning, "cannot tell which checks failed: %v", err)
+	}
+	if h == nil || h.BootID != m.bootID() {
+		return nil
+	}
+	if h.Running != "" {
+		return append(h.Failed, deployment.FailedCheck{Path: h.Running, Result: deployment.UnfinishedCheck})
+	}
+	return h.Failed
 }
 
 // others returns the units that are not the one that runs BootFailed.
@@ -66,21 +82,8 @@ func (m Machine) countedEntry() (bootentry.Name, error) {
 	return entry.Name, err
 }
 
-func describe(f deployment.BootFailure) string {
-	switch {
-	case len(f.Failed) > 0:
-		var units []string
-		for _, u := range f.Failed {
-			units = append(units, u.String())
-		}
-		return strings.Join(units, ", ")
-	case len(f.Waiting) > 0:
-		return "it was still waiting for " + strings.Join(f.Waiting, ", ")
-	}
-	return "no unit has failed"
-}
-
-// record durably writes the failure, and returns the previous one, nil if there is none.
+// record durably writes the failure, with the end of the journal, and returns the previous
+// one, nil if there is none.
 func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, error) {
 	s, err := sysroot.OpenWritable(m.root)
 	if err != nil {
@@ -91,7 +94,20 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 	if err != nil && !errors.Is(err, records.ErrDamaged) {
 		return nil, err
 	}
-	return previous, records.StoreBootFailure(m.changes(s.Root), f)
+	changes := m.changes(s.Root)
+	if err := records.StoreBootFailure(changes, f); err != nil {
+		return previous, err
+	}
+	// The journal is often in memory alone, and gone with this boot. What it says helps,
+	// but the reason is recorded without it.
+	text, err := m.systemd().LastOfJournal(deployment.JournalLines)
+	if err == nil {
+		err = records.StoreBootJournal(changes, f.ID, deployment.Last(f.BootID, text))
+	}
+	if err != nil {
+		m.logf(journal.Warning, "cannot keep the journal of this boot: %v", err)
+	}
+	return previous, nil
 }
 
 func (m Machine) onFailure() bootcount.Policy {

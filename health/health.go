@@ -1,5 +1,5 @@
-// Package health finds out whether a boot is good: it records why one on trial is not, and
-// has it tried again.
+// Package health finds out whether a boot is good: it runs the checks that the image and the
+// administrator have. It records why a boot on trial is not good, and has it tried again.
 package health
 
 import (
@@ -42,10 +42,13 @@ func Run(root *os.Root, args []string, log io.Writer) error {
 }
 
 func run(m Machine, args []string) error {
-	if len(args) == 1 && args[0] == "boot-failed" {
+	switch {
+	case len(args) == 1 && args[0] == "check":
+		return Check(m)
+	case len(args) == 1 && args[0] == "boot-failed":
 		return BootFailed(m)
 	}
-	return fmt.Errorf("invalid arguments %q: want boot-failed", args)
+	return fmt.Errorf("invalid arguments %q: want check or boot-failed", args)
 }
 
 func (m Machine) systemd() systemctl.Manager {

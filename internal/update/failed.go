@@ -83,9 +83,13 @@ func (m *Machine) oldFailures(keep []deployment.ID) ([]string, error) {
 	slices.SortStableFunc(gone, func(a, b deployment.BootFailure) int { return cmp.Compare(b.Time, a.Time) })
 	var names []string
 	for i, f := range gone {
-		if i >= maxFailures || !usedUp(f) {
-			names = append(names, f.ID.BootFailureFile())
+		if i < maxFailures && usedUp(f) {
+			continue
 		}
+		if _, err := m.Root.Lstat(f.ID.BootJournalFile()); err == nil {
+			names = append(names, f.ID.BootJournalFile())
+		}
+		names = append(names, f.ID.BootFailureFile())
 	}
 	return names, nil
 }

@@ -22,11 +22,18 @@ type BootFailure struct {
 	BootID string // of the kernel, as journalctl --boot= takes it
 	Time   string // RFC 3339
 	Image  string // manifest digest of the image; "" until the updater has noted it
-	// Failed are the units that have failed. If there are none the boot took
-	// too long: then Waiting tells what it waited for.
+	// Reason is half a sentence on why the boot failed before there were units and checks,
+	// as in the initramfs; else "".
+	Reason string
+	// Failed are the units that have failed, and Checks those of the checks that did. If
+	// there are none the boot took too long: then Waiting tells what it waited for.
 	Failed  []FailedUnit
+	Checks  []FailedCheck
 	Waiting []string
 }
+
+// HealthCheckService is the unit that runs the checks of a boot.
+const HealthCheckService = "sysupdate-image-health-check.service"
 
 // A FailedUnit is a systemd unit that has failed.
 type FailedUnit struct {
@@ -58,19 +65,18 @@ func ParseBootFailure(data []byte) (BootFailure, error) {
 		BootID: jsonMember[string](r, "boot_id"),
 		Time:   jsonMember[string](r, "time"),
 		Image:  jsonMember[string](r, "manifest_digest"),
+		Reason: jsonMember[string](r, "reason"),
 	}
 	id := jsonMember[string](r, "depl_id")
-	for _, v := range jsonMember[[]any](r, "failed_units") {
-		unit, _ := v.(map[string]any)
-		u := &jsonRecord{members: unit, err: r.err}
+	eachObject(r, "failed_units", func(u *jsonRecord) {
 		f.Failed = append(f.Failed, FailedUnit{
 			Name:        jsonMember[string](u, "unit"),
 			Description: jsonMember[string](u, "description"),
 			Result:      jsonMember[string](u, "result"),
 			Status:      jsonMember[string](u, "status"),
 		})
-		r.err = u.err
-	}
+	})
+	f.Checks = failedChecks(r, "failed_checks")
 	for _, v := range jsonMember[[]any](r, "waiting_for") {
 		name, _ := v.(string)
 		f.Waiting = append(f.Waiting, name)
@@ -86,17 +92,25 @@ func ParseBootFailure(data []byte) (BootFailure, error) {
 
 // Why tells in half a sentence why the boot failed, "" if nothing is known.
 func (f BootFailure) Why() string {
-	switch {
-	case len(f.Failed) > 0:
-		var units []string
-		for _, u := range f.Failed {
+	var why, units []string
+	if f.Reason != "" {
+		why = append(why, f.Reason)
+	}
+	for _, c := range f.Checks {
+		why = append(why, c.String())
+	}
+	for _, u := range f.Failed {
+		if u.Name != HealthCheckService || len(f.Checks) == 0 { // which a check says better
 			units = append(units, u.String())
 		}
-		return strings.Join(units, ", ") + " failed"
-	case len(f.Waiting) > 0:
+	}
+	if len(units) > 0 {
+		why = append(why, strings.Join(units, ", ")+" failed")
+	}
+	if len(why) == 0 && len(f.Waiting) > 0 {
 		return "it was still waiting for " + strings.Join(f.Waiting, ", ")
 	}
-	return ""
+	return strings.Join(why, "; ")
 }
 
 // Encode returns the failure as JSON, for people as well.
@@ -107,6 +121,10 @@ func (f BootFailure) Encode() []byte {
 	if f.Image != "" {
 		fmt.Fprintf(&b, ",\n  \"manifest_digest\": %s", quoteJSON(f.Image))
 	}
+	if f.Reason != "" {
+		fmt.Fprintf(&b, ",\n  \"reason\": %s", quoteJSON(f.Reason))
+	}
+	writeList(&b, "failed_checks", f.Checks, FailedCheck.encode)
 	writeList(&b, "failed_units", f.Failed, func(u FailedUnit) string {
 		return fmt.Sprintf(`{"unit": %s, "description": %s, "result": %s, "status": %s}`,
 			quoteJSON(u.Name), quoteJSON(u.Description), quoteJSON(u.Result), quoteJSON(u.Status))

@@ -9,7 +9,8 @@ func TestBootFailure(t *testing.T) {
 	f := BootFailure{
 		ID: ID(short), Entry: "a+2-1.conf", BootID: "b", Time: "2026-08-01T00:00:00Z",
 		Failed:  []FailedUnit{{Name: "x.service", Description: "X", Result: "exit-code", Status: "1"}},
-		Waiting: []string{"y.service"},
+		Waiting: []string{"y.service"}, Reason: "it never reached the initramfs",
+		Checks: []FailedCheck{{Path: "/c", Result: ExitedCheck, Status: "1", Output: "o"}},
 	}
 	if got, err := ParseBootFailure(f.Encode()); err != nil || !reflect.DeepEqual(got, f) {
 		t.Errorf("read back %+v, %v; want %+v", got, err, f)
@@ -33,8 +34,26 @@ func TestFailedUnitString(t *testing.T) {
 	}
 }
 
+func TestWhy(t *testing.T) {
+	check := []FailedCheck{{Path: "/d/net", Result: TimedOutCheck}}
+	runner := FailedUnit{Name: HealthCheckService, Result: "exit-code", Status: "1"}
+	for want, f := range map[string]BootFailure{
+		"": {},
+		"it was still waiting for a.service, b.mount":                       {Waiting: []string{"a.service", "b.mount"}},
+		"the root was not found":                                            {Reason: "the root was not found"},
+		"a.service (timeout), b.service failed":                             {Failed: []FailedUnit{{Name: "a.service", Result: "timeout"}, {Name: "b.service"}}, Waiting: []string{"c"}},
+		"check net failed (timed out)":                                      {Checks: check, Failed: []FailedUnit{runner}},
+		"check net failed (timed out); a.service failed":                    {Checks: check, Failed: []FailedUnit{runner, {Name: "a.service"}}},
+		"sysupdate-image-health-check.service (exit-code, status 1) failed": {Failed: []FailedUnit{runner}},
+	} {
+		if got := f.Why(); got != want {
+			t.Errorf("Why of %+v is %q; want %q", f, got, want)
+		}
+	}
+}
+
 func FuzzParseBootFailure(f *testing.F) {
-	f.Add([]byte(`{"depl_id":"` + short + `","failed_units":[{"unit":"x"}]}`))
+	f.Add([]byte(`{"depl_id":"` + short + `","failed_units":[{"unit":"x"}],"failed_checks":[{"check":"/x"}],"reason":"r"}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b, err := ParseBootFailure(in)
 		if err != nil {

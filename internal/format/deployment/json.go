@@ -263,6 +263,19 @@ func parseRecord(data []byte) (*jsonRecord, error) {
 	return &jsonRecord{members: members}, nil
 }
 
+// eachObject calls do for the objects in a member that is a list of them.
+func eachObject(r *jsonRecord, name string, do func(*jsonRecord)) {
+	for _, v := range jsonMember[[]any](r, name) {
+		members, ok := v.(map[string]any)
+		if !ok && r.err == nil {
+			r.err = fmt.Errorf("%s has the wrong type", name)
+		}
+		object := &jsonRecord{members: members, err: r.err}
+		do(object)
+		r.err = object.err
+	}
+}
+
 // jsonMember returns a member, the zero value if it is missing or null.
 func jsonMember[T any](r *jsonRecord, name string) T {
 	v, ok := r.members[name].(T)

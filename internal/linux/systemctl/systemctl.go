@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,4 +145,15 @@ func (m Manager) HasJob(unit string) bool {
 func (m Manager) Start(target string) error {
 	_, err := output("systemctl", "start", "--no-block", "--job-mode=replace-irreversibly", target)
 	return err
+}
+
+// LastOfJournal returns the last lines of this boot's journal, as journalctl(1) shows them.
+// The journal's files are for journalctl alone to read: their format has changed with
+// compression and with each new version.
+func (m Manager) LastOfJournal(lines int) (string, error) {
+	// What was just said may not be in it yet. If it takes too long, it does without.
+	if _, err := output("journalctl", "--sync"); err != nil {
+		m.Warn(fmt.Errorf("journalctl --sync: %w", err))
+	}
+	return output("journalctl", "--boot", "--lines="+strconv.Itoa(lines), "--output=short-monotonic", "--no-pager", "--quiet")
 }

@@ -2,6 +2,7 @@ package records
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -72,18 +73,41 @@ func LoadBootFailures(root fs.FS) (all map[deployment.ID]deployment.BootFailure,
 	return all, broken, err
 }
 
-// StoreBootFailure records why the last boot of a deployment failed.
+// StoreBootFailure records why the last boot of a deployment failed, for root alone.
 func StoreBootFailure(changes durable.FS, f deployment.BootFailure) error {
 	if err := durable.MkdirAll(changes, deployment.BootFailuresDir, 0o755); err != nil {
 		return err
 	}
-	return durable.WriteFile(changes, f.ID.BootFailureFile(), f.Encode())
+	return durable.Write(changes, f.ID.BootFailureFile(), secret, func(w io.Writer) error {
+		_, err := w.Write(f.Encode())
+		return err
+	})
 }
 
-// DropBootFailure removes the record of a failed boot, if there is one.
+// DropBootFailure removes the record of a failed boot, if there is one, and its journal.
 func DropBootFailure(changes durable.FS, id deployment.ID) error {
-	return durable.Remove(changes, id.BootFailureFile())
+	return errors.Join(durable.Remove(changes, id.BootJournalFile()), durable.Remove(changes, id.BootFailureFile()))
 }
+
+// LoadBootJournal returns the end of the journal of a deployment's failed boot.
+func LoadBootJournal(root fs.FS, id deployment.ID) (deployment.BootJournal, error) {
+	return load(root, id.BootJournalFile(), limits.Record, deployment.ParseBootJournal)
+}
+
+// StoreBootJournal keeps the end of the journal of a deployment's failed boot, for root
+// alone: it has what the journal shows to few.
+func StoreBootJournal(changes durable.FS, id deployment.ID, j deployment.BootJournal) error {
+	if err := durable.MkdirAll(changes, deployment.BootFailuresDir, 0o755); err != nil {
+		return err
+	}
+	return durable.Write(changes, id.BootJournalFile(), secret, func(w io.Writer) error {
+		_, err := w.Write(j.Encode())
+		return err
+	})
+}
+
+// secret is the mode of records with the output of programs.
+const secret = 0o600
 
 // LoadPins returns the pinned deployments with the names of their pins, "" for a pin
 // without one. A file whose content is not a name is such a pin too: a damaged pin

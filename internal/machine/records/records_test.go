@@ -33,6 +33,8 @@ func about[T any](load func(fs.FS, deployment.ID) (T, error)) func(fs.FS) (any, 
 
 var staged = deployment.Staged{ID: one, Entry: "a+3.conf.staged", Etc: deployment.EtcBind, EtcConflicts: deployment.ConflictsNew}
 
+var journal = deployment.BootJournal{BootID: "b", Lines: []string{"a line"}}
+
 // all are the records that are one file, with what is in it.
 var all = []struct {
 	name  string
@@ -62,6 +64,12 @@ var all = []struct {
 		func(c durable.FS) error { return StoreBootFailure(c, deployment.BootFailure{ID: one, Entry: "a.conf"}) },
 		deployment.BootFailure{ID: one, Entry: "a.conf"},
 		func(c durable.FS) error { return DropBootFailure(c, one) }, "", "mkdir"},
+	{one.BootJournalFile(), about(LoadBootJournal),
+		func(c durable.FS) error { return StoreBootJournal(c, one, journal) }, journal,
+		func(c durable.FS) error { return DropBootFailure(c, one) }, "", "mkdir"},
+	{deployment.RunHealth, forget(LoadHealth),
+		func(c durable.FS) error { return StoreHealth(c, deployment.Health{BootID: "b"}) },
+		deployment.Health{BootID: "b"}, nil, "", "unsynced"},
 	{deployment.KernelsRecord, forget(LoadKernels),
 		func(c durable.FS) error { return StoreKernels(c, []string{"a/b", "c"}) },
 		[]string{"a/b", "c"}, nil, "", "mkdir"},
@@ -198,6 +206,22 @@ func TestLoadOfAnother(t *testing.T) {
 	}
 	if _, err := LoadEtcReport(root, one); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), two.Short()) {
 		t.Errorf("LoadEtcReport: %v; want %v with the other deployment", err, ErrDamaged)
+	}
+}
+
+// What programs have written is for root alone.
+func TestSecret(t *testing.T) {
+	root := tempRoot(t, "")
+	changes := durable.OS(root)
+	err := errors.Join(StoreBootJournal(changes, one, journal), StoreBootFailure(changes, deployment.BootFailure{ID: one}),
+		StoreHealth(changes, deployment.Health{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{one.BootJournalFile(), one.BootFailureFile(), deployment.RunHealth} {
+		if info, err := root.Stat(name); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
+		}
 	}
 }
 

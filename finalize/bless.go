@@ -3,12 +3,13 @@ package finalize
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
@@ -18,22 +19,33 @@ import (
 const blessService = "systemd-bless-boot.service"
 
 // Bless makes the boot entry of a boot on trial a good one, also where the boot
-// partition is not mounted. What keeps it from that is recorded for status.
+// partition is not mounted, and ends the count of the initramfs before. What keeps it from
+// that is recorded for status.
 func Bless(m Machine) error {
-	entry, err := m.countedEntry()
-	if err != nil {
-		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
+	entry, byLoader, err := attempts.OnTrial(m.root)
+	recordErr := m.blessAttempts()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && recordErr == nil && m.isRecorded():
+		return m.noteBlessed() // its failures in the initramfs are forgotten
+	case err != nil:
+		return errors.Join(fmt.Errorf("cannot tell whether this boot is on trial: %w", err), recordErr)
+	case recordErr == nil && entry.UKI: // systemd blesses that
+		return nil
+	case recordErr == nil && !byLoader:
+		recordErr = m.noteBlessed()
+	case recordErr == nil:
+		recordErr = m.bless(entry.Name)
 	}
-	if err := m.bless(entry); err != nil {
-		return errors.Join(fmt.Errorf("cannot bless boot entry %s: %w", entry, err), m.noteUnblessed(entry, err))
+	if recordErr != nil {
+		return errors.Join(fmt.Errorf("cannot bless boot entry %s: %w", entry.Name, recordErr), m.noteUnblessed(entry.Name, recordErr))
 	}
 	return nil
 }
 
-// countedEntry returns the name of the boot entry that is on trial.
-func (m Machine) countedEntry() (bootentry.Name, error) {
-	entry, err := bootcount.Booted(m.root.FS())
-	return entry.Name, err
+// isRecorded reports whether the booted deployment has a record of its boots.
+func (m Machine) isRecorded() bool {
+	_, _, err := attempts.OfBooted(m.root)
+	return err == nil
 }
 
 func (m Machine) bless(entry bootentry.Name) error {

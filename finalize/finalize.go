@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
@@ -112,7 +112,7 @@ func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
 	}
 	defer partition.Close()
 	if plan.Published {
-		if err := checkTries(partition, plan.Entry); err != nil {
+		if err := checkTries(partition, plan, s.FS()); err != nil {
 			return err
 		}
 	}
@@ -127,20 +127,26 @@ func (m Machine) publish(plan Plan, s *sysroot.Writable) error {
 	// All else that the deployment needs was synced before it was staged, and
 	// what is in its /etc as it was written.
 	over()
+	if err := m.armAttempts(plan, s.Root, partition); err != nil {
+		return err
+	}
 	return partition.Publish(plan.Entry)
 }
 
 // checkTries returns errGaveUp if the loader has none left for what was published.
 // Another entry of the same deployment may have none since an earlier time: an image
 // that has failed can be applied again.
-func checkTries(p *boot.Partition, entry string) error {
+func checkTries(p *boot.Partition, plan Plan, root fs.FS) error {
 	files, err := p.Entries()
 	if err != nil {
 		return err
 	}
-	published, err := bootentry.ParseName(strings.TrimSuffix(entry, ".staged"))
+	published, err := plan.entryName()
 	if err != nil {
 		return err
+	}
+	if a, err := records.LoadAttempts(root, plan.Staged); err == nil && a.Spent() && attempts.Counts(a, files) {
+		return errGaveUp
 	}
 	for _, f := range files {
 		if f.Name.Base == published.Base && f.Name.Exhausted() {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
@@ -58,6 +59,11 @@ func (p Plan) idleID() messageID {
 		return msgLocked
 	}
 	return msgNothingStaged
+}
+
+// entryName returns the name of the entry to publish, taken apart.
+func (p Plan) entryName() (bootentry.Name, error) {
+	return bootentry.ParseName(strings.TrimSuffix(p.Entry, ".staged"))
 }
 
 // from returns the side that /etc is carried from, to the one it is carried to.

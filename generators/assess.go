@@ -13,27 +13,35 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/timespan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 const (
 	bootFailedService = "sysupdate-image-boot-failed.service"
 	blessService      = "systemd-bless-boot.service"
+	// recordService takes its place where the initramfs alone counts.
+	recordService = "sysupdate-image-bless.service"
 )
 
 // assessmentUnits makes a boot on trial end in another try or, when those are
 // used up, in the previous deployment; nobody has to be there. A boot that
-// nobody counts is left alone, since then the next one would be the same again.
+// nobody counts is left alone, since then the next one would be the same again. The
+// initramfs counts as well: see deployment.Attempts.
 func assessmentUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	entry, err := bootcount.Booted(in.Root)
+	record, _ := records.LoadAttempts(in.sysroot(), booted) // prepare-root has told what is wrong with it
 	// After a soft reboot the loader speaks of another deployment.
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !entry.Name.MayBoot(string(booted)) {
+	uncounted := errors.Is(err, fs.ErrNotExist) || err == nil && !entry.Name.MayBoot(string(booted))
+	switch {
+	case uncounted && !record.Trial && record.Failures == 0:
 		return nil, nil
-	}
+	case uncounted && !record.Trial: // a good boot ends that count, and no boot is repeated for it
+		return []unitfile.Unit{blessUnit(recordService)}, nil
 	// A malformed variable, too, means that the loader counts.
-	if err != nil && !errors.Is(err, bootcount.ErrMalformed) {
+	case err != nil && !uncounted && !errors.Is(err, bootcount.ErrMalformed):
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry), keepLoader()}
+	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry, uncounted), keepLoader()}
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -69,13 +77,19 @@ func (in Input) bootComplete() unitfile.Unit {
 //
 // A unified kernel image in EFI/Linux, which the administrator has put there, is left
 // to systemd, with a sync: its rename alone need not survive.
-func (in Input) blessed(entry bootcount.Entry) unitfile.Unit {
+//
+// Where only the initramfs counts there is no entry to bless, and systemd does not start its
+// unit.
+func (in Input) blessed(entry bootcount.Entry, uncounted bool) unitfile.Unit {
+	if uncounted {
+		return blessUnit(recordService)
+	}
 	if entry.UKI {
 		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
+			unitfile.Set("Service", "ExecStartPre", bless), // in the record of the initramfs
 			unitfile.Set("Service", "ExecStartPost", "-sync"),
 		}}
 	}
-	const bless = "/usr/lib/sysupdate-image/finalize bless"
 	// Where that cannot be told, a whole unit does the same.
 	if found, _ := in.exists("usr/lib/systemd/system/" + blessService); found {
 		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
@@ -83,7 +97,15 @@ func (in Input) blessed(entry bootcount.Entry) unitfile.Unit {
 			unitfile.Set("Service", "ExecStart", bless),
 		}}
 	}
-	return unitfile.Unit{Name: blessService, Links: []string{"basic.target.wants/" + blessService}, Options: []unitfile.Option{
+	return blessUnit(blessService)
+}
+
+// bless is the program that makes a boot a good one.
+const bless = "/usr/lib/sysupdate-image/finalize bless"
+
+// blessUnit returns a whole unit that blesses the boot once it is complete.
+func blessUnit(name string) unitfile.Unit {
+	return unitfile.Unit{Name: name, Links: []string{"basic.target.wants/" + name}, Options: []unitfile.Option{
 		unitfile.Set("Unit", "Description", "Mark the Boot Loader Entry That Was Booted as Good"),
 		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
 		unitfile.Set("Unit", "DefaultDependencies", "no"),

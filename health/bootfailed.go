@@ -14,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
@@ -25,10 +26,11 @@ import (
 // Without tries left it reboots only once: if the loader then boots the same entry,
 // there is nothing to fall back to, and the machine would reboot forever.
 func BootFailed(m Machine) error {
-	entry, err := m.countedEntry()
+	counted, byLoader, err := attempts.OnTrial(m.root)
 	if err != nil {
 		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
+	entry := counted.Name
 	systemd := m.systemd()
 	if systemd.WasActive("boot-complete.target") {
 		m.logf(journal.Info, "this boot was complete before it failed: the deployment is not on trial")
@@ -37,6 +39,9 @@ func BootFailed(m Machine) error {
 	id, _, err := sysroot.Booted(m.root)
 	if err != nil {
 		return err
+	}
+	if !byLoader {
+		entry.Base = m.entryBase(id)
 	}
 	failure := deployment.BootFailure{
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
@@ -71,15 +76,24 @@ func (m Machine) failedChecks() []deployment.FailedCheck {
 	return h.Failed
 }
 
+// entryBase returns the name of a deployment's entry without tries, or its id if that cannot
+// be found out.
+func (m Machine) entryBase(id deployment.ID) string {
+	partition, err := m.bootPartition()
+	if err != nil {
+		return string(id)
+	}
+	defer partition.Close()
+	files, err := partition.Entries()
+	if err != nil {
+		return string(id)
+	}
+	return baseOf(files, id)
+}
+
 // others returns the units that are not the one that runs BootFailed.
 func others(units []string) []string {
 	return slices.DeleteFunc(units, func(name string) bool { return name == bootFailedService })
-}
-
-// countedEntry returns the name of the boot entry that is on trial.
-func (m Machine) countedEntry() (bootentry.Name, error) {
-	entry, err := bootcount.Booted(m.root.FS())
-	return entry.Name, err
 }
 
 // record durably writes the failure, with the end of the journal, and returns the previous

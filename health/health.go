@@ -47,8 +47,10 @@ func run(m Machine, args []string) error {
 		return Check(m)
 	case len(args) == 1 && args[0] == "boot-failed":
 		return BootFailed(m)
+	case len(args) == 1 && args[0] == "fell-back":
+		return FellBack(m)
 	}
-	return fmt.Errorf("invalid arguments %q: want check or boot-failed", args)
+	return fmt.Errorf("invalid arguments %q: want check, boot-failed or fell-back", args)
 }
 
 func (m Machine) systemd() systemctl.Manager {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -21,10 +22,14 @@ import (
 const lastResort = 10
 
 // OnFailure returns what to do with a machine whose root cannot be prepared. entry
-// is the name of the boot entry if the loader counts its boots.
-func OnFailure(cmdline kcmdline.Cmdline, entry bootentry.Name) bootcount.Policy {
+// is the name of the boot entry if the loader counts its boots, and record what the initramfs
+// counts, with this failure.
+func OnFailure(cmdline kcmdline.Cmdline, entry bootentry.Name, record deployment.Attempts) bootcount.Policy {
 	if policy := bootcount.PolicyOf(cmdline); policy != "" {
 		return policy
+	}
+	if restarts(record) {
+		return bootcount.Reboot
 	}
 	if entry.Counted && (entry.TriesLeft > 0 || entry.TriesDone < lastResort) {
 		return bootcount.Reboot
@@ -54,21 +59,46 @@ const (
 
 // Explain returns what to tell the person at a machine that cannot start, and what follows.
 // It looks up in root, the root of the running system, whether the boot loader counts this
-// boot.
+// boot, and notes the failure in the deployment's record.
 func Explain(root fs.FS, failure error, cmdline kcmdline.Cmdline) (text string, action bootcount.Policy) {
+	return settings{sysroot: deployment.SysrootDir}.explain(root, failure, cmdline)
+}
+
+func (s settings) explain(root fs.FS, failure error, cmdline kcmdline.Cmdline) (text string, action bootcount.Policy) {
 	entry, err := countedEntry(root)
-	action = OnFailure(cmdline, entry)
-	text = screen(failure, action, entry)
+	var record deployment.Attempts
+	if id := failedID(failure, cmdline); id != "" {
+		record = noteFailure(root, s.sysroot, id, reasonOf(failure))
+	}
+	action = OnFailure(cmdline, entry, record)
+	text = screen(failure, action, entry, record, isSealed(root))
 	if err != nil {
 		text += fmt.Sprintf("prepare-root: warning: %v\n", err)
 	}
 	return text, action
 }
 
+// failedID returns the deployment that could not be booted, "" if that is not known.
+func failedID(failure error, cmdline kcmdline.Cmdline) deployment.ID {
+	if failed, ok := errors.AsType[*failedError](failure); ok {
+		return failed.id
+	}
+	target, _ := deployment.FromCmdline(cmdline)
+	return target.ID
+}
+
+// reasonOf returns the failure without the deployment, for its record.
+func reasonOf(failure error) string {
+	if failed, ok := errors.AsType[*failedError](failure); ok {
+		failure = failed.err
+	}
+	return failure.Error()
+}
+
 // giveUp tells what went wrong and what to do about it. It returns if the
 // machine is to stay as it is.
-func giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Writer) {
-	text, action := Explain(root, failure, cmdline)
+func (s settings) giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Writer) {
+	text, action := s.explain(root, failure, cmdline)
 	// The unit's standard error is the journal and /dev/console.
 	io.WriteString(stderr, text)
 	console.Open().Others().Show(text)
@@ -78,11 +108,7 @@ func giveUp(failure error, cmdline kcmdline.Cmdline, root fs.FS, stderr io.Write
 		return
 	}
 	time.Sleep(TimeToRead)
-	// systemd stops everything in order. If it does not, the kernel does it.
-	if systemdRuns(root) && sys.AskInit(p) == nil {
-		time.Sleep(timeToAct)
-	}
-	if err := sys.SetPower(p); err != nil {
+	if err := restart(root, p); err != nil {
 		fmt.Fprintln(stderr, "prepare-root:", err)
 	}
 }
@@ -95,7 +121,7 @@ func systemdRuns(root fs.FS) bool {
 }
 
 // screen returns the text for the person at the machine.
-func screen(failure error, action bootcount.Policy, entry bootentry.Name) string {
+func screen(failure error, action bootcount.Policy, entry bootentry.Name, record deployment.Attempts, sealed bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThis system cannot start:\n  %v\n\n", failure)
 	switch action {
@@ -106,11 +132,21 @@ func screen(failure error, action bootcount.Policy, entry bootentry.Name) string
 			fmt.Fprintf(&b, " Tries left until the boot loader takes another entry: %d.", entry.TriesLeft)
 		case entry.Counted:
 			b.WriteString(" No tries are left: the boot loader takes another entry if it has one.")
+		case restarts(record) && record.Trial && record.Left > 0:
+			fmt.Fprintf(&b, " Boots left until deployment %s takes its place: %d.", record.Fallback.Short(), record.Left)
+		case restarts(record) && !record.Trial && record.Failures < deployment.MaxFailures:
+			fmt.Fprintf(&b, " After %d failures deployment %s takes its place; this was failure %d.",
+				deployment.MaxFailures, record.Fallback.Short(), record.Failures)
+		case restarts(record):
+			fmt.Fprintf(&b, " Then deployment %s takes its place.", record.Fallback.Short())
 		}
 		b.WriteString("\n")
 	case bootcount.PowerOff:
 		fmt.Fprintf(&b, "The machine is switched off in %d seconds.\n", int(TimeToRead.Seconds()))
 	case bootcount.Emergency:
+		if sealed {
+			b.WriteString("The kernel's signature covers this deployment alone, so no other one can be booted from here.\n")
+		}
 		b.WriteString("Restart the machine and choose another entry in the boot loader's menu. If there is none,\n" +
 			"start from an installation medium and repair the deployment named above.\n")
 	}

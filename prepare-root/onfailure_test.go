@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 )
 
@@ -38,7 +39,7 @@ func TestOnFailure(t *testing.T) {
 		if err != nil {
 			t.Errorf("countedEntry(%q): %v", tt.path, err)
 		}
-		if got := OnFailure(kcmdline.Parse(tt.cmdline), entry); got != tt.want {
+		if got := OnFailure(kcmdline.Parse(tt.cmdline), entry, deployment.Attempts{}); got != tt.want {
 			t.Errorf("OnFailure(%q, %q) = %s; want %s", tt.cmdline, tt.path, got, tt.want)
 		}
 	}
@@ -66,7 +67,7 @@ func TestScreen(t *testing.T) {
 		{bootcount.Emergency, bootentry.Name{}, "choose another entry in the boot loader's menu"},
 	}
 	for _, tt := range tests {
-		got := screen(failure, tt.action, tt.entry)
+		got := screen(failure, tt.action, tt.entry, deployment.Attempts{}, false)
 		for _, want := range []string{failure.Error(), tt.want, bootcount.OnFailure} {
 			if !strings.Contains(got, want) {
 				t.Errorf("screen(%s, %v) = %q; want a text with %q", tt.action, tt.entry, got, want)

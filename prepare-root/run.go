@@ -71,7 +71,7 @@ func Run(root fs.FS, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	if err != nil && s.onFailure == "auto" && !s.dryRun && inInitramfs(root) {
-		giveUp(err, cmdline, root, stderr)
+		s.giveUp(err, cmdline, root, stderr)
 	}
 	return err
 }
@@ -134,10 +134,22 @@ func (s settings) prepare(root fs.FS, cmdline kcmdline.Cmdline, stdout, stderr i
 		return err
 	}
 	if err := s.apply(plan, in.Target.ID, warn); err != nil {
-		return fmt.Errorf("cannot prepare the root of deployment %s: %w", in.Target.ID.Short(), err)
+		return &failedError{in.Target.ID, err}
 	}
 	return nil
 }
+
+// A failedError says that the root of a deployment could not be prepared.
+type failedError struct {
+	id  deployment.ID
+	err error
+}
+
+func (e *failedError) Error() string {
+	return "cannot prepare the root of deployment " + e.id.Short() + ": " + e.err.Error()
+}
+
+func (e *failedError) Unwrap() error { return e.err }
 
 func (s settings) apply(plan mountplan.Plan, id deployment.ID, warn func(string)) error {
 	if err := s.check(id); err != nil {
@@ -192,19 +204,24 @@ func (s settings) input(root fs.FS, cmdline kcmdline.Cmdline, warn func(string))
 	for _, arg := range deployment.Skipped(cmdline) {
 		warn(arg + " on the kernel command line is skipped: an argument before it demands verification")
 	}
-	if in.Config, err = s.loadConfig(root, warn); err != nil {
-		return Input{}, err
-	}
 	in.Target = targets[0]
 	physical, err := os.OpenRoot(s.sysroot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return in, nil // check reports it; --dry-run needs no physical root
+	if errors.Is(err, fs.ErrNotExist) { // check reports it; --dry-run needs no physical root
+		in.Config, err = s.loadConfig(root, warn)
+		return in, err
 	}
 	if err != nil {
 		return Input{}, fmt.Errorf("cannot open the physical root: %w", err)
 	}
 	defer physical.Close()
 	if in.Target, err = firstPresent(physical, targets); err != nil {
+		return Input{}, err
+	}
+	// A boot is counted before anything that may be wrong with what it boots.
+	if in.Target, err = s.counted(root, physical, in.Target, warn); err != nil {
+		warn(err.Error()) // it boots what it was asked to
+	}
+	if in.Config, err = s.loadConfig(root, warn); err != nil {
 		return Input{}, err
 	}
 	in.EtcIsCopy, err = isCopy(physical, in.Target.ID.EtcDir())

@@ -7,6 +7,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/record"
 )
 
 func TestMain(m *testing.M) {
@@ -16,7 +18,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata",
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"counted": counted},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"counted": counted, "attempts": record.Script},
 	})
 }
 

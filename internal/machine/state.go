@@ -10,6 +10,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
@@ -30,6 +31,7 @@ type State struct {
 	Pins     map[deployment.ID]string                 // the name of each deployment's pin, "" for none
 	Broken   map[deployment.ID]bool                   // whose image is missing: they cannot boot, whatever their entries say
 	Origins  map[deployment.ID]deployment.Origin      // where the known deployments came from
+	Attempts map[deployment.ID]deployment.Attempts    // what the initramfs counts; Files have its tries
 	Failures map[deployment.ID]deployment.BootFailure // the last recorded boot failures, of removed deployments too
 	Overdue  *deployment.Overdue                      // about Staged; nil if there is no such record
 
@@ -70,6 +72,7 @@ func (s *System) State() State {
 		r.Pins, err = records.LoadPins(s.Sysroot)
 		r.problem(true, "pins", err)
 		r.readFailures()
+		r.readAttempts()
 	}
 	r.readStaged()
 	r.readDeployments()
@@ -171,6 +174,37 @@ func (r *reader) readFailures() {
 		r.problem(false, "boot failure of deployment "+id.Short(), broken[id])
 	}
 	r.Failures = failures
+}
+
+// readAttempts gives the entries of deployments whose boots the initramfs counts the tries
+// that it leaves them. Those of a spent one come last: it boots the fallback in their place.
+func (r *reader) readAttempts() {
+	all, broken, err := records.LoadAllAttempts(r.Sysroot)
+	r.problem(true, "boot attempts", err)
+	for _, id := range slices.Sorted(maps.Keys(broken)) {
+		r.problem(false, "boot attempts of deployment "+id.Short(), broken[id])
+	}
+	r.Attempts = all
+	var spent []boot.EntryFile
+	files := slices.Clone(r.Files)
+	for i, f := range files {
+		a, known := all[f.Target.ID]
+		if !known || !f.Bootable() || !attempts.Counts(a, r.Files) {
+			continue
+		}
+		if files[i].Name = attempts.Name(f.Name, a); a.Spent() {
+			spent = append(spent, files[i])
+		}
+	}
+	isSpent := func(f boot.EntryFile) bool {
+		return slices.ContainsFunc(spent, func(s boot.EntryFile) bool { return s.File == f.File })
+	}
+	files = slices.DeleteFunc(files, isSpent)
+	after := slices.IndexFunc(files, func(f boot.EntryFile) bool { return !f.Bootable() })
+	if after < 0 {
+		after = len(files)
+	}
+	r.Files = slices.Insert(files, after, spent...)
 }
 
 // readDeployments reads what there is of each deployment.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted text in testdata")
@@ -42,6 +43,12 @@ func system(t *testing.T, ar *txtar.Archive) *machine.System {
 	for _, f := range ar.Files {
 		dir, name, _ := strings.Cut(ids.Replace(f.Name), "/")
 		data := []byte(ids.Replace(string(f.Data)))
+		if strings.HasSuffix(name, "/boot-attempts") {
+			var err error
+			if data, err = record.Attempts(string(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		switch {
 		case f.Name == "denied":
 			denied = ids.Replace(string(f.Data))

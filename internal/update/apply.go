@@ -280,7 +280,7 @@ func (m *Machine) stayBooted(ctx context.Context, c candidate, result *Result) e
 	}
 	if entry != "" {
 		result.Outcome = Published
-		return m.Boot.Publish(entry)
+		return m.publishEntry(c.id, entry)
 	}
 	return m.bootedNext(c)
 }

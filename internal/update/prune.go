@@ -147,6 +147,9 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 	if err := m.noteFailures(s); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}
+	if err := m.forgetFallbacks(report.Deployments); err != nil {
+		return report, fmt.Errorf("cannot prune: %w", err)
+	}
 	if err := m.Boot.Record(); err != nil {
 		return report, fmt.Errorf("cannot prune: %w", err)
 	}

@@ -26,7 +26,7 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
-	return m.Boot.Publish(entry)
+	return m.publishEntry(c.id, entry)
 }
 
 // InstallLoader puts the boot loader of a deployment's image on the boot

@@ -48,6 +48,11 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	}
 	first, _ := s.First()
 	result.Already = id == first.Target.ID && !target.Name.Exhausted()
+	if !result.Already {
+		if err := m.arm(id, target.Name.Counted, target.Name.Counted); err != nil {
+			return RollbackResult{}, err
+		}
+	}
 	if _, err := m.Boot.Rollback(id); err != nil {
 		return RollbackResult{}, err
 	}

@@ -176,7 +176,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 		return err
 	}
 	if !m.Boot.Counts() {
-		m.warn(errors.New("the boot loader does not count boots: if the new system does not boot, choose another one in its menu"))
+		m.warn(errors.New("the boot loader does not count boots, only the initramfs does: if the new kernel does not get that far, choose another entry in the loader's menu"))
 	}
 	return arm(ctx)
 }

@@ -211,8 +211,15 @@ rename state/sysupdate-image/staged.json.tmp state/sysupdate-image/staged.json
 sync state/sysupdate-image/staged.json
 sync state/sysupdate-image
 `
-	// The rename is the commit. The copy of /etc, before the last syncfs, is etcmerge's.
-	publishSteps = deploySteps + `boot: create sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
+	// The rename is the commit. The copy of /etc, before the last syncfs, is etcmerge's. The
+	// boots are counted before there can be one.
+	publishSteps = deploySteps + `create state/deploy/THREE/boot-attempts.tmp
+write state/deploy/THREE/boot-attempts.tmp
+sync state/deploy/THREE/boot-attempts.tmp
+rename state/deploy/THREE/boot-attempts.tmp state/deploy/THREE/boot-attempts
+sync state/deploy/THREE/boot-attempts
+sync state/deploy/THREE
+boot: create sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
 boot: write sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
 boot: sync sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf
 boot: rename sysupdate-image/.new/BOOT-sysupdate-image-000003-THREE+3-0.conf loader/entries/sysupdate-image-000003-THREE+3-0.conf
@@ -224,6 +231,8 @@ boot: sync loader/entries
 	// What is not needed goes: entries, kernels, the records of both, state.
 	rmSteps = `remove state/sysupdate-image/pins/ONE
 sync state/sysupdate-image/pins
+remove state/deploy/TWO/boot-attempts
+sync state/deploy/TWO
 boot: remove loader/entries/sysupdate-image-000001-ONE.conf
 boot: sync loader/entries
 boot: remove sysupdate-image/KERNEL/initrd

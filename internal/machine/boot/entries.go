@@ -16,8 +16,8 @@ import (
 // sortKey puts our entries together, wherever a loader has others.
 const sortKey = bootentry.OurPrefix
 
-// triesOfNew is how many boots a new deployment gets to prove itself.
-const triesOfNew = 3
+// TriesOfNew is how many boots a new deployment gets to prove itself.
+const TriesOfNew = 3
 
 // An EntryFile is a file in the directory of boot entries.
 type EntryFile struct {
@@ -213,7 +213,7 @@ func (p *Partition) triesFor(files []EntryFile, id deployment.ID) uint {
 	}
 	for _, f := range files {
 		if f.Good() && f.Target.ID != id {
-			return triesOfNew
+			return TriesOfNew
 		}
 	}
 	return 0

@@ -70,6 +70,10 @@ var all = []struct {
 	{deployment.RunHealth, forget(LoadHealth),
 		func(c durable.FS) error { return StoreHealth(c, deployment.Health{BootID: "b"}) },
 		deployment.Health{BootID: "b"}, nil, "", "unsynced"},
+	{one.AttemptsFile(), about(LoadAttempts),
+		func(c durable.FS) error { return StoreAttempts(c, deployment.Attempts{ID: one, Fallback: two}) },
+		deployment.Attempts{ID: one, Fallback: two},
+		func(c durable.FS) error { return DropAttempts(c, one) }, one.Dir(), ""},
 	{deployment.KernelsRecord, forget(LoadKernels),
 		func(c durable.FS) error { return StoreKernels(c, []string{"a/b", "c"}) },
 		[]string{"a/b", "c"}, nil, "", "mkdir"},
@@ -277,6 +281,39 @@ func TestLoadBootFailures(t *testing.T) {
 	}
 	if got, broken, err := LoadBootFailures(fstest.MapFS{}); err != nil || len(got)+len(broken) > 0 {
 		t.Errorf("LoadBootFailures of nothing = %v, %v, %v", got, broken, err)
+	}
+}
+
+// What the initramfs overwrites is the count and nothing else, and only in a record.
+func TestOverwriteAttempts(t *testing.T) {
+	root := tempRoot(t, one.Dir())
+	count := deployment.AttemptsCount{Trial: true, Left: 2, Done: 1}
+	if err := OverwriteAttempts(root, one, count); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a record: %v; want %v", err, fs.ErrNotExist)
+	}
+	stored := deployment.Attempts{ID: one, Fallback: two, AttemptsCount: deployment.AttemptsCount{Trial: true, Left: 3}}
+	if err := StoreAttempts(durable.OS(root), stored); err != nil {
+		t.Fatal(err)
+	}
+	stored.AttemptsCount = count
+	if err := OverwriteAttempts(root, one, count); err != nil {
+		t.Error(err)
+	}
+	if got, err := LoadAttempts(root.FS(), one); err != nil || got != stored {
+		t.Errorf("it is %+v, %v; want %+v", got, err, stored)
+	}
+	if err := root.WriteFile(two.AttemptsFile(), nil, 0o644); err == nil {
+		t.Error("a state directory came from nowhere")
+	}
+	if err := root.WriteFile(one.AttemptsFile(), []byte("short"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := OverwriteAttempts(root, one, count); err == nil {
+		t.Error("a file of another size was overwritten")
+	}
+	all, broken, err := LoadAllAttempts(root.FS())
+	if err != nil || len(all) > 0 || !errors.Is(broken[one], ErrDamaged) {
+		t.Errorf("LoadAllAttempts = %v, %v, %v; want that one is damaged", all, broken, err)
 	}
 }
 

@@ -1,0 +1,60 @@
+package finalize
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
+)
+
+// The initramfs counts boots too, for every loader that has no counter, or none that works:
+// see package attempts.
+
+// armAttempts has the initramfs count the boots of the deployment that is about to be
+// published. A deployment that was published before keeps its count.
+func (m Machine) armAttempts(plan Plan, root *os.Root, p *boot.Partition) error {
+	if plan.Published {
+		return nil
+	}
+	name, err := plan.entryName()
+	if err != nil {
+		return err
+	}
+	files, err := p.Entries()
+	if err != nil {
+		return err
+	}
+	err = m.attempts(root).Arm(attempts.Case{ID: plan.Staged, Booted: plan.Booted, Files: files, Trial: true, Counted: name.Counted})
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("cannot have the boots of deployment %s counted: %w", plan.Staged.Short(), err)
+	if !name.Counted {
+		return err
+	}
+	m.logf(journal.Warning, "%v", err) // the loader counts them
+	return nil
+}
+
+func (m Machine) attempts(root *os.Root) attempts.Root {
+	return attempts.Root{FS: root.FS(), Changes: m.changes(root)}
+}
+
+// blessAttempts ends the trial of the booted deployment in its record.
+func (m Machine) blessAttempts() error {
+	booted, _, err := attempts.OfBooted(m.root)
+	if booted == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	s, err := sysroot.OpenWritable(m.root)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return m.attempts(s.Root).Bless(booted)
+}

@@ -1,0 +1,133 @@
+package health
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
+)
+
+// FellBack settles what follows after the initramfs, or the loader, has booted this system in
+// place of a deployment that is spent: why that one failed is recorded, and this one becomes
+// the first in the loader's order, so the next boot begins with it.
+func FellBack(m Machine) error {
+	s, err := sysroot.OpenWritable(m.root)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	booted, _, err := sysroot.Booted(m.root)
+	if err != nil {
+		return err
+	}
+	all, _, err := records.LoadAllAttempts(s.FS())
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if a := all[id]; a.Spent() && a.Fallback == booted {
+			err = errors.Join(err, m.settle(s, a))
+		}
+	}
+	return err
+}
+
+// settle does what follows for one deployment.
+func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
+	partition, err := m.bootPartition()
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot make this deployment the next to boot: %w", err), m.noteSpent(s, spent, string(spent.ID)))
+	}
+	defer partition.Close()
+	files, err := partition.Entries()
+	if err != nil {
+		return err
+	}
+	if !attempts.Counts(spent, files) {
+		return nil
+	}
+	if err := m.noteSpent(s, spent, baseOf(files, spent.ID)); err != nil {
+		return err
+	}
+	entry, err := makeFirst(partition, files, spent)
+	if err != nil {
+		return err
+	}
+	// This system has come up: another boot of the spent one may end here again.
+	now := spent
+	now.Redirects, now.FallbackEntry = 0, entry.ID()
+	now.Failures = min(now.Failures, deployment.MaxFailures)
+	if now == spent {
+		return nil
+	}
+	return records.StoreAttempts(m.changes(s.Root), now)
+}
+
+// makeFirst makes the fallback's entry the first of the loader's if that of the spent
+// deployment is, and returns the fallback's. If the loader has no counter, it would boot the
+// spent one for ever, and only the initramfs would know better.
+func makeFirst(p *boot.Partition, files []boot.EntryFile, spent deployment.Attempts) (bootentry.Name, error) {
+	first, ok := boot.Next(files)
+	if ok && first.Target.ID == spent.ID && !first.Name.Exhausted() {
+		name, err := p.Rollback(spent.Fallback)
+		if err != nil {
+			return bootentry.Name{}, err
+		}
+		return bootentry.ParseName(name)
+	}
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == spent.Fallback && f.Bootable() })
+	if i < 0 {
+		return bootentry.ParseName(spent.FallbackEntry)
+	}
+	return files[i].Name, nil
+}
+
+// baseOf returns the name of a deployment's entry without tries, or its id if it has none.
+func baseOf(files []boot.EntryFile, id deployment.ID) string {
+	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Bootable() })
+	if i < 0 {
+		return string(id)
+	}
+	return files[i].Name.Base
+}
+
+// noteSpent records that a deployment has used up its boots. What a boot of it has recorded
+// itself is the better reason.
+func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base string) error {
+	f := deployment.BootFailure{ID: spent.ID, Time: time.Now().UTC().Format(time.RFC3339)}
+	previous, err := records.IfAny(records.LoadBootFailure(s.FS(), spent.ID))
+	if err != nil && !errors.Is(err, records.ErrDamaged) {
+		return err
+	}
+	if previous != nil {
+		f = *previous
+	}
+	f.Entry = attempts.Name(bootentry.Name{Base: base}, spent).String()
+	if f.Why() == "" || spent.Failures > 0 && spent.Reason != "" {
+		f.Reason = spent.Why()
+	}
+	if previous != nil && previous.Entry == f.Entry && previous.Reason == f.Reason {
+		return nil
+	}
+	m.logf(journal.Warning, "deployment %s is not booted any more, this one is: %s", spent.ID.Short(), cmp.Or(f.Why(), f.Reason))
+	return records.StoreBootFailure(m.changes(s.Root), f)
+}
+
+// bootPartition opens the machine's boot partition. A tree that is not that of the running
+// machine has it at /sysroot/boot.
+func (m Machine) bootPartition() (*boot.Partition, error) {
+	if m.root.Name() == runningRoot {
+		return boot.Find(m.root, deployment.SysrootDir)
+	}
+	return boot.OpenDir(m.root.Name() + deployment.SysrootDir + "/boot")
+}

@@ -171,7 +171,7 @@ func (r *reader) readFailures() {
 	failures, broken, err := records.LoadBootFailures(r.Sysroot)
 	r.problem(true, "boot failures", err)
 	for _, id := range slices.Sorted(maps.Keys(broken)) {
-		r.problem(false, "boot failure of deployment "+id.Short(), broken[id])
+		r.problem(false, BootFailureOf(id), broken[id])
 	}
 	r.Failures = failures
 }
@@ -206,6 +206,9 @@ func (r *reader) readAttempts() {
 	}
 	r.Files = slices.Insert(files, after, spent...)
 }
+
+// BootFailureOf names the record of a failed boot in a Problem.
+func BootFailureOf(id deployment.ID) string { return "boot failure of deployment " + id.Short() }
 
 // readDeployments reads what there is of each deployment.
 func (r *reader) readDeployments() {

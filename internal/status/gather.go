@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
+
+// onlyRoot notes that another user would learn more.
+const onlyRoot = "some details are readable only by root"
 
 // A gatherer puts a Status together.
 type gatherer struct {
@@ -39,10 +41,11 @@ func Gather(system *machine.System) Status {
 	g.noteForeign()
 	g.noteNoEntries()
 	g.mark()
+	g.readHealth()
 	g.noteLoaderSettings()
 	g.noteEtc()
 	if g.denied {
-		g.status.Notes = append(g.status.Notes, "some details are readable only by root")
+		g.status.Notes = append(g.status.Notes, onlyRoot)
 	}
 	g.status.Deployments = g.sorted()
 	return g.status
@@ -150,31 +153,6 @@ func (g *gatherer) isPast(f boot.EntryFile) bool {
 	}
 	now, err := bootentry.ParseName(strings.TrimSuffix(g.m.Staged.Entry, ".staged"))
 	return err == nil && now.Base != f.Name.Base
-}
-
-// whyFailed tells why a boot on trial was not found good: it did not reach
-// boot-complete.target, or could not be blessed.
-func (g *gatherer) whyFailed(d *Deployment) string {
-	const unknown = "no reason was recorded (journalctl --list-boots)"
-	failure, ok := g.m.Failures[d.ID]
-	if !ok {
-		return unknown
-	}
-	why := cmp.Or(failure.Why(), unknown)
-	if failure.BootID != "" {
-		why += " (journalctl --boot=" + failure.BootID + ")"
-	}
-	return why
-}
-
-// whyTrying tells what keeps the boot that is running from being blessed, "" if
-// nothing does yet.
-func (g *gatherer) whyTrying(d *Deployment) string {
-	failure, ok := g.m.Failures[d.ID]
-	if !ok || g.isOlderThanBoot(failure.BootID) {
-		return ""
-	}
-	return failure.Why()
 }
 
 // mark marks the deployments that are booted, staged, next, and to roll back to.

@@ -30,7 +30,7 @@ type Deployment struct {
 	Entry  string            // file name of the boot entry, "" if there is none
 
 	State     State
-	Why       string // what is behind Failed and Broken, or Staged for more than a boot: one sentence
+	Why       string // what is behind Failed and Broken, Staged for more than a boot, or Good with failed checks: one sentence
 	Counted   bool   // the loader counts its boots
 	TriesLeft uint
 	TriesDone uint

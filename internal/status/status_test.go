@@ -65,7 +65,7 @@ func system(t *testing.T, ar *txtar.Archive) *machine.System {
 	}
 	src := &machine.System{}
 	if len(trees["running"]) > 0 {
-		src.Running = denyFS{trees["running"], ""}
+		src.Running = denyFS{trees["running"], denied}
 	}
 	if len(trees["sysroot"]) > 0 {
 		src.Sysroot = denyFS{trees["sysroot"], denied}
@@ -113,7 +113,15 @@ func TestGather(t *testing.T) {
 			if err != nil || !json.Valid(data) {
 				t.Errorf("JSON is not valid: %v\n%s", err, data)
 			}
-			got := map[string]string{"want": s.Text(), "want.json": string(data) + "\n"}
+			failed := GatherFailed(system(t, ar))
+			failedData, err := json.MarshalIndent(failed.JSON(), "", "  ")
+			if err != nil {
+				t.Error(err)
+			}
+			got := map[string]string{
+				"want": s.Text(), "want.json": string(data) + "\n",
+				"want.failed": failed.Text(), "want.failed.json": string(failedData) + "\n",
+			}
 			for i, f := range ar.Files {
 				text, wanted := got[f.Name]
 				if !wanted {

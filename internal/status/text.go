@@ -180,6 +180,8 @@ func (d Deployment) outlook(indent string) string {
 		return fmt.Sprintf("on trial; tries left: %d", d.TriesLeft)
 	case d.State == NoEntry:
 		return "has no boot entry"
+	case d.Booted && d.Why != "":
+		return "degraded: " + d.Why
 	}
 	return ""
 }

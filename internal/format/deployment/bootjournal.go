@@ -23,8 +23,8 @@ const (
 	journalLineSize = 1000
 )
 
-// Beginning and end of the first line, which journalctl too has between two boots.
-const journalHead, journalHeadEnd = "-- Boot ", " --"
+// journalHead begins the first line, before the id of the boot.
+const journalHead = "# boot "
 
 // Last returns the journal of a boot with the last lines of a text, as many as are kept.
 func Last(bootID, text string) BootJournal {
@@ -58,8 +58,7 @@ func ParseBootJournal(data []byte) (BootJournal, error) {
 	}
 	head, rest, _ := bytes.Cut(data, []byte("\n"))
 	id, hasHead := strings.CutPrefix(string(head), journalHead)
-	id, hasEnd := strings.CutSuffix(id, journalHeadEnd)
-	if !hasHead || !hasEnd {
+	if !hasHead {
 		return BootJournal{}, errors.New("the first line does not name a boot")
 	}
 	j := BootJournal{BootID: id}
@@ -72,7 +71,7 @@ func ParseBootJournal(data []byte) (BootJournal, error) {
 // Encode returns the journal as text, for people as well.
 func (j BootJournal) Encode() []byte {
 	var b bytes.Buffer
-	b.WriteString(journalHead + j.BootID + journalHeadEnd + "\n")
+	b.WriteString(journalHead + j.BootID + "\n")
 	for _, line := range j.Lines {
 		b.WriteString(line + "\n")
 	}

@@ -8,12 +8,12 @@ import (
 )
 
 func TestBootJournal(t *testing.T) {
-	for _, j := range []BootJournal{{}, {BootID: "b"}, {BootID: "b", Lines: []string{"[    1.0] host kernel: a", "", "-- Boot c --"}}} {
+	for _, j := range []BootJournal{{}, {BootID: "b"}, {BootID: "b", Lines: []string{"[    1.0] host kernel: a", "", "# boot c"}}} {
 		if got, err := ParseBootJournal(j.Encode()); err != nil || !reflect.DeepEqual(got, j) {
 			t.Errorf("read back %+v, %v; want %+v", got, err, j)
 		}
 	}
-	for _, in := range []string{"", "a line\n", "-- Boot b\n", "-- Boot \xff --\n"} {
+	for _, in := range []string{"", "a line\n", "#boot b\n", "# boot \xff\n"} {
 		if got, err := ParseBootJournal([]byte(in)); err == nil {
 			t.Errorf("ParseBootJournal(%q) = %+v; want an error", in, got)
 		}
@@ -40,7 +40,7 @@ func TestLast(t *testing.T) {
 }
 
 func FuzzParseBootJournal(f *testing.F) {
-	f.Add([]byte("-- Boot 1 --\na\nb"))
+	f.Add([]byte("# boot 1\na\nb"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		j, err := ParseBootJournal(in)
 		if err == nil {

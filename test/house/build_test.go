@@ -18,8 +18,8 @@ var budgets = []struct {
 }{
 	{"prepare-root", 3_000_000, 1_100_000},
 	{"init", 3_500_000, 1_300_000},
-	{"finalize", 3_000_000, 1_100_000},
-	{"health", 3_000_000, 1_100_000},
+	{"finalize", 3_200_000, 1_150_000},
+	{"health", 3_200_000, 1_150_000},
 	{"sysupdate-image-generator", 3_000_000, 1_100_000},
 	{"sysupdate-image", 26_000_000, 0},
 }

@@ -121,7 +121,7 @@ func (s *session) command() *cobra.Command {
 	root.AddCommand(s.imageCommand(), s.initramfsCommand(), s.repoCommand())
 	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
-	root.AddCommand(s.usrOverlayCommand(), s.bootTimelineCommand())
+	root.AddCommand(s.usrOverlayCommand(), s.bootTimelineCommand(), s.motdCommand())
 	root.AddCommand(s.manualCommand(), s.completionCommand())
 	root.SetHelpCommand(s.helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)

@@ -59,6 +59,12 @@ func GatherFailed(system *machine.System) FailedBoots {
 		}
 		failed.Boots = append(failed.Boots, boot)
 	}
+	for _, d := range s.Deployments {
+		if _, recorded := state.Failures[d.ID]; d.State == Failed && !recorded {
+			f := deployment.BootFailure{ID: d.ID, Entry: d.Entry, Reason: d.Why}
+			failed.Boots = append(failed.Boots, FailedBoot{BootFailure: f, Of: d})
+		}
+	}
 	slices.SortFunc(failed.Boots, func(a, b FailedBoot) int {
 		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.ID, b.ID))
 	})

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,12 +24,9 @@ func (g *gatherer) whyFailed(d *Deployment) string {
 	case !ok && g.isSecret(d.ID):
 		return "only root can read the reason"
 	case !ok:
-		return unknown
+		return cmp.Or(g.m.WhySilent(d.ID), unknown)
 	}
-	why := failure.Why()
-	if why == "" {
-		why = unknown
-	}
+	why := cmp.Or(failure.Why(), g.m.WhySilent(d.ID), unknown)
 	journal, err := records.LoadBootJournal(g.sys.Sysroot, d.ID)
 	switch {
 	case err == nil && journal.BootID == failure.BootID:

@@ -120,7 +120,7 @@ func TestGather(t *testing.T) {
 			}
 			got := map[string]string{
 				"want": s.Text(), "want.json": string(data) + "\n",
-				"want.failed": failed.Text(), "want.failed.json": string(failedData) + "\n",
+				"want.login": LoginLine(system(t, ar)), "want.failed": failed.Text(), "want.failed.json": string(failedData) + "\n",
 			}
 			for i, f := range ar.Files {
 				text, wanted := got[f.Name]

@@ -188,7 +188,7 @@ func failures(s machine.State) map[deployment.ID]deployment.BootFailure {
 		}
 		failure, known := all[id]
 		if !known {
-			failure = deployment.BootFailure{ID: id, Time: time.Now().UTC().Format(time.RFC3339)}
+			failure = deployment.BootFailure{ID: id, Time: time.Now().UTC().Format(time.RFC3339), Reason: s.WhySilent(id)}
 		}
 		failure.Entry = f.Name.String()
 		// Without the origin the failure is known by the deployment's id alone.

@@ -162,6 +162,9 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
+	if err := TellAtLogin(m.System); err != nil {
+		m.warn(err)
+	}
 	report.Repository, err = m.collect(ctx, keep, false)
 	return report, err
 }

@@ -49,7 +49,7 @@ func (s State) base() deployment.ID {
 // the first proven one besides the base and what is about to take its place or, without
 // one, the first that has tries left.
 func (s State) Superseded() deployment.ID {
-	besides := []deployment.ID{s.Booted, s.staged(), s.first(), s.base()}
+	besides := []deployment.ID{s.Booted, s.staged(), s.first(), s.Next(), s.base()}
 	for _, id := range append(s.Proven(), s.having(hasTries)...) {
 		if !slices.Contains(besides, id) {
 			return id
@@ -103,7 +103,8 @@ func (s State) entryFor(f boot.EntryFile) deployment.ID {
 }
 
 // Needed returns the deployments that only a command removes: the booted one, the staged
-// one, the loader's first, pinned ones, those of Doubts, and these two:
+// one, the loader's first and what a setting makes it boot instead, pinned ones, those of
+// Doubts, and these two:
 //
 //   - the base, so that a deployment on trial has something to fall back to;
 //   - what the base has superseded. A staged deployment, or one on trial, has superseded
@@ -112,7 +113,7 @@ func (s State) entryFor(f boot.EntryFile) deployment.ID {
 // If it returns none, nothing is known to be good, and nothing may be removed.
 func (s State) Needed() []deployment.ID {
 	var ids idList
-	ids.add(s.Booted, s.staged(), s.first(), s.base(), s.Superseded())
+	ids.add(s.Booted, s.staged(), s.first(), s.Next(), s.base(), s.Superseded())
 	ids.add(slices.Sorted(maps.Keys(s.Pins))...)
 	for _, d := range s.Doubts() {
 		ids.add(d.ID)
@@ -190,7 +191,7 @@ func (s State) Held(id deployment.ID) Hold {
 		return HeldBooted
 	case id == s.staged():
 		return HeldStaged
-	case id == s.first():
+	case id == s.first() || id == s.Next():
 		return HeldNext
 	case pinned:
 		return HeldPinned

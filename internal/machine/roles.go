@@ -64,9 +64,21 @@ func (s State) CannotReturn() bool {
 	return !ok
 }
 
-// Next returns the deployment that boots next: the staged one unless it is locked, or
-// else the loader's first; "" if there is none.
+// Choice returns what the loader boots next, once what is staged and not locked is published.
+func (s State) Choice() boot.Choice {
+	files := s.Files
+	if s.Staged != nil && !s.Staged.FinalizationLocked {
+		files = boot.AfterPublishing(files, s.Staged.Entry)
+	}
+	return s.Loader.Choose(files)
+}
+
+// Next returns the deployment that boots next: what a setting of the loader makes it boot, or
+// the staged one unless it is locked, or else the loader's first; "" if there is none.
 func (s State) Next() deployment.ID {
+	if c := s.Choice(); c.By != "" && c.Entry.IsDeployment() {
+		return c.Entry.Target.ID
+	}
 	if s.Staged != nil && !s.Staged.FinalizationLocked {
 		return s.Staged.ID
 	}

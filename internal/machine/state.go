@@ -22,10 +22,13 @@ type State struct {
 	Booted    deployment.ID      // "" unless it is running and was booted from a deployment
 	Files     []boot.EntryFile   // boot entries in the loader's order, with those of other systems
 	HasBoot   bool               // there is a boot partition, and Files is what it has
+	Loader    boot.Settings      // what the loader was told to boot
 	Staged    *deployment.Staged // nil if nothing is staged
 	StagedErr error              // why a staged record that is there does not count
 	Dirs      []deployment.ID    // deployments with a state directory
 	Lost      []deployment.ID    // those of Dirs whose boot entry somebody has removed; they have an image and an /etc
+
+	Diversions []Diversion // what keeps a plain reboot of the running system from leading to Next
 
 	Mounts   []mountplan.Mounted                      // mount table of the running system
 	Pins     map[deployment.ID]string                 // the name of each deployment's pin, "" for none
@@ -64,6 +67,7 @@ func (s State) Err() error {
 func (s *System) State() State {
 	r := &reader{System: s}
 	r.readMounts()
+	r.Diversions = s.diversions()
 	r.problem(s.SysrootErr != nil, "physical root", s.SysrootErr)
 	r.readEntries()
 	if s.Sysroot != nil {
@@ -118,6 +122,8 @@ func (r *reader) readEntries() {
 		return
 	}
 	r.Files, r.HasBoot = files, true
+	r.Loader, err = r.Boot.Settings(r.System.Running)
+	r.problem(false, "loader.conf", err)
 	for _, f := range files {
 		if f.Err != nil && !f.IsDeployment() && !f.Foreign {
 			// A file that an entry names and that is missing is a problem, too.

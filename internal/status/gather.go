@@ -42,7 +42,6 @@ func Gather(system *machine.System) Status {
 	g.noteNoEntries()
 	g.mark()
 	g.readHealth()
-	g.noteLoaderSettings()
 	g.noteEtc()
 	if g.denied {
 		g.status.Notes = append(g.status.Notes, onlyRoot)
@@ -160,16 +159,22 @@ func (g *gatherer) mark() {
 	if d := g.byID[g.m.Booted]; d != nil {
 		d.Booted = true
 	}
-	first, ok := boot.Next(g.m.Files)
-	elsewhere := ok && !first.IsDeployment()
-	if elsewhere {
-		g.status.Notes = append(g.status.Notes, fmt.Sprintf("the loader's first entry is %s, %s", first.File, whose(first)))
+	choice := g.m.Choice()
+	elsewhere := choice.ID != "" && !choice.Entry.IsDeployment()
+	switch {
+	case choice.By != "":
+		g.status.Notes = append(g.status.Notes, choice.String())
+	case elsewhere:
+		g.status.Notes = append(g.status.Notes, fmt.Sprintf("the loader's first entry is %s, %s", choice.Entry.File, whose(choice.Entry)))
+	}
+	for _, d := range g.m.Diversions {
+		g.status.Notes = append(g.status.Notes, string(d))
 	}
 	g.status.RollbackQueued = g.m.RollbackQueued()
 	if d := g.byID[g.m.Rollback()]; d != nil {
 		d.Rollback = true
 	}
-	if d := g.byID[g.m.Next()]; d != nil && (!elsewhere || g.m.Staged != nil) {
+	if d := g.byID[g.m.Next()]; d != nil && (!elsewhere || g.m.Staged != nil && choice.By == "") {
 		d.Next = true
 	}
 	if record := g.m.Staged; record != nil {

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -13,9 +14,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unicode/utf16"
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/record"
@@ -176,4 +179,18 @@ func TestOfRunning(t *testing.T) {
 	if err != nil || s.Text() == "" {
 		t.Errorf("Of the running machine = %q, %v", s.Text(), err)
 	}
+}
+
+// efi returns the files of EFI variables of the loader, "NAME=VALUE;NAME=VALUE".
+func efi(variables string) fstest.MapFS {
+	fsys := fstest.MapFS{}
+	for _, v := range strings.Split(variables, ";") {
+		name, value, _ := strings.Cut(v, "=")
+		data := []byte{6, 0, 0, 0}
+		for _, u := range utf16.Encode([]rune(value + "\x00")) {
+			data = binary.LittleEndian.AppendUint16(data, u)
+		}
+		fsys[bootcount.VariableFile(name)] = &fstest.MapFile{Data: data}
+	}
+	return fsys
 }

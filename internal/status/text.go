@@ -164,6 +164,8 @@ func (d Deployment) outlook(indent string) string {
 		return "locked: stays staged until it is unlocked"
 	case d.Staged && d.Booted:
 		return "stays the next to boot"
+	case d.Staged && !d.Next:
+		return "is published once this system shuts down, but another boots next"
 	case d.Staged && d.Why != "":
 		return "boots next, once this system shuts down; " + d.Why
 	case d.Staged:

@@ -105,6 +105,9 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err := m.deploy(ctx, c, &result, r); err != nil {
 		return Result{}, err
 	}
+	if result.Outcome != RollbackQueued {
+		m.checkNext(c.id)
+	}
 	clock.split("stage")
 	return result, nil
 }
@@ -259,6 +262,7 @@ func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Rep
 		return m.follow(c.id, c.origin)
 	}
 	r.Step("Staging " + c.Title() + m.onWhich())
+	m.clearDiversions()
 	entry, err := m.writeDeployment(ctx, c)
 	if err != nil {
 		return err

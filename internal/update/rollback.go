@@ -46,6 +46,7 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if result.DroppedStaged, err = m.unstage(); err != nil {
 		return RollbackResult{}, err
 	}
+	m.clearDiversions()
 	first, _ := s.First()
 	result.Already = id == first.Target.ID && !target.Name.Exhausted()
 	if !result.Already {
@@ -56,6 +57,7 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if _, err := m.Boot.Rollback(id); err != nil {
 		return RollbackResult{}, err
 	}
+	m.checkNext(id)
 	return result, nil
 }
 

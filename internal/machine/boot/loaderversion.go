@@ -1,12 +1,23 @@
 package boot
 
 import (
-	"io/fs"
 	"strconv"
 	"strings"
-
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 )
+
+// firstWithPreferred is the version of systemd-boot that knows LoaderEntryPreferred, which is
+// like the default and skips entries that have used up their tries.
+const firstWithPreferred = 260
+
+// versionOfLoader returns the version of a systemd-boot by what it calls itself in the variable
+// LoaderInfo, 0 for anything else.
+func versionOfLoader(info string) int {
+	version, ok := strings.CutPrefix(info, "systemd-boot ")
+	if !ok {
+		return 0
+	}
+	return leadingNumber(version)
+}
 
 // leadingNumber returns the number that s begins with, 0 if there is none.
 func leadingNumber(s string) int {
@@ -19,25 +30,4 @@ func leadingNumber(s string) int {
 		return 0
 	}
 	return n
-}
-
-// LoaderInfo returns what the running machine's loader calls itself, "" if it
-// does not say; root is the root of the running system.
-func LoaderInfo(root fs.FS) string {
-	info, err := bootcount.Text(root, "LoaderInfo")
-	if err != nil {
-		return ""
-	}
-	return info
-}
-
-// firstWithPreferred is the version of systemd-boot that knows LoaderEntryPreferred.
-const firstWithPreferred = 260
-
-// KnowsPreferred reports whether a loader, by what LoaderInfo returns, knows the setting
-// that is like the default and skips entries that have used up their tries. One
-// that does not say what it is may.
-func KnowsPreferred(loaderInfo string) bool {
-	version, ok := strings.CutPrefix(loaderInfo, "systemd-boot ")
-	return !ok || leadingNumber(version) >= firstWithPreferred
 }

@@ -32,7 +32,7 @@ func Bless(m Machine) error {
 	case recordErr == nil && entry.UKI: // systemd blesses that
 		return nil
 	case recordErr == nil && !byLoader:
-		recordErr = m.noteBlessed()
+		recordErr = m.blessUncounted()
 	case recordErr == nil:
 		recordErr = m.bless(entry.Name)
 	}
@@ -59,6 +59,20 @@ func (m Machine) bless(entry bootentry.Name) error {
 		err = m.blessBooted(partition)
 	}
 	if err != nil {
+		return err
+	}
+	return m.noteBlessed()
+}
+
+// blessUncounted makes the entry good of a boot that the initramfs alone counted, if it has
+// tries: the loader does not count all entries that have.
+func (m Machine) blessUncounted() error {
+	partition, err := m.bootPartition()
+	if err == nil {
+		defer partition.Close()
+		err = m.blessBooted(partition)
+	}
+	if err != nil && !errors.Is(err, boot.ErrNoPartition) && !errors.Is(err, boot.ErrNoEntry) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return m.noteBlessed()

@@ -45,7 +45,7 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 	case bootFallback:
 		return deployment.Target{ID: record.Fallback, VerityOptional: target.VerityOptional}, nil
 	case redirect:
-		return target, s.redirect(root, record)
+		return target, sendTo(root, physical, record, f, target.VerityOptional)
 	}
 	return target, nil
 }

@@ -11,7 +11,7 @@ import (
 // Sizes of an Attempts record, in bytes. The initramfs overwrites its first sector in place,
 // which needs no room on the disk, and no other byte.
 const (
-	AttemptsSize   = 4 * attemptsSector
+	AttemptsSize   = 8 * attemptsSector
 	attemptsSector = 512
 )
 
@@ -32,8 +32,9 @@ type Attempts struct {
 	Kernel   string // release of its kernel, "" if it is not known
 	Fallback ID     // the good deployment that takes its place, "" if there is none
 
-	FallbackEntry  string // its boot entry, by bootentry.Name.ID
-	FallbackKernel string // release of its kernel, "" if it is not known
+	FallbackEntry   string // its boot entry, by bootentry.Name.ID
+	FallbackKernel  string // release of its kernel, "" if it is not known
+	FallbackOptions string // kernel command line of its entry, "" if the kernel has its own
 }
 
 // AttemptsCount is the part of Attempts that a boot changes: the first sector.
@@ -69,6 +70,8 @@ func (a AttemptsCount) Why() string {
 // attemptsMagic is the first line of each part.
 const attemptsMagic = "sysupdate-image boot attempts\n"
 
+const reasonKey = "reason"
+
 // field is a line of a record.
 type field struct {
 	key   string
@@ -78,7 +81,7 @@ type field struct {
 func (a *AttemptsCount) fields() []field {
 	return []field{
 		{"trial", &a.Trial}, {"left", &a.Left}, {"done", &a.Done}, {"failures", &a.Failures},
-		{"redirects", &a.Redirects}, {"boot", &a.Boot}, {"failed-boot", &a.FailedBoot}, {"reason", &a.Reason},
+		{"redirects", &a.Redirects}, {"boot", &a.Boot}, {"failed-boot", &a.FailedBoot}, {reasonKey, &a.Reason},
 	}
 }
 
@@ -86,11 +89,12 @@ func (a *Attempts) fields() []field {
 	return []field{
 		{"id", &a.ID}, {"counted", &a.Counted}, {"kernel", &a.Kernel},
 		{"fallback", &a.Fallback}, {"fallback-entry", &a.FallbackEntry}, {"fallback-kernel", &a.FallbackKernel},
+		{"fallback-options", &a.FallbackOptions},
 	}
 }
 
-// Encode returns the record, AttemptsSize bytes of text. Values that are too long to be true
-// are cut off or left out.
+// Encode returns the record, AttemptsSize bytes of text. A value that has no room is left out,
+// the reason cut off.
 func (a Attempts) Encode() []byte {
 	return append(a.EncodeSector(), encodePart(a.fields(), AttemptsSize-attemptsSector)...)
 }
@@ -109,7 +113,7 @@ func encodePart(fields []field, size int) []byte {
 	for _, f := range fields {
 		value := f.text()
 		room := size - b.Len() - len(f.key) - len("=\n")
-		if _, isText := f.value.(*string); !isText && len(value) > room || room <= 0 || value == "" {
+		if f.key != reasonKey && len(value) > room || room <= 0 || value == "" {
 			continue
 		}
 		b.WriteString(f.key + "=" + value[:min(len(value), room)] + "\n")

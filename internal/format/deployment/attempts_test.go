@@ -15,7 +15,7 @@ var (
 var full = Attempts{
 	AttemptsCount: AttemptsCount{Trial: true, Left: 2, Done: 1, Failures: 1, Redirects: 1, Boot: "11112222-3333-4444-5555-666677778888", FailedBoot: "11112222-3333-4444-5555-666677778888", Reason: "image 0123 is damaged"},
 	ID:            attemptsOne, Counted: true, Kernel: strings.Repeat("k", 64),
-	Fallback: attemptsTwo, FallbackEntry: "sysupdate-image-000011-020202020202-a1b2c3.conf", FallbackKernel: strings.Repeat("f", 64),
+	Fallback: attemptsTwo, FallbackEntry: "sysupdate-image-000011-020202020202-a1b2c3.conf", FallbackKernel: strings.Repeat("f", 64), FallbackOptions: "quiet root=UUID=1 composefs=" + strings.Repeat("02", 64),
 }
 
 func TestAttempts(t *testing.T) {
@@ -39,6 +39,15 @@ func TestAttemptsReason(t *testing.T) {
 	a.Reason = strings.Repeat("two\nlines=1 ", 100)
 	got, err := ParseAttempts(a.Encode())
 	if err != nil || !strings.HasPrefix(got.Reason, "two lines=1 two") || len(got.Reason) < 250 || got.Left != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// Options that are cut off would be others.
+func TestAttemptsOptions(t *testing.T) {
+	a := full
+	a.FallbackOptions = strings.Repeat("x", AttemptsSize)
+	if got, err := ParseAttempts(a.Encode()); err != nil || got.FallbackOptions != "" || got.FallbackKernel != full.FallbackKernel {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

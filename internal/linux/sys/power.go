@@ -2,6 +2,7 @@ package sys
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ type Power int
 const (
 	PowerReboot Power = iota
 	PowerOff
+	PowerKexec // boot the kernel that LoadKernel has loaded
 )
 
 // sigRTMin is the first real-time signal that is free as C libraries count:
@@ -23,8 +25,11 @@ const sigRTMin = 34
 // that systemd(1) lists: units are stopped first.
 func AskInit(p Power) error {
 	signal := unix.Signal(sigRTMin + 5) // starts reboot.target
-	if p == PowerOff {
+	switch p {
+	case PowerOff:
 		signal = sigRTMin + 4 // starts poweroff.target
+	case PowerKexec:
+		signal = sigRTMin + 6 // starts kexec.target
 	}
 	if err := unix.Kill(1, signal); err != nil {
 		return fmt.Errorf("kill 1, %d: %w", int(signal), err)
@@ -37,11 +42,25 @@ func AskInit(p Power) error {
 func SetPower(p Power) error {
 	unix.Sync()
 	cmd := unix.LINUX_REBOOT_CMD_RESTART
-	if p == PowerOff {
+	switch p {
+	case PowerOff:
 		cmd = unix.LINUX_REBOOT_CMD_POWER_OFF
+	case PowerKexec:
+		cmd = unix.LINUX_REBOOT_CMD_KEXEC
 	}
 	if err := unix.Reboot(cmd); err != nil {
 		return fmt.Errorf("reboot: %w", err)
+	}
+	return nil
+}
+
+// LoadKernel loads a kernel and its initramfs, to be booted by PowerKexec with a kernel
+// command line. See kexec_file_load(2). A kernel that is locked down takes only one that is
+// signed.
+func LoadKernel(kernel, initrd *os.File, cmdline string) error {
+	err := withFDs(kernel, initrd, func(k, i int) error { return unix.KexecFileLoad(k, i, cmdline, 0) })
+	if err != nil {
+		return fmt.Errorf("kexec_file_load %s: %w", kernel.Name(), err)
 	}
 	return nil
 }

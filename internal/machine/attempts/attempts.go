@@ -54,6 +54,7 @@ func (r Root) armed(c Case) (deployment.Attempts, error) {
 	a := deployment.Attempts{
 		ID: c.ID, Counted: c.Counted, Kernel: r.kernel(c.ID),
 		Fallback: fallback.Target.ID, FallbackEntry: fallback.Name.ID(), FallbackKernel: r.kernel(fallback.Target.ID),
+		FallbackOptions: fallback.Entry.Options,
 	}
 	if c.Trial {
 		a.AttemptsCount = deployment.AttemptsCount{Trial: true, Left: boot.TriesOfNew}

@@ -32,6 +32,8 @@ func Attempts(text string) ([]byte, error) {
 			a.Trial = true
 		case "counted":
 			a.Counted = true
+		case "fallback-options":
+			a.FallbackOptions = strings.ReplaceAll(value, "_", " ")
 		case "left":
 			a.Left = uint(n)
 		case "done":

@@ -10,8 +10,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/inits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
@@ -128,6 +130,21 @@ func writeCount(sysroot string, id deployment.ID, count deployment.AttemptsCount
 		return err
 	}
 	return errors.Join(records.OverwriteAttempts(root, id, count), root.Close())
+}
+
+// checkInit returns an error if the root has no program to start and there is another
+// deployment to fall back to. What starts the program would end in a shell, and nobody would
+// count that.
+func (s settings) checkInit(root fs.FS, id deployment.ID, cmdline kcmdline.Cmdline) error {
+	if s.target != s.sysroot || !inInitramfs(root) {
+		return nil
+	}
+	record, err := records.LoadAttempts(os.DirFS(s.sysroot+deployment.SysrootDir), id)
+	if err != nil || record.Fallback == "" {
+		return nil
+	}
+	_, err = inits.Find(s.target, cmdline)
+	return err
 }
 
 // announce tells people, on every console, that another system boots than they may expect.

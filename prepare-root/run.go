@@ -136,6 +136,9 @@ func (s settings) prepare(root fs.FS, cmdline kcmdline.Cmdline, stdout, stderr i
 	if err := s.apply(plan, in.Target.ID, warn); err != nil {
 		return &failedError{in.Target.ID, err}
 	}
+	if err := s.checkInit(root, in.Target.ID, cmdline); err != nil {
+		return &failedError{in.Target.ID, err}
+	}
 	return nil
 }
 

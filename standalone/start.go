@@ -6,13 +6,14 @@ import (
 	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/console"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/inits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // start hands over to the system in the root that was prepared. It returns only if it
 // cannot.
 func (p *program) start(ctx context.Context) error {
-	init, err := findInit(sysrootDir, p.cmdline)
+	init, err := inits.Find(sysrootDir, p.cmdline)
 	if err != nil {
 		return err
 	}

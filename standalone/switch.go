@@ -6,58 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // handedOver are the mounts that the system takes over from the initramfs.
 var handedOver = []string{"dev", "proc", "sys", "run"}
-
-// inits are the programs to start where the kernel command line names none.
-var inits = []string{"/usr/lib/systemd/systemd", "/sbin/init"}
-
-// findInit returns the program to start in the new root at dir.
-func findInit(dir string, cmdline kcmdline.Cmdline) (string, error) {
-	root, err := os.Open(dir)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	candidates := inits
-	if name, ok := cmdline.Last("init"); ok && name != "" {
-		candidates = []string{name}
-	}
-	var errs []error
-	for _, name := range candidates {
-		err := executable(root, name)
-		if err == nil {
-			return name, nil
-		}
-		errs = append(errs, err)
-	}
-	return "", fmt.Errorf("the image has no program to start: %w", errors.Join(errs...))
-}
-
-// executable returns an error unless name is a program in root.
-func executable(root *os.File, name string) error {
-	if !path.IsAbs(name) {
-		return fmt.Errorf("init=%s is not an absolute path", name)
-	}
-	f, err := sys.Openat2(root, name, os.O_RDONLY, 0, sys.ResolveInRoot)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0) {
-		err = fmt.Errorf("%s is not a program", name)
-	}
-	return err
-}
 
 // checkMountPoints sees to it that everything can be handed over: nothing can be made in
 // an image.

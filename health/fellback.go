@@ -49,6 +49,10 @@ func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
 		return errors.Join(fmt.Errorf("cannot make this deployment the next to boot: %w", err), m.noteSpent(s, spent, string(spent.ID)))
 	}
 	defer partition.Close()
+	// An entry that is not recorded as the machine's own would be taken for another system's.
+	if err := partition.Of(m.root, s.Root, records.Ledger{Root: s.FS(), Changes: m.changes(s.Root)}).Claim(); err != nil {
+		return err
+	}
 	files, err := partition.Entries()
 	if err != nil {
 		return err

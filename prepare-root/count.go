@@ -47,7 +47,7 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 	case bootFallback:
 		return deployment.Target{ID: record.Fallback, VerityOptional: target.VerityOptional}, nil
 	case redirect:
-		return target, sendTo(root, physical, record, f, target.VerityOptional)
+		return target, s.sendTo(root, physical, record, f, target.VerityOptional)
 	}
 	return target, nil
 }
@@ -99,9 +99,14 @@ func bootID(root fs.FS) string {
 	return strings.TrimSpace(string(text))
 }
 
-// writeCount overwrites the first sector of a deployment's record. The physical root may be
-// mounted read-only, and is so again afterwards.
+// writeCount overwrites the first sector of a deployment's record.
 func writeCount(sysroot string, id deployment.ID, count deployment.AttemptsCount) error {
+	return writably(sysroot, func(root *os.Root) error { return records.OverwriteAttempts(root, id, count) })
+}
+
+// writably has write change something on the physical root. That may be mounted read-only, and
+// is so again afterwards.
+func writably(sysroot string, write func(root *os.Root) error) error {
 	dir, err := os.Open(sysroot)
 	if err != nil {
 		return err
@@ -129,7 +134,7 @@ func writeCount(sysroot string, id deployment.ID, count deployment.AttemptsCount
 	if err != nil {
 		return err
 	}
-	return errors.Join(records.OverwriteAttempts(root, id, count), root.Close())
+	return errors.Join(write(root), root.Close())
 }
 
 // checkInit returns an error if the root has no program to start and there is another

@@ -2,6 +2,7 @@ package prepareroot
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -218,4 +219,42 @@ func protect(t *testing.T, name string, immutable bool) {
 	if err := sys.SetProtection(f, sys.Protection{Immutable: immutable}); err != nil {
 		t.Skip("the file system has no immutable files:", err)
 	}
+}
+
+// Where there is another deployment, one without a program to start has failed.
+func TestCheckInit(t *testing.T) {
+	sysroot := t.TempDir()
+	root := fstest.MapFS{"etc/initrd-release": {}}
+	s := settings{sysroot: sysroot, target: sysroot}
+	id := deployment.ID(strings.Repeat("0a", 64))
+	if err := s.checkInit(root, id, nil); err != nil {
+		t.Errorf("without a record: %v", err)
+	}
+	if err := os.MkdirAll(sysroot+deployment.SysrootDir+"/"+id.Dir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m := machine{t: t, sysroot: sysroot + deployment.SysrootDir}
+	m.store(deployment.Attempts{ID: id, Fallback: deployment.ID(strings.Repeat("0b", 64))})
+	if err := s.checkInit(root, id, nil); err == nil || !strings.Contains(err.Error(), "the image has no program to start") {
+		t.Errorf("with a fallback: %v", err)
+	}
+	if err := s.checkInit(fstest.MapFS{}, id, nil); err != nil {
+		t.Errorf("outside an initramfs: %v", err)
+	}
+}
+
+func TestSetGRUB(t *testing.T) {
+	inNamespace(t, func(t *testing.T, m machine, _ string) {
+		s := settings{sysroot: m.sysroot}
+		if err := s.setGRUB("e1.conf"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without GRUB: %v; want %v", err, fs.ErrNotExist)
+		}
+		m.mkdir("boot/grub")
+		const head = "# GRUB Environment Block\nsaved_entry=x\n"
+		mustWrite(t, m.path("boot/grub/grubenv"), head+strings.Repeat("#", 1024-len(head)))
+		if err := s.setGRUB("e1.conf"); err != nil {
+			t.Error(err)
+		}
+		wantFile(t, m.path("boot/grub/grubenv"), head+"next_entry=e1\n"+strings.Repeat("#", 1024-len(head)-len("next_entry=e1\n")))
+	})
 }

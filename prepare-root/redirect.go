@@ -16,7 +16,7 @@ import (
 // sendTo boots the fallback of a deployment by the fallback's own kernel: by kexec, or if
 // that cannot be, by the boot loader. What was tried before and led back here is not tried
 // again. sendTo returns only if it cannot.
-func sendTo(root fs.FS, physical *os.Root, record deployment.Attempts, f facts, optional bool) error {
+func (s settings) sendTo(root fs.FS, physical *os.Root, record deployment.Attempts, f facts, optional bool) error {
 	var loadErr error
 	if record.Redirects == 0 && !f.sealed {
 		if loadErr = loadFallback(physical, record, optional); loadErr == nil {
@@ -24,6 +24,13 @@ func sendTo(root fs.FS, physical *os.Root, record deployment.Attempts, f facts, 
 		}
 	}
 	err := setOneShot(record.FallbackEntry)
+	if err != nil {
+		if grubErr := s.setGRUB(record.FallbackEntry); grubErr == nil {
+			err = nil
+		} else if !errors.Is(grubErr, fs.ErrNotExist) {
+			err = grubErr
+		}
+	}
 	if err == nil {
 		err = restart(root, sys.PowerReboot)
 	}

@@ -1,25 +1,33 @@
 package machines
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
-// TestCounter updates a machine whose loader counts nothing to an image that never gets to
-// boot-complete.target. The initramfs goes back to the old one after three boots, which stays
-// the next from then on and knows what was wrong.
+// A User Mode Linux stands for every machine whose loader counts nothing: only the initramfs
+// does.
+
+// TestCounter updates such a machine to an image that never gets to boot-complete.target. The
+// initramfs goes back to the old one after three boots, which stays the next from then on and
+// knows what was wrong.
 func TestCounter(t *testing.T) {
 	t.Parallel()
 	ctx := need(t)
 	m, _ := booted(ctx, t, vm.UML, "broken")
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken")
+	began := time.Now()
 	startReboot(ctx, t, m)
-	boots := waitFor(ctx, t, m, ". /etc/os-release && echo $IMAGE_VERSION", "1")
+	boots := waitFor(ctx, t, m, imageVersion, "1")
 	if boots != 3 {
 		t.Errorf("back in version 1 after %d boots of version 3; want 3", boots)
 	}
 	settled(ctx, t, m)
+	t.Logf("back in version 1 after %d boots and %.0f s", boots+1, time.Since(began).Seconds())
 	contains(t, "the console", m.Console(), "has used up its 3 boots: booting ")
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed 3 times", "test-broken.service")
 
@@ -27,6 +35,101 @@ func TestCounter(t *testing.T) {
 	contains(t, "apply", m.Fails(ctx, t, 1, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken"), "failed to boot here")
 	reboot(ctx, t, m)
 	settled(ctx, t, m)
-	contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline; findmnt -no SOURCE /"), "composefs="+m.Do(ctx, t, "findmnt -no SOURCE / | cut -d: -f2"))
-	m.Do(ctx, t, "systemctl is-active boot-complete.target || systemctl start boot-complete.target")
+	contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline"), "composefs="+m.Do(ctx, t, bootedID))
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted")
+}
+
+const (
+	imageVersion = ". /etc/os-release && echo $IMAGE_VERSION"
+	bootedID     = "findmnt --noheadings --output SOURCE / | sed 's/.*://'"
+)
+
+// TestCounterFixed boots a kernel with a command line that nothing in the machine can change,
+// and that names an update whose image is gone. It comes up with the old one, each time.
+func TestCounterFixed(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	cfg, id := published(ctx, t)
+	initrd, options, err := vm.Entry(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Initrd, cfg.Cmdline = initrd, strings.Join(options, " ")
+	debugfs(ctx, t, cfg.Disks[0].Path, "unlink /composefs/images/"+id)
+	began := time.Now()
+	m := vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	t.Logf("an image that is gone: %d boots, %.0f s", strings.Count(m.Console(), "Linux version"), time.Since(began).Seconds())
+	contains(t, "the console", m.Console(), "the repository has no image", "Boots left until deployment", "has used up its 3 boots: booting ")
+	for range 2 {
+		if got := version(ctx, t, m); got != "1" {
+			t.Fatalf("version %s runs; want 1", got)
+		}
+		contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline"), "composefs="+id)
+		contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "it failed in the initramfs: the repository has no image")
+		reboot(ctx, t, m)
+		settled(ctx, t, m)
+	}
+}
+
+// TestCounterPowerCuts cuts the power at each stage of the boots of an update, which then has
+// no boots left; and of one that has proved itself, which stays.
+func TestCounterPowerCuts(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	cfg, _ := published(ctx, t)
+	stages := []string{"Run /init as init process", "sysupdate-image-init: starting", "Reached target"}
+	began := time.Now()
+	for _, stage := range stages {
+		m := vm.Launch(ctx, t, cfg)
+		if err := m.WaitConsole(ctx, stage); err != nil {
+			t.Fatal(err)
+		}
+		m.Kill()
+	}
+	// The first cut came before anything was counted.
+	m := vm.Boot(ctx, t, cfg)
+	if got := version(ctx, t, m); got != "2" {
+		t.Fatalf("with a boot left, version %s runs; want 2", got)
+	}
+	m.Kill()
+	m = vm.Boot(ctx, t, cfg)
+	if got := version(ctx, t, m); got != "1" {
+		t.Fatalf("with no boots left, version %s runs; want 1", got)
+	}
+	settled(ctx, t, m)
+	t.Logf("power cuts: %d boots, %.0f s", len(stages)+2, time.Since(began).Seconds())
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "it left the initramfs, but did not get as far")
+
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --force "+v2)
+	reboot(ctx, t, m)
+	settled(ctx, t, m)
+	m.Do(ctx, t, "until systemctl is-active sysupdate-image-bless.service; do sleep 1; done; sync")
+	m.Kill()
+	for i := range 5 {
+		m := vm.Launch(ctx, t, cfg)
+		if err := m.WaitConsole(ctx, stages[i%len(stages)]); err != nil {
+			t.Fatal(err)
+		}
+		m.Kill()
+	}
+	m = vm.Boot(ctx, t, cfg)
+	if got := version(ctx, t, m); got != "2" {
+		t.Errorf("after five power cuts of a good deployment version %s runs; want 2", got)
+	}
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted")
+}
+
+// published returns a machine, switched off, that version 2 was published on, and the id of
+// that deployment.
+func published(ctx context.Context, t *testing.T) (vm.Config, string) {
+	t.Helper()
+	m, cfg := booted(ctx, t, vm.UML, "v2", "sid")
+	m.Do(ctx, t, keepJournal)
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply "+v2)
+	id := m.Do(ctx, t, `sed -n 's/.*"depl_id": *"\([0-9a-f]*\)".*/\1/p' /sysroot/state/sysupdate-image/staged.json`)
+	if err := m.PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return cfg, id
 }

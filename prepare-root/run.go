@@ -38,13 +38,15 @@ Options:
                      also do what sysupdate-image.on-failure= on the kernel
                      command line says: reboot, poweroff or emergency; without
                      it, restart while the boot loader counts this boot as a try)
+  --deadline         mount nothing: wait for the time that the initramfs has, and
+                     then, if this boot is on trial, act as after a failure
   --help             print this text
 `
 
 // settings are the command line's.
 type settings struct {
 	sysroot, target, config, cmdline string
-	dryRun                           bool
+	dryRun, deadline                 bool
 	onFailure                        string
 }
 
@@ -62,6 +64,10 @@ func Run(root fs.FS, args []string, stdout, stderr io.Writer) error {
 	cmdline, err := s.kernelCmdline(root)
 	if err != nil {
 		return err
+	}
+	if s.deadline {
+		s.awaitDeadline(root, cmdline, stderr)
+		return nil
 	}
 	done := bootsteps.Begin("prepare the root")
 	err = bug.Catch(func() error { return s.prepare(root, cmdline, stdout, stderr) })
@@ -92,6 +98,7 @@ func parseArgs(args []string) (settings, error) {
 	f.StringVar(&s.cmdline, "cmdline", "", "")
 	f.StringVar(&s.onFailure, "on-failure", "fail", "")
 	f.BoolVar(&s.dryRun, "dry-run", false, "")
+	f.BoolVar(&s.deadline, "deadline", false, "")
 	if err := f.Parse(args); err != nil {
 		return settings{}, err
 	}

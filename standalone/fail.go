@@ -15,6 +15,9 @@ import (
 // fail tells what went wrong, and does what is to follow. It never returns: if the first
 // process ends, the kernel panics.
 func (p *program) fail(failure error) {
+	if p.deadline != nil {
+		p.deadline.Stop()
+	}
 	if err := bug.Catch(func() error { return p.giveUp(failure) }); err != nil {
 		_ = bug.Catch(func() error { p.show(err.Error() + "\n"); return nil })
 	}

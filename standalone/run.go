@@ -36,6 +36,14 @@ type Hooks struct {
 	Explain func(root fs.FS, failure error, cmdline kcmdline.Cmdline) (screen string, action bootcount.Policy)
 	// TimeToRead is how long the screen stays before the action.
 	TimeToRead time.Duration
+	// Deadline returns how long all of this may take on a boot on trial, 0 for as long as it
+	// likes, and Overdue the error if it takes longer.
+	Deadline func(cmdline kcmdline.Cmdline) time.Duration
+	Overdue  func(limit time.Duration) error
+	// OnTrial reports whether a machine that cannot start is restarted, as its boot is a try.
+	OnTrial func(root fs.FS, cmdline kcmdline.Cmdline) bool
+	// ForceAfter restarts the machine after some time, whatever hangs.
+	ForceAfter func(d time.Duration, cmdline kcmdline.Cmdline)
 }
 
 // ErrNotInit reports that the program was not started by the kernel.
@@ -63,6 +71,7 @@ type program struct {
 	loader   *loader
 	modprobe string // what the kernel would start to load a module
 	consoles console.Terminals
+	deadline *time.Timer // nil if there is none
 }
 
 // boot starts the system. It returns only if it cannot.
@@ -70,6 +79,7 @@ func (p *program) boot(ctx context.Context) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
+	p.watch()
 	if err := refuse(p.cmdline); err != nil {
 		return err
 	}

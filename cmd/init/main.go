@@ -20,6 +20,10 @@ func main() {
 		Prepare:    func(stderr io.Writer) error { return prepareroot.Run(os.DirFS("/"), nil, io.Discard, stderr) },
 		Explain:    prepareroot.Explain,
 		TimeToRead: prepareroot.TimeToRead,
+		Deadline:   prepareroot.Deadline,
+		Overdue:    prepareroot.OverdueError,
+		OnTrial:    prepareroot.OnTrial,
+		ForceAfter: prepareroot.ForceAfter,
 	})
 	fmt.Fprintln(os.Stderr, "init:", err)
 	os.Exit(bug.Status(err, 1))

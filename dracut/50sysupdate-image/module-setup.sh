@@ -9,6 +9,7 @@
 # Where `make install` puts things.
 sysupdate_image_program=/usr/lib/sysupdate-image/prepare-root
 sysupdate_image_unit=sysupdate-image-prepare-root.service
+sysupdate_image_deadline=sysupdate-image-deadline.service
 sysupdate_image_configs=(
     /usr/lib/sysupdate-image/prepare-root.toml
     /usr/lib/composefs/setup-root-conf.toml
@@ -59,6 +60,13 @@ install() {
             ln -sfn "../$sysupdate_image_unit" "$initdir$systemdsystemunitdir/$link/$sysupdate_image_unit"; } ||
             sysupdate_image_fail "cannot enable $sysupdate_image_unit"
     done
+
+    # A boot on trial does not wait for ever.
+    inst_simple "$systemdsystemunitdir/$sysupdate_image_deadline" ||
+        sysupdate_image_fail "there is no unit $systemdsystemunitdir/$sysupdate_image_deadline"
+    link=$initdir$systemdsystemunitdir/initrd.target.wants
+    { mkdir -p "$link" && ln -sfn "../$sysupdate_image_deadline" "$link/$sysupdate_image_deadline"; } ||
+        sysupdate_image_fail "cannot enable $sysupdate_image_deadline"
 
     for config in "${sysupdate_image_configs[@]}"; do
         [[ -e ${dracutsysrootdir-}$config ]] || continue

@@ -41,6 +41,11 @@ func AskInit(p Power) error {
 // the state, at once. See reboot(2).
 func SetPower(p Power) error {
 	unix.Sync()
+	return ForcePower(p)
+}
+
+// ForcePower is SetPower without a wait for the disks: what is in memory is lost.
+func ForcePower(p Power) error {
 	cmd := unix.LINUX_REBOOT_CMD_RESTART
 	switch p {
 	case PowerOff:

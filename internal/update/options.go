@@ -95,7 +95,7 @@ func (m *Machine) optionsOf(id deployment.ID) (string, error) {
 	}
 	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Entry.Options != "" })
 	if i >= 0 {
-		return files[i].Entry.Options, nil
+		return boot.WithoutTrial(files[i].Entry.Options), nil
 	}
 	o, err := m.readOrigin(id)
 	if err != nil || o.Options != "" {
@@ -115,7 +115,7 @@ func (m *Machine) runningOptions() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot determine the kernel arguments: deployment %s has no boot entry: %w", m.Booted.Short(), err)
 	}
-	return kcmdline.Parse(string(text)).Without("BOOT_IMAGE").Without("initrd").String(), nil
+	return boot.WithoutTrial(kcmdline.Parse(string(text)).Without("BOOT_IMAGE").Without("initrd").String()), nil
 }
 
 // ukiOptions returns the command line in the unified kernel image of an entry

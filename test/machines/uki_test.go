@@ -45,7 +45,13 @@ umount /mnt`)
 	loaderIs(ctx, t, m, "26")
 	t.Logf("kernel %s", m.Do(ctx, t, "uname -r"))
 	blessed(ctx, t, m)
-	contains(t, "the command line of the boot entry", m.Do(ctx, t, "cat /proc/cmdline"), "administrator=1", "console=ttyS0")
+	contains(t, "the command line of the boot entry", m.Do(ctx, t, "cat /proc/cmdline"), "administrator=1", "console=ttyS0", "panic=0x1e")
+	if got := m.Do(ctx, t, "cat /proc/sys/kernel/panic"); got != "30" {
+		t.Errorf("a kernel on trial that panics reboots after %s seconds; want 30", got)
+	}
+	if got := m.Do(ctx, t, "mount "+esp+" /mnt && cat /mnt/loader/entries/*.conf; umount /mnt"); strings.Contains(got, "panic=") {
+		t.Errorf("entries have what was for the trial:\n%s", got)
+	}
 	m.Do(ctx, t, `test "$(cat /etc/hostname)" = castle`)
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")
 

@@ -37,8 +37,11 @@ func (p *Partition) Bless(n bootentry.Name) error {
 
 // makeGood takes the tries off an entry.
 func (p *Partition) makeGood(f EntryFile) error {
-	good := bootentry.Name{Base: f.Name.Base}
-	if err := p.commit(good.String(), f.raw, f.File); err != nil {
+	good, content := bootentry.Name{Base: f.Name.Base}, f.raw
+	if e := trialForm(f.Entry, false); e.Options != f.Entry.Options {
+		content = e.Encode()
+	}
+	if err := p.commit(good.String(), content, f.File); err != nil {
 		return p.explain(err)
 	}
 	return nil

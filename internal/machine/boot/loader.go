@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +24,23 @@ var loaderNames = map[string]loaderName{
 
 type loaderName struct{ image, fallback string }
 
-// loaderConf is loader.conf(5) where there is none.
-const loaderConf = "timeout 3\n"
+// loaderMark is what systemd-boot has in it, followed by its version.
+const loaderMark = "#### LoaderInfo: "
+
+// firstWithReboot is the version of systemd-boot that knows reboot-on-error.
+const firstWithReboot = 258
+
+// loaderConf returns loader.conf(5) where there is none. If an entry on trial cannot be started
+// the machine is to reboot, so that its other tries are used up too. A good one is left to the
+// firmware: it would be started for ever.
+func loaderConf(loader []byte) []byte {
+	const common = "timeout 3\n"
+	_, info, _ := bytes.Cut(loader, []byte(loaderMark))
+	if versionOfLoader(string(info[:min(len(info), 64)])) >= firstWithReboot {
+		return []byte(common + "reboot-on-error auto\n")
+	}
+	return []byte(common)
+}
 
 // InstallLoader puts the image's systemd-boot on the EFI system partition, both
 // under its own name and under the one that firmware looks for where nobody
@@ -53,7 +69,7 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 	if found, err := p.exists("loader/loader.conf"); found || err != nil {
 		return err
 	}
-	return durable.WriteFile(p.fs, "loader/loader.conf", []byte(loaderConf))
+	return durable.WriteFile(p.fs, "loader/loader.conf", loaderConf(loader))
 }
 
 // CheckLoader says what in an image keeps InstallLoader from installing its

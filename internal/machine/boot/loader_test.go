@@ -118,3 +118,17 @@ func TestInstallLoader(t *testing.T) {
 		t.Error("installLoader for mips: no error")
 	}
 }
+
+func TestLoaderConf(t *testing.T) {
+	for loader, want := range map[string]string{
+		"MZ": "timeout 3\n",
+		"MZ\x00#### LoaderInfo: systemd-boot 257.13-1~deb13u1 ####\x00": "timeout 3\n",
+		"MZ\x00#### LoaderInfo: systemd-boot 258~rc2 ####\x00":          "timeout 3\nreboot-on-error auto\n",
+		"MZ\x00#### LoaderInfo: systemd-boot 262.1-1 ####\x00":          "timeout 3\nreboot-on-error auto\n",
+		"MZ\x00#### LoaderInfo: ":                                       "timeout 3\n",
+	} {
+		if got := string(loaderConf([]byte(loader))); got != want {
+			t.Errorf("for %q: %q; want %q", loader, got, want)
+		}
+	}
+}

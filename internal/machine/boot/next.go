@@ -51,7 +51,7 @@ func (p *Partition) rollback(id deployment.ID) (string, error) {
 		tries = p.triesFor(files, id)
 	}
 	name := p.nextName(files, id, tries)
-	e := ourForm(f.Entry, name, sortKeyAmong(files))
+	e := trialForm(ourForm(f.Entry, name, sortKeyAmong(files)), name.Counted)
 	if name.Counted {
 		e = e.Countable()
 	}

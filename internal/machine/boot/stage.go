@@ -89,6 +89,7 @@ func (p *Partition) prepareEntries() ([]EntryFile, error) {
 // the one that it has already if it is staged and would not be written differently.
 func (p *Partition) stagedForm(files []EntryFile, e bootentry.Entry, id deployment.ID) (bootentry.Name, bootentry.Entry) {
 	tries, key := p.triesFor(files, id), sortKeyAmong(files)
+	e = trialForm(e, tries > 0)
 	for _, f := range files {
 		formed := ourForm(e, f.Name, key)
 		same := f.Staged && !f.Foreign && f.Err == nil && f.Name.Counted == (tries > 0) && bytes.Equal(f.raw, formed.Encode())

@@ -1,0 +1,89 @@
+package finalize
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+)
+
+// goodEntry gives the booted deployment a boot entry, before the staged one.
+func (r *rig) goodEntry() {
+	r.t.Helper()
+	text := "title OS\nsort-key sysupdate-image\nversion 000000\nlinux /k/vmlinuz\noptions composefs=" + string(r.booted) + "\n"
+	for name, content := range map[string]string{
+		"k/vmlinuz": "kernel", "loader/entries/sysupdate-image-000000-" + r.booted.Short() + ".conf": text,
+	} {
+		name = filepath.Join(r.disk, "boot", name)
+		r.must(os.MkdirAll(filepath.Dir(name), 0o755))
+		r.must(os.WriteFile(name, []byte(content), 0o644))
+	}
+}
+
+// At whatever step finalize stops, the boots of what is published are counted, with the
+// booted deployment to fall back to; and those of the booted one never.
+func TestFinalizeCounts(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		for n := 0; ; n++ {
+			r := makeRig(t, deployment.EtcOverlay, "")
+			r.goodEntry()
+			r.wrap = durabletest.Crash(n)
+			err := Finalize(r.Machine, false)
+			p, bootErr := boot.OpenDir(r.disk + "/boot")
+			r.must(bootErr)
+			files, bootErr := p.Entries()
+			r.must(bootErr)
+			r.must(p.Close())
+			listed := slices.ContainsFunc(files, func(f boot.EntryFile) bool { return f.Bootable() && f.Target.ID == r.staged })
+			a, recordErr := records.LoadAttempts(os.DirFS(r.disk), r.staged)
+			counted := recordErr == nil && a.Trial && a.Left == boot.TriesOfNew && a.Fallback == r.booted && strings.Contains(a.FallbackEntry, r.booted.Short())
+			if listed && !counted {
+				t.Errorf("after %d steps the deployment is published, and its record is %+v, %v", n, a, recordErr)
+			}
+			if a, err := records.LoadAttempts(os.DirFS(r.disk), r.booted); err == nil {
+				t.Errorf("after %d steps the booted deployment has the record %+v", n, a)
+			}
+			if err == nil {
+				if !listed {
+					t.Error("it is not published")
+				}
+				return
+			}
+		}
+	})
+}
+
+// What was published before a soft reboot, and spent since, is left alone.
+func TestFinalizeLeavesSpent(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		r.goodEntry()
+		r.must(Finalize(r.Machine, true))
+		a, err := records.LoadAttempts(os.DirFS(r.disk), r.staged)
+		r.must(err)
+		a.Left, a.Done = 0, 3
+		r.must(records.StoreAttempts(r.changes(r.openDisk()), a))
+		r.must(Finalize(r.Machine, false))
+		if got, err := records.LoadAttempts(os.DirFS(r.disk), r.staged); err != nil || got != a {
+			t.Errorf("the record is %+v, %v; want %+v", got, err, a)
+		}
+		if !strings.Contains(r.log.String(), "was the next to boot, but did not") {
+			t.Errorf("the log says %q", r.log)
+		}
+	})
+}
+
+func (r *rig) openDisk() *os.Root {
+	r.t.Helper()
+	root, err := os.OpenRoot(r.disk)
+	r.must(err)
+	r.t.Cleanup(func() { root.Close() })
+	return root
+}

@@ -2,6 +2,9 @@ package machines
 
 import (
 	"context"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +135,44 @@ func published(ctx context.Context, t *testing.T) (vm.Config, string) {
 		t.Fatal(err)
 	}
 	return cfg, id
+}
+
+// TestCounterKexec has a PC, whose kernel QEMU boots with a fixed command line, fall back from
+// an update with another kernel: the kernel of the old deployment is loaded from its image.
+func TestCounterKexec(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	m, cfg := booted(ctx, t, vm.PC, "sid")
+	old := m.Do(ctx, t, "uname -r")
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply "+sid)
+	if err := m.PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	raw := filepath.Join(cfg.Dir, "raw")
+	if out, err := exec.CommandContext(ctx, "qemu-img", "convert", "-O", "raw", cfg.Disks[0].Path, raw).CombinedOutput(); err != nil {
+		t.Fatalf("qemu-img: %v\n%s", err, out)
+	}
+	cfg.Disks[0].Path, cfg.Disks[0].Format = raw, "raw"
+	kernel, err := vm.EntryKernel(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	initrd, options, err := vm.Entry(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options = slices.DeleteFunc(options, func(arg string) bool { return strings.HasPrefix(arg, "root=") })
+	cfg.Kernel, cfg.Initrd, cfg.Cmdline = kernel, initrd, strings.Join(options, " ")+" root=/dev/vda2 init=/usr/bin/none"
+	began := time.Now()
+	m = vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	t.Logf("an init that does not exist, and another kernel: %d boots, %.0f s", strings.Count(m.Console(), "Linux version"), time.Since(began).Seconds())
+	contains(t, "the console", m.Console(), "the image has no program to start", "takes its place, by its own kernel")
+	if got := version(ctx, t, m); got != "1" {
+		t.Errorf("version %s runs; want 1", got)
+	}
+	if got := m.Do(ctx, t, "uname -r"); got != old {
+		t.Errorf("kernel %s runs; want %s", got, old)
+	}
+	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "the image has no program to start")
 }

@@ -61,6 +61,24 @@ func Entry(ctx context.Context, cfg Config) (initrd string, options []string, er
 	return initrd, options, nil
 }
 
+// EntryKernel returns the kernel of the first boot entry of the first disk, a file in cfg.Dir,
+// for a PC whose kernel QEMU boots itself.
+func EntryKernel(ctx context.Context, cfg Config) (string, error) {
+	disk := cfg.Disks[0].Path
+	fat, _, err := partitions(ctx, disk)
+	if err != nil {
+		return "", err
+	}
+	esp := fmt.Sprintf("%s@@%d", disk, fat.Start*sector)
+	entry, err := firstEntry(ctx, esp)
+	if err != nil {
+		return "", err
+	}
+	kernel := filepath.Join(cfg.Dir, "vmlinuz")
+	_, err = output(ctx, "mcopy", "-n", "-o", "-i", esp, "::"+entry.Linux, kernel)
+	return kernel, err
+}
+
 // RootOffset returns where the root partition of an installed disk begins, in bytes.
 func RootOffset(ctx context.Context, disk string) (int64, error) {
 	_, root, err := partitions(ctx, disk)

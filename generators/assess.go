@@ -32,16 +32,20 @@ func assessmentUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	record, _ := records.LoadAttempts(in.sysroot(), booted) // prepare-root has told what is wrong with it
 	// After a soft reboot the loader speaks of another deployment.
 	uncounted := errors.Is(err, fs.ErrNotExist) || err == nil && !entry.Name.MayBoot(string(booted))
+	var stale []unitfile.Unit
+	if found, _ := in.exists(countPath); uncounted && found {
+		stale = append(stale, leaveUnblessed())
+	}
 	switch {
 	case uncounted && !record.Trial && record.Failures == 0:
-		return nil, nil
+		return stale, nil
 	case uncounted && !record.Trial: // a good boot ends that count, and no boot is repeated for it
-		return []unitfile.Unit{blessUnit(recordService)}, nil
+		return append(stale, blessUnit(recordService)), nil
 	// A malformed variable, too, means that the loader counts.
 	case err != nil && !uncounted && !errors.Is(err, bootcount.ErrMalformed):
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := []unitfile.Unit{in.bootComplete(), in.blessed(entry, uncounted), keepLoader()}
+	units := append(stale, in.bootComplete(), in.blessed(entry, uncounted), keepLoader())
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -125,6 +129,17 @@ func blessUnit(name string) unitfile.Unit {
 func keepLoader() unitfile.Unit {
 	return unitfile.Unit{Name: "systemd-boot-update.service.d/50-sysupdate-image.conf", Options: []unitfile.Option{
 		unitfile.Set("Unit", "ConditionPathExists", "/"+deployment.RunBlessed),
+	}}
+}
+
+// countPath is the variable that has systemd bless an entry.
+var countPath = bootcount.VariableFile("LoaderBootCountPath")
+
+// leaveUnblessed keeps systemd from blessing the entry of another boot: after a soft reboot, a
+// kexec, or where the initramfs has booted another deployment in place of a bad one.
+func leaveUnblessed() unitfile.Unit {
+	return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
+		unitfile.Set("Unit", "ConditionPathExists", "!/"+countPath),
 	}}
 }
 

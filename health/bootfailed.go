@@ -53,6 +53,9 @@ func BootFailed(m Machine) error {
 		m.logf(journal.Err, "cannot record why the boot failed: %v", err)
 	}
 	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, err == nil)
+	if err != nil && !byLoader && what == "reboot.target" {
+		what, why = "", "staying here: without a record, the initramfs cannot count this boot either"
+	}
 	m.logf(journal.Notice, "%s", why)
 	if what == "" {
 		return nil

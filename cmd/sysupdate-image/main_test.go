@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/record"
 )
 
 func TestMain(m *testing.M) {
@@ -37,6 +38,7 @@ func runScripts(t *testing.T, dir string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"asked":    asked,
 			"asuser":   asUser,
+			"attempts": record.Script,
 			"bless":    bless,
 			"busy":     busy,
 			"exhaust":  exhaust,

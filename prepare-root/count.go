@@ -33,10 +33,14 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 		warn(err.Error())
 		return target, nil
 	}
-	f := s.facts(root, physical, record)
+	f := facts{bootID: bootID(root)}
+	if record.Spent() { // most boots need not know more
+		f.look(root, physical, record)
+	}
 	a := decide(record, f)
 	if a.count != record.AttemptsCount {
 		if err := writeCount(s.sysroot, record.ID, a.count); err != nil {
+			f.look(root, physical, record)
 			a = a.uncounted(record, f, err)
 		}
 	}
@@ -52,23 +56,22 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 	return target, nil
 }
 
-// facts finds out what decides besides the record.
-func (s settings) facts(root fs.FS, physical *os.Root, record deployment.Attempts) facts {
-	f := facts{bootID: bootID(root), sealed: isSealed(root)}
-	if record.Fallback == "" || !record.Spent() && !record.Trial {
-		return f
+// look finds out whether and how the fallback could be booted.
+func (f *facts) look(root fs.FS, physical *os.Root, record deployment.Attempts) {
+	if record.Fallback == "" {
+		return
 	}
 	image := path.Join(deployment.RepositoryDir, "images", string(record.Fallback))
 	_, imageErr := physical.Stat(image)
 	_, stateErr := physical.Stat(record.Fallback.Dir())
-	if f.fallback = imageErr == nil && stateErr == nil; !f.fallback {
-		return f
+	f.fallback, f.sealed = imageErr == nil && stateErr == nil, isSealed(root)
+	if !f.fallback || f.sealed {
+		return
 	}
 	release, err := sys.KernelRelease()
 	f.sameKernel = err == nil && (record.FallbackKernel == release ||
 		record.Kernel != "" && record.Kernel != release || // the kernel is nobody's, such as one that a host boots
 		hasModules(physical, image, release))
-	return f
 }
 
 // hasModules reports whether an image has the modules of a kernel.

@@ -78,11 +78,13 @@ func run(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// Loader returns Debian sid's systemd-boot, an EFI program.
-func Loader(ctx context.Context) ([]byte, error) {
+// Loader returns Debian sid's systemd-boot, an EFI program, and a directory to be put over a
+// tree of image base, with the bootctl(1) of the same version.
+func Loader(ctx context.Context) (loader []byte, tree string, err error) {
 	dir, err := Image(ctx, "loader")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return os.ReadFile(filepath.Join(dir, "systemd-bootx64.efi"))
+	loader, err = os.ReadFile(filepath.Join(dir, "systemd-bootx64.efi"))
+	return loader, filepath.Join(dir, "tree"), err
 }

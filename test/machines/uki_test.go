@@ -112,7 +112,7 @@ func fallsBack(ctx context.Context, t *testing.T, m *vm.Machine) {
 // putLoader writes Debian sid's systemd-boot to a file in the machine.
 func putLoader(ctx context.Context, t *testing.T, m *vm.Machine, file string) {
 	t.Helper()
-	loader, err := disks.Loader(ctx)
+	loader, _, err := disks.Loader(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

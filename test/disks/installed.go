@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
@@ -45,18 +47,29 @@ cd / && umount /mnt/esp /mnt/root`},
 const installWork = time.Hour
 
 // Installed returns a disk on which image v1 has been installed, a raw file to make
-// copies or overlays of.
-func Installed(ctx context.Context) (string, error) {
+// copies or overlays of. Its root is an ext4.
+func Installed(ctx context.Context) (string, error) { return install(ctx, InstallSteps) }
+
+// InstalledOnBtrfs is Installed with the root on a btrfs.
+func InstalledOnBtrfs(ctx context.Context) (string, error) {
+	steps := slices.Clone(InstallSteps)
+	for i := range steps {
+		steps[i].Script = strings.Replace(steps[i].Script, "mkfs.ext4 -q -O verity -L root", "mkfs.btrfs -q -L root", 1)
+	}
+	return install(ctx, steps)
+}
+
+func install(ctx context.Context, steps []Step) (string, error) {
 	installer, err := NewInstaller(ctx, vm.UML)
 	if err != nil {
 		return "", err
 	}
 	inputs := []string{"2", installer.disk}
-	for _, step := range InstallSteps {
+	for _, step := range steps {
 		inputs = append(inputs, step.Script)
 	}
 	dir, err := cached(ctx, "installed", keyOf(inputs...), func(ctx context.Context, dir string) error {
-		return installer.Install(ctx, dir, filepath.Join(dir, diskName), InstallSteps, func(Step, vm.Result) {})
+		return installer.Install(ctx, dir, filepath.Join(dir, diskName), steps, func(Step, vm.Result) {})
 	})
 	return filepath.Join(dir, diskName), err
 }

@@ -19,3 +19,15 @@ initramfs_tools_tree() {
   install -m 644 "$copy/$file" "$tree/$file"
   rm -rf "$copy"
 }
+
+sid_initramfs_tools_key() { from_v1_key "$here"/{initramfs_tools,debian,sid}.sh; }
+
+sid_initramfs_tools_make() {
+  from_v1 "$1" sid_initramfs_tools sid-initramfs-tools sid_initramfs_tools_tree
+}
+
+# sid_initramfs_tools_tree TREE - the same for the kernel of sid
+sid_initramfs_tools_tree() {
+  sid_kernel "$1"
+  initramfs_tools_tree "$1"
+}

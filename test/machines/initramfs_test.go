@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
+	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
 // TestInitramfs updates to images whose initramfs others than dracut have made. Each finds
@@ -48,6 +49,58 @@ func TestGivenInitramfs(t *testing.T) {
 		t.Log(file)
 		bootedWell(ctx, t, m)
 	}
+}
+
+// TestInitramfsMatrix boots with each initramfs on each kernel and file system: a standalone
+// one, dracut's with systemd, and initramfs-tools'. mkinitcpio is in no Debian: see
+// TestGivenInitramfs.
+func TestInitramfsMatrix(t *testing.T) {
+	ctx := needLong(t)
+	for name, install := range map[string]func(context.Context) (string, error){
+		"ext4": disks.Installed, "btrfs": disks.InstalledOnBtrfs,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk, err := install(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := vm.Boot(ctx, t, ownDisk(ctx, t, disk, "initramfs_tools", "sid", "sid_initramfs_tools"))
+			settled(ctx, t, m)
+			m.Do(ctx, t, localChanges)
+			m.Do(ctx, t, "systemctl start test-registry")
+			contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE /sysroot"), name)
+
+			const build = "sysupdate-image initramfs build -o /run/initramfs.img"
+			bootWith(ctx, t, m, build, "/run/initramfs.img")
+			m.Do(ctx, t, isStandalone)
+			bootWith(ctx, t, m, "", "/usr/lib/test-machine/dracut.img")
+			bootImage(ctx, t, m, "initramfs_tools")
+			bootImage(ctx, t, m, "sid") // by dracut
+			bootWith(ctx, t, m, build, "/run/initramfs.img")
+			m.Do(ctx, t, isStandalone)
+			bootImage(ctx, t, m, "sid_initramfs_tools")
+		})
+	}
+}
+
+// bootWith boots what is running with an initramfs that a command makes.
+func bootWith(ctx context.Context, t *testing.T, m *vm.Machine, command, file string) {
+	t.Helper()
+	m.Do(ctx, t, command+"\nsysupdate-image rm rollback || true") // one entry is left to change
+	m.Do(ctx, t, "initramfs="+file+"\n"+useInitramfs)
+	reboot(ctx, t, m)
+	bootedWell(ctx, t, m)
+	t.Logf("%s with %s on %s: %s", m.Do(ctx, t, "uname -r"), file, t.Name(), untilSystem(ctx, t, m))
+}
+
+// bootImage updates to an image and boots it.
+func bootImage(ctx context.Context, t *testing.T, m *vm.Machine, image string) {
+	t.Helper()
+	m.Do(ctx, t, "sysupdate-image apply 127.0.0.1:5000/os:"+image)
+	reboot(ctx, t, m)
+	bootedWell(ctx, t, m)
+	t.Logf("%s with image %s on %s: %s", m.Do(ctx, t, "uname -r"), image, t.Name(), untilSystem(ctx, t, m))
 }
 
 const localChanges = "echo tower > /etc/hostname && echo data > /var/lib/data && sync"

@@ -71,15 +71,21 @@ func booted(ctx context.Context, t *testing.T, kind vm.Kind, images ...string) (
 // yet; see booted.
 func installed(ctx context.Context, t *testing.T, images ...string) vm.Config {
 	t.Helper()
+	disk, err := disks.Installed(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ownDisk(ctx, t, disk, images...)
+}
+
+// ownDisk is installed for a disk that something was installed on.
+func ownDisk(ctx context.Context, t *testing.T, disk string, images ...string) vm.Config {
+	t.Helper()
 	installer, err := disks.NewInstaller(ctx, vm.PC)
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry, err := disks.Registry(ctx, images...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, err := disks.Installed(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

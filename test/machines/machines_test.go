@@ -15,7 +15,7 @@ import (
 
 // need skips a test where machines are not wanted or cannot be made. Waiting for a
 // machine ends when it makes no progress (vm.ErrStuck), not after some time.
-func need(t *testing.T) context.Context {
+func need(t testing.TB) context.Context {
 	t.Helper()
 	if os.Getenv("SYSUPDATE_VM_TESTS") == "" {
 		t.Skip("machines boot only with SYSUPDATE_VM_TESTS=1, as in make machines")

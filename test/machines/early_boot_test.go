@@ -153,7 +153,7 @@ func (c contender) boot(ctx context.Context, b *testing.B, cfg vm.Config) earlyB
 // at returns when the last message with a text was logged.
 func at(b *testing.B, console, text string) time.Duration {
 	b.Helper()
-	all := regexp.MustCompile(fmt.Sprintf(`(?m)^\[ *([0-9.]+)\].*%s`, regexp.QuoteMeta(text))).FindAllStringSubmatch(console, -1)
+	all := regexp.MustCompile(fmt.Sprintf(`\[ *([0-9]+\.[0-9]+)\][^\n]*%s`, regexp.QuoteMeta(text))).FindAllStringSubmatch(console, -1)
 	if len(all) == 0 {
 		b.Fatalf("the kernel's log has no %q:\n%s", text, console)
 	}

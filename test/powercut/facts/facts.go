@@ -80,6 +80,9 @@ type Marker struct {
 	Files map[string]string `json:",omitempty"`
 	// Var is how many lines have been synced in the log below /var.
 	Var int
+	// Attempts has what the record of a deployment's boots may be if a loader lists it: see
+	// Deployment.
+	Attempts map[string][]string `json:",omitempty"`
 	// Images are deployments whose image was recorded in the repository, with
 	// its manifest and layers.
 	Images []string `json:",omitempty"`
@@ -169,11 +172,19 @@ type Staged struct {
 
 // A Deployment is a state directory, or an image in the repository.
 type Deployment struct {
-	Image string            `json:",omitempty"` // what is wrong with image or objects
-	State string            `json:",omitempty"` // what is wrong with the state directory
-	Etc   string            `json:",omitempty"` // digest of the local changes
-	Files map[string]string `json:",omitempty"` // and of each of them
+	Image string `json:",omitempty"` // what is wrong with image or objects
+	State string `json:",omitempty"` // what is wrong with the state directory
+	Etc   string `json:",omitempty"` // digest of the local changes
+	// Attempts is the record of its boots: "" if it has none, NoTrial, or the tries left and
+	// done, such as "2-1".
+	Attempts string            `json:",omitempty"`
+	Fallback string            `json:",omitempty"` // the deployment that the record names
+	Damaged  string            `json:",omitempty"` // what is wrong with the record
+	Files    map[string]string `json:",omitempty"` // and of each of them
 }
+
+// NoTrial says that a deployment with a record is not on trial.
+const NoTrial = "good"
 
 // A RecoverResult says how it went on after a cut.
 type RecoverResult struct {

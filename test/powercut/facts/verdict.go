@@ -37,6 +37,7 @@ func (j Judge) Judge(at int, esp *ESPFacts, root *RootFacts) (wrong []string) {
 	v.next()
 	v.staged()
 	v.local()
+	v.attempts()
 	v.repository()
 	return v.wrong
 }
@@ -190,6 +191,26 @@ func (v *verdict) local() {
 		id, name := path[:128], path[128:]
 		if got := v.root.Deployments[id].Files[name]; got != want {
 			v.add("/etc%s of deployment %s has digest %q; %s had been synced", name, short(id), got, want)
+		}
+	}
+}
+
+// attempts wants the initramfs to count the boots of what is on trial, with something whole to
+// fall back to, as soon as a loader lists it; and never those of what has proved itself.
+func (v *verdict) attempts() {
+	for _, e := range v.listed() {
+		d := v.root.Deployments[e.ID]
+		if d.Damaged != "" {
+			v.add("deployment %s: %s", short(e.ID), d.Damaged)
+		}
+		if want, known := v.now.Attempts[e.ID]; known && !slices.Contains(want, d.Attempts) {
+			v.add("the initramfs counts %q for deployment %s; want one of %q", d.Attempts, short(e.ID), want)
+		}
+		if d.Fallback == "" || d.Attempts == NoTrial {
+			continue
+		}
+		if problem := v.broken(Entry{ID: d.Fallback}); problem != "" {
+			v.add("deployment %s has nothing to fall back to: %s", short(e.ID), problem)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 var (
 	idA = strings.Repeat("a", 128)
 	idB = strings.Repeat("b", 128)
+	idC = strings.Repeat("c", 128)
 )
 
 // life is the markers of an update from A to B.
@@ -16,8 +17,11 @@ var life = Judge{Markers: []Marker{
 	{Step: "installed", Next: []string{idA}, Etc: map[string][]string{idA: {"etc-a"}}, Images: []string{idA}},
 	{Step: "editing", Next: []string{idA}, Editing: true, Files: map[string]string{idA + "/x": "x1"}, Var: 3},
 	{Step: "applied", Next: []string{idA}, Etc: map[string][]string{idA: {"etc-a2"}}, Staged: idB, Var: 3, Images: []string{idA, idB}},
-	{Step: "finalize begins", Next: []string{idA, idB}, Etc: map[string][]string{idA: {"etc-a2"}}, Var: 3},
-	{Step: "finalized", Next: []string{idB}, Listed: []string{idA}, Etc: map[string][]string{idA: {"etc-a2"}, idB: {"etc-b"}}, Var: 3},
+	{Step: "finalize begins", Next: []string{idA, idB}, Etc: map[string][]string{idA: {"etc-a2"}}, Var: 3,
+		Attempts: map[string][]string{idB: {"3-0"}}},
+	{Step: "finalized", Next: []string{idB}, Listed: []string{idA}, Etc: map[string][]string{idA: {"etc-a2"}, idB: {"etc-b"}}, Var: 3,
+		Attempts: map[string][]string{idA: {"", NoTrial}, idB: {"3-0"}}},
+	{Step: "counted", Next: []string{idB}, Etc: map[string][]string{idB: {"etc-b"}}, Var: 3, Attempts: map[string][]string{idB: {"2-1"}}},
 }}
 
 const (
@@ -27,6 +31,7 @@ const (
 	applied
 	finalizing
 	finalized
+	counted
 )
 
 // A disk is what is found; each test changes something of it.
@@ -52,6 +57,13 @@ func diskWithBoth() disk {
 func (d *disk) published() {
 	d.esp.Entries = []Entry{{File: "2.conf", Base: "2", ID: idB}, {File: "1.conf", Base: "1", ID: idA}}
 	d.root.Staged = nil
+	d.setDeployment(idB, func(d *Deployment) { d.Attempts, d.Fallback = "3-0", idA })
+}
+
+// onTrial is the disk after the commit, with the record of the initramfs.
+func (d *disk) onTrial(attempts string) {
+	d.published()
+	d.setDeployment(idB, func(d *Deployment) { d.Attempts, d.Fallback = attempts, idA })
 }
 
 func (d *disk) setDeployment(id string, change func(*Deployment)) {
@@ -108,6 +120,23 @@ func TestJudge(t *testing.T) {
 		{"/etc while somebody edits", editing, func(d *disk) { d.setDeployment(idA, func(d *Deployment) { d.Etc = "any" }) }, ""},
 		{"a synced file lost", editing, func(d *disk) { d.setDeployment(idA, func(d *Deployment) { d.Files = nil }) }, "/etc/x of deployment"},
 		{"a synced line lost", editing, func(d *disk) { d.root.Var = 2 }, "2 lines below /var; 3 had been synced"},
+
+		{"on trial, and counted", finalized, func(d *disk) { d.onTrial("3-0") }, ""},
+		{"on trial, and not counted", finalized, func(d *disk) { d.onTrial("") }, `the initramfs counts "" for deployment bbbbbbbbbbbb; want one of ["3-0"]`},
+		{"not counted, but not listed yet", finalizing, func(*disk) {}, ""},
+		{"good, and counted", finalized, func(d *disk) {
+			d.onTrial("3-0")
+			d.setDeployment(idA, func(d *Deployment) { d.Attempts = "3-0" })
+		}, `the initramfs counts "3-0" for deployment aaaaaaaaaaaa; want one of ["" "good"]`},
+		{"a damaged count", finalized, func(d *disk) {
+			d.onTrial("3-0")
+			d.setDeployment(idB, func(d *Deployment) { d.Damaged = "wrong checksum" })
+		}, "deployment bbbbbbbbbbbb: wrong checksum"},
+		{"nothing to fall back to", finalized, func(d *disk) {
+			d.onTrial("3-0")
+			d.setDeployment(idB, func(d *Deployment) { d.Fallback = idC })
+		}, "has nothing to fall back to: there is nothing of deployment cccccccccccc"},
+		{"a boot that is not counted", counted, func(d *disk) { d.onTrial("3-0") }, `the initramfs counts "3-0" for deployment bbbbbbbbbbbb; want one of ["2-1"]`},
 
 		{"a dangling link", applied, func(d *disk) { d.root.Problems = []string{"images/x: missing"} }, "repository: images/x"},
 		{"no tag", applied, func(d *disk) { d.root.Tagged = d.root.Tagged[:1] }, "no tag leads to the image of deployment bbbbbbbbbbbb"},

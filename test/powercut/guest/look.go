@@ -158,9 +158,26 @@ func readState(f *facts.RootFacts) error {
 		if err := checkState(id); err != nil {
 			out.State = err.Error()
 		}
+		readAttempts(id, &out)
 		f.Deployments[string(id)] = out
 	}
 	return nil
+}
+
+// readAttempts reads the record of a deployment's boots.
+func readAttempts(id deployment.ID, out *facts.Deployment) {
+	a, err := records.LoadAttempts(os.DirFS(rootDir), id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		out.Damaged = err.Error()
+		return
+	}
+	out.Fallback, out.Attempts = string(a.Fallback), facts.NoTrial
+	if a.Trial {
+		out.Attempts = fmt.Sprintf("%d-%d", a.Left, a.Done)
+	}
 }
 
 // checkState wants what prepare-root and apply need.

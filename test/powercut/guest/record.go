@@ -168,6 +168,7 @@ func (r *recorder) update(booted, before, image string, n int) (next string, err
 		return "", err
 	}
 	r.now.Next, r.now.Staged = []string{booted, next}, ""
+	r.counts(next, booted, "3-0")
 	if err := r.mark("finalize begins"); err != nil {
 		return "", err
 	}
@@ -191,6 +192,9 @@ func (r *recorder) start(id, before string) error {
 		r.now.Next = append(r.now.Next, before) // renaming is theirs, and not atomic
 	}
 	r.now.Moving = true // prepare-root makes what the overlay needs
+	if r.counts(id, before, "3-0", "2-1"); before == "" {
+		r.counts(id, "", "")
+	}
 	if err := r.mark("boot begins"); err != nil {
 		return err
 	}
@@ -199,6 +203,9 @@ func (r *recorder) start(id, before string) error {
 		return err
 	}
 	if err := r.boot(id); err != nil {
+		return err
+	}
+	if err := r.bless(id, before); err != nil {
 		return err
 	}
 	if err := r.renameEntry(id, "+2-1", ""); err != nil {
@@ -212,6 +219,39 @@ func (r *recorder) start(id, before string) error {
 		r.now.Listed = []string{before}
 	}
 	return r.markEtc("booted", id)
+}
+
+// counts says what the initramfs may have counted of a deployment that a loader lists, and
+// that another one is good, "" for none.
+func (r *recorder) counts(id, good string, may ...string) {
+	r.now.Attempts = map[string][]string{id: may}
+	if good != "" {
+		r.now.Attempts[good] = []string{"", facts.NoTrial}
+	}
+}
+
+// bless ends the count of the initramfs, as is done before the entry of the loader.
+func (r *recorder) bless(id, before string) error {
+	if before == "" { // the first one is not on trial
+		r.counts(id, "", "")
+		return nil
+	}
+	r.now.Moving = true
+	r.counts(id, before, "2-1")
+	if err := r.mark("counted"); err != nil {
+		return err
+	}
+	r.counts(id, before, "2-1", facts.NoTrial)
+	if err := r.mark("bless begins"); err != nil {
+		return err
+	}
+	if err := inside(sysroot, "/run/tools/finalize", "bless"); err != nil {
+		return err
+	}
+	r.counts(id, before, facts.NoTrial)
+	err := r.mark("blessed")
+	r.now.Moving = false
+	return err
 }
 
 // renameEntry does to an entry on trial what the loader and systemd-bless-boot
@@ -260,6 +300,7 @@ func (r *recorder) rollBack(booted, before string) error {
 		return err
 	}
 	r.now.Next, r.now.Listed = []string{booted, before}, []string{booted, before}
+	r.counts(booted, before, facts.NoTrial)
 	if err := r.mark("rollback begins"); err != nil {
 		return err
 	}

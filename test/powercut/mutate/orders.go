@@ -173,4 +173,18 @@ var orders = []order{
 		to: `	defer m.carryEtc(plan, s.Root, objects)
 `,
 	},
+	{
+		name: "finalize.publish: the boot entry before the initramfs counts its boots",
+		file: "finalize/finalize.go",
+		from: `	if err := m.armAttempts(plan, s.Root, partition); err != nil {
+		return err
+	}
+	return partition.Publish(plan.Entry)
+`,
+		to: `	if err := partition.Publish(plan.Entry); err != nil {
+		return err
+	}
+	return m.armAttempts(plan, s.Root, partition)
+`,
+	},
 }

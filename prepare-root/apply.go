@@ -89,6 +89,9 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 	if err := b.add(b.sysroot, mount); err != nil {
 		return err
 	}
+	if err := likeMounted(mount); err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
 	if !slices.ContainsFunc(p, b.writesSysroot) {
 		return nil
 	}
@@ -96,6 +99,17 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 		return fmt.Errorf("cannot make the physical root writable, which /etc and /var need: %w", err)
 	}
 	return nil
+}
+
+// likeMounted makes a copy of the mount of the physical root as the initramfs has mounted it.
+// In a running system it has sysrootFlags, which /etc and /var must not have.
+func likeMounted(mount *os.File) error {
+	const hidden = sys.NoSuid | sys.NoDev | sys.NoExec
+	st, err := sys.Statfs(mount)
+	if err != nil || st.Attr != sys.ReadOnly|hidden {
+		return err
+	}
+	return sys.SetMountAttr(mount, 0, hidden)
 }
 
 // writesSysroot reports whether a mount lets the new root write to the physical

@@ -188,6 +188,48 @@ func wantFlags(t *testing.T, root string) {
 	}
 }
 
+// TestRunningSystem prepares another root in a system that runs, whose physical root is
+// mounted so that nothing in it can be run, and whose /var is in use.
+func TestRunningSystem(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		for name, kernel := range kernels(t) {
+			for _, mode := range []rootconfig.Mode{rootconfig.Overlay, rootconfig.Bind} {
+				t.Run(name+", "+string(mode), func(t *testing.T) { testRunningSystem(t, mode, kernel) })
+			}
+		}
+	})
+}
+
+func testRunningSystem(t *testing.T, mode rootconfig.Mode, k Kernel) {
+	m := newMachine(t)
+	m.mkdir(m.target.ID.EtcDir())
+	in := m.input(rootconfig.Config{Etc: mode, Var: mode})
+	running := ns.Dir(t)
+	// As it was before the soft reboot.
+	before := Plan(in)
+	before[len(before)-1].Where = running
+	if _, err := m.apply(before, k); err != nil {
+		t.Fatalf("Apply = %v", err)
+	}
+	mustWrite(t, running+"/var/old", "old\n")
+
+	in.Sysroot, in.Where = filepath.Join(running, "sysroot"), ns.Dir(t)
+	var warnings []string
+	if err := Apply(Plan(in), in.Sysroot, k, func(text string) { warnings = append(warnings, text) }); err != nil || len(warnings) > 0 {
+		t.Fatalf("Apply = %v, warnings %q", err, warnings)
+	}
+	wantFlags(t, in.Where)
+	wantFile(t, in.Where+"/usr/tool", toolText)
+	mustWrite(t, in.Where+"/etc/new", "new\n")
+	mustWrite(t, in.Where+"/var/new", "new\n")
+	wantFile(t, in.Where+"/var/old", "old\n")
+	wantNoWrite(t, in.Where+"/sysroot/new")
+	if mode == rootconfig.Overlay { // copying a file up needs the work directory
+		mustWrite(t, running+"/var/lib/seed", "changed\n")
+	}
+}
+
 func TestReadOnlyPhysicalRoot(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedRealRoot(t)

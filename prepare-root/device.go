@@ -51,11 +51,7 @@ func deviceOf(dir string) (string, error) {
 	}
 	// A btrfs may have several devices, so it has a number of its own: the mount table
 	// has the name of one of them.
-	text, err := bounded.ReadPath("/proc/self/mountinfo", limits.Kernel)
-	if err != nil {
-		return "", err
-	}
-	mounts, err := mountplan.ParseMountinfo(string(text))
+	mounts, err := readMounts()
 	if err != nil {
 		return "", err
 	}
@@ -68,4 +64,13 @@ func deviceOf(dir string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// readMounts reads the mount table.
+func readMounts() ([]mountplan.Mounted, error) {
+	text, err := bounded.ReadPath("/proc/self/mountinfo", limits.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	return mountplan.ParseMountinfo(string(text))
 }

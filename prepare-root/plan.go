@@ -22,8 +22,14 @@ const (
 )
 
 // varWork is the work directory of the overlay at /var, relative to the physical
-// root: beside the upper directory, since both have to be in one file system.
-var varWork = path.Join(path.Dir(deployment.SharedVar), ".var-work")
+// root: beside the upper directory, since both have to be in one file system. A root that
+// is prepared while another runs has one of its own: that of the other is in use.
+func (in Input) varWork() string {
+	if in.Where == in.Sysroot {
+		return deployment.VarWork
+	}
+	return deployment.VarWork + "-" + in.Target.ID.Short()
+}
 
 // Options that are not the file system's.
 const (
@@ -86,7 +92,7 @@ func Plan(in Input) mountplan.Plan {
 		What: in.Sysroot, Where: rootDir + deployment.SysrootDir, Options: append([]string{optBind}, sysrootFlags...),
 	})
 	p = append(p, in.directory("etc", in.etcMode(), files, in.Target.ID.EtcDir(), in.Target.ID.EtcUpper(), in.Target.ID.EtcWork())...)
-	p = append(p, in.directory("var", in.varMode(), files, deployment.SharedVar, deployment.SharedVar, varWork)...)
+	p = append(p, in.directory("var", in.varMode(), files, deployment.SharedVar, deployment.SharedVar, in.varWork())...)
 	return append(p, mountplan.Mount{What: rootDir, Where: in.Where, Options: []string{optMove}})
 }
 

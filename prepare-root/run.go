@@ -40,14 +40,17 @@ Options:
                      it, restart while the boot loader counts this boot as a try)
   --deadline         mount nothing: wait for the time that the initramfs has, and
                      then, if this boot is on trial, act as after a failure
+  --soft-reboot      for finalize, in a running system: mount at /` + deployment.NextRootDir + `
+                     what a soft reboot was asked to continue with
   --help             print this text
 `
 
 // settings are the command line's.
 type settings struct {
 	sysroot, target, config, cmdline string
-	dryRun, deadline                 bool
+	dryRun, deadline, softReboot     bool
 	onFailure                        string
+	given                            *rootconfig.Config // in place of configuration files
 }
 
 // Run is the program, in a system with this root directory. It takes its arguments, without
@@ -60,6 +63,9 @@ func Run(root fs.FS, args []string, stdout, stderr io.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	if s.softReboot {
+		return bug.Catch(func() error { return s.prepareNextRoot(root, stdout, stderr) })
 	}
 	cmdline, err := s.kernelCmdline(root)
 	if err != nil {
@@ -97,6 +103,7 @@ func parseArgs(args []string) (settings, error) {
 	f.StringVar(&s.config, "config", "", "")
 	f.StringVar(&s.cmdline, "cmdline", "", "")
 	f.StringVar(&s.onFailure, "on-failure", "fail", "")
+	f.BoolVar(&s.softReboot, "soft-reboot", false, "")
 	f.BoolVar(&s.dryRun, "dry-run", false, "")
 	f.BoolVar(&s.deadline, "deadline", false, "")
 	if err := f.Parse(args); err != nil {
@@ -239,6 +246,9 @@ func (s settings) input(root fs.FS, cmdline kcmdline.Cmdline, warn func(string))
 }
 
 func (s settings) loadConfig(root fs.FS, warn func(string)) (rootconfig.Config, error) {
+	if s.given != nil {
+		return *s.given, nil
+	}
 	fsys, names := root, []string{rootconfig.File, rootconfig.BootcFile}
 	if s.config == os.DevNull {
 		return rootconfig.Config{}, nil // the defaults

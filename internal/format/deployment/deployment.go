@@ -20,6 +20,10 @@ const (
 	DeployDir     = "state/deploy"
 	SharedVar     = "state/os/default/var"
 
+	// VarWork is the work directory of the overlay at /var. After a soft reboot to another
+	// root it has a suffix.
+	VarWork = "state/os/default/.var-work"
+
 	// VarTarget is where ID.Var leads, as bootc has it: to SharedVar, and never
 	// above state/, where bootc's initramfs has the new root by then.
 	VarTarget = "../../os/default/var"
@@ -185,6 +189,16 @@ func (n *named) add(a kcmdline.Arg) error {
 
 // Karg returns the kernel argument that asks for the target.
 func (t Target) Karg() string { return kargID + "=" + t.String() }
+
+// In returns a kernel command line with the target in place of all that it names.
+func (t Target) In(c kcmdline.Cmdline) kcmdline.Cmdline {
+	return c.Without(kargDigest).With(kargID, t.String())
+}
+
+// WithoutTarget returns a kernel command line without the arguments that name deployments.
+func WithoutTarget(c kcmdline.Cmdline) kcmdline.Cmdline {
+	return c.Without(kargDigest).Without(kargID)
+}
 
 // String returns the target as the value of composefs=.
 func (t Target) String() string {

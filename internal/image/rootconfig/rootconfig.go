@@ -56,6 +56,27 @@ type Config struct {
 	Etc, Var      Mode
 }
 
+// String returns the configuration as a file that says all that it says.
+func (c Config) String() string {
+	text := fmt.Sprintf("[root]\ntransient = %t\n", c.RootTransient)
+	if c.Etc != "" {
+		text += fmt.Sprintf("[etc]\nmount = %q\n", c.Etc)
+	}
+	if c.Var != "" {
+		text += fmt.Sprintf("[var]\nmount = %q\n", c.Var)
+	}
+	return text
+}
+
+// Parse reads what String returns.
+func Parse(text string) (Config, error) {
+	f, _, err := parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("cannot read configuration: %w", err)
+	}
+	return merge([]file{f}), nil
+}
+
 // Load reads those of the files that are there. Keys it does not know are
 // no error, since a newer program may: there is a warning for each.
 func Load(fsys fs.FS, names ...string) (c Config, warnings []string, err error) {

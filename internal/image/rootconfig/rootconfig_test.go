@@ -79,6 +79,11 @@ func FuzzParse(f *testing.F) {
 	f.Add("[root]\ntransient = true\n[etc]\nmount = \"overlay\"\n[var]\ntransient = false\n")
 	f.Add("[etc]\nmount = \"volatile\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		if config, err := Parse(text); err == nil {
+			if again, err := Parse(config.String()); err != nil || again != config {
+				t.Errorf("Parse(%q) = %+v, read back %+v, %v", text, config, again, err)
+			}
+		}
 		c, _, err := parse(text)
 		if err == nil && c.etc != "" {
 			if _, err := parseMode(string(c.etc)); err != nil {

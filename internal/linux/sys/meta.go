@@ -62,6 +62,7 @@ type FileSystem struct {
 	Inodes    uint64 // 0 where there is no limit
 	FreeNodes uint64
 	ReadOnly  bool
+	Attr      MountAttr // of the mount, as far as ReadOnly, NoSuid, NoDev and NoExec go
 }
 
 // Statfs returns what is known of the file system that f is in.
@@ -77,7 +78,20 @@ func Statfs(f *os.File) (FileSystem, error) {
 		Size: s.Blocks * unit, Free: s.Bfree * unit, Available: s.Bavail * unit,
 		Inodes: s.Files, FreeNodes: s.Ffree,
 		ReadOnly: s.Flags&unix.ST_RDONLY != 0,
+		Attr:     attrOf(s.Flags),
 	}, nil
+}
+
+func attrOf(flags int64) (attr MountAttr) {
+	for _, f := range []struct {
+		flag int64
+		attr MountAttr
+	}{{unix.ST_RDONLY, ReadOnly}, {unix.ST_NOSUID, NoSuid}, {unix.ST_NODEV, NoDev}, {unix.ST_NOEXEC, NoExec}} {
+		if flags&f.flag != 0 {
+			attr |= f.attr
+		}
+	}
+	return attr
 }
 
 // Mknodat creates a file of the type in mode: a device with number rdev, a

@@ -35,6 +35,8 @@ var staged = deployment.Staged{ID: one, Entry: "a+3.conf.staged", Etc: deploymen
 
 var journal = deployment.BootJournal{BootID: "b", Lines: []string{"a line"}}
 
+var softReboot = deployment.SoftReboot{Target: deployment.Target{ID: one}, Config: "[etc]\n"}
+
 // all are the records that are one file, with what is in it.
 var all = []struct {
 	name  string
@@ -49,6 +51,8 @@ var all = []struct {
 		func(c durable.FS) error { return StoreStaged(c, staged) }, staged, DropStaged, "", "mkdir"},
 	{deployment.RunStaged, forget(LoadRunStaged),
 		func(c durable.FS) error { return StoreRunStaged(c, staged) }, staged, nil, "", "mkdir"},
+	{deployment.SoftRebootRecord, forget(LoadSoftReboot),
+		func(c durable.FS) error { return StoreSoftReboot(c, softReboot) }, softReboot, nil, "", "mkdir"},
 	{deployment.OverdueRecord, about(LoadOverdue),
 		func(c durable.FS) error { return StoreOverdue(c, deployment.Overdue{ID: one, Boots: 2}) },
 		deployment.Overdue{ID: one, Boots: 2}, DropStaged, deployment.StateDir, ""},

@@ -74,14 +74,14 @@ func TestArm(t *testing.T) {
 		r.checkRecord(true)
 
 		object := r.breakImage()
-		err := Finalize(r.Machine, false)
+		err := Finalize(r.Machine, reboot)
 		if err == nil {
 			t.Fatal("Finalize with a damaged image did not fail")
 		}
 		r.arm("c", "shuts down: finalize failed: ", 2)
 		r.checkRecord(true)
 		object()
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.checkPublished()
 		if _, err := os.Lstat(filepath.Join(r.disk, deployment.OverdueRecord)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the record of why it took so long is left behind (%v)", err)
@@ -106,7 +106,7 @@ func TestArmLocked(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.record(deployment.Staged{ID: r.staged, Entry: r.entry, BootID: bootID("a"), FinalizationLocked: true})
 		r.arm("a", "is staged, and locked: it does not take over", 0)
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.checkRecord(true)
 	})
 }
@@ -118,14 +118,14 @@ func TestFinalizeTwice(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.record(deployment.Staged{ID: r.staged, Entry: r.entry, BootID: bootID("a")})
 		r.begin("a")
-		r.must(Finalize(r.Machine, true))
+		r.must(Finalize(r.Machine, kexec))
 		r.checkRecord(true)
 		want := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout"}
 		r.checkTree(r.staged.EtcUpper(), want)
 
 		r.arm("a", "boots next; what changes in /etc until then is carried over at shutdown", 0)
 		r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcUpper(), "later"), []byte("x"), 0o644))
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.checkPublished()
 		want["later"] = "x"
 		r.checkTree(r.staged.EtcUpper(), want)
@@ -136,7 +136,7 @@ func TestFinalizeTwice(t *testing.T) {
 func TestFinalizeAfterFallback(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
-		r.must(Finalize(r.Machine, true))
+		r.must(Finalize(r.Machine, kexec))
 		p, err := boot.OpenDir(r.disk + "/boot")
 		r.must(err)
 		files, err := p.Entries()
@@ -144,7 +144,7 @@ func TestFinalizeAfterFallback(t *testing.T) {
 		entries := r.disk + "/boot/loader/entries/"
 		r.must(os.Rename(entries+files[0].File, entries+files[0].Name.Base+"+0-3.conf"))
 		r.arm("b", "it was published, but another one was booted", 1)
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		if !strings.Contains(r.log.String(), "it is left to the loader") {
 			t.Errorf("the log is %q", r.log)
 		}
@@ -157,14 +157,14 @@ func TestFinalizeAfterFallback(t *testing.T) {
 func TestFinalizeAgainAfterFailure(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
-		r.must(Finalize(r.Machine, true))
+		r.must(Finalize(r.Machine, kexec))
 		entries := r.disk + "/boot/loader/entries/"
 		data, err := os.ReadFile(entries + r.entry)
 		r.must(err)
 		old := entries + "sysupdate-image-0-old+0-3.conf"
 		r.must(os.WriteFile(old, data, 0o644))
 		r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcUpper(), "later"), []byte("x"), 0o644))
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.must(os.Remove(old))
 		r.checkPublished()
 		want := map[string]string{"hostname": "local\n", "mine": long("mine"), "gone": "whiteout", "later": "x"}

@@ -58,3 +58,22 @@ func (m Machine) blessAttempts() error {
 	defer s.Close()
 	return m.attempts(s.Root).Bless(booted)
 }
+
+// keepOnTrial gives the booted deployment all its tries back, if it is on trial: its boot was
+// a good one.
+func (m Machine) keepOnTrial() (kept bool, err error) {
+	booted, a, err := attempts.OfBooted(m.root)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !a.Trial {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s, err := sysroot.OpenWritable(m.root)
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	m.logf(journal.Notice, "deployment %s stays on trial until the boot loader has booted it", booted.Short())
+	return true, m.attempts(s.Root).Retry(a)
+}

@@ -35,7 +35,7 @@ func TestFinalizeCounts(t *testing.T) {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.goodEntry()
 			r.wrap = durabletest.Crash(n)
-			err := Finalize(r.Machine, false)
+			err := Finalize(r.Machine, reboot)
 			p, bootErr := boot.OpenDir(r.disk + "/boot")
 			r.must(bootErr)
 			files, bootErr := p.Entries()
@@ -65,12 +65,12 @@ func TestFinalizeLeavesSpent(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		r.goodEntry()
-		r.must(Finalize(r.Machine, true))
+		r.must(Finalize(r.Machine, kexec))
 		a, err := records.LoadAttempts(os.DirFS(r.disk), r.staged)
 		r.must(err)
 		a.Left, a.Done = 0, 3
 		r.must(records.StoreAttempts(r.changes(r.openDisk()), a))
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		if got, err := records.LoadAttempts(os.DirFS(r.disk), r.staged); err != nil || got != a {
 			t.Errorf("the record is %+v, %v; want %+v", got, err, a)
 		}
@@ -86,4 +86,33 @@ func (r *rig) openDisk() *os.Root {
 	r.must(err)
 	r.t.Cleanup(func() { root.Close() })
 	return root
+}
+
+// A complete boot by kexec proves nothing but that the deployment starts: it keeps its
+// tries, all of them, unless the configuration says otherwise.
+func TestBlessAfterKexec(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		r.goodEntry()
+		r.must(Finalize(r.Machine, kexec))
+		// The staged deployment runs then.
+		root := r.Machine.root
+		r.must(root.WriteFile("proc/self/mountinfo", []byte("22 1 0:21 / / ro - overlay "+r.staged.MountSource()+" ro\n"), 0o644))
+		r.must(root.MkdirAll("proc/sys/kernel", 0o755))
+		r.must(root.WriteFile("proc/sys/kernel/bootloader_type", []byte("208\n"), 0o644))
+		for _, proves := range []bool{false, true} {
+			a, err := records.LoadAttempts(os.DirFS(r.disk), r.staged)
+			r.must(err)
+			a.Left, a.Done = 2, 1 // the initramfs has counted
+			r.must(records.StoreAttempts(r.changes(r.openDisk()), a))
+			r.must(Bless(r.Machine, proves))
+			a, err = records.LoadAttempts(os.DirFS(r.disk), r.staged)
+			if want := (deployment.AttemptsCount{Trial: true, Left: 3}); err != nil || !proves && a.AttemptsCount != want || proves && a.Trial {
+				t.Errorf("blessed (%v), the record is %+v, %v", proves, a, err)
+			}
+		}
+		if !strings.Contains(r.log.String(), "stays on trial until the boot loader has booted it") {
+			t.Errorf("the log says %q", r.log)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
@@ -21,7 +22,15 @@ const blessService = "systemd-bless-boot.service"
 // Bless makes the boot entry of a boot on trial a good one, also where the boot
 // partition is not mounted, and ends the count of the initramfs before. What keeps it from
 // that is recorded for status.
-func Bless(m Machine) error {
+//
+// A boot that another kernel started leaves the deployment on trial, unless kexecProves: the
+// boot loader has still to show that it can boot it.
+func Bless(m Machine, kexecProves bool) error {
+	if !kexecProves && bootcount.ByKexec(m.root.FS()) {
+		if kept, err := m.keepOnTrial(); kept || err != nil {
+			return err
+		}
+	}
 	entry, byLoader, err := attempts.OnTrial(m.root)
 	recordErr := m.blessAttempts()
 	switch {

@@ -22,9 +22,10 @@ import (
 // machine boots what it has booted, and the next shutdown tries again. An error after
 // that says that the update is in effect.
 //
-// goesOn means that the running system keeps running. Then the record stays, so that later
-// changes to /etc are carried over at the next shutdown.
-func Finalize(m Machine, goesOn bool) error {
+// Where the running system may keep running, the record stays, so that later changes to
+// /etc are carried over at the next shutdown. For a soft reboot, the root of the deployment
+// is prepared then, if that was asked for.
+func Finalize(m Machine, down way) error {
 	s, err := m.openStaged()
 	if err != nil {
 		return err
@@ -34,8 +35,11 @@ func Finalize(m Machine, goesOn bool) error {
 	plan, err := MakePlan(staged, s.booted, carry.Mounted(s.mounts))
 	published := false
 	if err == nil {
-		plan.KeepRecord = goesOn
+		plan.KeepRecord = down.goesOn()
 		published, err = m.apply(plan, s.Writable)
+	}
+	if published && down == softReboot {
+		m.continueWith(plan, s)
 	}
 	switch {
 	case err == nil || staged == nil:

@@ -230,7 +230,7 @@ func TestFinalize(t *testing.T) {
 			// Once more after a crash that came before the record was dropped.
 			for range 2 {
 				r.record(deployment.Staged{ID: r.staged, Entry: r.entry, Etc: tt.to})
-				if err := Finalize(r.Machine, false); err != nil {
+				if err := Finalize(r.Machine, reboot); err != nil {
 					t.Fatal(err)
 				}
 				r.checkPublished()
@@ -240,7 +240,7 @@ func TestFinalize(t *testing.T) {
 				}
 				r.checkTree(tt.dir(r.staged), tt.want)
 			}
-			if err := Finalize(r.Machine, false); err != nil || !strings.Contains(r.log.String(), "no deployment is staged: nothing to finalize") {
+			if err := Finalize(r.Machine, reboot); err != nil || !strings.Contains(r.log.String(), "no deployment is staged: nothing to finalize") {
 				t.Errorf("with nothing staged: %v, log %q", err, r.log)
 			}
 		}
@@ -254,13 +254,13 @@ func TestFinalizeConfext(t *testing.T) {
 		for _, from := range []deployment.EtcMode{deployment.EtcBind, deployment.EtcOverlay} {
 			r := makeRig(t, from, deployment.EtcOverlay)
 			r.mount("99 23 0:77 / /etc ro - overlay confext ro")
-			r.must(Finalize(r.Machine, false))
+			r.must(Finalize(r.Machine, reboot))
 			r.checkPublished()
 			r.checkTree(r.staged.EtcUpper(), upper)
 		}
 		r := makeRig(t, deployment.EtcNone, deployment.EtcOverlay)
 		r.mount("99 22 0:77 / /etc ro - overlay confext ro")
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.checkPublished()
 		r.checkNoEtc()
 	})
@@ -285,7 +285,7 @@ func TestFinalizeLostEtc(t *testing.T) {
 		} {
 			r := makeRig(t, from, "")
 			r.must(os.RemoveAll(filepath.Join(r.disk, dir(r.booted))))
-			err := Finalize(r.Machine, false)
+			err := Finalize(r.Machine, reboot)
 			if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs: cannot read local changes to /etc: ") {
 				t.Errorf("%s: error %v", from, err)
 			}
@@ -322,7 +322,7 @@ func TestFinalizeConflict(t *testing.T) {
 			r.record(deployment.Staged{ID: r.staged, Entry: r.entry, EtcConflicts: tt.policy})
 			r.must(os.MkdirAll(filepath.Join(r.disk, r.booted.EtcUpper(), "added"), 0o755))
 			r.must(os.WriteFile(filepath.Join(r.disk, r.booted.EtcUpper(), "added/mine"), []byte("mine"), 0o644))
-			r.must(Finalize(r.Machine, false))
+			r.must(Finalize(r.Machine, reboot))
 			r.checkPublished()
 			for name, want := range tt.want {
 				name = strings.Replace(name, "ID", r.staged.Short(), 1)
@@ -369,7 +369,7 @@ func TestFinalizeFails(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		repair := r.breakImage()
-		err := Finalize(r.Machine, false)
+		err := Finalize(r.Machine, reboot)
 		if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs") || !strings.Contains(err.Error(), "damaged: the digest of its content is") {
 			t.Errorf("with a damaged image: error %v", err)
 		}
@@ -377,7 +377,7 @@ func TestFinalizeFails(t *testing.T) {
 			t.Errorf("the entry was published all the same (%v)", err)
 		}
 		repair()
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		r.checkPublished()
 	})
 }

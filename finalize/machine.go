@@ -49,15 +49,31 @@ func (m Machine) bootPartition() (*boot.Partition, error) {
 	return p, err
 }
 
-// goesOn reports whether the running system may keep running after this shutdown:
-// a soft reboot restarts user space on the same root, unless another one was
-// prepared, and kexec boots a kernel that was loaded before.
-func (m Machine) goesOn() bool {
+// A way is how a machine goes down.
+type way int
+
+const (
+	reboot     way = iota // also poweroff and halt: what runs is no more
+	softReboot            // user space restarts, on the same root or on another one
+	kexec                 // a kernel boots that was loaded before
+)
+
+// goesOn reports whether the running system may keep running after this shutdown.
+func (w way) goesOn() bool { return w != reboot }
+
+// wayDown returns how the machine goes down.
+func (m Machine) wayDown() way {
 	if m.root.Name() != runningRoot {
-		return false
+		return reboot
 	}
 	systemd := systemctl.Manager{Warn: func(err error) { m.logf(journal.Warning, "%v", err) }}
-	return systemd.HasJob("soft-reboot.target") || systemd.HasJob("kexec.target")
+	switch {
+	case systemd.HasJob("soft-reboot.target"):
+		return softReboot
+	case systemd.HasJob("kexec.target"):
+		return kexec
+	}
+	return reboot
 }
 
 // bootID returns the kernel's id of this boot as journald writes it.

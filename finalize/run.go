@@ -35,11 +35,13 @@ func Run(root *os.Root, args []string, log io.Writer) error {
 func run(m Machine, args []string) error {
 	switch {
 	case len(args) == 0:
-		return Finalize(m, m.goesOn())
+		return Finalize(m, m.wayDown())
 	case args[0] == "arm" && len(args) == 1:
 		return Arm(m)
 	case args[0] == "bless" && len(args) == 1:
-		return Bless(m)
+		return Bless(m, false)
+	case len(args) == 2 && args[0] == "bless" && args[1] == "after-kexec":
+		return Bless(m, true)
 	case args[0] == "copy-up" && len(args) > 1:
 		return CopyUp(m, args[1:])
 	}

@@ -21,7 +21,7 @@ func TestFinalizeTrace(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		trace := durabletest.Trace(nil)
 		r.wrap = func(fsys durable.FS) durable.FS { return trace.Also("", fsys) }
-		r.must(Finalize(r.Machine, false))
+		r.must(Finalize(r.Machine, reboot))
 		const want = `create sysupdate-image/.new/BOOT-NEW
 write sysupdate-image/.new/BOOT-NEW
 sync sysupdate-image/.new/BOOT-NEW
@@ -55,7 +55,7 @@ func TestFinalizeStopped(t *testing.T) {
 		for n := 0; ; n++ {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.wrap = durabletest.Crash(n)
-			err := Finalize(r.Machine, false)
+			err := Finalize(r.Machine, reboot)
 			if err != nil && strings.Contains(err.Error(), "boots next, the update is in effect; something is left behind: ") != (n >= published) {
 				t.Errorf("after %d steps: %v; want that it is in effect: %v", n, err, n >= published)
 			}
@@ -73,7 +73,7 @@ func TestFinalizeStopped(t *testing.T) {
 				}
 			}
 			r.wrap = nil
-			r.must(Finalize(r.Machine, false))
+			r.must(Finalize(r.Machine, reboot))
 			r.checkPublished()
 			if err == nil {
 				return

@@ -40,7 +40,7 @@ func assessmentUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	case uncounted && !record.Trial && record.Failures == 0:
 		return stale, nil
 	case uncounted && !record.Trial: // a good boot ends that count, and no boot is repeated for it
-		return append(stale, blessUnit(recordService)), nil
+		return append(stale, in.blessUnit(recordService)), nil
 	// A malformed variable, too, means that the loader counts.
 	case err != nil && !uncounted && !errors.Is(err, bootcount.ErrMalformed):
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
@@ -86,7 +86,7 @@ func (in Input) bootComplete() unitfile.Unit {
 // unit.
 func (in Input) blessed(entry bootcount.Entry, uncounted bool) unitfile.Unit {
 	if uncounted {
-		return blessUnit(recordService)
+		return in.blessUnit(recordService)
 	}
 	if entry.UKI {
 		return unitfile.Unit{Name: blessService + ".d/50-sysupdate-image.conf", Options: []unitfile.Option{
@@ -101,14 +101,25 @@ func (in Input) blessed(entry bootcount.Entry, uncounted bool) unitfile.Unit {
 			unitfile.Set("Service", "ExecStart", bless),
 		}}
 	}
-	return blessUnit(blessService)
+	return in.blessUnit(blessService)
 }
 
 // bless is the program that makes a boot a good one.
 const bless = "/usr/lib/sysupdate-image/finalize bless"
 
+// blessCommand returns how the boot is blessed. After a kexec, that is up to the configuration
+// of the system that is on trial.
+func (in Input) blessCommand() string {
+	if bootcount.ByKexec(in.Root) && updateconfig.KexecProves(func(name string) ([]byte, error) {
+		return bounded.ReadFile(in.Root, name, limits.Text)
+	}) {
+		return bless + " after-kexec"
+	}
+	return bless
+}
+
 // blessUnit returns a whole unit that blesses the boot once it is complete.
-func blessUnit(name string) unitfile.Unit {
+func (in Input) blessUnit(name string) unitfile.Unit {
 	return unitfile.Unit{Name: name, Links: []string{"basic.target.wants/" + name}, Options: []unitfile.Option{
 		unitfile.Set("Unit", "Description", "Mark the Boot Loader Entry That Was Booted as Good"),
 		unitfile.Set("Unit", "Documentation", "man:sysupdate-image-generator(8)"),
@@ -119,7 +130,7 @@ func blessUnit(name string) unitfile.Unit {
 		unitfile.Set("Unit", "Before", "shutdown.target"),
 		unitfile.Set("Service", "Type", "oneshot"),
 		unitfile.Set("Service", "RemainAfterExit", "yes"),
-		unitfile.Set("Service", "ExecStart", bless),
+		unitfile.Set("Service", "ExecStart", in.blessCommand()),
 	}}
 }
 

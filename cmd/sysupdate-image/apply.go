@@ -50,16 +50,30 @@ apply without REF keeps a queued rollback unless the reference has a newer image
 then replaces it. apply REF cancels a queued rollback, and drops a staged update, if REF
 is the running image.
 
+--soft-reboot=MODE restarts only user space, in the new system, where kernel, initramfs,
+kernel arguments (but for composefs=) and SELinux policy are those of the running one. With
+--reboot that is done at once; else systemctl soft-reboot does it, and any reboot boots the
+new system as usual. If a soft reboot is not possible, apply says why: auto then leaves it
+to a reboot, required stages nothing.
+
+--kexec reboots at once, but has the running kernel start the new one with the arguments of
+its boot entry, without the firmware and the boot loader. If the running kernel refuses, for
+example because it is locked down and does not trust the new one's signature, apply says so
+and stages nothing. The new system stays on trial until the boot loader has booted it once;
+if it fails before, the machine reboots through the firmware.
+
+update.toml can make --reboot use one of the two ways, where it is possible.
+
 Deployments that are no longer needed are removed, as by prune, and reported.
 
 The last word on standard output is the deployment id.`
 
 type applyFlags struct {
-	plan, reboot, quiet, asJSON, force bool
-	etcConflicts                       string
-	reuse                              []string
-	verity                             update.Verity
-	source                             sourceFlags
+	plan, reboot, kexec, quiet, asJSON, force bool
+	etcConflicts, softReboot                  string
+	reuse                                     []string
+	verity                                    update.Verity
+	source                                    sourceFlags
 }
 
 func (s *session) applyCommand() *cobra.Command {
@@ -85,6 +99,10 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON, with the time that each step took")
+	cmd.Flags().StringVar(&f.softReboot, "soft-reboot", "",
+		"keep the kernel and restart user space, if that is possible: `MODE` is auto (otherwise reboot) or required (otherwise fail)")
+	cmd.Flags().BoolVar(&f.kexec, "kexec", false, "reboot into the new system at once, without the firmware")
+	completeValues(cmd, "soft-reboot", string(update.IfPossible), string(update.IfPossibleOrFail))
 	addEtcConflicts(cmd, &f.etcConflicts)
 	cmd.Flags().BoolVar(&f.force, "force", false, "apply an image that has failed to boot here; restore lost boot entries")
 	addReuseFlag(cmd, &f.reuse)
@@ -101,6 +119,9 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if f.reboot && s.sysroot != "" {
 		return usageError{fmt.Errorf("apply: --reboot and --sysroot cannot be combined")}
 	}
+	if f.kexec && (s.sysroot != "" || f.softReboot != "") {
+		return usageError{fmt.Errorf("apply: --kexec cannot be combined with --soft-reboot or --sysroot")}
+	}
 	if f.plan && len(f.reuse) > 0 {
 		return usageError{fmt.Errorf(
 			"apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
@@ -111,6 +132,17 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	}
 	options := update.Options{
 		Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy,
+	}
+	if cmd.Flags().Changed("soft-reboot") {
+		if options.SoftReboot, err = update.ParseWish(f.softReboot); err != nil {
+			return usageError{fmt.Errorf("apply: --soft-reboot: %w", err)}
+		}
+		if s.sysroot != "" {
+			return usageError{errors.New("apply: --soft-reboot and --sysroot cannot be combined")}
+		}
+	}
+	if options.Reboot = f.reboot || f.kexec && !f.plan; f.kexec {
+		options.Kexec = update.IfPossibleOrFail
 	}
 	report := s.Reporter(f.quiet)
 	if f.plan {
@@ -125,10 +157,10 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result, f.asJSON, f.quiet); err != nil || !f.reboot || !result.Outcome.Boots() {
+	if err := s.printResult(result, f.asJSON, f.quiet); err != nil || !options.Reboot || !result.Outcome.Boots() {
 		return err
 	}
-	return update.Reboot(ctx)
+	return m.Reboot(ctx, result)
 }
 
 // plan shows what apply would fetch.

@@ -37,6 +37,8 @@ type State struct {
 	Attempts map[deployment.ID]deployment.Attempts    // what the initramfs counts; Files have its tries
 	Failures map[deployment.ID]deployment.BootFailure // the last recorded boot failures, of removed deployments too
 	Overdue  *deployment.Overdue                      // about Staged; nil if there is no such record
+	// SoftReboot is what a soft reboot was asked to continue with, "" for the running system.
+	SoftReboot deployment.ID
 
 	Problems []Problem
 }
@@ -152,10 +154,23 @@ func (r *reader) readStaged() {
 		overdue, err := records.IfAny(records.LoadOverdue(r.Sysroot, r.Staged.ID))
 		r.problem(false, "why the staged deployment is overdue", err)
 		r.State.Overdue = overdue
+		r.readSoftReboot()
 		return
 	}
 	if r.System.Running != nil {
 		r.noteStaged(records.LoadRunStaged(r.System.Running))
+	}
+}
+
+// readSoftReboot reads the request for a soft reboot into the staged deployment.
+func (r *reader) readSoftReboot() {
+	if r.System.Running == nil {
+		return
+	}
+	request, err := records.IfAny(records.LoadSoftReboot(r.System.Running))
+	r.problem(false, "request for a soft reboot", err)
+	if request != nil && request.Target.ID == r.Staged.ID {
+		r.SoftReboot = r.Staged.ID
 	}
 }
 

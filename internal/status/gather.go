@@ -179,7 +179,7 @@ func (g *gatherer) mark() {
 	}
 	if record := g.m.Staged; record != nil {
 		d := g.byID[record.ID]
-		d.Staged, d.Locked = true, record.FinalizationLocked
+		d.Staged, d.Locked, d.SoftReboot = true, record.FinalizationLocked, record.ID == g.m.SoftReboot
 		if d.Why == "" {
 			d.Why = g.whyStaged()
 		}

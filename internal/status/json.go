@@ -147,8 +147,8 @@ func (s Status) tracked() *imageReferenceJSON {
 
 func (d Deployment) json(running bool) entryJSON {
 	e := entryJSON{
-		DownloadOnly: d.Locked,
-		Pinned:       d.Pinned,
+		DownloadOnly: d.Locked, SoftRebootCapable: d.SoftReboot,
+		Pinned: d.Pinned,
 		Composefs: composefsJSON{
 			Verity: d.ID, BootType: "Bls", Bootloader: "systemd",
 			BootDigest: pointer(d.Origin.BootDigest), MissingVerityAllowed: d.VerityOptional,

@@ -39,6 +39,7 @@ type Deployment struct {
 	Architecture string // of the image, in OCI's words; "" if it is not known
 
 	Booted, Staged, Next, Rollback bool
+	SoftReboot                     bool   // a soft reboot makes it the running one
 	Locked                         bool   // staged, but not to be made the next
 	Pinned                         bool   // stays until it is unpinned
 	PinName                        string // "" if the pin has none

@@ -168,6 +168,8 @@ func (d Deployment) outlook(indent string) string {
 		return "is published once this system shuts down, but another boots next"
 	case d.Staged && d.Why != "":
 		return "boots next, once this system shuts down; " + d.Why
+	case d.Staged && d.SoftReboot:
+		return "boots next, once this system shuts down, also by a soft reboot"
 	case d.Staged:
 		return "boots next, once this system shuts down"
 	case d.State == Trying && d.Booted:

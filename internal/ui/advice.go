@@ -117,6 +117,9 @@ func adviseOnImage(err error) string {
 	if _, ok := errors.AsType[*edit.AccountsError](err); ok {
 		return "; --force resets it anyway"
 	}
+	if _, ok := errors.AsType[*update.SoftRebootError](err); ok {
+		return "; --soft-reboot=auto leaves it to a reboot"
+	}
 	if mismatch, ok := errors.AsType[*canonical.Mismatch](err); ok {
 		return compareWith(mismatch)
 	}

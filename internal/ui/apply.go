@@ -21,6 +21,7 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	}
 	title := bootentry.Title(r.Name, r.Version)
 	s.printDropped(r)
+	s.printImpossible(r.SoftReboot, r.Kexec)
 	switch r.Outcome {
 	case update.RollbackQueued:
 		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
@@ -35,7 +36,7 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		}
 		fmt.Fprintf(s.Out, format, title, r.ID)
 	case update.AlreadyNext:
-		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next, deployment %s\n", title, r.ID)
+		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next%s, deployment %s\n", title, alsoSoftReboot(r.SoftReboot), r.ID)
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
 			s.Warn("at the next reboot, " + c.String())
@@ -44,11 +45,39 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		if r.QueuedRollback != "" {
 			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
 		}
-		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s, deployment %s\n", title, instead, r.ID)
+		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), instead, r.ID)
 	case update.Published:
 		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", title, r.ID)
 	}
 	return nil
+}
+
+// printImpossible prints why the image cannot be booted in a way that was wished for.
+func (s *Screen) printImpossible(soft, kexec *update.Possibility) {
+	for _, way := range []struct {
+		name string
+		*update.Possibility
+	}{{"soft reboot", soft}, {"kexec", kexec}} {
+		if way.Possibility != nil && !way.Possible {
+			fmt.Fprintf(s.Err, "No %s: %s\n", way.name, printable.Text(way.Why))
+		}
+	}
+}
+
+// alsoSoftReboot is orSoftReboot after "boots next".
+func alsoSoftReboot(r *update.Possibility) string {
+	if r != nil && r.Possible {
+		return ", also by a soft reboot"
+	}
+	return ""
+}
+
+// orSoftReboot says that a soft reboot is as good as a reboot, where it is.
+func orSoftReboot(r *update.Possibility) string {
+	if r != nil && r.Possible {
+		return " or soft reboot"
+	}
+	return ""
 }
 
 // printSignature prints how the image was checked. That images are not checked is a
@@ -84,6 +113,7 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return nil
 	case p.UpToDate():
+		s.printImpossible(p.SoftReboot, p.Kexec)
 		fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
 		return nil
 	case p.Outcome == update.Skipped:
@@ -103,6 +133,7 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 		fmt.Fprintf(s.Out, "  conflict  %s\n", c)
 	}
 	s.printPlanned(p)
+	s.printImpossible(p.SoftReboot, p.Kexec)
 	if !p.EtcChecked {
 		fmt.Fprintln(s.Out, "Conflicts in /etc can only be checked after all layers are downloaded.")
 	}
@@ -139,7 +170,7 @@ func (s *Screen) printPlanned(p update.Plan) {
 			if p.QueuedRollback != "" {
 				instead = ", instead of the rollback to deployment " + p.QueuedRollback.Short()
 			}
-			fmt.Fprintf(s.Out, "  stage     takes effect at the next reboot%s\n", instead)
+			fmt.Fprintf(s.Out, "  stage     takes effect at the next reboot%s%s\n", orSoftReboot(p.SoftReboot), instead)
 		case update.StepPublish:
 			fmt.Fprintln(s.Out, "  publish   boots next")
 		case update.StepRestore:

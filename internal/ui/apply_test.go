@@ -33,6 +33,12 @@ func TestPrintResult(t *testing.T) {
 			"Staged OS (2): takes effect at the next reboot instead of the rollback to deployment ffffffffffff, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.Staged}},
 			"Staged OS (2): takes effect at the next reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}, SoftReboot: &update.Possibility{Possible: true}},
+			"Staged OS (2): takes effect at the next reboot or soft reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.AlreadyNext}, SoftReboot: &update.Possibility{Possible: true}},
+			"Nothing to do: OS (2) already boots next, also by a soft reboot, deployment A\n"},
+		{update.Result{Decision: update.Decision{Outcome: update.Staged}, SoftReboot: &update.Possibility{Why: "its kernel differs"}},
+			"No soft reboot: its kernel differs\nStaged OS (2): takes effect at the next reboot, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.Staged}, Signature: oci.SignatureNotRequired},
 			"Staged OS (2): takes effect at the next reboot, deployment A\n"},
 		{update.Result{Decision: update.Decision{Outcome: update.AlreadyBooted}, Signature: oci.NoSignaturePolicy},
@@ -47,6 +53,37 @@ func TestPrintResult(t *testing.T) {
 		}
 		if got := strings.ReplaceAll(out.String(), string(a), "A"); got != tt.want {
 			t.Errorf("%s: %q; want %q", tt.result.Outcome, got, tt.want)
+		}
+	}
+}
+
+const planned = `oci:os:2
+  manifest  sha256:cc
+  have      sha256:aa     1.0 KiB
+  build     the composefs image
+SOFT
+Would fetch 0 layers, 0 B. Nothing was changed.
+`
+
+// A plan tells whether a soft reboot can continue with the image, and why not.
+func TestPrintPlan(t *testing.T) {
+	for _, tt := range []struct {
+		soft      *update.Possibility
+		out, warn string
+	}{
+		{nil, "  stage     takes effect at the next reboot", ""},
+		{&update.Possibility{Possible: true}, "  stage     takes effect at the next reboot or soft reboot", ""},
+		{&update.Possibility{Why: "its kernel differs"}, "  stage     takes effect at the next reboot", "No soft reboot: its kernel differs\n"},
+	} {
+		var out, errOut bytes.Buffer
+		s := Screen{Out: &out, Err: &errOut}
+		err := s.PrintPlan(update.Plan{
+			Decision: update.Decision{Outcome: update.Staged}, Reference: "oci:os:2", ManifestDigest: "sha256:cc", EtcChecked: true,
+			Layers: []update.LayerPlan{{Digest: "sha256:aa", Size: 1024, Present: true}},
+			Steps:  []update.Step{update.StepBuild, update.StepStage}, SoftReboot: tt.soft,
+		}, "")
+		if want := strings.Replace(planned, "SOFT", tt.out, 1); err != nil || out.String() != want || errOut.String() != tt.warn {
+			t.Errorf("PrintPlan() prints:\n%s%s, %v; want:\n%s%s", out.String(), errOut.String(), err, want, tt.warn)
 		}
 	}
 }

@@ -26,6 +26,9 @@ type Options struct {
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
+	SoftReboot   Wish // a soft reboot is to continue with the new deployment
+	Kexec        Wish // the running kernel is to start the new one
+	Reboot       bool // the machine is to reboot then: update.toml may wish for a way
 }
 
 // A Result says what apply came to, and with which system.
@@ -37,8 +40,11 @@ type Result struct {
 	ManifestDigest string                   `json:"manifestDigest"`
 	Signature      string                   `json:"signature"`              // how it was checked: see oci.Image
 	EtcConflicts   []deployment.EtcConflict `json:"etcConflicts,omitempty"` // that the policy decides
-	Removed        []deployment.ID          `json:"removed,omitempty"`      // deployments that do not stay
-	Timings        []Timing                 `json:"timings,omitempty"`
+	SoftReboot     *Possibility             `json:"softReboot,omitempty"`   // nil if none was asked for, or nothing new boots
+	Kexec          *Possibility             `json:"kexec,omitempty"`        // the same
+	kexec          Wish
+	Removed        []deployment.ID `json:"removed,omitempty"` // deployments that do not stay
+	Timings        []Timing        `json:"timings,omitempty"`
 }
 
 // Apply makes an image the system that boots next. On the running machine the
@@ -71,7 +77,10 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	}
 	defer img.Close()
 	clock.split("resolve")
-	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature}
+	if o, err = m.withWishes(o); err != nil {
+		return Result{}, err
+	}
+	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature, kexec: o.Kexec}
 	if done, err := m.decideFor(ctx, img, "", o, &result); done || err != nil {
 		return result, err
 	}
@@ -98,6 +107,16 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	clock.split("etc")
+	if o.SoftReboot != NotWanted && result.Outcome == Staged {
+		if result.SoftReboot, err = m.checkSoftReboot(ctx, c.System, c.options, o); err != nil {
+			return Result{}, err
+		}
+	}
+	if o.Kexec != NotWanted && result.Outcome == Staged {
+		if result.Kexec, err = m.tryKexec(c, o.Kexec); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := RecordImage(img, m.Repository, c.id, c.Form); err != nil {
 		return Result{}, fmt.Errorf("cannot record the image: %w", err)
 	}
@@ -109,7 +128,10 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		m.checkNext(c.id)
 	}
 	clock.split("stage")
-	return result, nil
+	if result.SoftReboot != nil && result.SoftReboot.Possible {
+		err = m.requestSoftReboot(c.target, c.Mounts)
+	}
+	return result, err
 }
 
 // decideFor decides about the image, which makes the deployment id unless that is not
@@ -124,7 +146,13 @@ func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.I
 	result.Decision = d
 	if d.settled {
 		result.Name, result.Version = nameOf(s, d.ID)
-		return true, m.keep(ctx, img, o, d)
+		if o.SoftReboot != NotWanted && d.Outcome == AlreadyNext {
+			result.SoftReboot, err = m.softRebootStaged(ctx, img, o, s)
+		}
+		if err == nil {
+			err = m.keep(ctx, img, o, d)
+		}
+		return true, err
 	}
 	if o.Force {
 		return false, nil
@@ -241,6 +269,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		}
 		target = *system.SealedFor
 	}
+	c.target = target
 	if c.options, err = m.options(system, o, img.Config.Architecture, target); err != nil {
 		return candidate{}, err
 	}

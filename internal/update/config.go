@@ -25,6 +25,14 @@ func (c config) require() string {
 	return *c.Require
 }
 
+// reboot returns how apply reboots the machine.
+func (c config) reboot() string {
+	if c.Config.Reboot == nil {
+		return updateconfig.ByFirmware
+	}
+	return *c.Config.Reboot
+}
+
 func (c config) allowDowngrade() bool { return c.AllowDowngrade == nil || *c.AllowDowngrade }
 
 // keep returns how many deployments stay that are not needed.

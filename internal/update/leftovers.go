@@ -36,8 +36,28 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 		}
 		names = append(names, unfinished...)
 	}
+	work, err := m.oldVarWork(s.Booted)
+	if err != nil {
+		return nil, err
+	}
 	old, err := m.oldFailures(keep)
-	return append(names, old...), err
+	return append(append(names, work...), old...), err
+}
+
+// oldVarWork returns the work directories of overlays at /var that soft reboots have left,
+// and the running system does not use.
+func (m *Machine) oldVarWork(booted deployment.ID) (names []string, err error) {
+	dir, prefix := path.Split(deployment.VarWork + "-")
+	list, err := fs.ReadDir(m.Root.FS(), path.Clean(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, d := range list {
+		if id, ok := strings.CutPrefix(d.Name(), prefix); ok && id != booted.Short() {
+			names = append(names, dir+d.Name())
+		}
+	}
+	return names, err
 }
 
 // unfinished returns the files in dir that were being written. What is called

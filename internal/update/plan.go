@@ -24,6 +24,9 @@ type Plan struct {
 	// EtcChecked reports that EtcConflicts is known: that takes all layers.
 	EtcChecked   bool                     `json:"etcChecked"`
 	EtcConflicts []deployment.EtcConflict `json:"etcConflicts,omitempty"`
+	// SoftReboot is nil if none was asked for, or nothing new would boot.
+	SoftReboot *Possibility `json:"softReboot,omitempty"`
+	Kexec      *Possibility `json:"kexec,omitempty"` // the same
 }
 
 // A Step is a part of what Apply does.
@@ -77,6 +80,16 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 	p.Steps = p.steps(s)
 	if open {
 		p.Steps = append([]Step{StepRestrict}, p.Steps...)
+	}
+	if o.SoftReboot != NotWanted && p.Outcome.Boots() {
+		if p.SoftReboot, _, err = m.softRebootOf(ctx, img, o, s, p.Decision); err != nil {
+			return Plan{}, err
+		}
+	}
+	if o.Kexec != NotWanted && p.Outcome.Boots() {
+		if p.Kexec, err = m.planKexec(o.Kexec); err != nil {
+			return Plan{}, err
+		}
 	}
 	if p.settled || p.failed != nil {
 		p.EtcChecked = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -23,7 +24,8 @@ type candidate struct {
 	*system.System
 	id      deployment.ID
 	origin  deployment.Origin
-	options string // kernel command line
+	target  deployment.Target // what the kernel command line names
+	options string            // kernel command line
 	policy  deployment.ConflictPolicy
 	dtb     deviceTree
 }
@@ -116,28 +118,39 @@ func (m *Machine) writeKernel(ctx context.Context, c candidate) (digest string, 
 	if c.Kernel.UKI != nil {
 		return m.writeUKI(ctx, c, superseded)
 	}
+	err = c.withKernel(func(linux, initrd io.ReadSeeker, further []boot.File) (err error) {
+		if further == nil {
+			digest, _, err = m.Boot.WriteKernel(ctx, linux, initrd, superseded...)
+		} else {
+			digest, _, err = m.Boot.WriteKernelWith(ctx, linux, initrd, further, superseded...)
+		}
+		return err
+	})
+	return digest, err
+}
+
+// withKernel calls use with what is in the candidate's kernel directory: two files, and a
+// device tree if it comes with one.
+func (c candidate) withKernel(use func(linux, initrd io.ReadSeeker, further []boot.File) error) error {
 	linux, err := c.Open(c.Kernel.Linux)
 	if err != nil {
-		return "", fmt.Errorf("cannot read kernel: %w", err)
+		return fmt.Errorf("cannot read kernel: %w", err)
 	}
 	defer linux.Close()
 	initrd, err := c.Open(c.Kernel.Initrd)
 	if err != nil {
-		return "", fmt.Errorf("cannot read initramfs: %w", err)
+		return fmt.Errorf("cannot read initramfs: %w", err)
 	}
 	defer initrd.Close()
 	if c.dtb.node == nil {
-		digest, _, err = m.Boot.WriteKernel(ctx, linux, initrd, superseded...)
-		return digest, err
+		return use(linux, initrd, nil)
 	}
 	dtb, err := c.Open(c.dtb.node)
 	if err != nil {
-		return "", fmt.Errorf("cannot read device tree: %w", err)
+		return fmt.Errorf("cannot read device tree: %w", err)
 	}
 	defer dtb.Close()
-	digest, _, err = m.Boot.WriteKernelWith(ctx, linux, initrd,
-		[]boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}}, superseded...)
-	return digest, err
+	return use(linux, initrd, []boot.File{{Name: deviceTrees + "/" + c.dtb.name, Content: dtb}})
 }
 
 // writeState makes the state directory of a deployment, which survives a crash
@@ -225,7 +238,7 @@ func (m *Machine) unstage() (deployment.ID, error) {
 	}
 	err = records.DropStaged(m.Changes)
 	if err == nil && m.Booted != "" {
-		err = records.DropRunStaged(m.Host)
+		err = errors.Join(records.DropRunStaged(m.Host), records.DropSoftReboot(m.Host))
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot drop the staged deployment: %w", err)

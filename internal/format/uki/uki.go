@@ -143,6 +143,14 @@ func oneLine(text []byte) string {
 	return strings.TrimSpace(strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
+// Linux returns the kernel, nil if there is none, as in an addon.
+func (i *Image) Linux() *io.SectionReader {
+	if i.linux == nil {
+		return nil
+	}
+	return io.NewSectionReader(i.linux, 0, i.linux.Size())
+}
+
 // Initrd returns the initramfs, nil if there is none.
 func (i *Image) Initrd() *io.SectionReader {
 	if i.initrd == nil {

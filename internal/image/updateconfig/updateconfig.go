@@ -30,14 +30,25 @@ const (
 //	keep = 1                  # deployments that stay besides those that are needed; default 0
 //	require = "signed"        # of images that nobody named; or "sealed"; default neither
 //	allow-downgrade = false   # to such an image that is older than the deployed one; default true
+//	reboot = "kexec"          # how apply --reboot does it; default "firmware"
+//	bless-after-kexec = true  # a boot by kexec proves an image; default false
 //	boot-timeout = "15min"    # for a boot on trial to be complete
 //	check-timeout = "2min"    # for each check of a boot
 type Config struct {
 	Keep           *int    `toml:"keep"`
 	Require        *string `toml:"require"`
 	AllowDowngrade *bool   `toml:"allow-downgrade"`
+	Reboot         *string `toml:"reboot"`
+	BlessKexec     *bool   `toml:"bless-after-kexec"`
 	Times
 }
+
+// What Reboot may say.
+const (
+	ByFirmware   = "firmware"
+	ByKexec      = "kexec"       // where that is possible
+	BySoftReboot = "soft-reboot" // where that is possible
+)
 
 // Times are the keys about time.
 type Times struct {
@@ -65,6 +76,9 @@ func Parse(text string) (Config, error) {
 	if c.Require != nil && *c.Require != Signed && *c.Require != Sealed {
 		return Config{}, fmt.Errorf("require = %q: want %q or %q", *c.Require, Signed, Sealed)
 	}
+	if c.Reboot != nil && *c.Reboot != ByFirmware && *c.Reboot != ByKexec && *c.Reboot != BySoftReboot {
+		return Config{}, fmt.Errorf("reboot = %q: want %q, %q or %q", *c.Reboot, ByFirmware, ByKexec, BySoftReboot)
+	}
 	for _, key := range timeKeys {
 		if _, err := key.of(c.Times); err != nil {
 			return Config{}, err
@@ -83,6 +97,12 @@ func (c Config) under(other Config) Config {
 	}
 	if c.AllowDowngrade == nil {
 		c.AllowDowngrade = other.AllowDowngrade
+	}
+	if c.Reboot == nil {
+		c.Reboot = other.Reboot
+	}
+	if c.BlessKexec == nil {
+		c.BlessKexec = other.BlessKexec
 	}
 	return c
 }
@@ -151,6 +171,24 @@ func (k timeKey) of(t Times) (time.Duration, error) {
 		return 0, fmt.Errorf("%s = %q: want 1s to %s", k.name, *text, "24h")
 	}
 	return d, nil
+}
+
+// KexecProves reports whether bless-after-kexec is true, for a program that a boot needs. What
+// is wrong with a file counts as no; LoadLimits tells of it.
+func KexecProves(read func(name string) ([]byte, error)) bool {
+	for _, name := range []string{Etc, Usr} {
+		var c struct {
+			BlessKexec *bool `toml:"bless-after-kexec"`
+		}
+		text, err := read(name)
+		if err == nil {
+			_, err = tomlfile.Decode(string(text), &c)
+		}
+		if err == nil && c.BlessKexec != nil {
+			return *c.BlessKexec
+		}
+	}
+	return false
 }
 
 // LoadLimits reads the keys about time alone. It is for programs that a boot needs: what is

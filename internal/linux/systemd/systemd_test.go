@@ -9,7 +9,7 @@ import (
 // Without a bus, the message says what was to be done.
 func TestNoBus(t *testing.T) {
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+t.TempDir()+"/none")
-	err := rebootByLogind(context.Background())
+	err := rebootByLogind(context.Background(), 0)
 	if err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("rebootByLogind error is %v; want one that names the bus", err)
 	}

@@ -154,6 +154,12 @@ func (r Root) Bless(id deployment.ID) error {
 	return records.StoreAttempts(r.Changes, a)
 }
 
+// Retry gives a deployment on trial all its tries back.
+func (r Root) Retry(a deployment.Attempts) error {
+	a.AttemptsCount = deployment.AttemptsCount{Trial: true, Left: boot.TriesOfNew}
+	return records.StoreAttempts(r.Changes, a)
+}
+
 // Forget gives the records whose fallback is about to be removed another one, and leaves the
 // counts as they are.
 func (r Root) Forget(booted deployment.ID, files []boot.EntryFile, gone []deployment.ID) error {

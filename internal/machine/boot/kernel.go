@@ -58,8 +58,7 @@ type part struct {
 // deployments are pruned first, one deployment after the other; the error is a
 // *NoRoomError if that does not suffice or there are none.
 func (p *Partition) WriteKernel(ctx context.Context, linux, initrd io.ReadSeeker, superseded ...deployment.ID) (digest string, created bool, err error) {
-	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
-	return p.writeParts(ctx, parts, superseded)
+	return p.writeParts(ctx, kernelParts(linux, initrd, nil), superseded)
 }
 
 // WriteKernelWith is WriteKernel with further files in the kernel's directory, such as a
@@ -67,11 +66,7 @@ func (p *Partition) WriteKernel(ctx context.Context, linux, initrd io.ReadSeeker
 func (p *Partition) WriteKernelWith(
 	ctx context.Context, linux, initrd io.ReadSeeker, further []File, superseded ...deployment.ID,
 ) (digest string, created bool, err error) {
-	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
-	for _, f := range further {
-		parts = append(parts, part{name: f.Name, named: true, content: f.Content})
-	}
-	return p.writeParts(ctx, parts, superseded)
+	return p.writeParts(ctx, kernelParts(linux, initrd, further), superseded)
 }
 
 // IsInKernel reports whether a path in a boot entry is that of a file that was written
@@ -93,6 +88,23 @@ func cutDir(name, dir string) (below string, ok bool) {
 		return name[len(dir)+1:], true
 	}
 	return "", false
+}
+
+// KernelDigest returns the digest that WriteKernelWith would return.
+func KernelDigest(ctx context.Context, linux, initrd io.ReadSeeker, further []File) (string, error) {
+	k, err := newKernel(ctx, kernelParts(linux, initrd, further))
+	if err != nil {
+		return "", fmt.Errorf("cannot read kernel: %w", err)
+	}
+	return k.digest, nil
+}
+
+func kernelParts(linux, initrd io.ReadSeeker, further []File) []part {
+	parts := []part{{name: linuxFile, content: linux}, {name: initrdFile, content: initrd}}
+	for _, f := range further {
+		parts = append(parts, part{name: f.Name, named: true, content: f.Content})
+	}
+	return parts
 }
 
 // writeParts writes a kernel of these parts.

@@ -127,7 +127,7 @@ func TestCounterPowerCuts(t *testing.T) {
 // that deployment.
 func published(ctx context.Context, t *testing.T) (vm.Config, string) {
 	t.Helper()
-	m, cfg := booted(ctx, t, vm.UML, "v2", "sid")
+	m, cfg := booted(ctx, t, vm.UML, "v2")
 	m.Do(ctx, t, keepJournal)
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply "+v2)
 	id := m.Do(ctx, t, `sed -n 's/.*"depl_id": *"\([0-9a-f]*\)".*/\1/p' /sysroot/state/sysupdate-image/staged.json`)

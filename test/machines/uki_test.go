@@ -2,6 +2,8 @@ package machines
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +25,11 @@ echo tower > /etc/hostname
 mount `+esp+` /mnt
 sed -i 's/^options /options administrator=1 /' /mnt/loader/entries/*.conf
 umount /mnt`)
-	m.Do(ctx, t, keepJournal)
+	m.Do(ctx, t, keepJournal+" && systemctl --quiet enable systemd-boot-update.service")
 	loaderIs(ctx, t, m, "257")
 	failsOnce(ctx, t, m, "sysupdate-image apply 127.0.0.1:5000/os:uki")
 	proves(ctx, t, m, "uki")
+	updatesLoader(ctx, t, m, "no")
 
 	cmdline := m.Do(ctx, t, "cat /proc/cmdline")
 	contains(t, "the command line of the sealed image", cmdline, "root=LABEL=root", "composefs=", "test.addon=1")
@@ -56,6 +59,20 @@ umount /mnt`)
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")
 
 	to(ctx, t, m, "sysupdate-image rollback", "uki")
+	updatesLoader(ctx, t, m, "yes")
+}
+
+// updatesLoader fails the test unless the boot did or did not update the boot loader, "yes" or
+// "no". Once it is marked as good, it may.
+func updatesLoader(ctx context.Context, t *testing.T, m *vm.Machine, want string) {
+	t.Helper()
+	const result = "systemctl show --property=ConditionResult --value systemd-boot-update.service"
+	if got := m.Do(ctx, t, result); got != want {
+		t.Errorf("the boot updates the boot loader: %s; want %s", got, want)
+	}
+	if got := m.Do(ctx, t, "systemctl start systemd-boot-update.service; "+result); got != "yes" {
+		t.Errorf("a good boot may update the boot loader: %s", got)
+	}
 }
 
 // TestUKIFallback has a sealed image that never gets to boot-complete.target: the loader
@@ -112,7 +129,11 @@ func fallsBack(ctx context.Context, t *testing.T, m *vm.Machine) {
 // putLoader writes Debian sid's systemd-boot to a file in the machine.
 func putLoader(ctx context.Context, t *testing.T, m *vm.Machine, file string) {
 	t.Helper()
-	loader, _, err := disks.Loader(ctx)
+	loaders, err := disks.Loader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader, err := os.ReadFile(filepath.Join(loaders, "sid.efi"))
 	if err != nil {
 		t.Fatal(err)
 	}

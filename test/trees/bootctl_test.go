@@ -28,11 +28,11 @@ func TestBootctl(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareWithBootctl(t, dir, "257")
-	_, sid, err := disks.Loader(t.Context())
+	loaders, err := disks.Loader(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "cp", "-a", sid+"/.", dir)
+	run(t, "cp", "-a", loaders+"/tree/.", dir)
 	compareWithBootctl(t, dir, "262")
 }
 

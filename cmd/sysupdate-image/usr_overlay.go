@@ -31,7 +31,7 @@ func (s *session) usrOverlayCommand() *cobra.Command {
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			if s.sysroot != "" {
-				return usageError{errors.New("usr-overlay: --sysroot cannot be combined with it: it is about the running system")}
+				return usageError{errors.New("usr-overlay changes the running system: --sysroot cannot be used with it")}
 			}
 			overlay, err := update.OverlayUsr(s.host, readOnly, s.WarnOf)
 			if err != nil {

@@ -23,10 +23,13 @@ package records
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // ErrDamaged reports that a record was read but is invalid.
@@ -67,6 +70,23 @@ func IfAny[T any](record T, err error) (*T, error) {
 func checkID(got, want deployment.ID) error {
 	if got != want {
 		return errors.New("it is about deployment " + got.Short())
+	}
+	return nil
+}
+
+// storeInRun writes a record below /run. A reboot empties that: only other readers must not
+// see half of it.
+func storeInRun(running durable.FS, name string, data []byte) error {
+	if err := durable.MkdirAll(durable.Unsynced(running), path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return durable.WriteFile(running, name, data)
+}
+
+// dropInRun removes a record below /run, if there is one.
+func dropInRun(running *os.Root, name string) error {
+	if err := running.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

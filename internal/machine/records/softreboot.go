@@ -1,10 +1,8 @@
 package records
 
 import (
-	"errors"
 	"io/fs"
 	"os"
-	"path"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -19,16 +17,10 @@ func LoadSoftReboot(running fs.FS) (deployment.SoftReboot, error) {
 // StoreSoftReboot records in a running system that a soft reboot was asked for. A reboot
 // forgets it.
 func StoreSoftReboot(running durable.FS, s deployment.SoftReboot) error {
-	if err := durable.MkdirAll(durable.Unsynced(running), path.Dir(deployment.SoftRebootRecord), 0o755); err != nil {
-		return err
-	}
-	return durable.WriteFile(running, deployment.SoftRebootRecord, s.Encode())
+	return storeInRun(running, deployment.SoftRebootRecord, s.Encode())
 }
 
 // DropSoftReboot removes the record of LoadSoftReboot, if there is one.
 func DropSoftReboot(running *os.Root) error {
-	if err := running.Remove(deployment.SoftRebootRecord); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return dropInRun(running, deployment.SoftRebootRecord)
 }

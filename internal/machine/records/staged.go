@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -51,21 +50,12 @@ func LoadRunStaged(running fs.FS) (deployment.Staged, error) {
 // StoreRunStaged makes s the copy of the staged record, below the root of the running
 // system.
 func StoreRunStaged(running durable.FS, s deployment.Staged) error {
-	// A reboot empties /run: only other readers must not see half of it.
-	if err := durable.MkdirAll(durable.Unsynced(running), path.Dir(deployment.RunStaged), 0o755); err != nil {
-		return err
-	}
-	return durable.WriteFile(running, deployment.RunStaged, s.Encode())
+	return storeInRun(running, deployment.RunStaged, s.Encode())
 }
 
 // DropRunStaged removes the copy of the staged record, if there is one. It does not
 // have to survive a crash, which removes the copy too.
-func DropRunStaged(running *os.Root) error {
-	if err := running.Remove(deployment.RunStaged); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func DropRunStaged(running *os.Root) error { return dropInRun(running, deployment.RunStaged) }
 
 // LoadOverdue returns why a staged deployment is overdue. A record about one that was
 // staged before counts as missing.

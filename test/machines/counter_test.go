@@ -69,7 +69,7 @@ func TestCounterFixed(t *testing.T) {
 			t.Fatalf("version %s runs; want 1", got)
 		}
 		contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline"), "composefs="+id)
-		contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "it failed in the initramfs: the repository has no image")
+		contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "it failed in the initramfs: cannot mount ", "the repository has no image")
 		reboot(ctx, t, m)
 		settled(ctx, t, m)
 	}
@@ -81,7 +81,7 @@ func TestCounterPowerCuts(t *testing.T) {
 	t.Parallel()
 	ctx := needLong(t)
 	cfg, _ := published(ctx, t)
-	stages := []string{"Run /init as init process", "sysupdate-image-init: starting", "Reached target"}
+	stages := []string{"Run /init as init process", "sysupdate-image-init: starting", "Reached target slices.target", "Reached target local-fs.target"}
 	began := time.Now()
 	for _, stage := range stages {
 		m := vm.Launch(ctx, t, cfg)
@@ -92,16 +92,11 @@ func TestCounterPowerCuts(t *testing.T) {
 	}
 	// The first cut came before anything was counted.
 	m := vm.Boot(ctx, t, cfg)
-	if got := version(ctx, t, m); got != "2" {
-		t.Fatalf("with a boot left, version %s runs; want 2", got)
-	}
-	m.Kill()
-	m = vm.Boot(ctx, t, cfg)
 	if got := version(ctx, t, m); got != "1" {
 		t.Fatalf("with no boots left, version %s runs; want 1", got)
 	}
 	settled(ctx, t, m)
-	t.Logf("power cuts: %d boots, %.0f s", len(stages)+2, time.Since(began).Seconds())
+	t.Logf("power cuts: %d boots, %.0f s", len(stages)+1, time.Since(began).Seconds())
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "it left the initramfs, but did not get as far")
 
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --force "+v2)

@@ -4,11 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 func TestDiversions(t *testing.T) {
@@ -58,4 +61,62 @@ func TestClearOneShot(t *testing.T) {
 			t.Errorf("the variable is still there: %v", err)
 		}
 	}
+}
+
+// The kernel protects EFI variables from being removed by mistake, as chattr +i does files.
+func TestClearProtectedOneShot(t *testing.T) {
+	ns.NeedRealRoot(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, bootcount.VariableFile(boot.OneShot))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := sys.SetProtection(f, sys.Protection{Immutable: true}); err != nil {
+		t.Skip("the file system of temporary files has no attribute i:", err)
+	}
+	host, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	if err := (&System{Host: host, Running: host.FS()}).ClearDiversions(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the variable is still there: %v", err)
+	}
+}
+
+func TestClearNextRoot(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		host, err := os.OpenRoot("/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer host.Close()
+		s := System{Host: host, Running: host.FS()}
+		if err := os.MkdirAll("/run/nextroot/usr", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ClearDiversions(); err == nil || !slices.Contains(s.diversions(), ByNextRoot) {
+			t.Errorf("of a directory with files: %v, left %q; want an error", err, s.diversions())
+		}
+		if err := os.Remove("/run/nextroot/usr"); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("tmpfs", "/run/nextroot", "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir("/run/nextroot/usr", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ClearDiversions(); err != nil || slices.Contains(s.diversions(), ByNextRoot) {
+			t.Errorf("of a mount: %v, left %q", err, s.diversions())
+		}
+	})
 }

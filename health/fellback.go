@@ -3,7 +3,6 @@ package health
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -44,9 +43,10 @@ func FellBack(m Machine) error {
 
 // settle does what follows for one deployment.
 func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
-	partition, err := m.bootPartition()
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot make this deployment the next to boot: %w", err), m.noteSpent(s, spent, string(spent.ID)))
+	partition, err := m.waitForBootPartition()
+	if err != nil { // there need not be one, where something else than a boot loader starts the kernel
+		m.logf(journal.Warning, "cannot make this deployment the first of the boot loader's: %v", err)
+		return m.noteSpent(s, spent, string(spent.ID))
 	}
 	defer partition.Close()
 	// An entry that is not recorded as the machine's own would be taken for another system's.
@@ -125,6 +125,19 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	}
 	m.logf(journal.Warning, "deployment %s is not booted any more, this one is: %s", spent.ID.Short(), cmp.Or(f.Why(), f.Reason))
 	return records.StoreBootFailure(m.changes(s.Root), f)
+}
+
+// partitionTime is how long udev may take to tell which partition is the boot partition: early
+// in a boot it may not have come to it.
+const partitionTime = 30 * time.Second
+
+func (m Machine) waitForBootPartition() (*boot.Partition, error) {
+	for until := time.Now().Add(partitionTime); ; time.Sleep(time.Second) {
+		p, err := m.bootPartition()
+		if err == nil || m.root.Name() != runningRoot || time.Now().After(until) {
+			return p, err
+		}
+	}
 }
 
 // bootPartition opens the machine's boot partition. A tree that is not that of the running

@@ -44,6 +44,7 @@ func TestCounter(t *testing.T) {
 
 const (
 	imageVersion = ". /etc/os-release && echo $IMAGE_VERSION"
+	isBlessed    = "until systemctl is-active sysupdate-image-bless.service; do sleep 1; done; sync"
 	bootedID     = "findmnt --noheadings --output SOURCE / | sed 's/.*://'"
 )
 
@@ -102,7 +103,7 @@ func TestCounterPowerCuts(t *testing.T) {
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --force "+v2)
 	reboot(ctx, t, m)
 	settled(ctx, t, m)
-	m.Do(ctx, t, "until systemctl is-active sysupdate-image-bless.service; do sleep 1; done; sync")
+	m.Do(ctx, t, isBlessed)
 	m.Kill()
 	for i := range 5 {
 		m := vm.Launch(ctx, t, cfg)
@@ -116,6 +117,35 @@ func TestCounterPowerCuts(t *testing.T) {
 		t.Errorf("after five power cuts of a good deployment version %s runs; want 2", got)
 	}
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted")
+}
+
+// TestCounterGood breaks the image of a deployment that has proved itself. After three failures
+// in the initramfs the one before it is booted, and stays.
+func TestCounterGood(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	cfg, id := published(ctx, t)
+	m := vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	m.Do(ctx, t, isBlessed)
+	if err := m.PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	debugfs(ctx, t, cfg.Disks[0].Path, "unlink /composefs/images/"+id)
+	began := time.Now()
+	m = vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	t.Logf("an image that was good and is gone: %d boots, %.0f s", strings.Count(m.Console(), "Linux version"), time.Since(began).Seconds())
+	contains(t, "the console", m.Console(), "After 3 failures deployment", "has failed 3 times in the initramfs")
+	for range 2 {
+		if got := version(ctx, t, m); got != "1" {
+			t.Fatalf("version %s runs; want 1", got)
+		}
+		contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "it failed in the initramfs: cannot mount ", "the repository has no image")
+		reboot(ctx, t, m)
+		settled(ctx, t, m)
+	}
+	contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline"), "composefs="+m.Do(ctx, t, bootedID))
 }
 
 // published returns a machine, switched off, that version 2 was published on, and the id of

@@ -16,6 +16,11 @@ DRACUTMODULESDIR            ?= $(PREFIX)/lib/dracut/modules.d
 DRACUTCONFDIR               ?= $(PREFIX)/lib/dracut/dracut.conf.d
 INITCPIODIR                 ?= $(PREFIX)/lib/initcpio
 INITRAMFSTOOLSDIR           ?= $(PREFIX)/share/initramfs-tools
+KERNELINSTALLDIR            ?= $(PREFIX)/lib/kernel/install.d
+SYSTEMDSYSTEMPRESETDIR      ?= $(PREFIX)/lib/systemd/system-preset
+ALPMHOOKSDIR                ?= $(PREFIX)/share/libalpm/hooks
+DPKGCONFDIR                 ?= /etc/dpkg/dpkg.cfg.d
+DNFACTIONSDIR               ?= /etc/dnf/libdnf5-plugins/actions.d
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
 BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR            ?= $(PREFIX)/share/zsh/site-functions
@@ -25,7 +30,8 @@ MANDIR                      ?= $(PREFIX)/share/man
 # The same commit gives the same bytes wherever it is built: no paths, no
 # version control stamp, no build id, no C.
 export CGO_ENABLED := 0
-GOFLAGS  := -trimpath -buildvcs=false -mod=readonly
+# packaging/vendor-tarball has all modules in vendor.
+GOFLAGS  := -trimpath -buildvcs=false -mod=$(if $(wildcard vendor/modules.txt),vendor,readonly)
 LDFLAGS  := -s -w -buildid= -X $(MODULE)/internal/format/version.Version=$(VERSION)
 # What go.podman.io/image leaves out: C libraries, and stores that no machine updates from.
 TAGS     := containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper,containers_image_docker_daemon_stub,containers_image_storage_stub
@@ -37,7 +43,7 @@ QUIET    := go run $(GOFLAGS) ./test/quiet
 OUT      ?= bin
 PROGRAMS := sysupdate-image prepare-root init finalize health sysupdate-image-generator
 
-.PHONY: all $(PROGRAMS) install check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
+.PHONY: all $(PROGRAMS) install install-guards vendor-tarball deb check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
 
 all: $(PROGRAMS)  ## build the programs into bin/
 
@@ -63,6 +69,8 @@ install: all  ## install below DESTDIR
 	install -Dm755 initramfs-tools/scripts/local-top/sysupdate-image -t $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/local-top
 	install -Dm755 initramfs-tools/scripts/local-bottom/sysupdate-image -t $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/local-bottom
 	install -Dm644 initramfs-tools/gpt-auto-root.rules -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm755 packaging/guard/05-sysupdate-image.install -t $(DESTDIR)$(KERNELINSTALLDIR)
+	install -Dm644 packaging/90-sysupdate-image.preset -t $(DESTDIR)$(SYSTEMDSYSTEMPRESETDIR)
 	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 mkinitcpio/mkinitcpio.conf -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 examples/system.conf.d/*.conf -t $(DESTDIR)$(DOCDIR)/examples/system.conf.d
@@ -75,6 +83,20 @@ install: all  ## install below DESTDIR
 	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
 	$(OUT)/sysupdate-image completion zsh > $(DESTDIR)$(ZSHCOMPLETIONDIR)/_sysupdate-image
 	$(OUT)/sysupdate-image completion fish > $(DESTDIR)$(FISHCOMPLETIONDIR)/sysupdate-image.fish
+
+# What keeps package tools from changing a system that was booted from an image: for
+# packages, since a file of a tool that is not there does no harm.
+install-guards:
+	install -Dm755 packaging/guard/package-guard -t $(DESTDIR)$(LIBEXECDIR)
+	install -Dm644 packaging/guard/dpkg.cfg $(DESTDIR)$(DPKGCONFDIR)/sysupdate-image
+	install -Dm644 packaging/guard/dnf.actions $(DESTDIR)$(DNFACTIONSDIR)/sysupdate-image.actions
+	install -Dm644 packaging/guard/sysupdate-image.hook $(DESTDIR)$(ALPMHOOKSDIR)/00-sysupdate-image.hook
+
+vendor-tarball:  ## write an archive with all modules, to build packages from without a network
+	packaging/vendor-tarball .
+
+deb:  ## build the Debian packages
+	packaging/deb .
 
 setup:  ## install what building and testing need (Debian, as root)
 	hack/setup

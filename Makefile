@@ -43,7 +43,7 @@ QUIET    := go run $(GOFLAGS) ./test/quiet
 OUT      ?= bin
 PROGRAMS := sysupdate-image prepare-root init finalize health sysupdate-image-generator
 
-.PHONY: all $(PROGRAMS) install install-guards vendor-tarball deb check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
+.PHONY: all $(PROGRAMS) install install-guards vendor-tarball deb rpm arch check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
 
 all: $(PROGRAMS)  ## build the programs into bin/
 
@@ -95,8 +95,8 @@ install-guards:
 vendor-tarball:  ## write an archive with all modules, to build packages from without a network
 	packaging/vendor-tarball .
 
-deb:  ## build the Debian packages
-	packaging/deb .
+deb rpm arch:  ## build the packages of a distribution
+	packaging/build-$@ .
 
 setup:  ## install what building and testing need (Debian, as root)
 	hack/setup
@@ -148,4 +148,4 @@ clean:  ## remove what was built
 	rm -rf $(OUT)
 
 help:
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z -]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 20

@@ -157,7 +157,7 @@ func loadersFrom(file string) string {
 // loaderIs fails the test unless the loader that booted the machine has a version.
 func loaderIs(ctx context.Context, t *testing.T, m *vm.Machine, version string) {
 	t.Helper()
-	contains(t, "LoaderInfo", m.Do(ctx, t, "tr -d '\\000' < /sys/firmware/efi/efivars/LoaderInfo-*"), "systemd-boot "+version)
+	contains(t, "LoaderInfo", m.Do(ctx, t, "cat /sys/firmware/efi/efivars/LoaderInfo-* | tr -d '\\000'"), "systemd-boot "+version)
 }
 
 // failsOnce runs a command that makes a sealed image boot, whose first boot fails, and

@@ -29,6 +29,7 @@ umount /mnt`)
 	loaderIs(ctx, t, m, "257")
 	failsOnce(ctx, t, m, "sysupdate-image apply 127.0.0.1:5000/os:uki")
 	proves(ctx, t, m, "uki")
+	blessed(ctx, t, m)
 	updatesLoader(ctx, t, m, "no")
 
 	cmdline := m.Do(ctx, t, "cat /proc/cmdline")

@@ -16,7 +16,7 @@ With --read-only the overlay is mounted, but stays read-only for the system. A p
 a mount namespace of its own can remount it there, and only it then sees /usr writable
 while it changes files:
 
-  unshare --mount sh -c 'mount -o remount,rw /usr && …'
+  unshare --mount sh -c 'mount -o remount,bind,rw /usr && …'
 
 All others see the result at once. If there is an overlay already, it stays as it is.
 

@@ -19,7 +19,7 @@ func overlaysUsr(ctx context.Context, t *testing.T, m *vm.Machine) {
 	contains(t, "usr-overlay", m.Do(ctx, t, command+" --read-only"), "Mounted a read-only overlay on /usr.")
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/share/tried"), "Read-only file system")
 	m.Do(ctx, t, `set -e
-unshare --mount sh -ec 'mount -o remount,rw /usr && echo tried > /usr/share/tried'
+unshare --mount sh -ec 'mount -o remount,bind,rw /usr && echo tried > /usr/share/tried'
 test "$(cat /usr/share/tried)" = tried
 test ! -s /usr/share/test-machine/only-in-1`)
 	contains(t, "touch", m.Fails(ctx, t, 1, "touch /usr/x"), "Read-only file system")

@@ -100,6 +100,7 @@ var interruptibles = []interruptible{
 var uninterruptible = map[string]string{
 	"sysupdate-image image mount":   "it makes one mount",
 	"sysupdate-image usr-overlay":   "it makes mounts that nobody sees before the last",
+	"sysupdate-image motd":          "it writes one short file",
 	"sysupdate-image boot-timeline": "it reads what systemd says of the running system",
 	"sysupdate-image manual":        "it prints what it knows",
 	"sysupdate-image completion":    "it prints what it knows",

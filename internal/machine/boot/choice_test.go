@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,7 +189,7 @@ func FuzzLoaderConf(f *testing.F) {
 		name := bootentry.Name{Base: base}
 		c := s.Choose([]EntryFile{{File: name.String(), Name: name}})
 		if c.Entry.Name != name || c.By != "" {
-			t.Error(fmt.Sprintf("of one entry %q, %q boots: %+v", base, conf, c))
+			t.Errorf("of one entry %q, %q boots: %+v", base, conf, c)
 		}
 	})
 }

@@ -24,10 +24,13 @@ import (
 //
 // Where the running system may keep running, the record stays, so that later changes to
 // /etc are carried over at the next shutdown. For a soft reboot, the root of the deployment
-// is prepared then, if that was asked for.
+// is prepared then, if that was asked for. A kernel that is loaded for kexec does not start
+// unless the deployment is published: it may be that of the deployment, whose /etc is not
+// ready.
 func Finalize(m Machine, down way) error {
 	s, err := m.openStaged()
 	if err != nil {
+		m.forgetKernel(down == kexec)
 		return err
 	}
 	defer s.Close()
@@ -35,9 +38,10 @@ func Finalize(m Machine, down way) error {
 	plan, err := MakePlan(staged, s.booted, carry.Mounted(s.mounts))
 	published := false
 	if err == nil {
-		plan.KeepRecord = down.goesOn()
+		plan.KeepRecord, plan.ByKexec = down.goesOn(), down == kexec
 		published, err = m.apply(plan, s.Writable)
 	}
+	m.forgetKernel(down == kexec && !published && staged != nil && staged.ID != s.booted)
 	if published && down == softReboot {
 		m.continueWith(plan, s)
 	}

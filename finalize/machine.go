@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/systemctl"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
@@ -23,6 +24,8 @@ type Machine struct {
 	// wrap is what all changes to the physical root and the boot partition go
 	// through, where a test records or stops them; else nil.
 	wrap func(durable.FS) durable.FS
+	// unload forgets the kernel that is loaded for kexec, where a test cannot; else nil.
+	unload func() error
 }
 
 // changes returns a directory to change.
@@ -74,6 +77,23 @@ func (m Machine) wayDown() way {
 		return kexec
 	}
 	return reboot
+}
+
+// forgetKernel keeps the kernel that was loaded for kexec, if the machine goes down for that,
+// from starting. systemd then reboots by the firmware.
+func (m Machine) forgetKernel(byKexec bool) {
+	if !byKexec {
+		return
+	}
+	unload := m.unload
+	if unload == nil {
+		unload = sys.UnloadKexec
+	}
+	if err := unload(); err != nil {
+		m.logf(journal.Err, "cannot keep the kernel from starting that is loaded for kexec: %v", err)
+		return
+	}
+	m.logf(journal.Notice, "the kernel that was loaded for kexec is forgotten, since the staged deployment does not boot next")
 }
 
 // bootID returns the kernel's id of this boot as journald writes it.

@@ -18,6 +18,8 @@ type Plan struct {
 	// DropRecord says that the staged record has served; KeepRecord that it has
 	// not yet once the entry is published, since the running system keeps running.
 	DropRecord, KeepRecord bool
+	// ByKexec says that a kernel starts next that was loaded before.
+	ByKexec bool
 
 	Booted, Staged deployment.ID
 	From, To       deployment.EtcMode // how the two keep their /etc

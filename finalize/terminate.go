@@ -29,6 +29,7 @@ func (m Machine) watchTermination(plan Plan, s *sysroot.Writable) (over func()) 
 		if isOver {
 			return
 		}
+		m.forgetKernel(plan.ByKexec)
 		m.tellFailure(errors.Join(notFinalized(plan.Staged, errTimeout), m.noteFailure(s.Root, plan.Staged, errTimeout)))
 		os.Exit(1)
 	}()

@@ -175,8 +175,12 @@ func (m *Machine) cannotSoftReboot() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	cmdline := kcmdline.Parse(string(text))
+	if why := m.inPlaceOfAnother(cmdline); why != "" {
+		return why, nil
+	}
 	// An initramfs does what it says.
-	if v, _ := kcmdline.Parse(string(text)).Last("systemd.volatile"); v != "" && v != "no" && v != "state" {
+	if v, _ := cmdline.Last("systemd.volatile"); v != "" && v != "no" && v != "state" {
 		return "systemd.volatile=" + v + " is on the kernel command line", nil
 	}
 	s, err := m.readState()
@@ -184,4 +188,19 @@ func (m *Machine) cannotSoftReboot() (string, error) {
 		return s.Overdue.Error, nil
 	}
 	return "", err
+}
+
+// inPlaceOfAnother says that the initramfs has booted the running deployment in place of the
+// one that the kernel command line names, whose kernel, initramfs and arguments it runs with;
+// "" if it has not. A soft reboot may have continued with it as well.
+func (m *Machine) inPlaceOfAnother(cmdline kcmdline.Cmdline) string {
+	named, err := deployment.FromCmdline(cmdline)
+	if err != nil || named.ID == m.Booted {
+		return ""
+	}
+	a, err := records.LoadAttempts(m.Sysroot, named.ID)
+	if err != nil || !a.Spent() || a.Fallback != m.Booted {
+		return ""
+	}
+	return "the running system was booted in place of deployment " + named.ID.Short() + ", by its kernel and initramfs"
 }

@@ -192,3 +192,23 @@ func TestCannotSoftReboot(t *testing.T) {
 		b.must(m.Close())
 	}
 }
+
+// What the initramfs has booted in place of another deployment runs with the kernel, the
+// initramfs and the arguments of that one. What a soft reboot has continued with does not.
+func TestNoSoftRebootAfterFallback(t *testing.T) {
+	b := newSoftBench(t)
+	named := deployment.ID(strings.Repeat("a", 128))
+	for want, left := range map[string]uint{
+		"the running system was booted in place of deployment aaaaaaaaaaaa, by its kernel and initramfs": 0, "": 1,
+	} {
+		m := b.openRunning(b.copy(), running("quiet composefs="+string(named)))
+		b.must(m.Root.MkdirAll(named.Dir(), 0o755))
+		b.must(records.StoreAttempts(m.Changes, deployment.Attempts{
+			ID: named, Fallback: m.Booted, AttemptsCount: deployment.AttemptsCount{Trial: true, Left: left},
+		}))
+		if why, err := m.cannotSoftReboot(); err != nil || why != want {
+			t.Errorf("with %d boots left: cannotSoftReboot() = %q, %v; want %q", left, why, err, want)
+		}
+		b.must(m.Close())
+	}
+}

@@ -281,6 +281,9 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 
 // deploy makes the candidate the next to boot, now or at shutdown, as was decided.
 func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Reporter) error {
+	if result.DroppedStaged != "" || result.DroppedRollback != "" {
+		m.clearDiversions() // they may lead to what is dropped
+	}
 	switch result.Outcome {
 	case AlreadyBooted:
 		return m.stayBooted(ctx, c, result)

@@ -3,11 +3,14 @@ package update
 import (
 	"context"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
@@ -161,4 +164,33 @@ func TestNoRollback(t *testing.T) {
 	if next, _, _ := strings.Cut(b.titles(dir), ","); next != "OS (2)" {
 		t.Errorf("%s boots next; want OS (2)", next)
 	}
+}
+
+// What leads a reboot elsewhere may lead to what is dropped, so it goes too. Where nothing is
+// dropped it is somebody's wish.
+func TestDropWithDiversions(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		b := newBench(t)
+		b.again("2-again", "2")
+		two := deployment.ID(b.idOf("2"))
+		for _, rollback := range []bool{true, false} {
+			m := b.open(b.copy(), nil)
+			b.runAsTwo(m)
+			if rollback {
+				_, err := m.Rollback(t.Context(), "")
+				b.must(err)
+			}
+			name := bootcount.VariableFile(boot.OneShot)
+			b.must(m.Host.MkdirAll(path.Dir(name), 0o755))
+			b.must(m.Host.WriteFile(name, []byte{7, 0, 0, 0, 'a', 0, 0, 0}, 0o644))
+			m.RunAs(two, m.Host.FS())
+			m.etc = deployment.EtcOverlay
+			result := b.attempt(m, b.options("2-again"))
+			_, err := m.Host.Stat(name)
+			if result.Outcome != AlreadyBooted || (result.DroppedRollback != "") != rollback || (err == nil) == rollback {
+				t.Errorf("with a rollback queued (%t): %+v, and of %s: %v", rollback, result, boot.OneShot, err)
+			}
+			b.must(m.Close())
+		}
+	})
 }

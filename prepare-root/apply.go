@@ -89,8 +89,10 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 	if err := b.add(b.sysroot, mount); err != nil {
 		return err
 	}
-	if err := likeMounted(mount); err != nil {
-		return fmt.Errorf("cannot open the physical root: %w", err)
+	if p[len(p)-1].Where != b.sysroot { // for a soft reboot
+		if err := likeMounted(mount); err != nil {
+			return fmt.Errorf("cannot open the physical root: %w", err)
+		}
 	}
 	if !slices.ContainsFunc(p, b.writesSysroot) {
 		return nil
@@ -106,7 +108,7 @@ func (b *builder) openSysroot(p mountplan.Plan) error {
 func likeMounted(mount *os.File) error {
 	const hidden = sys.NoSuid | sys.NoDev | sys.NoExec
 	st, err := sys.Statfs(mount)
-	if err != nil || st.Attr != sys.ReadOnly|hidden {
+	if err != nil || st.Attr|sys.ReadOnly != sys.ReadOnly|hidden { // somebody may have made it writable
 		return err
 	}
 	return sys.SetMountAttr(mount, 0, hidden)

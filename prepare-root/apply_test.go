@@ -195,13 +195,16 @@ func TestRunningSystem(t *testing.T) {
 		ns.NeedRealRoot(t)
 		for name, kernel := range kernels(t) {
 			for _, mode := range []rootconfig.Mode{rootconfig.Overlay, rootconfig.Bind} {
-				t.Run(name+", "+string(mode), func(t *testing.T) { testRunningSystem(t, mode, kernel) })
+				t.Run(name+", "+string(mode), func(t *testing.T) { testRunningSystem(t, mode, kernel, 0) })
 			}
+			t.Run(name+", remounted", func(t *testing.T) {
+				testRunningSystem(t, rootconfig.Bind, kernel, syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC)
+			})
 		}
 	})
 }
 
-func testRunningSystem(t *testing.T, mode rootconfig.Mode, k Kernel) {
+func testRunningSystem(t *testing.T, mode rootconfig.Mode, k Kernel, remount uintptr) {
 	m := newMachine(t)
 	m.mkdir(m.target.ID.EtcDir())
 	in := m.input(rootconfig.Config{Etc: mode, Var: mode})
@@ -213,6 +216,11 @@ func testRunningSystem(t *testing.T, mode rootconfig.Mode, k Kernel) {
 		t.Fatalf("Apply = %v", err)
 	}
 	mustWrite(t, running+"/var/old", "old\n")
+	if remount != 0 { // by somebody who wanted to write there
+		if err := syscall.Mount("", running+"/sysroot", "", syscall.MS_REMOUNT|syscall.MS_BIND|remount, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	in.Sysroot, in.Where = filepath.Join(running, "sysroot"), ns.Dir(t)
 	var warnings []string

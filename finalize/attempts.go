@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
@@ -56,7 +59,12 @@ func (m Machine) blessAttempts() error {
 		return err
 	}
 	defer s.Close()
-	return m.attempts(s.Root).Bless(booted)
+	err = m.attempts(s.Root).Bless(booted)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// A full disk makes no boot a bad one: what the initramfs counts needs no room.
+		err = records.OverwriteAttempts(s.Root, booted, deployment.AttemptsCount{})
+	}
+	return err
 }
 
 // keepOnTrial gives the booted deployment all its tries back, if it is on trial: its boot was

@@ -1,13 +1,16 @@
 package finalize
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
@@ -113,6 +116,27 @@ func TestBlessAfterKexec(t *testing.T) {
 		}
 		if !strings.Contains(r.log.String(), "stays on trial until the boot loader has booted it") {
 			t.Errorf("the log says %q", r.log)
+		}
+	})
+}
+
+// fullFS is a directory in which there is no room for another file.
+type fullFS struct{ durable.FS }
+
+func (fullFS) Create(string, fs.FileMode) (durable.File, error) { return nil, syscall.ENOSPC }
+
+// A deployment that fills the disk, or finds it full, proves itself all the same.
+func TestBlessOnFullDisk(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		r := makeRig(t, deployment.EtcOverlay, "")
+		r.goodEntry()
+		r.must(Finalize(r.Machine, reboot))
+		r.must(r.Machine.root.WriteFile("proc/self/mountinfo", []byte("22 1 0:21 / / ro - overlay "+r.staged.MountSource()+" ro\n"), 0o644))
+		r.wrap = func(fsys durable.FS) durable.FS { return fullFS{fsys} }
+		err := r.blessAttempts()
+		a, readErr := records.LoadAttempts(os.DirFS(r.disk), r.staged)
+		if err != nil || readErr != nil || a.AttemptsCount != (deployment.AttemptsCount{}) || a.Fallback != r.booted {
+			t.Errorf("blessed: %v; the record is %+v, %v", err, a, readErr)
 		}
 	})
 }

@@ -119,6 +119,9 @@ func notStaged(s machine.State, d Decision) string {
 // not possible.
 func (m *Machine) softRebootStaged(ctx context.Context, img *oci.Image, o Options, s machine.State) (*Possibility, error) {
 	result, sys, err := m.softRebootOf(ctx, img, o, s, Decision{Outcome: AlreadyNext})
+	if err == nil && !result.Possible && o.SoftReboot == IfPossibleOrFail {
+		err = &SoftRebootError{result.Why}
+	}
 	if err != nil || !result.Possible {
 		return result, err
 	}

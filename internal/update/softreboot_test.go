@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -211,4 +212,29 @@ func TestNoSoftRebootAfterFallback(t *testing.T) {
 		}
 		b.must(m.Close())
 	}
+}
+
+// Without its layers nothing tells whether a soft reboot can continue with what is staged.
+// One that is required is refused then.
+func TestSoftRebootUnknown(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		b := newSoftBench(t)
+		m := b.openRunning(b.dir, running("quiet"))
+		defer m.Close()
+		if err := b.applyError(m, "same"); !notArmed(err) {
+			t.Fatal(err)
+		}
+		b.must(os.RemoveAll(b.dir + "/composefs/streams"))
+		b.must(os.Mkdir(b.dir+"/composefs/streams", 0o755))
+		o := b.options("same")
+		o.SoftReboot = IfPossibleOrFail
+		_, err := m.Apply(t.Context(), o, silent{})
+		if refused, ok := errors.AsType[*SoftRebootError](err); !ok || refused.Why != notYet {
+			t.Errorf("required: %v; want that it is not known", err)
+		}
+		o.SoftReboot = IfPossible
+		if result, err := m.Apply(t.Context(), o, silent{}); !notArmed(err) {
+			t.Errorf("if possible: %+v, %v", result.SoftReboot, err)
+		}
+	})
 }

@@ -5,22 +5,25 @@ import (
 	"os"
 	"time"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // prepareRoot is the program that mounts the root of a deployment.
 const prepareRoot = "usr/lib/sysupdate-image/prepare-root"
 
 // continueWith has a soft reboot continue with the deployment that was published, if that
-// was asked for. It is the last moment for that: before, /etc was not carried over. If it
+// was asked for: a request for another one was left behind. It is the last moment for that: before, /etc was not carried over. If it
 // cannot, the running system goes on: the record of what is staged is still there, and a
 // reboot boots the deployment.
 func (m Machine) continueWith(plan Plan, s stagedRoot) {
-	if _, err := m.root.Lstat(deployment.SoftRebootRecord); err != nil {
+	request, err := records.IfAny(records.LoadSoftReboot(m.root.FS()))
+	if err == nil && (request == nil || request.Target.ID != plan.Staged) {
 		return
 	}
-	err := m.prepareNextRoot()
+	if err == nil {
+		err = m.prepareNextRoot()
+	}
 	if err == nil {
 		m.logf(journal.Notice, "the soft reboot continues with deployment %s", plan.Staged.Short())
 		return

@@ -18,17 +18,19 @@ func TestContinueWith(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		for name, tt := range map[string]struct {
 			down      way
-			request   bool
+			request   request
 			script    string
 			log, why  string // what the log says, and the record of why the deployment is overdue
 			isStarted bool
 		}{
-			"asked for":       {softReboot, true, "exit 0", "the soft reboot continues with deployment ", "", true},
-			"not asked for":   {softReboot, false, "exit 0", " boots next", "", false},
-			"reboot":          {reboot, true, "exit 0", " boots next", "", false},
-			"kexec":           {kexec, true, "exit 0", " boots next", "", false},
-			"it cannot":       {softReboot, true, "exit 1", "boots at the next reboot: cannot prepare the soft reboot: prepare-root: exit status 1", "cannot prepare the soft reboot: ", true},
-			"it does not run": {softReboot, true, "", "cannot prepare the soft reboot: ", "cannot prepare the soft reboot: ", false},
+			"asked for":       {softReboot, staged, "exit 0", "the soft reboot continues with deployment ", "", true},
+			"for another":     {softReboot, another, "exit 0", " boots next", "", false},
+			"invalid":         {softReboot, invalid, "exit 0", "boots at the next reboot: cannot prepare the soft reboot: parse ", "cannot prepare the soft reboot: ", false},
+			"not asked for":   {softReboot, nothing, "exit 0", " boots next", "", false},
+			"reboot":          {reboot, staged, "exit 0", " boots next", "", false},
+			"kexec":           {kexec, staged, "exit 0", " boots next", "", false},
+			"it cannot":       {softReboot, staged, "exit 1", "boots at the next reboot: cannot prepare the soft reboot: prepare-root: exit status 1", "cannot prepare the soft reboot: ", true},
+			"it does not run": {softReboot, staged, "", "cannot prepare the soft reboot: ", "cannot prepare the soft reboot: ", false},
 		} {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			root := r.Machine.root
@@ -37,9 +39,7 @@ func TestContinueWith(t *testing.T) {
 				r.must(root.MkdirAll(filepath.Dir(prepareRoot), 0o755))
 				r.must(root.WriteFile(prepareRoot, []byte("#!/bin/sh\necho \"$@\" > "+started+"\n"+tt.script+"\n"), 0o755))
 			}
-			if tt.request {
-				r.must(records.StoreSoftReboot(durable.OS(root), deployment.SoftReboot{Target: deployment.Target{ID: r.staged}}))
-			}
+			r.request(tt.request)
 			r.must(Finalize(r.Machine, tt.down))
 			if !strings.Contains(r.log.String(), tt.log) {
 				t.Errorf("%s: the log is %q; want %q in it", name, r.log, tt.log)
@@ -55,4 +55,27 @@ func TestContinueWith(t *testing.T) {
 			r.checkRecord(tt.down.goesOn())
 		}
 	})
+}
+
+// A request for a soft reboot.
+type request int
+
+const (
+	nothing request = iota
+	staged          // into what is staged
+	another         // into another deployment
+	invalid
+)
+
+func (r *rig) request(what request) {
+	r.t.Helper()
+	root := r.Machine.root
+	target := map[request]deployment.ID{staged: r.staged, another: r.booted, invalid: r.staged}[what]
+	if target == "" {
+		return
+	}
+	r.must(records.StoreSoftReboot(durable.OS(root), deployment.SoftReboot{Target: deployment.Target{ID: target}}))
+	if what == invalid {
+		r.must(root.WriteFile(deployment.SoftRebootRecord, []byte("{"), 0o644))
+	}
 }

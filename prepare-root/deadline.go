@@ -41,8 +41,8 @@ func OverdueError(limit time.Duration) error {
 	return fmt.Errorf("the initramfs has not started the system within %s", timespan.Format(limit))
 }
 
-// OnTrial reports whether a machine that cannot start is to be restarted because its boot is
-// counted, by the loader or by the record on the physical root. root is the root of the
+// OnTrial reports whether a machine that cannot start is to be restarted, or switched off,
+// because its boot is counted, by the loader or by the record on the physical root. root is the root of the
 // running system.
 func OnTrial(root fs.FS, cmdline kcmdline.Cmdline) bool {
 	return settings{sysroot: deployment.SysrootDir}.onTrial(root, cmdline)
@@ -51,7 +51,7 @@ func OnTrial(root fs.FS, cmdline kcmdline.Cmdline) bool {
 func (s settings) onTrial(root fs.FS, cmdline kcmdline.Cmdline) bool {
 	entry, _ := countedEntry(root)
 	if entry.Counted { // without a look at a disk, which may hang
-		return OnFailure(cmdline, entry, deployment.Attempts{}) == bootcount.Reboot
+		return OnFailure(cmdline, entry, deployment.Attempts{}) != bootcount.Emergency
 	}
 	target, _ := deployment.FromCmdline(cmdline)
 	for _, dir := range []string{s.sysroot, s.sysroot + deployment.SysrootDir} { // before, and after the root was prepared
@@ -62,7 +62,7 @@ func (s settings) onTrial(root fs.FS, cmdline kcmdline.Cmdline) bool {
 		record, err := records.LoadAttempts(physical.FS(), target.ID)
 		physical.Close()
 		if err == nil {
-			return record.Trial && OnFailure(cmdline, entry, record) == bootcount.Reboot
+			return record.Trial && OnFailure(cmdline, entry, record) != bootcount.Emergency
 		}
 	}
 	return false

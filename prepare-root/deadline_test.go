@@ -77,6 +77,8 @@ func TestOnTrial(t *testing.T) {
 		{counted("a+0-3.conf"), "", true},
 		{counted("a+0-10.conf"), "", false},
 		{counted("a+2-1.conf"), "sysupdate-image.on-failure=emergency", false},
+		{counted("a+2-1.conf"), "sysupdate-image.on-failure=poweroff", true},
+		{fstest.MapFS{}, "sysupdate-image.on-failure=poweroff", false},
 	} {
 		s := settings{sysroot: t.TempDir()}
 		if got := s.onTrial(tt.root, kcmdline.Parse(tt.cmdline)); got != tt.want {

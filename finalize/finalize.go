@@ -41,7 +41,7 @@ func Finalize(m Machine, down way) error {
 		plan.KeepRecord, plan.ByKexec = down.goesOn(), down == kexec
 		published, err = m.apply(plan, s.Writable)
 	}
-	m.forgetKernel(down == kexec && !published && staged != nil && staged.ID != s.booted)
+	m.forgetKernel(down == kexec && !published && plan.Idle == "")
 	if published && down == softReboot {
 		m.continueWith(plan, s)
 	}

@@ -72,12 +72,19 @@ func (m *Machine) planKexec(wish Wish) (*Possibility, error) {
 	return &Possibility{Possible: why == "", Why: why}, nil
 }
 
+// errLocked reports that a deployment cannot be booted by kexec, as finalize does not make it
+// ready.
+var errLocked = errors.New("it is staged but locked: no reboot boots it")
+
 // loadKexec loads the kernel of the deployment that boots next, with the arguments of its
 // boot entry.
 func (m *Machine) loadKexec(id deployment.ID) error {
 	s, err := m.readState()
 	if err != nil {
 		return err
+	}
+	if s.Staged != nil && s.Staged.ID == id && s.Staged.FinalizationLocked {
+		return errLocked
 	}
 	of := func(f boot.EntryFile) bool {
 		return f.Target.ID == id && f.Err == nil && (s.Staged == nil || s.Staged.ID != id || serves(f, *s.Staged))

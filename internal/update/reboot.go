@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
@@ -39,6 +40,9 @@ func (m *Machine) Reboot(ctx context.Context, r Result) error {
 			return systemd.Kexec(ctx)
 		}
 		err = fmt.Errorf("cannot load the new kernel: %w", err)
+		if r.kexec == IfPossibleOrFail && errors.Is(err, errLocked) {
+			return err
+		}
 		if r.kexec == IfPossibleOrFail {
 			return fmt.Errorf("staged, and takes effect at the next reboot, but %w", err)
 		}

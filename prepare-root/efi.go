@@ -49,7 +49,12 @@ func openVariables() (*os.Root, error) {
 }
 
 // featureOneShot is the bit of LoaderFeatures for LoaderEntryOneShot.
-const featureOneShot = 1 << 2
+const featureOneShot = 1 << 3
+
+// hasOneShot reports whether the variable LoaderFeatures, as efivarfs shows it, has that bit.
+func hasOneShot(features []byte) bool {
+	return len(features) == 12 && binary.LittleEndian.Uint64(features[4:])&featureOneShot != 0
+}
 
 // setOneShot has the boot loader boot an entry once, at the next boot. The error says that it
 // has no such setting, or that this one could not be written.
@@ -60,7 +65,7 @@ func setOneShot(entry string) error {
 	}
 	defer dir.Close()
 	features, err := bounded.ReadRoot(dir, path.Base(bootcount.VariableFile("LoaderFeatures")), limits.Record)
-	if err != nil || len(features) != 12 || binary.LittleEndian.Uint64(features[4:])&featureOneShot == 0 {
+	if err != nil || !hasOneShot(features) {
 		return errors.New("the boot loader cannot be told which entry to boot: it has no LoaderEntryOneShot")
 	}
 	name := path.Base(bootcount.VariableFile("LoaderEntryOneShot"))

@@ -66,11 +66,23 @@ func startInPath(name string, args []string, files []*os.File) (p *os.Process, e
 	return p, err
 }
 
-// WasActive reports whether a unit has been active since the machine was started,
-// whether or not it still is.
+// WasActive reports whether a unit has been active since user space was started, whether or
+// not it still is. A soft reboot keeps the times of units, and older versions of systemd keep
+// that of user space too.
 func (m Manager) WasActive(unit string) bool {
-	since := strings.TrimSpace(m.run("show", "--property=ActiveEnterTimestampMonotonic", "--value", unit))
-	return since != "" && since != "0"
+	since := m.microseconds("ActiveEnterTimestampMonotonic", unit)
+	return since > 0 && since >= m.microseconds("UserspaceTimestampMonotonic")
+}
+
+// microseconds returns a time of a unit, or of the manager, since the kernel was started; 0 if
+// there is none.
+func (m Manager) microseconds(property string, unit ...string) uint64 {
+	text := m.run(append([]string{"show", "--property=" + property, "--value"}, unit...)...)
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // IsEnabled reports whether a unit is installed and enabled.

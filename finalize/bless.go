@@ -97,10 +97,14 @@ func (m Machine) blessBooted(partition *boot.Partition) error {
 
 // noteBlessed tells units of this boot that it has proved itself.
 func (m Machine) noteBlessed() error {
-	if err := m.root.MkdirAll(path.Dir(deployment.RunBlessed), 0o755); err != nil {
+	id, _, err := sysroot.Booted(m.root)
+	if err != nil {
 		return err
 	}
-	f, err := m.root.Create(deployment.RunBlessed)
+	if err := m.root.MkdirAll(path.Dir(id.RunBlessed()), 0o755); err != nil {
+		return err
+	}
+	f, err := m.root.Create(id.RunBlessed())
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func assessmentUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 	case err != nil && !uncounted && !errors.Is(err, bootcount.ErrMalformed):
 		return nil, fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
-	units := append(stale, in.bootComplete(), in.blessed(entry, uncounted), keepLoader())
+	units := append(stale, in.bootComplete(), in.blessed(entry, uncounted), keepLoader(booted))
 	if !in.wantsRescue() {
 		units = append(units, emergency())
 	}
@@ -137,9 +137,9 @@ func (in Input) blessUnit(name string) unitfile.Unit {
 // keepLoader changes systemd-boot-update.service. An image that has not proved itself must
 // not replace the loader that may have to go back from it: a newer one may count otherwise.
 // The next boot does so.
-func keepLoader() unitfile.Unit {
+func keepLoader(booted deployment.ID) unitfile.Unit {
 	return unitfile.Unit{Name: "systemd-boot-update.service.d/50-sysupdate-image.conf", Options: []unitfile.Option{
-		unitfile.Set("Unit", "ConditionPathExists", "/"+deployment.RunBlessed),
+		unitfile.Set("Unit", "ConditionPathExists", "/"+booted.RunBlessed()),
 	}}
 }
 

@@ -39,10 +39,12 @@ const (
 
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"
-
-	// RunBlessed exists once a boot on trial has proved itself.
-	RunBlessed = "run/sysupdate-image/blessed"
 )
+
+// RunBlessed returns the file, relative to the root of the running system, that exists once a
+// boot of the deployment on trial has proved itself. What a soft reboot continues with has
+// still to do so.
+func (id ID) RunBlessed() string { return "run/sysupdate-image/blessed-" + id.Short() }
 
 // SysrootDir is where a running system has the physical root.
 const SysrootDir = "/sysroot"

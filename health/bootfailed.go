@@ -31,14 +31,14 @@ func BootFailed(m Machine) error {
 		return fmt.Errorf("cannot tell whether this boot is on trial: %w", err)
 	}
 	entry := counted.Name
-	systemd := m.systemd()
-	if systemd.WasActive("boot-complete.target") {
-		m.logf(journal.Info, "this boot was complete before it failed: the deployment is not on trial")
-		return nil
-	}
 	id, _, err := sysroot.Booted(m.root)
 	if err != nil {
 		return err
+	}
+	systemd := m.systemd()
+	if systemd.WasActive("boot-complete.target") || m.wasBlessed(id) {
+		m.logf(journal.Info, "this boot was complete before it failed: the deployment is not on trial")
+		return nil
 	}
 	if !byLoader {
 		entry.Base = m.entryBase(id)
@@ -61,6 +61,13 @@ func BootFailed(m Machine) error {
 		return nil
 	}
 	return systemd.Start(what)
+}
+
+// wasBlessed reports whether the deployment has proved itself since the kernel was started,
+// perhaps before a soft reboot: what the loader said of its trial is over.
+func (m Machine) wasBlessed(id deployment.ID) bool {
+	_, err := m.root.Stat(id.RunBlessed())
+	return err == nil
 }
 
 // failedChecks returns the checks of this boot that have failed, and the one that did not

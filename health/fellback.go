@@ -46,7 +46,7 @@ func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
 	partition, err := m.waitForBootPartition()
 	if err != nil { // there need not be one, where something else than a boot loader starts the kernel
 		m.logf(journal.Warning, "cannot make this deployment the first of the boot loader's: %v", err)
-		return m.noteSpent(s, spent, string(spent.ID))
+		return errors.Join(m.noteSpent(s, spent, string(spent.ID)), m.noteUp(s, spent, spent.FallbackEntry))
 	}
 	defer partition.Close()
 	// An entry that is not recorded as the machine's own would be taken for another system's.
@@ -67,9 +67,14 @@ func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
 	if err != nil {
 		return err
 	}
-	// This system has come up: another boot of the spent one may end here again.
+	return m.noteUp(s, spent, entry.ID())
+}
+
+// noteUp records that this system, whose boot entry is given, has come up: another boot of the
+// spent one may end here again.
+func (m Machine) noteUp(s *sysroot.Writable, spent deployment.Attempts, entry string) error {
 	now := spent
-	now.Redirects, now.FallbackEntry = 0, entry.ID()
+	now.Redirects, now.FallbackEntry = 0, entry
 	now.Failures = min(now.Failures, deployment.MaxFailures)
 	if now == spent {
 		return nil

@@ -169,6 +169,32 @@ func TestFailuresEndInFallback(t *testing.T) {
 	})
 }
 
+// An image that cannot even be looked at, as where a directory is damaged, costs a boot like
+// any other fault.
+func TestUnreadableImageEndsInFallback(t *testing.T) {
+	inNamespace(t, func(t *testing.T, m machine, release string) {
+		other := m.fallback(release)
+		link := m.path("composefs/images/" + string(m.target.ID))
+		remove(t, link)
+		if err := os.Symlink(string(m.target.ID), link); err != nil { // ELOOP
+			t.Fatal(err)
+		}
+		for name, count := range map[string]deployment.AttemptsCount{"on trial": {Trial: true, Left: 3}, "blessed": {}} {
+			m.store(deployment.Attempts{ID: m.target.ID, Fallback: other, AttemptsCount: count})
+			for _, boot := range []string{"one", "two", "three"} {
+				_, _, err := m.boot(name + boot)
+				if err == nil || !strings.Contains(err.Error(), "cannot look for its image") {
+					t.Fatalf("%s, boot %s: %v", name, boot, err)
+				}
+				settings{sysroot: m.sysroot}.explain(m.initramfs(name+boot), err, kcmdline.Parse(m.target.Karg()))
+			}
+			if got, said, err := m.boot(name + "four"); got != other || err != nil {
+				t.Errorf("%s: after three boots %s boots, %q, %v; want %s", name, got.Short(), said, err, other.Short())
+			}
+		}
+	})
+}
+
 // What cannot be counted is not tried, and a record that is damaged or names what is gone
 // keeps nothing from booting.
 func TestCountCannotBeWritten(t *testing.T) {

@@ -231,12 +231,13 @@ func (s settings) input(root fs.FS, cmdline kcmdline.Cmdline, warn func(string))
 		return Input{}, fmt.Errorf("cannot open the physical root: %w", err)
 	}
 	defer physical.Close()
-	if in.Target, err = firstPresent(physical, targets); err != nil {
-		return Input{}, err
-	}
+	asked, absent := firstPresent(physical, targets)
 	// A boot is counted before anything that may be wrong with what it boots.
-	if in.Target, err = s.counted(root, physical, in.Target, warn); err != nil {
+	if in.Target, err = s.counted(root, physical, asked, warn); err != nil {
 		warn(err.Error()) // it boots what it was asked to
+	}
+	if absent != nil && in.Target == asked {
+		return Input{}, &failedError{asked.ID, absent}
 	}
 	if in.Config, err = s.loadConfig(root, warn); err != nil {
 		return Input{}, err
@@ -275,7 +276,7 @@ func firstPresent(root *os.Root, targets []deployment.Target) (deployment.Target
 		_, err := root.Stat(path.Join(deployment.RepositoryDir, "images", string(t.ID)))
 		found, err := bounded.Found(err)
 		if err != nil {
-			return t, fmt.Errorf("cannot look for the image of deployment %s: %w", t.ID.Short(), err)
+			return t, fmt.Errorf("cannot look for its image: %w", err)
 		}
 		if found {
 			return t, nil

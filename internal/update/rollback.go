@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -50,7 +51,12 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	first, _ := s.First()
 	result.Already = id == first.Target.ID && !target.Name.Exhausted()
 	if !result.Already {
-		if err := m.arm(id, target.Name.Counted, target.Name.Counted); err != nil {
+		// An entry has tries by its name alone; Name also has those of the initramfs.
+		file, err := bootentry.ParseName(target.File)
+		if err != nil {
+			return RollbackResult{}, err
+		}
+		if err := m.arm(id, target.Name.Counted, file.Counted); err != nil {
 			return RollbackResult{}, err
 		}
 	}

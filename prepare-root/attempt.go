@@ -100,7 +100,10 @@ func failed(a deployment.AttemptsCount, bootID, reason string) deployment.Attemp
 	if bootID == "" || a.FailedBoot != bootID {
 		a.Failures++
 	}
-	a.FailedBoot, a.Reason = bootID, reason
+	a.FailedBoot = bootID
+	if inItsPlace := a.Trial && a.Left == 0 && a.Boot != bootID; !inItsPlace {
+		a.Reason = reason // else it is why the fallback failed
+	}
 	return a
 }
 

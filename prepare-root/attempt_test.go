@@ -91,6 +91,22 @@ func TestUncounted(t *testing.T) {
 	}
 }
 
+// Where the fallback is late, that is no reason why the deployment before it failed.
+func TestFailedKeepsReason(t *testing.T) {
+	last := trial(0, 3)
+	last.Boot = "last"
+	c := failed(last, "last", "its own")
+	if c.Reason != "its own" || c.Failures != 1 {
+		t.Errorf("after the last boot: %+v", c)
+	}
+	if c = failed(c, "later", "the fallback's"); c.Reason != "its own" || c.Failures != 2 {
+		t.Errorf("after a boot of the fallback: %+v", c)
+	}
+	if c = failed(broken(0), "now", "x"); c.Reason != "x" {
+		t.Errorf("blessed: %+v", c)
+	}
+}
+
 // However a machine fails, it comes to a rest: it is booted again only a bounded number of
 // times.
 func TestRestartsEnd(t *testing.T) {

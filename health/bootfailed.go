@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
@@ -52,8 +53,9 @@ func BootFailed(m Machine) error {
 	if err != nil {
 		m.logf(journal.Err, "cannot record why the boot failed: %v", err)
 	}
-	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, err == nil)
-	if err != nil && !byLoader && what == "reboot.target" {
+	known := err == nil || m.isCounted()
+	what, why := afterFailure(m.onFailure(), entry, failure.BootID, previous, known)
+	if !known && !byLoader && what == "reboot.target" {
 		what, why = "", "staying here: without a record, the initramfs cannot count this boot either"
 	}
 	m.logf(journal.Notice, "%s", why)
@@ -68,6 +70,13 @@ func BootFailed(m Machine) error {
 func (m Machine) wasBlessed(id deployment.ID) bool {
 	_, err := m.root.Stat(id.RunBlessed())
 	return err == nil
+}
+
+// isCounted reports whether the initramfs has counted this boot. Then another one ends
+// differently some time, even if nothing can be recorded: a full disk does not stop the count.
+func (m Machine) isCounted() bool {
+	_, a, err := attempts.OfBooted(m.root)
+	return err == nil && a.Trial && a.Boot != "" && strings.ReplaceAll(a.Boot, "-", "") == m.bootID()
 }
 
 // failedChecks returns the checks of this boot that have failed, and the one that did not

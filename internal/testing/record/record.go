@@ -38,6 +38,8 @@ func Attempts(text string) ([]byte, error) {
 			a.Left = uint(n)
 		case "done":
 			a.Done = uint(n)
+		case "boot":
+			a.Boot = value
 		case "redirects":
 			a.Redirects = uint(n)
 		case "failures":

@@ -90,7 +90,7 @@ func (a attempt) uncounted(record deployment.Attempts, f facts, err error) attem
 		a.do, a.say = bootFallback, a.say+": booting "+record.Fallback.Short()+" in its place"
 	default:
 		// Sending the machine elsewhere without counting could go on for ever.
-		a.do, a.say = bootTarget, a.say+": booting it without"
+		a.do, a.say = bootTarget, a.say+": booting it uncounted"
 	}
 	return a
 }

@@ -76,10 +76,10 @@ func TestUncounted(t *testing.T) {
 		say    string
 	}{
 		{"on trial", trial(3, 0), here, bootFallback, "cannot count this boot of deployment 0a0a0a0a0a0a: no space: booting 0b0b0b0b0b0b in its place"},
-		{"on trial, with another kernel", trial(3, 0), other, bootTarget, "booting it without"},
-		{"on trial, and sealed", trial(3, 0), sealed, bootTarget, "booting it without"},
+		{"on trial, with another kernel", trial(3, 0), other, bootTarget, "booting it uncounted"},
+		{"on trial, and sealed", trial(3, 0), sealed, bootTarget, "booting it uncounted"},
 		{"spent", trial(0, 3), here, bootFallback, "booting 0b0b0b0b0b0b in its place"},
-		{"spent, with another kernel", trial(0, 3), other, bootTarget, "booting it without"},
+		{"spent, with another kernel", trial(0, 3), other, bootTarget, "booting it uncounted"},
 		{"blessed", broken(1), here, bootTarget, ""},
 		{"blessed and broken", broken(3), here, bootFallback, "booting 0b0b0b0b0b0b in its place"},
 	} {

@@ -26,7 +26,7 @@ func fellBackUnits(in Input, booted deployment.ID) ([]unitfile.Unit, error) {
 		}
 		_, err := fs.Stat(in.sysroot(), a.ID.BootFailureFile())
 		named, _ := deployment.FromCmdline(in.Cmdline)
-		if named.ID == booted && !errors.Is(err, fs.ErrNotExist) && a.Redirects == 0 {
+		if named.ID == booted && !errors.Is(err, fs.ErrNotExist) && a.AttemptsCount == a.Settled() {
 			continue // that was done, and the loader knows
 		}
 		return []unitfile.Unit{fellBackUnit()}, nil

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
@@ -29,57 +31,85 @@ func FellBack(m Machine) error {
 	if err != nil {
 		return err
 	}
+	partition, noPartition := m.waitForBootPartition()
+	if noPartition == nil {
+		defer partition.Close()
+	}
+	locked, err := lock(s.Root, lockTime)
+	if err != nil {
+		return err
+	}
+	defer locked.Close()
 	all, _, err := records.LoadAllAttempts(s.FS())
 	if err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if a := all[id]; a.Spent() && a.Fallback == booted {
-			err = errors.Join(err, m.settle(s, a))
+		a := all[id]
+		if !a.Spent() || a.Fallback != booted {
+			continue
 		}
+		if noPartition != nil { // there need not be one, where something else than a boot loader starts the kernel
+			m.logf(journal.Warning, "cannot make this deployment the first of the boot loader's: %v", noPartition)
+		}
+		err = errors.Join(err, m.settle(s, partition, a))
 	}
 	return err
 }
 
-// settle does what follows for one deployment.
-func (m Machine) settle(s *sysroot.Writable, spent deployment.Attempts) error {
-	partition, err := m.waitForBootPartition()
-	if err != nil { // there need not be one, where something else than a boot loader starts the kernel
-		m.logf(journal.Warning, "cannot make this deployment the first of the boot loader's: %v", err)
-		return errors.Join(m.noteSpent(s, spent, string(spent.ID)), m.noteUp(s, spent, spent.FallbackEntry))
+// lockTime is how long a command may take that changes what boots, such as one that a timer
+// starts early in a boot.
+const lockTime = 10 * time.Minute
+
+// lock keeps commands from changing what boots, until the file is closed.
+func lock(root *os.Root, patience time.Duration) (*os.File, error) {
+	for until := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		locked, err := sysroot.TryLock(root)
+		if locked != nil || err != nil {
+			return locked, err
+		}
+		if time.Now().After(until) {
+			return nil, errors.New("another program is changing what boots")
+		}
 	}
-	defer partition.Close()
+}
+
+// settle does what follows for one deployment. partition is nil if there is none.
+func (m Machine) settle(s *sysroot.Writable, partition *boot.Partition, spent deployment.Attempts) error {
+	now := spent
+	now.AttemptsCount = spent.Settled()
+	entry, err := m.leave(s, partition, now)
+	if entry.Base != "" {
+		now.FallbackEntry = entry.ID()
+	}
+	// This system has come up, whatever was wrong with the boot partition.
+	if now != spent {
+		err = errors.Join(err, records.StoreAttempts(m.changes(s.Root), now))
+	}
+	return err
+}
+
+// leave records why the spent deployment has failed, and makes the fallback the first of the
+// loader's. It returns the fallback's entry, the zero Name if there is none.
+func (m Machine) leave(s *sysroot.Writable, partition *boot.Partition, spent deployment.Attempts) (bootentry.Name, error) {
+	if partition == nil {
+		return bootentry.Name{}, m.noteSpent(s, spent, string(spent.ID))
+	}
 	// An entry that is not recorded as the machine's own would be taken for another system's.
 	if err := partition.Of(m.root, s.Root, records.Ledger{Root: s.FS(), Changes: m.changes(s.Root)}).Claim(); err != nil {
-		return err
+		return bootentry.Name{}, errors.Join(err, m.noteSpent(s, spent, string(spent.ID)))
 	}
 	files, err := partition.Entries()
 	if err != nil {
-		return err
+		return bootentry.Name{}, errors.Join(err, m.noteSpent(s, spent, string(spent.ID)))
 	}
 	if !attempts.Counts(spent, files) {
-		return nil
+		return bootentry.Name{}, nil
 	}
 	if err := m.noteSpent(s, spent, baseOf(files, spent.ID)); err != nil {
-		return err
+		return bootentry.Name{}, err
 	}
-	entry, err := makeFirst(partition, files, spent)
-	if err != nil {
-		return err
-	}
-	return m.noteUp(s, spent, entry.ID())
-}
-
-// noteUp records that this system, whose boot entry is given, has come up: another boot of the
-// spent one may end here again.
-func (m Machine) noteUp(s *sysroot.Writable, spent deployment.Attempts, entry string) error {
-	now := spent
-	now.Redirects, now.FallbackEntry = 0, entry
-	now.Failures = min(now.Failures, deployment.MaxFailures)
-	if now == spent {
-		return nil
-	}
-	return records.StoreAttempts(m.changes(s.Root), now)
+	return makeFirst(partition, files, spent)
 }
 
 // makeFirst makes the fallback's entry the first of the loader's if that of the spent
@@ -96,7 +126,7 @@ func makeFirst(p *boot.Partition, files []boot.EntryFile, spent deployment.Attem
 	}
 	i := slices.IndexFunc(files, func(f boot.EntryFile) bool { return f.Target.ID == spent.Fallback && f.Bootable() })
 	if i < 0 {
-		return bootentry.ParseName(spent.FallbackEntry)
+		return bootentry.Name{}, nil
 	}
 	return files[i].Name, nil
 }
@@ -118,10 +148,10 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	if err != nil && !errors.Is(err, records.ErrDamaged) {
 		return err
 	}
-	if previous != nil {
-		f = *previous
-	}
 	f.Entry = attempts.Name(bootentry.Name{Base: base}, spent).String()
+	if previous != nil {
+		f = since(*previous, f, spent, base)
+	}
 	if f.Why() == "" || spent.Failures > 0 && spent.Reason != "" {
 		f.Reason = spent.Why()
 	}
@@ -130,6 +160,23 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	}
 	m.logf(journal.Warning, "deployment %s is not booted any more, this one is: %s", spent.ID.Short(), cmp.Or(f.Why(), f.Reason))
 	return records.StoreBootFailure(m.changes(s.Root), f)
+}
+
+// since returns what was recorded of the boots that are counted in the record of a spent
+// deployment, with the entry of f; or f, if it is of an earlier time.
+func since(previous, f deployment.BootFailure, spent deployment.Attempts, base string) deployment.BootFailure {
+	before, err := bootentry.ParseName(previous.Entry)
+	// An entry that could not be looked up has the id for a name.
+	same := err != nil || strings.EqualFold(before.Base, base) || before.Base == string(spent.ID) || base == string(spent.ID)
+	if !spent.Trial { // it was good meanwhile
+		same = previous.Reason == spent.Why()
+	}
+	if !same {
+		f.Image = previous.Image
+		return f
+	}
+	previous.Entry = f.Entry
+	return previous
 }
 
 // partitionTime is how long udev may take to tell which partition is the boot partition: early

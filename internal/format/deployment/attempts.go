@@ -56,6 +56,13 @@ func (a AttemptsCount) Spent() bool {
 	return a.Trial && a.Left == 0 || !a.Trial && a.Failures >= MaxFailures
 }
 
+// Settled returns the count once the fallback has come up: another boot of the spent deployment
+// may end there again.
+func (a AttemptsCount) Settled() AttemptsCount {
+	a.Redirects, a.Failures = 0, min(a.Failures, MaxFailures)
+	return a
+}
+
 // Why tells in half a sentence why a spent deployment has failed, as far as its record knows.
 func (a AttemptsCount) Why() string {
 	switch {

@@ -46,7 +46,7 @@ func BootFailed(m Machine) error {
 	}
 	failure := deployment.BootFailure{
 		ID: id, Entry: entry.String(), BootID: m.bootID(), Time: time.Now().UTC().Format(time.RFC3339),
-		Failed: systemd.FailedUnits(), Checks: m.failedChecks(), Waiting: others(systemd.Waiting()),
+		Failed: systemd.FailedUnits(), Checks: m.failedChecks(id), Waiting: others(systemd.Waiting()),
 	}
 	m.tellBootFailed(id, cmp.Or(failure.Why(), "no unit has failed"))
 	previous, err := m.record(failure)
@@ -79,14 +79,14 @@ func (m Machine) isCounted() bool {
 	return err == nil && a.Trial && a.Boot != "" && strings.ReplaceAll(a.Boot, "-", "") == m.bootID()
 }
 
-// failedChecks returns the checks of this boot that have failed, and the one that did not
-// come to an end.
-func (m Machine) failedChecks() []deployment.FailedCheck {
+// failedChecks returns the checks of this boot of a deployment that have failed, and the one
+// that did not come to an end.
+func (m Machine) failedChecks(id deployment.ID) []deployment.FailedCheck {
 	h, err := records.IfAny(records.LoadHealth(m.root.FS()))
 	if err != nil {
 		m.logf(journal.Warning, "cannot tell which checks failed: %v", err)
 	}
-	if h == nil || h.BootID != m.bootID() {
+	if h == nil || h.ID != id || h.BootID != m.bootID() {
 		return nil
 	}
 	if h.Running != "" {

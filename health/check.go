@@ -12,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // info is the priority of the output of checks that does not say otherwise.
@@ -45,7 +46,11 @@ func Check(m Machine) error {
 	for _, w := range append(warnings, more...) {
 		m.logf(journal.Warning, "%v", w)
 	}
-	health := deployment.Health{BootID: m.bootID()}
+	id, _, err := sysroot.Booted(m.root)
+	if err != nil {
+		m.logf(journal.Warning, "cannot tell which deployment the checks are of: %v", err)
+	}
+	health := deployment.Health{ID: id, BootID: m.bootID()}
 	required := 0
 	for _, c := range checks {
 		if c.required {

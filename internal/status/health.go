@@ -66,7 +66,7 @@ func (g *gatherer) readHealth() {
 	}
 	h, err := records.LoadHealth(g.sys.Running)
 	g.problem("checks of this boot", err)
-	if err != nil || g.isOlderThanBoot(h.BootID) {
+	if err != nil || h.ID != g.m.Booted || g.isOlderThanBoot(h.BootID) {
 		return
 	}
 	var failed []string

@@ -88,6 +88,7 @@ const RunHealth = "run/sysupdate-image/health.json"
 
 // Health is what the checks of this boot have found so far.
 type Health struct {
+	ID      ID // of the deployment: after a soft reboot another one runs, in the same boot of the kernel
 	BootID  string
 	Running string        // the path of the check that is running, "" once all are done
 	Failed  []FailedCheck // a boot on trial is not good with one of these
@@ -100,7 +101,9 @@ func ParseHealth(data []byte) (Health, error) {
 	if err != nil {
 		return Health{}, err
 	}
-	h := Health{BootID: jsonMember[string](r, "boot_id"), Running: jsonMember[string](r, "running")}
+	h := Health{
+		ID: ID(jsonMember[string](r, "depl_id")), BootID: jsonMember[string](r, "boot_id"), Running: jsonMember[string](r, "running"),
+	}
 	h.Failed, h.Warned = failedChecks(r, "failed_checks"), failedChecks(r, "failed_wanted_checks")
 	if r.err != nil {
 		return Health{}, r.err
@@ -111,7 +114,7 @@ func ParseHealth(data []byte) (Health, error) {
 // Encode returns the record as JSON, for people as well.
 func (h Health) Encode() []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "{\n  \"boot_id\": %s,\n  \"running\": %s", quoteJSON(h.BootID), quoteJSON(h.Running))
+	fmt.Fprintf(&b, "{\n  \"depl_id\": %s,\n  \"boot_id\": %s,\n  \"running\": %s", quoteJSON(string(h.ID)), quoteJSON(h.BootID), quoteJSON(h.Running))
 	writeList(&b, "failed_checks", h.Failed, FailedCheck.encode)
 	writeList(&b, "failed_wanted_checks", h.Warned, FailedCheck.encode)
 	b.WriteString("\n}\n")

@@ -24,7 +24,7 @@ func TestFailedCheckString(t *testing.T) {
 func TestHealth(t *testing.T) {
 	for _, h := range []Health{
 		{},
-		{BootID: "b", Running: "/x", Failed: []FailedCheck{{"/a", ExitedCheck, "1", "\"quoted\"\t"}, {"/b", TimedOutCheck, "", ""}}},
+		{ID: "i", BootID: "b", Running: "/x", Failed: []FailedCheck{{"/a", ExitedCheck, "1", "\"quoted\"\t"}, {"/b", TimedOutCheck, "", ""}}},
 		{BootID: "b", Warned: []FailedCheck{{Path: "/w", Result: KilledCheck, Status: "15"}}},
 	} {
 		if got, err := ParseHealth(h.Encode()); err != nil || !reflect.DeepEqual(got, h) {

@@ -77,6 +77,7 @@ func TestInitramfsMatrix(t *testing.T) {
 			bootWith(ctx, t, m, "", "/usr/lib/test-machine/dracut.img")
 			bootImage(ctx, t, m, "initramfs_tools")
 			bootImage(ctx, t, m, "sid") // by dracut
+			contains(t, "the timeline", m.Do(ctx, t, "sysupdate-image boot-timeline"), "kernel", "sysroot.mount", "prepare the root", "boot-complete.target")
 			bootWith(ctx, t, m, build, "/run/initramfs.img")
 			m.Do(ctx, t, isStandalone)
 			bootImage(ctx, t, m, "sid_initramfs_tools")

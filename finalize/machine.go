@@ -56,7 +56,7 @@ func (m Machine) bootPartition() (*boot.Partition, error) {
 type way int
 
 const (
-	reboot     way = iota // also poweroff and halt: what runs is no more
+	reboot     way = iota // also poweroff and halt: the running system ends
 	softReboot            // user space restarts, on the same root or on another one
 	kexec                 // a kernel boots that was loaded before
 )

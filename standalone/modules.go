@@ -94,7 +94,7 @@ func (l *loader) module(name string) error {
 	return nil
 }
 
-// once loads a module, or waits for whoever does.
+// once loads a module. If that has begun already, it waits until it is over.
 func (l *loader) once(m modules.Module) error {
 	l.mu.Lock()
 	w, begun := l.loads[m.Name]

@@ -139,3 +139,18 @@ func TestRestartsEnd(t *testing.T) {
 		}
 	}
 }
+
+// Whether the fallback needs fs-verity is for its own entry to say.
+func TestFallbackTarget(t *testing.T) {
+	for options, want := range map[string]deployment.Target{
+		"":                                   {ID: testFallback, VerityOptional: true},
+		"quiet composefs=" + string(testFallback):       {ID: testFallback},
+		"composefs=?" + string(testFallback) + " quiet": {ID: testFallback, VerityOptional: true},
+		"composefs=" + string(testID):             {ID: testFallback, VerityOptional: true},
+	} {
+		got := fallbackTarget(deployment.Attempts{ID: testID, Fallback: testFallback, FallbackOptions: options}, deployment.Target{ID: testID, VerityOptional: true})
+		if got != want {
+			t.Errorf("%q: %+v; want %+v", options, got, want)
+		}
+	}
+}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/mount"
@@ -49,11 +49,21 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 	}
 	switch a.do {
 	case bootFallback:
-		return deployment.Target{ID: record.Fallback, VerityOptional: target.VerityOptional}, nil
+		return fallbackTarget(record, target), nil
 	case redirect:
-		return target, s.sendTo(root, physical, record, f, target.VerityOptional)
+		return target, s.sendTo(root, physical, record, f, fallbackTarget(record, target).VerityOptional)
 	}
 	return target, nil
+}
+
+// fallbackTarget returns the fallback as its own boot entry names it. Where that does not tell,
+// fs-verity is as optional as for what the fallback takes the place of.
+func fallbackTarget(record deployment.Attempts, target deployment.Target) deployment.Target {
+	all, err := deployment.Candidates(kcmdline.Parse(record.FallbackOptions))
+	if i := slices.IndexFunc(all, func(t deployment.Target) bool { return t.ID == record.Fallback }); err == nil && i >= 0 {
+		return all[i]
+	}
+	return deployment.Target{ID: record.Fallback, VerityOptional: target.VerityOptional}
 }
 
 // look finds out whether and how the fallback could be booted.
@@ -61,7 +71,7 @@ func (f *facts) look(root fs.FS, physical *os.Root, record deployment.Attempts) 
 	if record.Fallback == "" {
 		return
 	}
-	image := path.Join(deployment.RepositoryDir, "images", string(record.Fallback))
+	image := record.Fallback.ImageFile()
 	_, imageErr := physical.Stat(image)
 	_, stateErr := physical.Stat(record.Fallback.Dir())
 	f.fallback, f.sealed = imageErr == nil && stateErr == nil, isSealed(root)

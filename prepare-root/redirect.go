@@ -72,7 +72,7 @@ func loadFallback(physical *os.Root, record deployment.Attempts, optional bool) 
 
 // mountFallback mounts the image of a deployment at kexecDir, with the contents of its files.
 func mountFallback(physical *os.Root, id deployment.ID, optional bool) (unmount func() error, err error) {
-	image, err := physical.Open(path.Join(deployment.RepositoryDir, "images", string(id)))
+	image, err := physical.Open(id.ImageFile())
 	if err != nil {
 		return nil, err
 	}

@@ -273,7 +273,7 @@ func (s settings) loadConfig(root fs.FS, warn func(string)) (rootconfig.Config, 
 // system than the one asked for.
 func firstPresent(root *os.Root, targets []deployment.Target) (deployment.Target, error) {
 	for _, t := range targets {
-		_, err := root.Stat(path.Join(deployment.RepositoryDir, "images", string(t.ID)))
+		_, err := root.Stat(t.ID.ImageFile())
 		found, err := bounded.Found(err)
 		if err != nil {
 			return t, fmt.Errorf("cannot look for its image: %w", err)

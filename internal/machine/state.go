@@ -283,7 +283,7 @@ func (r *reader) hasNoImage(id deployment.ID) bool {
 		r.problem(true, "image of deployment "+id.Short(), err)
 		return err == nil && !found
 	}
-	_, err := fs.Stat(r.Sysroot, path.Join(deployment.RepositoryDir, "images", string(id)))
+	_, err := fs.Stat(r.Sysroot, id.ImageFile())
 	return errors.Is(err, fs.ErrNotExist)
 }
 

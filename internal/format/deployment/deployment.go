@@ -69,6 +69,9 @@ func (id ID) Digest() (digest.Digest, error) { return digest.Parse(string(id)) }
 // Short returns the first 12 characters, which suffice for people.
 func (id ID) Short() string { return string(id[:min(len(id), 12)]) }
 
+// ImageFile returns the link to the deployment's image, relative to the physical root.
+func (id ID) ImageFile() string { return path.Join(RepositoryDir, "images", string(id)) }
+
 // Dir returns the deployment's state directory, relative to the physical root.
 func (id ID) Dir() string { return path.Join(DeployDir, string(id)) }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -33,11 +34,17 @@ type Case struct {
 }
 
 // Arm gives a deployment a new record, before it is published or once it has proved itself.
-// Without another good one to fall back to, it gets none.
+// Without another good one to fall back to, it gets none. Why an earlier trial of it failed
+// is forgotten: it would pass for the reason of this one.
 func (r Root) Arm(c Case) error {
 	a, err := r.armed(c)
 	if err != nil {
 		return err
+	}
+	if c.Trial {
+		if err := r.forgetFailure(c.ID); err != nil {
+			return err
+		}
 	}
 	if a.Fallback == "" {
 		return r.drop(c.ID)
@@ -60,6 +67,14 @@ func (r Root) armed(c Case) (deployment.Attempts, error) {
 		a.AttemptsCount = deployment.AttemptsCount{Trial: true, Left: boot.TriesOfNew}
 	}
 	return a, nil
+}
+
+// forgetFailure removes what is recorded of a failed boot, if anything is.
+func (r Root) forgetFailure(id deployment.ID) error {
+	if _, err := r.Changes.Lstat(id.BootFailureFile()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return records.DropBootFailure(r.Changes, id)
 }
 
 // drop removes a record, if there is one: most often there is none, and no sync is needed.
@@ -89,9 +104,15 @@ func (r Root) fallback(c Case) (boot.EntryFile, error) {
 	return found, nil
 }
 
-// good reports whether the record of a deployment, which has a good entry, lets it be one to
-// fall back to.
+// good reports whether a deployment, which has a good entry, can be one to fall back to: it is
+// there, and its record does not say otherwise.
 func (r Root) good(id deployment.ID, files []boot.EntryFile) (bool, error) {
+	for _, needed := range []string{id.ImageFile(), id.Dir()} {
+		_, err := fs.Stat(r.FS, needed)
+		if found, err := bounded.Found(err); !found || err != nil {
+			return false, err
+		}
+	}
 	a, err := records.LoadAttempts(r.FS, id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, records.ErrDamaged):

@@ -42,8 +42,10 @@ func newRoot(t *testing.T, with ...deployment.Attempts) (Root, *os.Root) {
 	}
 	t.Cleanup(func() { root.Close() })
 	for _, id := range []deployment.ID{a, b, c} {
-		if err := root.MkdirAll(id.Dir(), 0o755); err != nil {
-			t.Fatal(err)
+		for _, dir := range []string{id.Dir(), id.ImageFile()} {
+			if err := root.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := records.StoreOrigin(durable.OS(root), id, deployment.Origin{Kernel: "6." + id.Short()}); err != nil {
 			t.Fatal(err)
@@ -100,6 +102,40 @@ func TestArm(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: the record is %+v, %v; want %+v", tt.name, got, err, want)
+		}
+	}
+}
+
+// What is gone from the disk is nothing to fall back to.
+func TestArmGone(t *testing.T) {
+	files := []boot.EntryFile{entry(t, "2.conf", b), entry(t, "1.conf", a)}
+	for _, gone := range []string{b.ImageFile(), b.Dir()} {
+		r, root := newRoot(t)
+		if err := root.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Arm(Case{ID: c, Booted: b, Files: files, Trial: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := records.LoadAttempts(r.FS, c); err != nil || got.Fallback != a {
+			t.Errorf("without %s the record is %+v, %v; want fallback %s", gone, got, err, a)
+		}
+	}
+}
+
+// A new trial does not fail for the reason of an old one.
+func TestArmForgets(t *testing.T) {
+	files := []boot.EntryFile{entry(t, "1.conf", a)}
+	for _, trial := range []bool{true, false} {
+		r, _ := newRoot(t)
+		if err := records.StoreBootFailure(r.Changes, deployment.BootFailure{ID: b, Entry: "b", Reason: "no database"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Arm(Case{ID: b, Files: files, Trial: trial}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := records.LoadBootFailure(r.FS, b); errors.Is(err, fs.ErrNotExist) != trial {
+			t.Errorf("armed, trial %t: the failure before is %v", trial, err)
 		}
 	}
 }

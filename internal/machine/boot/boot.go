@@ -34,13 +34,17 @@ var ErrNoEntry = errors.New("no boot entry")
 // methods that change something expect that the caller holds the repository's
 // lock. Close it.
 type Partition struct {
-	name  string
-	root  *os.Root
-	fs    durable.FS
-	dir   *os.File // the root, kept open for Syncfs
-	close []io.Closer
-	space func() (free, block int64, err error)
-	fat   bool // the file system is FAT
+	name string
+	root *os.Root
+	fs   durable.FS
+	// Where the loader reads loader.conf: root, or the EFI system partition beside it; and why
+	// that cannot be read.
+	settings    *os.Root
+	settingsErr error
+	dir         *os.File // the root, kept open for Syncfs
+	close       []io.Closer
+	space       func() (free, block int64, err error)
+	fat         bool // the file system is FAT
 	// The boot in which this program runs; "" before readBootID.
 	bootID string
 	// The machine that boots from it: see Of.
@@ -74,7 +78,7 @@ func OpenDir(dir string) (*Partition, error) {
 
 // newPartition takes over root and mount, also with an error.
 func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error) {
-	p := &Partition{name: name, root: root, close: []io.Closer{root}}
+	p := &Partition{name: name, root: root, settings: root, close: []io.Closer{root}}
 	if mount != nil {
 		p.close = append(p.close, mount)
 	}

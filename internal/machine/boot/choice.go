@@ -40,10 +40,7 @@ type Settings struct {
 // a machine that does not run: then only loader.conf is known. The error is that it cannot be
 // read; the other settings are good.
 func (p *Partition) Settings(running fs.FS) (Settings, error) {
-	data, err := bounded.ReadRoot(p.root, "loader/loader.conf", limits.Text)
-	if found, notFound := bounded.Found(err); !found {
-		err = notFound
-	}
+	data, err := p.readSettings()
 	r := settingsReader{running: running, conf: string(data)}
 	r.version = versionOfLoader(r.text("LoaderInfo"))
 	r.variable(OneShot, false)
@@ -55,6 +52,18 @@ func (p *Partition) Settings(running fs.FS) (Settings, error) {
 	r.inFile("default", false)
 	r.listed = strings.FieldsFunc(r.text("LoaderEntries"), func(c rune) bool { return c == 0 })
 	return r.Settings, err
+}
+
+// readSettings returns loader.conf, nothing if there is none.
+func (p *Partition) readSettings() ([]byte, error) {
+	if p.settingsErr != nil {
+		return nil, p.settingsErr
+	}
+	data, err := bounded.ReadRoot(p.settings, "loader/loader.conf", limits.Text)
+	if found, notFound := bounded.Found(err); !found {
+		err = notFound
+	}
+	return data, err
 }
 
 // A settingsReader puts Settings together.

@@ -115,6 +115,9 @@ func (m machine) find(sysroot string, wanted ...string) (*Partition, error) {
 		}
 		p, errMount := m.open(parts[i])
 		if errMount == nil {
+			if kind == typeXBOOTLDR {
+				m.openESP(p, parts)
+			}
 			return p, nil
 		}
 		err = errors.Join(err, errMount)
@@ -128,6 +131,22 @@ func (m machine) find(sysroot string, wanted ...string) (*Partition, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoPartition, err)
 	}
 	return nil, fmt.Errorf("%w: no EFI system partition on the disk of %s, and no FAT file system at /boot or /efi", ErrNoPartition, sysroot)
+}
+
+// openESP opens the EFI system partition beside the extended boot loader partition p: the
+// loader reads its settings there only.
+func (m machine) openESP(p *Partition, parts []blockDevice) {
+	i := slices.IndexFunc(parts, func(b blockDevice) bool { return b.kind == typeESP })
+	if i < 0 {
+		return
+	}
+	esp, err := m.open(parts[i])
+	if err != nil {
+		p.settingsErr = err
+		return
+	}
+	p.settings = esp.root
+	p.close = append(p.close, esp)
 }
 
 func (m machine) open(b blockDevice) (*Partition, error) {

@@ -208,6 +208,43 @@ func TestFindEntries(t *testing.T) {
 	}
 }
 
+// The loader reads its settings on the EFI system partition, also where it has the entries from
+// another one.
+func TestFindSettings(t *testing.T) {
+	on := map[string]map[string]string{
+		"vda1": {"loader/loader.conf": "default esp.conf\n"},
+		"vda3": {"loader/loader.conf": "default xbootldr.conf\n"},
+	}
+	for _, readable := range []bool{true, false} {
+		m := fakeMachine(t, "link sys/class/block/vda3 ../../devices/vda/vda3", "file sys/devices/vda/vda3/partition 3",
+			"file sys/devices/vda/vda3/dev 254:3", "file run/udev/data/b254:3 E:ID_FS_TYPE=ext4|E:ID_PART_ENTRY_TYPE="+typeXBOOTLDR)
+		m.mount = func(device, _ string) (*os.File, error) {
+			if device == "/dev/vda1" && !readable {
+				return nil, syscall.EIO
+			}
+			dir := t.TempDir()
+			put(t, dir, on[filepath.Base(device)])
+			return os.Open(dir)
+		}
+		p, err := m.findBoot("/sysroot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Settings(m.root.FS())
+		switch {
+		case p.String() != "/dev/vda3":
+			t.Errorf("the boot partition is %s; want /dev/vda3", p)
+		case readable && (err != nil || len(got.settings) != 1 || got.settings[0].pattern != "esp.conf"):
+			t.Errorf("settings are %+v, %v; want the default esp.conf", got, err)
+		case !readable && (!errors.Is(err, syscall.EIO) || len(got.settings) != 0):
+			t.Errorf("settings are %+v, %v; want %v", got, err, syscall.EIO)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // FindIn finds the boot partition of a machine that does not run.
 func TestFindIn(t *testing.T) {
 	const entry = "title A\nlinux /l\ninitrd /i\noptions composefs="

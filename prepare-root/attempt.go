@@ -10,6 +10,10 @@ import (
 // the boot loader. If that leads back here, the machine goes on with what it has.
 const maxRedirects = 2
 
+// maxInPlace is how far boots of the fallback in place of another deployment are counted: one
+// and several make a difference.
+const maxInPlace = 2
+
 // An action is what a boot does with a deployment that has a record of attempts.
 type action int
 
@@ -31,6 +35,11 @@ type facts struct {
 	// them as what it takes the place of.
 	sameKernel bool
 }
+
+// inPlace reports whether the fallback can be booted with the running kernel. It gets the
+// kernel command line of what it takes the place of: if it does not come up, that may be why,
+// and its own kernel with its own command line is next.
+func (f facts) inPlace() bool { return f.sameKernel && !f.sealed }
 
 // An attempt is what was decided for a boot.
 type attempt struct {
@@ -63,8 +72,11 @@ func decide(a deployment.Attempts, f facts) attempt {
 		next.say = why + ", and there is no other to boot"
 	case !a.Trial && a.Failures > deployment.MaxFailures && !again:
 		next.say = why + fmt.Sprintf(", and %s has not come up either", a.Fallback.Short())
-	case f.sameKernel && !f.sealed:
+	case f.inPlace() && (a.InPlace == 0 || a.Redirects >= maxRedirects || !a.Trial):
 		next.do, next.say = bootFallback, why+": booting "+a.Fallback.Short()+" in its place"
+		if a.Trial {
+			next.count.InPlace = min(a.InPlace+1, maxInPlace)
+		}
 	case a.Redirects >= maxRedirects:
 		next.say = why + fmt.Sprintf(", and %s, which needs another kernel, did not come up", a.Fallback.Short())
 	default:
@@ -86,7 +98,7 @@ func (a attempt) uncounted(record deployment.Attempts, f facts, err error) attem
 	a.say = fmt.Sprintf("cannot count this boot of deployment %s: %v", record.ID.Short(), err)
 	switch {
 	case a.do == bootTarget && !record.Trial:
-	case record.Fallback != "" && f.fallback && f.sameKernel && !f.sealed:
+	case record.Fallback != "" && f.fallback && f.inPlace():
 		a.do, a.say = bootFallback, a.say+": booting "+record.Fallback.Short()+" in its place"
 	default:
 		// Sending the machine elsewhere without counting could go on for ever.

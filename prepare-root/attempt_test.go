@@ -26,6 +26,7 @@ func TestDecide(t *testing.T) {
 	other, sealed, gone, nobody := here, here, here, here
 	other.sameKernel, sealed.sealed, gone.fallback, nobody.bootID = false, true, false, ""
 	in := func(c deployment.AttemptsCount, boot string) deployment.AttemptsCount { c.Boot = boot; return c }
+	inPlace := func(c deployment.AttemptsCount, n uint) deployment.AttemptsCount { c.InPlace = n; return c }
 	redirected := func(c deployment.AttemptsCount, n uint) deployment.AttemptsCount { c.Redirects = n; return c }
 	for _, tt := range []struct {
 		name   string
@@ -39,7 +40,9 @@ func TestDecide(t *testing.T) {
 		{"last boot on trial", trial(1, 2), other, bootTarget, in(trial(0, 3), "now"), ""},
 		{"the same boot", in(trial(0, 3), "now"), here, bootTarget, in(trial(0, 3), "now"), ""},
 		{"no id of the boot", trial(1, 2), nobody, bootTarget, trial(0, 3), ""},
-		{"spent", in(trial(0, 3), "before"), here, bootFallback, in(trial(0, 3), "before"), "has used up its 3 boots: booting 0b0b0b0b0b0b in its place"},
+		{"spent", in(trial(0, 3), "before"), here, bootFallback, inPlace(in(trial(0, 3), "before"), 1), "has used up its 3 boots: booting 0b0b0b0b0b0b in its place"},
+		{"spent, and its place was of no use", inPlace(trial(0, 3), 1), here, redirect, redirected(inPlace(trial(0, 3), 1), 1), "by its own kernel"},
+		{"spent, and nothing was of use", redirected(inPlace(trial(0, 3), 1), 2), here, bootFallback, redirected(inPlace(trial(0, 3), 2), 2), "in its place"},
 		{"spent, and the fallback is gone", trial(0, 3), gone, bootTarget, trial(0, 3), "there is no other to boot"},
 		{"spent, with another kernel", trial(0, 3), other, redirect, redirected(trial(0, 3), 1), "by its own kernel"},
 		{"spent, and sealed", trial(0, 3), sealed, redirect, redirected(trial(0, 3), 1), "by its own kernel"},
@@ -143,10 +146,10 @@ func TestRestartsEnd(t *testing.T) {
 // Whether the fallback needs fs-verity is for its own entry to say.
 func TestFallbackTarget(t *testing.T) {
 	for options, want := range map[string]deployment.Target{
-		"":                                   {ID: testFallback, VerityOptional: true},
+		"": {ID: testFallback, VerityOptional: true},
 		"quiet composefs=" + string(testFallback):       {ID: testFallback},
 		"composefs=?" + string(testFallback) + " quiet": {ID: testFallback, VerityOptional: true},
-		"composefs=" + string(testID):             {ID: testFallback, VerityOptional: true},
+		"composefs=" + string(testID):                   {ID: testFallback, VerityOptional: true},
 	} {
 		got := fallbackTarget(deployment.Attempts{ID: testID, Fallback: testFallback, FallbackOptions: options}, deployment.Target{ID: testID, VerityOptional: true})
 		if got != want {

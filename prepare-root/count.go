@@ -51,7 +51,13 @@ func (s settings) counted(root fs.FS, physical *os.Root, target deployment.Targe
 	case bootFallback:
 		return fallbackTarget(record, target), nil
 	case redirect:
-		return target, s.sendTo(root, physical, record, f, fallbackTarget(record, target).VerityOptional)
+		fallback := fallbackTarget(record, target)
+		err := s.sendTo(root, physical, record, f, fallback.VerityOptional)
+		if !f.inPlace() {
+			return target, err
+		}
+		warn(err.Error())
+		return fallback, nil
 	}
 	return target, nil
 }

@@ -104,6 +104,17 @@ func (m machine) count(id deployment.ID) deployment.AttemptsCount {
 	return a.AttemptsCount
 }
 
+// recount changes what a record counts, as a system that is running does.
+func (m machine) recount(id deployment.ID, change func(deployment.AttemptsCount) deployment.AttemptsCount) {
+	m.t.Helper()
+	a, err := records.LoadAttempts(os.DirFS(m.sysroot), id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	a.AttemptsCount = change(a.AttemptsCount)
+	m.store(a)
+}
+
 // A deployment on trial has three boots; then the other one is mounted in its place, boot
 // after boot. Starting prepare-root again in one boot counts nothing.
 func TestTrialEndsInFallback(t *testing.T) {
@@ -123,6 +134,17 @@ func TestTrialEndsInFallback(t *testing.T) {
 		for _, boot := range []string{"four", "five"} {
 			got, said, err := m.boot(boot)
 			if got != other || err != nil || !strings.Contains(said, "has used up its 3 boots: booting "+other.Short()+" in its place") {
+				t.Errorf("boot %s: %s boots, %q, %v; want %s", boot, got.Short(), said, err, other.Short())
+			}
+			if boot == "four" { // it comes up, and settles that
+				m.recount(m.target.ID, deployment.AttemptsCount.Settled)
+			}
+		}
+		// Here it has not come up, and there is no other way: it is booted in its place again.
+		for _, boot := range []string{"six", "seven", "eight"} {
+			got, said, err := m.boot(boot)
+			redirected := strings.Contains(said, "takes its place, by its own kernel")
+			if got != other || err != nil || redirected == (boot == "eight") {
 				t.Errorf("boot %s: %s boots, %q, %v; want %s", boot, got.Short(), said, err, other.Short())
 			}
 		}

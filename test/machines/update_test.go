@@ -12,6 +12,7 @@ import (
 const (
 	v2  = "127.0.0.1:5000/os:v2"
 	sid = "127.0.0.1:5000/os:sid"
+	uki = "127.0.0.1:5000/os:uki"
 	esp = "/dev/disk/by-id/virtio-root-part1"
 )
 

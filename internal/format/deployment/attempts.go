@@ -42,6 +42,9 @@ type AttemptsCount struct {
 	Trial      bool // it is on trial, and its boots are counted; else it was blessed
 	Left, Done uint // tries, of a deployment on trial
 	Failures   uint // in the initramfs, since the last good boot
+	// InPlace counts the boots of the fallback in place of a spent deployment on trial, with
+	// what that one has on its kernel command line.
+	InPlace uint
 	// Redirects counts the boots that were sent to the fallback by another kernel. The
 	// machine goes on without, if that leads back here.
 	Redirects uint
@@ -59,7 +62,7 @@ func (a AttemptsCount) Spent() bool {
 // Settled returns the count once the fallback has come up: another boot of the spent deployment
 // may end there again.
 func (a AttemptsCount) Settled() AttemptsCount {
-	a.Redirects, a.Failures = 0, min(a.Failures, MaxFailures)
+	a.InPlace, a.Redirects, a.Failures = 0, 0, min(a.Failures, MaxFailures)
 	return a
 }
 
@@ -88,7 +91,7 @@ type field struct {
 func (a *AttemptsCount) fields() []field {
 	return []field{
 		{"trial", &a.Trial}, {"left", &a.Left}, {"done", &a.Done}, {"failures", &a.Failures},
-		{"redirects", &a.Redirects}, {"boot", &a.Boot}, {"failed-boot", &a.FailedBoot}, {reasonKey, &a.Reason},
+		{"in-place", &a.InPlace}, {"redirects", &a.Redirects}, {"boot", &a.Boot}, {"failed-boot", &a.FailedBoot}, {reasonKey, &a.Reason},
 	}
 }
 

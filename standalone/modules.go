@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
@@ -54,13 +55,39 @@ func newLoader(dir string, cmdline kcmdline.Cmdline, insert inserter, log *log) 
 	return l, nil
 }
 
-// aliases loads the modules for several aliases at once, and waits until all are loaded.
+// patience is how long a driver may keep those that were asked for at the same time waiting.
+const patience = 30 * time.Second
+
+// aliases loads the modules for several aliases at once, and waits until all are loaded. A
+// driver that never comes back is left behind: the root may not need it.
 func (l *loader) aliases(all ...string) {
 	var wg sync.WaitGroup
 	for _, alias := range all {
 		wg.Go(func() { l.alias(alias) })
 	}
-	wg.Wait()
+	over := make(chan struct{})
+	go func() { wg.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-time.After(patience):
+		l.log.warn("not waiting any longer for %s", strings.Join(l.loading(), ", "))
+	}
+}
+
+// loading returns the names of the modules that are being loaded, sorted.
+func (l *loader) loading() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var names []string
+	for name, w := range l.loads {
+		select {
+		case <-w.done:
+		default:
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // alias loads all modules for an alias: of the providers of an algorithm, the fast one may

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
-// TestLoadTogether: drivers are loaded at the same time, each once, and none before what it
-// depends on.
-func TestLoadTogether(t *testing.T) {
+// moduleDir returns a directory with modules, all of which depend on one.
+func moduleDir(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -24,6 +26,13 @@ func TestLoadTogether(t *testing.T) {
 	for _, name := range []string{"bus", "slow", "fast", "last"} {
 		write(name+".ko", name)
 	}
+	return dir
+}
+
+// TestLoadTogether: drivers are loaded at the same time, each once, and none before what it
+// depends on.
+func TestLoadTogether(t *testing.T) {
+	dir := moduleDir(t)
 	var (
 		mu       sync.Mutex
 		over     []string
@@ -50,4 +59,31 @@ func TestLoadTogether(t *testing.T) {
 	if want := []string{"bus", "fast", "last", "slow"}; !slices.Equal(over, want) {
 		t.Errorf("modules were loaded in the order %q; want %q", over, want)
 	}
+}
+
+// A driver that hangs keeps those beside it from nothing.
+func TestHangingModule(t *testing.T) {
+	dir := moduleDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		var fast atomic.Bool
+		insert := func(f *os.File, _ string, _ bool) error {
+			switch filepath.Base(f.Name()) {
+			case "slow.ko":
+				<-ended
+			case "fast.ko":
+				fast.Store(true)
+			}
+			return nil
+		}
+		l, err := newLoader(dir, nil, insert, &log{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.aliases("pci:slow", "pci:fast")
+		if got := l.loading(); !slices.Equal(got, []string{"slow"}) || !fast.Load() {
+			t.Errorf("what hangs is %q, the other is loaded: %t", got, fast.Load())
+		}
+		close(ended)
+	})
 }

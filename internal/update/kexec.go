@@ -58,7 +58,10 @@ func (m *Machine) try(c candidate) error {
 		defer f.Close()
 		return loadUKI(f, "", load)
 	}
-	return c.withKernel(func(linux, initrd io.ReadSeeker, _ []boot.File) error {
+	return c.withKernel(func(linux, initrd io.ReadSeeker, further []boot.File) error {
+		if len(further) > 0 {
+			return errDeviceTree
+		}
 		return load(kexec.Kernel{Linux: linux, Initrds: []io.Reader{initrd}, Cmdline: c.options})
 	})
 }
@@ -75,6 +78,9 @@ func (m *Machine) planKexec(wish Wish) (*Possibility, error) {
 // errLocked reports that a deployment cannot be booted by kexec, as finalize does not make it
 // ready.
 var errLocked = errors.New("it is staged but locked: no reboot boots it")
+
+// errDeviceTree reports what no kernel takes over from a boot entry: it hands on its own.
+var errDeviceTree = errors.New("its boot entry has a device tree, which only the boot loader hands to a kernel")
 
 // loadKexec loads the kernel of the deployment that boots next, with the arguments of its
 // boot entry.
@@ -101,6 +107,9 @@ func (m *Machine) loadEntry(e bootentry.Entry) error {
 	load := func(k kexec.Kernel) error { return kexec.Load(m.Running, k) }
 	if !e.IsKernel() {
 		return m.loadUKIEntry(e, load)
+	}
+	if len(e.Kernel()) > 1+len(e.Initrds) {
+		return errDeviceTree
 	}
 	linux, err := m.Boot.Open(e.Linux)
 	if err != nil {

@@ -1,8 +1,10 @@
 package update
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
@@ -24,4 +26,14 @@ func TestNoKexecOfLocked(t *testing.T) {
 			t.Errorf("Reboot error = %v", err)
 		}
 	})
+}
+
+// A device tree would be left out.
+func TestNoKexecOfDeviceTree(t *testing.T) {
+	for _, key := range []string{bootentry.DeviceTree, bootentry.Overlays} {
+		e := bootentry.Entry{Linux: "/l", Initrds: []string{"/i"}, Other: []bootentry.KeyValue{{Key: key, Value: "/board.dtb"}}}
+		if err := (&Machine{}).loadEntry(e); !errors.Is(err, errDeviceTree) {
+			t.Errorf("with %s: %v; want %v", key, err, errDeviceTree)
+		}
+	}
 }

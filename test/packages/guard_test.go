@@ -18,6 +18,7 @@ func TestGuards(t *testing.T) {
 		t.Fatal(err)
 	}
 	const plugin, guard = "05-sysupdate-image.install", "package-guard"
+	const refused = "change its packages where the image is built"
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedRealRoot(t)
 		for name, tt := range map[string]struct {
@@ -27,11 +28,12 @@ func TestGuards(t *testing.T) {
 			code    int
 			says    string
 		}{
-			"an image":                 {"composefs:01", true, guard, 1, "its /usr is read-only"},
-			"dpkg, /":                  {"composefs:01", true, "DPKG_ROOT= " + guard, 1, "its /usr is read-only"},
-			"dnf, /":                   {"composefs:01", true, guard + " /", 1, "its /usr is read-only"},
+			"an image":                 {"composefs:01", true, guard, 1, refused},
+			"dpkg, /":                  {"composefs:01", true, "DPKG_ROOT= " + guard, 1, refused},
+			"dnf, /":                   {"composefs:01", true, guard + " /", 1, refused},
 			"dpkg, another root":       {"composefs:01", true, "DPKG_ROOT=/mnt " + guard, 0, ""},
 			"dnf, another root":        {"composefs:01", true, guard + " /mnt", 0, ""},
+			"/usr is writable":         {"composefs:01", true, "mount -o remount,rw,bind /usr; " + guard, 0, "keeps what they change in /etc and /var"},
 			"no image":                 {"overlay", true, guard, 0, ""},
 			"no /proc":                 {"overlay", false, guard, 0, ""},
 			"a kernel in an image":     {"composefs:01", true, plugin, 77, "nothing to do"},

@@ -19,6 +19,8 @@ INITRAMFSTOOLSDIR           ?= $(PREFIX)/share/initramfs-tools
 KERNELINSTALLDIR            ?= $(PREFIX)/lib/kernel/install.d
 SYSTEMDSYSTEMPRESETDIR      ?= $(PREFIX)/lib/systemd/system-preset
 ALPMHOOKSDIR                ?= $(PREFIX)/share/libalpm/hooks
+MKINITCPIOCONFDIR           ?= /etc/mkinitcpio.conf.d
+MKINITCPIOPRESETDIR         ?= /etc/mkinitcpio.d
 DPKGCONFDIR                 ?= /etc/dpkg/dpkg.cfg.d
 DNFACTIONSDIR               ?= /etc/dnf/libdnf5-plugins/actions.d
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
@@ -41,9 +43,12 @@ QUIET    := go run $(GOFLAGS) ./test/quiet
 
 # Where the programs are built.
 OUT      ?= bin
+# The one that prints its manual page and completions: another than what is installed, if that
+# is for another architecture.
+NATIVE   ?= $(OUT)/sysupdate-image
 PROGRAMS := sysupdate-image prepare-root init finalize health sysupdate-image-generator
 
-.PHONY: all $(PROGRAMS) install install-guards vendor-tarball deb rpm arch check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
+.PHONY: all $(PROGRAMS) install install-guards install-mkinitcpio vendor-tarball dist deb rpm arch check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
 
 all: $(PROGRAMS)  ## build the programs into bin/
 
@@ -71,7 +76,7 @@ install: all  ## install below DESTDIR
 	install -Dm644 initramfs-tools/gpt-auto-root.rules -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 packaging/guard/05-sysupdate-image.install -t $(DESTDIR)$(KERNELINSTALLDIR)
 	install -Dm644 packaging/90-sysupdate-image.preset -t $(DESTDIR)$(SYSTEMDSYSTEMPRESETDIR)
-	install -Dm644 README.md NEWS.md LICENSE -t $(DESTDIR)$(DOCDIR)
+	install -Dm644 README.md NEWS.md LICENSE $(wildcard third-party-licenses.txt) -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 mkinitcpio/mkinitcpio.conf -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 examples/system.conf.d/*.conf -t $(DESTDIR)$(DOCDIR)/examples/system.conf.d
 	install -Dm644 docs/operating.md docs/initramfs.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
@@ -79,10 +84,10 @@ install: all  ## install below DESTDIR
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7
 	install -Dm644 docs/man/*.8 -t $(DESTDIR)$(MANDIR)/man8
-	$(OUT)/sysupdate-image manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
-	$(OUT)/sysupdate-image completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
-	$(OUT)/sysupdate-image completion zsh > $(DESTDIR)$(ZSHCOMPLETIONDIR)/_sysupdate-image
-	$(OUT)/sysupdate-image completion fish > $(DESTDIR)$(FISHCOMPLETIONDIR)/sysupdate-image.fish
+	$(NATIVE) manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
+	$(NATIVE) completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image
+	$(NATIVE) completion zsh > $(DESTDIR)$(ZSHCOMPLETIONDIR)/_sysupdate-image
+	$(NATIVE) completion fish > $(DESTDIR)$(FISHCOMPLETIONDIR)/sysupdate-image.fish
 
 # What keeps package tools from changing a system that was booted from an image: for
 # packages, since a file of a tool that is not there does no harm.
@@ -92,8 +97,16 @@ install-guards:
 	install -Dm644 packaging/guard/dnf.actions $(DESTDIR)$(DNFACTIONSDIR)/sysupdate-image.actions
 	install -Dm644 packaging/guard/sysupdate-image.hook $(DESTDIR)$(ALPMHOOKSDIR)/00-sysupdate-image.hook
 
+# What a package can set for mkinitcpio below /etc.
+install-mkinitcpio:
+	install -Dm644 mkinitcpio/drop-in.conf $(DESTDIR)$(MKINITCPIOCONFDIR)/sysupdate-image.conf
+	install -Dm644 mkinitcpio/sysupdate-image.preset -t $(DESTDIR)$(MKINITCPIOPRESETDIR)
+
 vendor-tarball:  ## write an archive with all modules, to build packages from without a network
 	packaging/vendor-tarball .
+
+dist:  ## write what a release consists of into dist/: sources, programs, SBOMs, licenses, checksums
+	packaging/dist dist
 
 deb rpm arch:  ## build the packages of a distribution
 	packaging/build-$@ .

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# What the tests of packages share. They need $work, a directory for their files.
+# shellcheck disable=SC2154
+
+say() { echo "${0#"$PWD/"}: $*"; }
+
+fail() {
+  echo "${0#"$PWD/"}: $*" >&2
+  exit 1
+}
+
+# logged WHAT COMMAND... - hides what COMMAND prints; if it fails, shows the end of that and fails
+logged() {
+  local what=$1
+  shift
+  "$@" >"$work/log" 2>&1 || {
+    tail -n 30 "$work/log" >&2
+    fail "$what"
+  }
+}
+
+# built_twice TOOL DIR - has packaging/build-TOOL write to DIR, and compares what a second build
+# makes of the same commit elsewhere
+built_twice() {
+  local tool=$1 dir=$2 file
+  mkdir -p "$dir" "$work/again" "$work/elsewhere"
+  logged 'cannot build' "packaging/build-$tool" "$dir"
+  # shellcheck disable=SC2016 # for the inner shell
+  TMPDIR=$work/elsewhere TZ=Asia/Kathmandu LC_ALL=C.UTF-8 HOME=/nowhere GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) \
+    logged 'cannot build again' sh -c 'umask 077 && exec "$@"' sh "packaging/build-$tool" "$work/again"
+  for file in "$work/again"/*; do
+    cmp "$file" "$dir/${file##*/}" || fail "two builds of ${file##*/} differ"
+  done
+  say 'two builds are the same'
+}
+
+# older TOOL DIR - has packaging/build-TOOL build version 0.0.9 in DIR. It has a manual page that
+# today's version lacks.
+older() {
+  local tool=$1 dir=$2 version
+  version=$(sed -nE 's/^VERSION +\?= *//p' Makefile)
+  mkdir -p "$dir"
+  rm -rf "$work/older"
+  git clone --quiet . "$work/older"
+  (
+    cd "$work/older" || exit
+    echo '.TH gone 7' >docs/man/sysupdate-image-gone.7
+    sed -i "s/${version//./\\.}/0.0.9/" Makefile packaging/debian/changelog packaging/rpm/sysupdate-image.spec packaging/arch/PKGBUILD
+    git add .
+    git -c user.name=test -c user.email=test@example.org commit --quiet --message 'an older version'
+  )
+  logged 'cannot build an older version' "$work/older/packaging/build-$tool" "$dir"
+  rm -rf "$work/older"
+}
+
+# files TREE - lists all files with their contents, but for the lists and logs of package tools
+files() {
+  (cd "$1" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/pacman -o -path ./var/lib/rpm -o -path ./usr/lib/sysimage \
+    -o -path ./var/log -o -path ./var/cache -o -path ./packages -o -path ./older -o -path ./tmp \
+    -o -path ./var/tmp -o -path ./var/lib/initramfs-tools \) -prune -o \( -type f -exec sha256sum {} + \) -o -printf '%p %m %l\n' | LC_ALL=C sort)
+}
+
+# is_version TREE VERSION - fails unless our program there has the version, and the manual page of
+# the older one is there only with that
+is_version() {
+  local tree=$1 version=$2
+  in_tree "$tree" sysupdate-image --version | grep -qxF "sysupdate-image version $version" || fail "the program is not of version $version"
+  case $(find "$tree/usr/share/man" -name 'sysupdate-image-gone.7*') in
+    '') [ "$version" != 0.0.9 ] || fail 'the older version lacks its manual page' ;;
+    *) [ "$version" = 0.0.9 ] || fail "a file of the older version stays" ;;
+  esac
+}

@@ -6,6 +6,8 @@ package discoverable
 const (
 	NoAuto   = 1 << 63 // not to be mounted without being asked for
 	ReadOnly = 1 << 60
+	// GrowFileSystem has the file system grow to the size of the partition when it is mounted.
+	GrowFileSystem = 1 << 59
 )
 
 // rootTypes are the types of root file systems, by architectures as Go spells them.

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
+	"slices"
 	"unicode/utf16"
 )
 
@@ -25,6 +27,8 @@ type Partition struct {
 	UUID       string // as the kernel takes it for PARTUUID=, in lower case
 	Label      string
 	Attributes uint64 // of a GPT, such as discoverable.NoAuto
+	Start      int64  // of a GPT: bytes from the beginning of the disk
+	Size       int64  // of a GPT, in bytes
 }
 
 // Partition returns the partition with a number, as the kernel counts them from 1.
@@ -35,6 +39,15 @@ func (t Table) Partition(number int) (Partition, bool) {
 	p, ok := t.partitions[number]
 	return p, ok
 }
+
+// Numbers returns the numbers of the partitions of a GPT, in their order.
+func (t Table) Numbers() []int { return slices.Sorted(maps.Keys(t.partitions)) }
+
+// IsGPT reports whether the table is a GPT.
+func (t Table) IsGPT() bool { return t.partitions != nil }
+
+// IsMBR reports whether the table is an MBR without a GPT.
+func (t Table) IsMBR() bool { return t.signature != 0 }
 
 // Read reads the table of a disk with sectors and a size in bytes. A disk without a table
 // that is whole is no error.
@@ -67,31 +80,46 @@ const (
 	mostBytes  = 1 << 20 // of entries; the usual table has 16 KiB
 )
 
+// A gpt is one of the two copies of a table.
+type gpt struct {
+	header, entries []byte
+	start           int64 // of the entries, in bytes
+}
+
 // readGPT reads the table whose header is in the sector with a number.
 func readGPT(disk io.ReaderAt, sector, at int64) (Table, error) {
+	g, err := loadGPT(disk, sector, at)
+	if err != nil {
+		return Table{}, err
+	}
+	return parseEntries(g.entries, sector), nil
+}
+
+// loadGPT reads a copy whose checksums are right.
+func loadGPT(disk io.ReaderAt, sector, at int64) (gpt, error) {
 	header := make([]byte, headerSize)
 	if err := readFull(disk, header, at*sector); err != nil {
-		return Table{}, err
+		return gpt{}, err
 	}
 	u32 := func(i int) uint32 { return binary.LittleEndian.Uint32(header[i:]) }
 	sum := u32(16)
 	own := binary.LittleEndian.Uint64(header[24:])
 	if string(header[:8]) != "EFI PART" || u32(12) != headerSize || own != uint64(at) {
-		return Table{}, errNotGPT
+		return gpt{}, errNotGPT
 	}
 	copy(header[16:20], make([]byte, 4)) // the sum is computed without itself
 	start, count, each := binary.LittleEndian.Uint64(header[72:]), int64(u32(80)), int64(u32(84))
 	if crc32.ChecksumIEEE(header) != sum || each != entrySize || count*each > mostBytes || start > 1<<53/uint64(sector) {
-		return Table{}, errNotGPT
+		return gpt{}, errNotGPT
 	}
 	entries := make([]byte, count*each)
 	if err := readFull(disk, entries, int64(start)*sector); err != nil {
-		return Table{}, err
+		return gpt{}, err
 	}
 	if crc32.ChecksumIEEE(entries) != u32(88) {
-		return Table{}, errNotGPT
+		return gpt{}, errNotGPT
 	}
-	return parseEntries(entries), nil
+	return gpt{header, entries, int64(start) * sector}, nil
 }
 
 // readFull reads all of p. What is beyond the end of the disk is no GPT.
@@ -106,7 +134,7 @@ func readFull(disk io.ReaderAt, p []byte, at int64) error {
 	return err
 }
 
-func parseEntries(entries []byte) Table {
+func parseEntries(entries []byte, sector int64) Table {
 	t := Table{partitions: make(map[int]Partition)}
 	unused := make([]byte, 16)
 	for n := 1; len(entries) >= entrySize; n++ {
@@ -115,12 +143,22 @@ func parseEntries(entries []byte) Table {
 		if bytes.Equal(e[:16], unused) {
 			continue
 		}
+		first, last := binary.LittleEndian.Uint64(e[32:]), binary.LittleEndian.Uint64(e[40:])
 		t.partitions[n] = Partition{
 			Type: guid(e[:16]), UUID: guid(e[16:32]),
 			Attributes: binary.LittleEndian.Uint64(e[48:]), Label: label(e[56:]),
+			Start: bytesOf(first, sector), Size: bytesOf(last-first+1, sector),
 		}
 	}
 	return t
+}
+
+// bytesOf returns how many bytes some sectors have; -1 for more than a disk can have.
+func bytesOf(sectors uint64, sector int64) int64 {
+	if sectors > 1<<62/uint64(sector) {
+		return -1
+	}
+	return int64(sectors) * sector
 }
 
 // guid returns a GUID as text. Its first three parts are in little endian.

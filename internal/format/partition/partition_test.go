@@ -61,7 +61,7 @@ func TestGPT(t *testing.T) {
 		data[2*512] ^= 1 // in the first table of entries
 	}
 	bothLost[len(bothLost)-512+60] ^= 1 // in the second header
-	want := Partition{Type: rootType, UUID: uuid, Label: "root", Attributes: 1 << 63}
+	want := Partition{Type: rootType, UUID: uuid, Label: "root", Attributes: 1 << 63, Start: 2 << 20, Size: 1 << 20}
 	for name, data := range map[string][]byte{"whole": whole, "first lost": firstLost} {
 		table := read(t, data)
 		if got, ok := table.Partition(2); got != want || !ok {
@@ -116,6 +116,57 @@ func TestHostile(t *testing.T) {
 		binary.LittleEndian.PutUint32(bad[512+at:], 0xffffffff)
 		if got, ok := read(t, bad).Partition(1); ok {
 			t.Errorf("with a header that is wrong at %d: %+v", at, got)
+		}
+	}
+}
+
+// file is a disk in memory.
+type file struct{ data []byte }
+
+func (f *file) ReadAt(p []byte, at int64) (int, error) { return bytes.NewReader(f.data).ReadAt(p, at) }
+func (f *file) Sync() error                            { return nil }
+func (f *file) WriteAt(p []byte, at int64) (int, error) {
+	return copy(f.data[at:], p), nil
+}
+
+// Amend changes labels and attributes and nothing else, and both copies are what sfdisk takes for whole.
+func TestAmend(t *testing.T) {
+	d := &file{disk(t, gptScript)}
+	before := read(t, d.data)
+	if err := Amend(d, 512, int64(len(d.data)), map[int]Change{2: {"fertig ☺", 1 << 60}}); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := before.Partition(2)
+	want.Label, want.Attributes = "fertig ☺", 1<<60
+	primary := bytes.Clone(d.data)
+	clear(d.data[512:1024])
+	for name, data := range map[string][]byte{"both": primary, "backup": d.data} {
+		table := read(t, data)
+		if got, _ := table.Partition(2); got != want {
+			t.Errorf("%s: partition 2 = %+v; want %+v", name, got, want)
+		}
+		one, _ := before.Partition(1)
+		if got, _ := table.Partition(1); got != one {
+			t.Errorf("%s: partition 1 = %+v; want %+v", name, got, one)
+		}
+	}
+	if err := Damaged(&file{primary}, 512, int64(len(primary))); err != nil {
+		t.Errorf("Damaged = %v; want nil", err)
+	}
+	if err := Damaged(d, 512, int64(len(d.data))); err == nil || !strings.Contains(err.Error(), "primary") {
+		t.Errorf("Damaged without a primary table = %v", err)
+	}
+	name := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(name, primary, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sfdisk", "--verify", name).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "No errors detected") {
+		t.Errorf("sfdisk --verify: %v\n%s", err, out)
+	}
+	for _, changes := range []map[int]Change{{0: {}}, {129: {}}, {1: {Label: strings.Repeat("x", 37)}}} {
+		if err := Amend(&file{primary}, 512, int64(len(primary)), changes); err == nil {
+			t.Errorf("Amend(%v) = nil; want an error", changes)
 		}
 	}
 }

@@ -31,6 +31,10 @@ var architectures = map[string]string{
 	"riscv64": "riscv64", "s390x": "s390x", "loong64": "loongarch64",
 }
 
+// Architecture returns the name that match-architectures has for an architecture as Go
+// spells it.
+func Architecture(goarch string) string { return architectures[goarch] }
+
 // Load returns the kernel arguments that fsys, an image's root, asks for on
 // an architecture (named as GOARCH), file after file by name. An image without
 // kargs.d asks for none. Keys that bootc does not know are an error, as they

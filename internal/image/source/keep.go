@@ -24,6 +24,7 @@ const maxKept = 64 << 20
 var keepPatterns = [...][]string{
 	{
 		"etc/os-release", "usr/lib/os-release", "usr/lib/bootc/kargs.d/*",
+		"usr/lib/bootc/install/*", "usr/local/lib/bootc/install/*", "etc/bootc/install/*",
 		"etc/selinux/config", "etc/selinux/*/contexts/files/file_contexts*",
 	},
 	{ // Lists of packages; pacman has them in the names of directories.

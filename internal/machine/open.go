@@ -68,10 +68,29 @@ func Open(at Place, purpose Purpose) (*System, error) {
 // OpenNew opens a machine that is being installed, to change it: its root file system is
 // mounted at the place's directory, and its EFI system partition at esp.
 func OpenNew(at Place, esp string) (*System, error) {
-	s := &System{Host: at.Host.Root, purpose: ToChange}
+	open := func() (*boot.Partition, error) { return boot.OpenDir(esp) }
+	return openMounted(at, ToChange, open)
+}
+
+// OpenMounted opens a machine that is not running as Open does, with a boot partition that
+// need not be below its root. It takes over the partition, also with an error.
+func OpenMounted(at Place, p *boot.Partition, purpose Purpose) (*System, error) {
+	taken := false
+	s, err := openMounted(at, purpose, func() (*boot.Partition, error) {
+		taken = true
+		return p, nil
+	})
+	if !taken {
+		err = errors.Join(err, p.Close())
+	}
+	return s, err
+}
+
+func openMounted(at Place, purpose Purpose, open func() (*boot.Partition, error)) (*System, error) {
+	s := &System{Host: at.Host.Root, purpose: purpose}
 	s.setRoot(os.OpenRoot(at.Dir))
 	if s.Root != nil {
-		s.setBoot(boot.OpenDir(esp))
+		s.setBoot(open())
 	}
 	err := s.missing()
 	if err == nil {

@@ -65,6 +65,16 @@ func OpenToSwitch(at machine.Place, warn func(error)) (*Machine, error) {
 // place's directory and its EFI system partition at esp.
 func OpenNew(at machine.Place, esp string, warn func(error)) (*Machine, error) {
 	system, err := machine.OpenNew(at, esp)
+	return takeNew(system, err, warn)
+}
+
+// OpenNewOn is OpenNew for a boot partition that is open, which it takes over.
+func OpenNewOn(at machine.Place, p *boot.Partition, warn func(error)) (*Machine, error) {
+	system, err := machine.OpenMounted(at, p, machine.ToChange)
+	return takeNew(system, err, warn)
+}
+
+func takeNew(system *machine.System, err error, warn func(error)) (*Machine, error) {
 	m, err := take(system, err, warn, (*Machine).lockAll)
 	if err == nil {
 		m.isNew = true

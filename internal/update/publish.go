@@ -7,6 +7,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // publish makes a deployment the next on a machine that does not run: at once,
@@ -31,11 +32,14 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 
 // InstallLoader puts the boot loader of a deployment's image on the boot
 // partition, which is the EFI system partition.
-func (m *Machine) InstallLoader(id deployment.ID) error {
+func (m *Machine) InstallLoader(id deployment.ID) error { return m.InstallLoaderOn(id, m.Boot) }
+
+// InstallLoaderOn is InstallLoader for an EFI system partition beside the boot partition.
+func (m *Machine) InstallLoaderOn(id deployment.ID, p *boot.Partition) error {
 	tree, err := m.readImage(id)
 	if err != nil {
 		return err
 	}
 	image := system.Of(tree, m.Repository)
-	return m.Boot.InstallLoader(image.OpenPath)
+	return p.InstallLoader(image.OpenPath)
 }

@@ -15,13 +15,29 @@ const loopTries = 16
 // LoopDevice returns a block device that reads f, and only reads. The device
 // goes away when it is closed and no longer mounted. See loop(4).
 func LoopDevice(f *os.File) (*os.File, error) {
+	return loop(f, os.O_RDONLY, unix.LoopConfig{Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_READ_ONLY}})
+}
+
+// LoopRange returns a block device that is a part of f, a file or a disk: size bytes from
+// offset. It writes to f too, with writable. The device goes away as with LoopDevice.
+func LoopRange(f *os.File, offset, size, sector int64, writable bool) (*os.File, error) {
+	info := unix.LoopInfo64{Offset: uint64(offset), Sizelimit: uint64(size), Flags: unix.LO_FLAGS_READ_ONLY}
+	mode := os.O_RDONLY
+	if writable {
+		info.Flags, mode = 0, os.O_RDWR
+	}
+	return loop(f, mode, unix.LoopConfig{Size: uint32(sector), Info: info})
+}
+
+func loop(f *os.File, mode int, config unix.LoopConfig) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer control.Close()
+	config.Info.Flags |= unix.LO_FLAGS_AUTOCLEAR
 	for range loopTries {
-		device, err := takeLoop(control, f)
+		device, err := takeLoop(control, f, mode, config)
 		if !errors.Is(err, unix.EBUSY) {
 			return device, err
 		}
@@ -29,7 +45,7 @@ func LoopDevice(f *os.File) (*os.File, error) {
 	return nil, fmt.Errorf("loop device for %s: %w after %d tries", f.Name(), unix.EBUSY, loopTries)
 }
 
-func takeLoop(control, f *os.File) (*os.File, error) {
+func takeLoop(control, f *os.File, mode int, config unix.LoopConfig) (*os.File, error) {
 	var n int
 	err := withFD(control, func(fd int) (err error) {
 		n, err = unix.IoctlRetInt(fd, unix.LOOP_CTL_GET_FREE)
@@ -38,15 +54,13 @@ func takeLoop(control, f *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ioctl LOOP_CTL_GET_FREE: %w", err)
 	}
-	device, err := os.Open(fmt.Sprintf("/dev/loop%d", n))
+	device, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), mode, 0)
 	if err != nil {
 		return nil, err
 	}
 	err = withFDs(device, f, func(fd, backing int) error {
-		return unix.IoctlLoopConfigure(fd, &unix.LoopConfig{
-			Fd:   uint32(backing),
-			Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR},
-		})
+		config.Fd = uint32(backing)
+		return unix.IoctlLoopConfigure(fd, &config)
 	})
 	if err != nil {
 		device.Close()

@@ -76,6 +76,16 @@ func OpenDir(dir string) (*Partition, error) {
 	return newPartition(dir, root, nil)
 }
 
+// OpenMount opens a mount that need not be attached anywhere as boot partition, with what
+// people call it. The partition takes over the mount, also with an error.
+func OpenMount(name string, mount *os.File) (*Partition, error) {
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open boot partition: %w", err), mount.Close())
+	}
+	return newPartition(name, root, mount)
+}
+
 // newPartition takes over root and mount, also with an error.
 func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error) {
 	p := &Partition{name: name, root: root, settings: root, close: []io.Closer{root}}

@@ -159,11 +159,24 @@ func (m machine) open(b blockDevice) (*Partition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount %s: %w", device, err)
 	}
-	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
-	if err != nil {
-		return nil, errors.Join(err, mount.Close())
+	return OpenMount(device, mount)
+}
+
+// Mount mounts a boot partition where no other process sees it, writable or not.
+func Mount(device string, writable bool) (*Partition, error) {
+	mount := mountPrivately
+	if !writable {
+		mount = mountReadOnly
 	}
-	return newPartition(device, root, mount)
+	file, err := mount(device, "vfat")
+	if err != nil {
+		return nil, fmt.Errorf("cannot mount %s: %w", device, err)
+	}
+	return OpenMount(device, file)
+}
+
+func mountReadOnly(device, fstype string) (*os.File, error) {
+	return sys.Detached(fstype, sys.ReadOnly|sys.NoSuid|sys.NoDev|sys.NoExec, sys.MountString("source", device), sys.MountFlag("ro"))
 }
 
 func mountPrivately(device, fstype string) (*os.File, error) {

@@ -94,17 +94,20 @@ var interruptibles = []interruptible{
 	{line: "repo --repo DIR/sys/composefs gc --dry-run"},
 	{line: "--sysroot DIR/sys repo gc"},
 	{line: "install to-filesystem DIR/root --esp DIR/esp --image oci:DIR/os:1 --karg quiet"},
+	{line: "install print-configuration --image oci:DIR/os:1"},
 }
 
 // uninterruptible says why a command is not among the interruptibles.
 var uninterruptible = map[string]string{
-	"sysupdate-image image mount":   "it makes one mount",
-	"sysupdate-image usr-overlay":   "it makes mounts that nobody sees before the last",
-	"sysupdate-image motd":          "it writes one short file",
-	"sysupdate-image boot-timeline": "it reads what systemd says of the running system",
-	"sysupdate-image manual":        "it prints what it knows",
-	"sysupdate-image completion":    "it prints what it knows",
-	"sysupdate-image help":          "it prints what it knows",
+	"sysupdate-image image mount":      "it makes one mount",
+	"sysupdate-image install to-disk":  "it needs loop devices: see testdata/disk/interrupted.txtar",
+	"sysupdate-image install to-image": "likewise",
+	"sysupdate-image usr-overlay":      "it makes mounts that nobody sees before the last",
+	"sysupdate-image motd":             "it writes one short file",
+	"sysupdate-image boot-timeline":    "it reads what systemd says of the running system",
+	"sysupdate-image manual":           "it prints what it knows",
+	"sysupdate-image completion":       "it prints what it knows",
+	"sysupdate-image help":             "it prints what it knows",
 }
 
 // TestInterruptedCommands interrupts every command at more and more of its steps, until

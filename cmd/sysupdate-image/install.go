@@ -26,11 +26,12 @@ const installExample = "" +
 func (s *session) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Install an image on new file systems",
+		Short: "Install an image on a disk or on new file systems",
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(s.toFilesystemCommand())
+	cmd.AddCommand(s.toDiskCommand(), s.toImageCommand(), s.toFilesystemCommand())
+	cmd.AddCommand(s.printConfigurationCommand())
 	return cmd
 }
 

@@ -45,6 +45,7 @@ func runScripts(t *testing.T, dir string) {
 			"last-id":  lastID,
 			"layout":   layout,
 			"listing":  listing,
+			"loop":     loop,
 			"opaque":   opaque,
 			"readonly": readOnly,
 			"registry": serve,

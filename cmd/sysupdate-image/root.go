@@ -43,6 +43,8 @@ type session struct {
 	host     machine.Host
 	sysroot  string // --sysroot
 	changing bool   // the machine is being changed
+	// unfinished is the disk that is being installed on; "" for none.
+	unfinished string
 }
 
 // machine returns which machine a command is about.
@@ -79,6 +81,9 @@ func run(ctx context.Context, host machine.Host, args []string, out, stderr io.W
 // interrupted explains err after an interrupt.
 func (s *session) interrupted(ctx context.Context, err error) error {
 	text := "interrupted"
+	if s.unfinished != "" {
+		text += "; " + s.unfinished + " is incomplete. Start again with --wipe"
+	}
 	if s.changing {
 		text += "; the next boot is unchanged. Run the command again to resume"
 	}

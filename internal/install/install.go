@@ -43,12 +43,8 @@ var allowed = []string{"lost+found", "boot", "efi"}
 
 // ToFilesystem installs an image. What an earlier try left behind is used.
 func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(error)) (update.Result, error) {
-	if o.Track != "" {
-		ref, err := oci.ParseReference(o.Track)
-		if err != nil {
-			return update.Result{}, err
-		}
-		o.Track = ref.Origin()
+	if err := o.complete(); err != nil {
+		return update.Result{}, err
 	}
 	if err := checkRoot(o.Root); err != nil {
 		return update.Result{}, err
@@ -62,7 +58,28 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	if err != nil {
 		return update.Result{}, fmt.Errorf("cannot install: %w", err)
 	}
-	apply := update.Options{Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true}
+	return o.deploy(ctx, m, root, m.Boot, r, warn)
+}
+
+// complete checks the reference to follow, and writes it as origins have it.
+func (o *Options) complete() error {
+	if o.Track == "" {
+		return nil
+	}
+	ref, err := oci.ParseReference(o.Track)
+	if err != nil {
+		return err
+	}
+	o.Track = ref.Origin()
+	return nil
+}
+
+// deploy makes the image the first deployment of a machine, and installs its boot loader on
+// the EFI system partition. Root are the arguments by which the initramfs finds the root.
+func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, error) {
+	apply := update.Options{
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true,
+	}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {
 		return update.Result{}, err
@@ -71,7 +88,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 		warn(errors.New("the new machine will check its updates by " + o.Source.PolicyFile + ": copy it there, with the keys that it names"))
 	}
 	r.Step("Installing the boot loader")
-	return result, m.InstallLoader(result.ID)
+	return result, m.InstallLoaderOn(result.ID, esp)
 }
 
 // A RootDoubtError warns that an initramfs may not find the root file system.

@@ -37,6 +37,9 @@ var always = []struct {
 	{assemble.ErrKernels, "; name one with --kernel-dir"},
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
+	{install.ErrExists, "; replace it with --wipe"},
+	{install.ErrNoEFI, ", unless it is masked: --karg systemd.mask=efi.automount"},
+	{install.ErrNotBlock, "; name it with --via-loopback"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
 	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
@@ -67,6 +70,9 @@ func adviseOnDeployment(err error) string {
 	}
 	if _, ok := errors.AsType[*update.LostEntriesError](err); ok {
 		return " If it is, 'sysupdate-image apply --force REF' restores its entries"
+	}
+	if _, ok := errors.AsType[*install.NotEmptyError](err); ok {
+		return "; all of this is lost with --wipe"
 	}
 	if _, ok := errors.AsType[*install.RootDoubtError](err); ok {
 		return "; if so, install with --karg root=..."

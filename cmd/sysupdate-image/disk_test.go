@@ -1,0 +1,49 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+)
+
+// TestDisk runs scripts that make partitions and file systems on loop devices.
+func TestDisk(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		ns.NeedRealRoot(t)
+		if _, err := os.Stat("/dev/loop-control"); err != nil {
+			t.Skip("there are no loop devices here")
+		}
+		runScripts(t, "testdata/disk")
+	})
+}
+
+// loop makes a loop device of a file, and puts its path into the environment: with -r one
+// that cannot be written to, with -s one with sectors of 4096 bytes.
+//
+//	loop [-r] [-s] VARIABLE FILE
+func loop(ts *testscript.TestScript, neg bool, args []string) {
+	flags := flag.NewFlagSet("loop", flag.ContinueOnError)
+	readOnly, large := flags.Bool("r", false, ""), flags.Bool("s", false, "")
+	ts.Check(flags.Parse(args))
+	if args = flags.Args(); neg || len(args) != 2 {
+		ts.Fatalf("usage: loop [-r] [-s] VARIABLE FILE")
+	}
+	line := []string{"--find", "--show"}
+	if *readOnly {
+		line = append(line, "--read-only")
+	}
+	if *large {
+		line = append(line, "--sector-size=4096")
+	}
+	out, err := exec.Command("losetup", append(line, ts.MkAbs(args[1]))...).Output()
+	ts.Check(err)
+	device := strings.TrimSpace(string(out))
+	ts.Defer(func() { _ = exec.Command("losetup", "--detach", device).Run() })
+	ts.Setenv(args[0], device)
+}

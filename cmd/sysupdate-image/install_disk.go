@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
+	disklayout "github.com/sysupdate-image/sysupdate-image/internal/install/layout"
+)
+
+const aboutToDisk = `Install an image on a whole disk, which then boots on a machine with UEFI.
+
+The partitions are those of the Discoverable Partitions Specification: an EFI system
+partition, with --xbootldr-size an extended boot loader partition, and the root, which takes
+the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
+
+A disk that has partitions, a file system or any other data is refused unless --wipe is
+given. A disk that is mounted, is swap space, belongs to RAID, LVM or LUKS, or is read-only
+or too small is refused in any case. All of this is checked before the first write.
+
+Until everything is on the disk, its root partition has the label "unfinished install". An
+installation that was interrupted is refused like any other content: start again with --wipe.
+
+What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
+/usr/local/lib and /etc; see print-configuration. To read it before the disk is
+partitioned, the layers are read twice, and are fetched twice from a registry unless they
+are in a repository that --reuse names.
+
+fs-verity is enabled while installing if the kernel and the file system can do that; XFS
+cannot. The output says so.`
+
+// diskFlags are those that to-disk and to-image share.
+type diskFlags struct {
+	o                     install.DiskOptions
+	source                sourceFlags
+	esp, boot, root, seed string
+	plan, quiet, asJSON   bool
+}
+
+func (f *diskFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.o.Image, "image", "", "install the image `REF`")
+	cmd.Flags().StringVar(&f.o.Track, "track", "", "follow `REF` for updates instead of the installed one")
+	cmd.Flags().StringArrayVar(&f.o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	cmd.Flags().StringVar(&f.o.FileSystem, "filesystem", "", "file system of the root: `ext4|btrfs|xfs` (default: what the image wants, or ext4)")
+	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct`, on the partitions themselves")
+	cmd.Flags().StringVar(&f.root, "root-size", "", "`SIZE` of the root, such as 20G (default: the rest of the disk)")
+	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: 1G, or an eighth of a small disk)")
+	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
+	cmd.Flags().StringVar(&f.seed, "seed", "", "compute the UUIDs of disk, partitions and file systems from `UUID` (default: random)")
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, or the plan, as JSON")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
+	addReuseFlag(cmd, &f.o.Reuse)
+	completeValues(cmd, "filesystem", disklayout.FileSystems...)
+	completeValues(cmd, "block-setup", install.Direct)
+	f.source.add(cmd)
+}
+
+// options returns what the flags say.
+func (f *diskFlags) options(s *session, cmd *cobra.Command) (o install.DiskOptions, err error) {
+	name := "install " + cmd.Name()
+	if f.o.Image == "" {
+		return o, usageError{fmt.Errorf("%s: --image is required", name)}
+	}
+	if s.sysroot != "" {
+		return o, usageError{fmt.Errorf("%s: --sysroot cannot be used here", name)}
+	}
+	o = f.o
+	o.Host, o.Source = s.host, f.source.options()
+	for _, size := range []struct {
+		flag, text string
+		to         *int64
+	}{{"root-size", f.root, &o.RootSize}, {"esp-size", f.esp, &o.ESPSize}, {"xbootldr-size", f.boot, &o.BootSize}} {
+		if *size.to, err = parseSize(size.text); err != nil {
+			return o, usageError{fmt.Errorf("--%s: %w", size.flag, err)}
+		}
+	}
+	if f.seed == "" {
+		o.Seed, err = disklayout.NewSeed()
+		return o, err
+	}
+	if o.Seed, err = disklayout.ParseSeed(f.seed); err != nil {
+		return o, usageError{fmt.Errorf("--seed: %w", err)}
+	}
+	return o, nil
+}
+
+// parseSize reads a size such as 512M or 20G: with the powers of 1024 as units, M where
+// there is none, as bootc has it. It is 0 for no text.
+func parseSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, unit := text, int64(1<<20)
+	for i, letter := range "KMGT" {
+		if n, ok := strings.CutSuffix(strings.ToUpper(text), string(letter)); ok {
+			number, unit = n, int64(1)<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || n > 1<<60/unit {
+		return 0, fmt.Errorf("invalid size %q: want a number with K, M, G or T", text)
+	}
+	return n * unit, nil
+}
+
+func (s *session) toDiskCommand() *cobra.Command {
+	var f diskFlags
+	cmd := &cobra.Command{
+		Use:   "to-disk DISK --image REF",
+		Short: "Install on a whole disk",
+		Long:  aboutToDisk,
+		Example: `  sysupdate-image install to-disk /dev/sdb --image registry.example.org/os:stable
+  sysupdate-image install to-disk /dev/sdb --image registry.example.org/os:stable --plan
+  sysupdate-image install to-disk --via-loopback disk.img --image oci:./os:stable --filesystem btrfs`,
+		Args: needArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.options(s, cmd)
+			if err != nil {
+				return err
+			}
+			o.Disk = args[0]
+			return s.toDisk(cmd, o, &f, nil)
+		},
+	}
+	cmd.Flags().BoolVar(&f.o.Wipe, "wipe", false, "overwrite what is on the disk")
+	cmd.Flags().BoolVar(&f.o.Loopback, "via-loopback", false, "DISK is a file, the image of a disk")
+	f.add(cmd)
+	return cmd
+}
+
+// toDisk installs on a disk, or on the file that is to become one.
+func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags, target *install.Target) error {
+	ctx, report := cmd.Context(), s.Reporter(f.quiet)
+	img, err := install.LookAt(ctx, o.Options, report)
+	if err == nil {
+		err = img.Policy()
+	}
+	if err != nil {
+		return err
+	}
+	for _, w := range img.Warnings(o) {
+		s.WarnOf(w)
+	}
+	if target != nil {
+		defer target.Drop()
+		if o, err = target.Begin(o, img); err != nil {
+			return err
+		}
+	}
+	plan, disk, err := install.PlanDisk(ctx, o, img)
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	if f.plan && f.asJSON {
+		return s.PrintJSON(plan)
+	}
+	if f.plan {
+		return s.PrintDiskPlan(plan)
+	}
+	s.unfinished = o.Disk
+	result, err := plan.ToDisk(ctx, disk, report, s.WarnOf)
+	if err == nil && target != nil {
+		err = target.Finish(ctx, disk, report)
+		result.Disk = target.File
+	}
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return s.PrintJSON(result)
+	}
+	return s.PrintDiskResult(result, f.quiet)
+}

@@ -1,0 +1,176 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// A DiskResult says what was installed on a disk.
+type DiskResult struct {
+	update.Result
+	Disk   string `json:"disk"`
+	Verity Verity `json:"verity"`
+}
+
+// ToDisk carries a plan out. The disk is labelled as unfinished until all is on it; it is to
+// be wiped then if ToDisk fails. Mounts are attached nowhere, and loop devices last only as
+// long as they are open: nothing of either is left, even if this program is killed.
+func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter, warn func(error)) (DiskResult, error) {
+	table, err := p.partition(ctx, d, r)
+	if err != nil {
+		return DiskResult{}, fmt.Errorf("cannot make partitions on %s: %w", p.Disk, err)
+	}
+	parts, err := p.open(ctx, d, table)
+	if err != nil {
+		return DiskResult{}, err
+	}
+	result, err := p.fill(ctx, parts, r, warn)
+	for _, part := range parts {
+		err = errors.Join(err, part.Close())
+	}
+	if err != nil {
+		return DiskResult{}, err
+	}
+	if err := d.Sync(); err != nil {
+		return DiskResult{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return DiskResult{}, err
+	}
+	// From here on the disk counts as installed.
+	return result, d.Amend(p.Layout.Complete())
+}
+
+// partition makes the partitions, and returns the table that is on the disk then.
+func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Reporter) (partition.Table, error) {
+	r.Step("Making partitions on " + p.Disk)
+	if len(p.Lost) > 0 {
+		if err := wipe(p.Disk).Run(ctx); err != nil {
+			return partition.Table{}, err
+		}
+	}
+	dir, err := os.MkdirTemp("", "sysupdate-image-")
+	if err != nil {
+		return partition.Table{}, err
+	}
+	defer os.RemoveAll(dir)
+	if err := p.writeDefinitions(dir); err != nil {
+		return partition.Table{}, err
+	}
+	if err := p.partitionCommand(p.Disk, dir).Run(ctx); err != nil {
+		return partition.Table{}, err
+	}
+	table, err := d.Table()
+	if err != nil {
+		return table, err
+	}
+	return table, p.compare(table)
+}
+
+// compare refuses a table that is not what was planned.
+func (p DiskPlan) compare(table partition.Table) error {
+	if got, want := len(table.Numbers()), len(p.Layout.Partitions); got != want {
+		return fmt.Errorf("%s has made %d partitions; want %d", p.tool, got, want)
+	}
+	for i, want := range p.Layout.Partitions {
+		got, ok := table.Partition(i + 1)
+		if !ok || got.Type != want.Type || got.UUID != want.UUID || got.Size < want.Size {
+			return fmt.Errorf("%s has made partition %d otherwise than planned: type %s, UUID %s, %d bytes; want type %s, UUID %s, %d bytes",
+				p.tool, i+1, got.Type, got.UUID, got.Size, want.Type, want.UUID, want.Size)
+		}
+	}
+	return nil
+}
+
+// open opens the partitions in the order of the plan.
+func (p DiskPlan) open(ctx context.Context, d *device.Disk, table partition.Table) ([]device.Part, error) {
+	var parts []device.Part
+	for _, n := range table.Numbers() {
+		entry, _ := table.Partition(n)
+		part, err := d.Part(ctx, n, entry, true)
+		if err != nil {
+			for _, opened := range parts {
+				err = errors.Join(err, opened.Close())
+			}
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+// fill makes the file systems, and installs on them.
+func (p DiskPlan) fill(ctx context.Context, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
+	r.Step("Making file systems")
+	for i, part := range p.Layout.Partitions {
+		if err := wipe(parts[i].Path).Run(ctx); err != nil { // of what was there before
+			return DiskResult{}, err
+		}
+		if err := mkfs(part, parts[i].Path).Run(ctx); err != nil {
+			return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
+		}
+	}
+	root, err := p.mountRoot(parts)
+	if err != nil {
+		return DiskResult{}, err
+	}
+	result, err := p.install(ctx, root, parts, r, warn)
+	return result, errors.Join(err, root.Close())
+}
+
+func (p DiskPlan) mountRoot(parts []device.Part) (*os.File, error) {
+	part, n, _ := p.Layout.Of(layout.Root)
+	root, err := sys.Detached(part.FileSystem, sys.NoAtime, sys.MountString("source", parts[n-1].Path))
+	if err != nil {
+		return nil, fmt.Errorf("cannot mount the new root file system: %w", err)
+	}
+	return root, nil
+}
+
+// install installs the image on mounted file systems.
+func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
+	role := layout.ESP
+	if _, _, ok := p.Layout.Of(layout.Boot); ok {
+		role = layout.Boot
+	}
+	entries, err := p.openFAT(role, parts)
+	if err != nil {
+		return DiskResult{}, err
+	}
+	esp := entries
+	if role != layout.ESP {
+		if esp, err = p.openFAT(layout.ESP, parts); err != nil {
+			return DiskResult{}, errors.Join(err, entries.Close())
+		}
+		defer esp.closeAll()
+	}
+	place := machine.Place{Host: p.options.Host, Dir: ownPath(root)}
+	m, err := update.OpenNewOn(place, entries.Partition, warn)
+	if err != nil {
+		return DiskResult{}, errors.Join(err, entries.Close())
+	}
+	result := DiskResult{Disk: p.Disk}
+	result.Result, err = p.options.deploy(ctx, m, p.rooted, esp.Partition, r, warn)
+	if err == nil && m.Repository != nil {
+		result.Verity = VerityNow
+		if m.Repository.Insecure() {
+			result.Verity = p.Verity
+		}
+	}
+	if err == nil {
+		err = entries.copy(ctx)
+	}
+	if err == nil && esp != entries {
+		err = esp.copy(ctx)
+	}
+	return result, errors.Join(err, m.Close(), entries.Close())
+}

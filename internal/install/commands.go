@@ -1,0 +1,88 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+)
+
+// checkTools says which programs are missing, before anything is written.
+func (p DiskPlan) checkTools() error {
+	names := []string{p.tool, "wipefs", "mkfs.vfat", "mkfs." + p.options.FileSystem}
+	if !mountsFAT() {
+		names = append(names, "mmd", "mcopy")
+	}
+	if err := tools.Check(names...); err != nil {
+		return fmt.Errorf("cannot install on a disk: %w", err)
+	}
+	return nil
+}
+
+// mountsFAT reports whether the kernel can mount the boot partition. Where it cannot,
+// mtools fill it.
+func mountsFAT() bool {
+	_, err := sys.HasMountOption("vfat", sys.MountFlag("ro"))
+	return !errors.Is(err, sys.ErrNoSuchFileSystem)
+}
+
+// commands returns what the programs do that make partitions and file systems.
+func (p DiskPlan) commands() []string {
+	var out []string
+	if len(p.Lost) > 0 {
+		out = append(out, wipe(p.Disk).String())
+	}
+	out = append(out, p.partitionCommand(p.Disk, "DIR").String())
+	for i, part := range p.Layout.Partitions {
+		out = append(out, mkfs(part, fmt.Sprintf("partition-%d", i+1)).String())
+	}
+	return out
+}
+
+func wipe(path string) tools.Command {
+	return tools.Command{Name: "wipefs", Args: []string{"-a", "-f", "-q", path}}
+}
+
+// partitionCommand returns the command that makes the partitions. The definitions for
+// systemd-repart are in dir.
+func (p DiskPlan) partitionCommand(disk, dir string) tools.Command {
+	if p.tool == "sfdisk" {
+		return tools.Command{Name: "sfdisk", Args: []string{"--quiet", "--wipe=always", disk}, Input: p.Layout.Sfdisk()}
+	}
+	return tools.Command{Name: p.tool, Args: []string{
+		"--empty=force", "--dry-run=no", "--pretty=no", "--discard=no", "--definitions=" + dir, "--seed=" + p.options.Seed.String(), disk,
+	}}
+}
+
+// writeDefinitions writes the files that systemd-repart reads.
+func (p DiskPlan) writeDefinitions(dir string) error {
+	for _, f := range p.Layout.Repart() {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), []byte(f.Text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mkfs returns the command that makes the file system of a partition, with what fs-verity
+// needs: blocks of 4096 bytes, which are the kernel's pages too.
+func mkfs(part layout.Partition, path string) tools.Command {
+	uuid := part.FSUUID
+	switch part.FileSystem {
+	case "vfat":
+		id := strings.ToUpper(uuid[:8])
+		return tools.Command{Name: "mkfs.vfat", Args: []string{"--invariant", "-F", "32", "-n", strings.ToUpper(part.Label), "-i", id, path}}
+	case "ext4":
+		return tools.Command{Name: "mkfs.ext4", Args: []string{
+			"-q", "-F", "-O", "verity", "-b", "4096", "-U", uuid, "-E", "hash_seed=" + uuid + ",lazy_itable_init=1,nodiscard", path,
+		}}
+	case "btrfs":
+		return tools.Command{Name: "mkfs.btrfs", Args: []string{"-q", "-f", "-K", "-s", "4096", "-U", uuid, path}}
+	}
+	return tools.Command{Name: "mkfs.xfs", Args: []string{"-q", "-f", "-K", "-m", "uuid=" + uuid, path}}
+}

@@ -1,0 +1,235 @@
+package install
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// Direct is the only block set-up: file systems are on the partitions themselves.
+const Direct = "direct"
+
+// DiskOptions say how to install on a whole disk. Root and ESP of Options do not count.
+type DiskOptions struct {
+	Options
+	Disk       string // a block device, or with Loopback a file
+	Loopback   bool
+	Wipe       bool        // what is on the disk may be lost
+	FileSystem string      // of the root; "" for what the image wants
+	BlockSetup string      // "" for what the image wants
+	ESPSize    int64       // bytes; 0 for the default
+	BootSize   int64       // bytes; 0 for no extended boot loader partition
+	RootSize   int64       // bytes; 0 for the rest of the disk
+	Seed       layout.Seed // for UUIDs
+}
+
+// A DiskPlan says what installing on a disk would do.
+type DiskPlan struct {
+	Disk     string      `json:"disk"`
+	Layout   layout.Plan `json:"layout"`
+	Lost     []string    `json:"lost"`     // what is on the disk now
+	Programs []string    `json:"programs"` // commands that would run
+	Kargs    []string    `json:"kernelArguments,omitempty"`
+	Verity   Verity      `json:"verity"`
+	About    Image       `json:"image"`
+
+	options DiskOptions
+	rooted  []string // arguments by which the root is found
+	tool    string   // that makes the partitions
+}
+
+// An Image is what is known of an image before it is installed.
+type Image struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"manifestDigest"`
+	Signature string `json:"signature"`
+	Bytes     int64  `json:"bytes"` // of its files
+
+	config installconfig.Config
+	efi    bool // it has a directory /efi
+}
+
+// A NotEmptyError says what would be lost on a disk.
+type NotEmptyError struct {
+	Disk    string
+	Content device.Content
+}
+
+func (e *NotEmptyError) Error() string {
+	what := strings.Join(e.Content.Things, "; ")
+	if e.Content.Unfinished {
+		return fmt.Sprintf("%s has an installation that was interrupted (%s)", e.Disk, what)
+	}
+	return fmt.Sprintf("%s is not empty: it has %s", e.Disk, what)
+}
+
+// ErrNoEFI says that an image has no mount point for an EFI system partition beside an
+// extended boot loader partition.
+var ErrNoEFI = errors.New("the image has no directory /efi, where systemd mounts the EFI system partition: efi.automount will fail")
+
+// ErrNotBlock says that a file was named in place of a disk.
+var ErrNotBlock = errors.New("is a file, and not a block device")
+
+// LookAt reads of an image what decides how it is installed. That needs all of its layers;
+// those in the repositories to reuse are not fetched.
+func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+	ref, err := oci.ParseReference(o.Image)
+	if err != nil {
+		return Image{}, err
+	}
+	r.Step("Looking at " + ref.String())
+	opts := source.Options{Source: o.Source}
+	if store := firstStore(o.Reuse); store != nil {
+		defer store.Close()
+		opts.Repository = store
+	}
+	img, err := source.Open(ctx, o.Image, opts)
+	if err != nil {
+		return Image{}, err
+	}
+	defer img.Close()
+	if img.OCI == nil {
+		return Image{}, fmt.Errorf("%s is not a container image", o.Image)
+	}
+	found := Image{Reference: img.OCI.Reference.String(), Digest: img.OCI.ManifestDigest, Signature: img.OCI.Signature, Bytes: sizeOf(img.Root)}
+	found.efi = img.Root.Lookup("efi") != nil
+	found.config, err = installconfig.Load(img.FS(), cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	return found, err
+}
+
+// PlanDisk plans an installation on a disk. It changes nothing, and returns the disk open.
+func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.Disk, error) {
+	if err := o.complete(); err != nil {
+		return DiskPlan{}, nil, err
+	}
+	if err := o.settle(img.config); err != nil {
+		return DiskPlan{}, nil, err
+	}
+	info, err := os.Stat(o.Disk)
+	if err == nil && info.Mode().IsRegular() && !o.Loopback {
+		err = fmt.Errorf("%s %w", o.Disk, ErrNotBlock)
+	}
+	if err != nil {
+		return DiskPlan{}, nil, err
+	}
+	d, err := device.Own(o.Host.Root, o.Disk)
+	if err != nil {
+		return DiskPlan{}, nil, err
+	}
+	p, err := planOn(ctx, d, o, img)
+	if err != nil {
+		return DiskPlan{}, nil, errors.Join(err, d.Close())
+	}
+	return p, d, nil
+}
+
+func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
+	p := DiskPlan{Disk: o.Disk, About: img, Kargs: o.Kargs, Verity: verityOf(o.FileSystem), options: o, tool: partitioner(), Lost: []string{}}
+	if err := p.checkTools(); err != nil {
+		return p, err
+	}
+	content, err := d.Content(ctx)
+	if err != nil {
+		return p, err
+	}
+	if p.Lost = append(p.Lost, content.Things...); len(p.Lost) > 0 && !o.Wipe {
+		return p, &NotEmptyError{o.Disk, content}
+	}
+	p.Layout, err = layout.New(layout.Options{
+		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
+		ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Seed: o.Seed,
+	})
+	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
+		return p, fmt.Errorf("%s is %w", o.Disk, err)
+	}
+	if err != nil {
+		return p, err
+	}
+	p.rooted = p.rootArgs(img.config)
+	p.Programs = p.commands()
+	return p, nil
+}
+
+// settle fills in what the image wants and no option says.
+func (o *DiskOptions) settle(c installconfig.Config) error {
+	o.FileSystem = cmp.Or(o.FileSystem, c.RootType(), layout.FileSystems[0])
+	if !slices.Contains(layout.FileSystems, o.FileSystem) {
+		return fmt.Errorf("file system %q is none for a root: want %s", o.FileSystem, strings.Join(layout.FileSystems, ", "))
+	}
+	wanted := c.Block
+	if len(wanted) == 0 {
+		wanted = []string{Direct}
+	}
+	o.BlockSetup = cmp.Or(o.BlockSetup, wanted[0])
+	if !slices.Contains(wanted, o.BlockSetup) {
+		return fmt.Errorf("block set-up %s is not allowed by the image, only %s", o.BlockSetup, strings.Join(wanted, ", "))
+	}
+	if o.BlockSetup != Direct {
+		return fmt.Errorf("block set-up %s is not supported, only %s", o.BlockSetup, Direct)
+	}
+	if b := c.Bootloader; b != nil && *b != "systemd" {
+		return fmt.Errorf("the image wants the boot loader %s, and only systemd is supported", *b)
+	}
+	o.Kargs = append(c.Arguments(), o.Kargs...)
+	return nil
+}
+
+// Warnings returns what an administrator should know of an image before it is installed.
+func (img Image) Warnings(o DiskOptions) []error {
+	var errs []error
+	if o.BootSize > 0 && !img.efi {
+		errs = append(errs, ErrNoEFI)
+	}
+	if s := img.config.Stateroot; s != nil && *s != "default" {
+		errs = append(errs, fmt.Errorf("stateroot %q in the image's configuration is ignored: all deployments share one", *s))
+	}
+	if b := img.config.BootMount; b != nil && *b != "" {
+		errs = append(errs, fmt.Errorf("boot-mount-spec %q in the image's configuration is ignored: the boot partition is found by its type", *b))
+	}
+	return errs
+}
+
+// Policy refuses an image that nothing has checked, if it wants to be checked.
+func (img Image) Policy() error {
+	if p := img.config.Policy; p != nil && *p && img.Signature != oci.Signed {
+		return fmt.Errorf("the image demands enforce-container-sigpolicy, but its signature is: %s", img.Signature)
+	}
+	return nil
+}
+
+// rootArgs returns the kernel arguments by which the initramfs finds the root. By default it
+// does by the type of the partition; on btrfs the subvolume has to be named.
+func (p DiskPlan) rootArgs(c installconfig.Config) []string {
+	root, _, _ := p.Layout.Of(layout.Root)
+	byUUID := "root=UUID=" + root.FSUUID
+	switch {
+	case c.RootMount != nil && *c.RootMount != "":
+		return []string{"root=" + *c.RootMount}
+	case root.FileSystem == "btrfs":
+		return []string{byUUID, "rootflags=subvol=/"}
+	case c.Discoverable != nil && !*c.Discoverable:
+		return []string{byUUID}
+	}
+	return nil
+}
+
+// partitioner returns the program that makes partitions.
+func partitioner() string {
+	if tools.Have("systemd-repart") {
+		return "systemd-repart"
+	}
+	return "sfdisk"
+}

@@ -1,0 +1,46 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
+)
+
+// verityTexts say what becomes of fs-verity.
+var verityTexts = map[install.Verity]string{
+	install.VerityNow:   "enabled while installing",
+	install.VerityNever: "not available on this file system: the machine boots without it (composefs=?)",
+	install.VerityLater: "not in this kernel: the machine boots without it (composefs=?); once it has booted, " +
+		"'repo fsck --repair' enables it, and 'apply --allow-missing-verity=false' requires it",
+}
+
+// PrintDiskPlan prints what installing on a disk would do.
+func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
+	s.printSignature(p.About.Signature, false)
+	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.About.Reference, p.About.Digest)
+	fmt.Fprintf(s.Out, "%s, %s, sectors of %d bytes\n", p.Disk, Size(p.Layout.Size), p.Layout.Sector)
+	for _, thing := range p.Lost {
+		fmt.Fprintf(s.Out, "  lose      %s\n", Name(thing))
+	}
+	for i, part := range p.Layout.Partitions {
+		fmt.Fprintf(s.Out, "  partition %d  %-8s  %10s  %-5s  type %s\n", i+1, part.Role, Size(part.Size), part.FileSystem, part.Type)
+	}
+	for _, program := range p.Programs {
+		fmt.Fprintf(s.Out, "  run       %s\n", program)
+	}
+	fmt.Fprintf(s.Out, "  install   %s\n", p.About.Reference)
+	if len(p.Kargs) > 0 {
+		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(p.Kargs, " ")))
+	}
+	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", verityTexts[p.Verity])
+	return err
+}
+
+// PrintDiskResult prints what was installed on a disk. The last word is the deployment id.
+func (s *Screen) PrintDiskResult(r install.DiskResult, quiet bool) error {
+	if !quiet {
+		fmt.Fprintf(s.Err, "fs-verity: %s\n", verityTexts[r.Verity])
+	}
+	return s.PrintResult(r.Result, quiet)
+}

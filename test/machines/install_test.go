@@ -1,0 +1,83 @@
+package machines
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
+	"github.com/sysupdate-image/sysupdate-image/test/disks"
+)
+
+// toDisk installs image v1 on a whole disk with one command, which refuses to do it twice.
+const toDisk = `
+disk=/dev/disk/by-id/virtio-target
+sysupdate-image install to-disk $disk --image oci:/image:v1 OPTIONS
+! sysupdate-image install to-disk $disk --image oci:/image:v1`
+
+// installDisk installs on a whole disk in a machine, and returns it.
+func installDisk(ctx context.Context, t *testing.T, installer disks.Installer, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	disk := filepath.Join(dir, "disk.raw")
+	steps := []disks.Step{{Title: "install to-disk", Script: strings.ReplaceAll(toDisk, "OPTIONS", options)}}
+	err := installer.Install(ctx, dir, disk, steps, func(_ disks.Step, r vm.Result) {
+		contains(t, "the output", r.Stdout, "fs-verity: enabled while installing", "Deployed Debian", "is not empty: it has partition 1,", "a partition table (GPT)")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
+// bootDisk boots the disk, and looks at what runs.
+func bootDisk(ctx context.Context, t *testing.T, cfg vm.Config) (m *vm.Machine, cmdline string) {
+	t.Helper()
+	m = vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	if v := version(ctx, t, m); v != "1" {
+		t.Errorf("version %q runs; want 1", v)
+	}
+	cmdline = m.Do(ctx, t, "cat /proc/cmdline")
+	if strings.Contains(cmdline, "composefs=?") {
+		t.Errorf("the kernel command line is %q; want one that requires fs-verity", cmdline)
+	}
+	return m, cmdline
+}
+
+// TestToDisk installs on a disk, and boots it.
+func TestToDisk(t *testing.T) {
+	ctx := need(t)
+	installer, err := disks.NewInstaller(ctx, vm.UML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := installDisk(ctx, t, installer, "")
+	cfg := installer.Installed(t.TempDir(), disk, disk)
+	cfg.Disks = cfg.Disks[:1]
+	m, _ := bootDisk(ctx, t, cfg)
+	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot"), "ext4", "root")
+}
+
+// TestToDiskFirmware has the firmware boot a disk whose kernels are on an extended boot
+// loader partition, and the root is found by its type. The image has no /efi.
+func TestToDiskFirmware(t *testing.T) {
+	ctx := needLong(t)
+	installer, err := disks.NewInstaller(ctx, vm.UML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := installDisk(ctx, t, installer, "--xbootldr-size 512M --karg systemd.mask=efi.automount")
+	m, cmdline := bootDisk(ctx, t, ownDisk(ctx, t, disk, "v2"))
+	if strings.Contains(cmdline, "root=") {
+		t.Errorf("the kernel command line is %q; want one without root=", cmdline)
+	}
+	contains(t, "the partitions", m.Do(ctx, t, "lsblk --noheadings --output PARTLABEL"), "esp", "xbootldr", "root")
+	contains(t, "the loader", m.Do(ctx, t, "bootctl status --no-pager"), "xbootldr")
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry 127.0.0.1:5000/os:v2")
+	reboot(ctx, t, m)
+	if v := version(ctx, t, m); v != "2" {
+		t.Errorf("version %q runs after an update; want 2", v)
+	}
+}

@@ -12,7 +12,7 @@ packages_make() {
   GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) quietly "$repository/packaging/build-deb" "$1"
 }
 
-plain_key() { hash_of "$here"/{debian_image,debian}.sh "$repository/images/debian/from-archive"; }
+plain_key() { hash_of "$(declare -f plain_make containers)" "$here/debian.sh" "$repository/images/debian/from-archive"; }
 
 # plain_make LAYOUT - what Debian's own container image has
 plain_make() {
@@ -27,7 +27,7 @@ debian_key() {
   local plain packages
   plain=$(plain_key)
   packages=$(packages_key)
-  hash_of "$here/debian_image.sh" "$repository/images/debian" "$plain" "$packages"
+  hash_of "$(declare -f debian_make)" "$repository/images/debian" "$plain" "$packages"
 }
 
 debian_make() {
@@ -37,7 +37,8 @@ debian_make() {
   rmdir "$layout"
   rm -rf "$context" && cp -a "$repository/images/debian" "$context"
   cp "$packages"/sysupdate-image_*.deb "$context"
-  quietly containers buildah build --build-arg "BASE=oci:$plain:plain" --build-arg KERNEL=linux-image-cloud-amd64 \
+  quietly containers skopeo copy --quiet "oci:$plain:plain" containers-storage:localhost/plain
+  quietly containers buildah build --build-arg BASE=localhost/plain --build-arg KERNEL=linux-image-cloud-amd64 \
     --tag localhost/debian "$context"
   quietly containers buildah push --quiet localhost/debian "oci:$layout:debian"
 }

@@ -79,7 +79,9 @@ install: all  ## install below DESTDIR
 	install -Dm644 README.md NEWS.md LICENSE $(wildcard third-party-licenses.txt) -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 mkinitcpio/mkinitcpio.conf -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 examples/system.conf.d/*.conf -t $(DESTDIR)$(DOCDIR)/examples/system.conf.d
-	install -Dm644 docs/operating.md docs/initramfs.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
+	rm -rf $(DESTDIR)$(DOCDIR)/examples/images && cp -R images $(DESTDIR)$(DOCDIR)/examples
+	chmod -R u=rwX,go=rX $(DESTDIR)$(DOCDIR)/examples/images
+	install -Dm644 docs/tutorial.md docs/operating.md docs/initramfs.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7

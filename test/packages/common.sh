@@ -53,6 +53,17 @@ older() {
   rm -rf "$work/older"
 }
 
+# documented TREE - makes the tree one that has manual pages and documentation, as most systems,
+# which Debian's base image of the tests leaves out
+documented() {
+  local tree=$1 dir
+  rm -f "$tree/etc/dpkg/dpkg.cfg.d/image"
+  for dir in doc man/man5 man/man7 man/man8; do
+    mkdir -p "$tree/usr/share/$dir"
+    : >"$tree/usr/share/$dir/of-another-package"
+  done
+}
+
 # files TREE - lists all files with their contents, but for the lists and logs of package tools
 files() {
   (cd "$1" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/pacman -o -path ./var/lib/rpm -o -path ./usr/lib/sysimage \

@@ -53,12 +53,12 @@ older() {
   rm -rf "$work/older"
 }
 
-# documented TREE - makes the tree one that has manual pages and documentation, as most systems,
-# which Debian's base image of the tests leaves out
+# documented TREE - makes the tree one that has manual pages and documentation, as most systems
+# have, which Debian's base image of the tests leaves out
 documented() {
   local tree=$1 dir
   rm -f "$tree/etc/dpkg/dpkg.cfg.d/image"
-  for dir in doc man/man5 man/man7 man/man8; do
+  for dir in doc licenses man/man5 man/man7 man/man8; do
     mkdir -p "$tree/usr/share/$dir"
     : >"$tree/usr/share/$dir/of-another-package"
   done

@@ -100,6 +100,7 @@ var interruptibles = []interruptible{
 // uninterruptible says why a command is not among the interruptibles.
 var uninterruptible = map[string]string{
 	"sysupdate-image image mount":      "it makes one mount",
+	"sysupdate-image install verify":   "it changes nothing, and checks a repository as repo fsck does",
 	"sysupdate-image install to-disk":  "it needs loop devices: see testdata/disk/interrupted.txtar",
 	"sysupdate-image install to-image": "likewise",
 	"sysupdate-image usr-overlay":      "it makes mounts that nobody sees before the last",

@@ -31,7 +31,7 @@ func (s *session) installCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(s.toDiskCommand(), s.toImageCommand(), s.toFilesystemCommand())
-	cmd.AddCommand(s.printConfigurationCommand())
+	cmd.AddCommand(s.printConfigurationCommand(), s.verifyCommand())
 	return cmd
 }
 

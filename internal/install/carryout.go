@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/fat"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
@@ -151,7 +152,7 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		if esp, err = p.openFAT(layout.ESP, parts); err != nil {
 			return DiskResult{}, errors.Join(err, entries.Close())
 		}
-		defer esp.closeAll()
+		defer esp.CloseAll()
 	}
 	place := machine.Place{Host: p.options.Host, Dir: ownPath(root)}
 	m, err := update.OpenNewOn(place, entries.Partition, warn)
@@ -167,10 +168,17 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		}
 	}
 	if err == nil {
-		err = entries.copy(ctx)
+		err = entries.Copy(ctx)
 	}
 	if err == nil && esp != entries {
-		err = esp.copy(ctx)
+		err = esp.Copy(ctx)
 	}
 	return result, errors.Join(err, m.Close(), entries.Close())
+}
+
+// openFAT opens a boot partition of the plan.
+func (p DiskPlan) openFAT(role layout.Role, parts []device.Part) (*fat.Partition, error) {
+	planned, n, _ := p.Layout.Of(role)
+	path := parts[n-1].Path
+	return fat.Write(path, fmt.Sprintf("%s (%s)", path, role), planned.Size)
 }

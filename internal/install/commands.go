@@ -1,34 +1,24 @@
 package install
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/install/fat"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // checkTools says which programs are missing, before anything is written.
 func (p DiskPlan) checkTools() error {
 	names := []string{p.tool, "wipefs", "mkfs.vfat", "mkfs." + p.options.FileSystem}
-	if !mountsFAT() {
-		names = append(names, "mmd", "mcopy")
-	}
+	names = append(names, fat.Programs()...)
 	if err := tools.Check(names...); err != nil {
 		return fmt.Errorf("cannot install on a disk: %w", err)
 	}
 	return nil
-}
-
-// mountsFAT reports whether the kernel can mount the boot partition. Where it cannot,
-// mtools fill it.
-func mountsFAT() bool {
-	_, err := sys.HasMountOption("vfat", sys.MountFlag("ro"))
-	return !errors.Is(err, sys.ErrNoSuchFileSystem)
 }
 
 // commands returns what the programs do that make partitions and file systems.

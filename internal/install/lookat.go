@@ -60,9 +60,6 @@ func verityOf(fstype string) Verity {
 	return VerityNow
 }
 
-// procPath is the path of an open file for programs that this one starts.
-func procPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
-
 // ownPath is the path of an open file for this program.
 func ownPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 

@@ -92,6 +92,9 @@ func openMounted(at Place, purpose Purpose, open func() (*boot.Partition, error)
 	if s.Root != nil {
 		s.setBoot(open())
 	}
+	if s.Boot != nil && purpose == ToRead {
+		s.Boot.Of(s.Host, s.Root, s.Ledger())
+	}
 	err := s.missing()
 	if err == nil {
 		err = s.BootErr

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/verify"
 )
 
 // verityTexts say what becomes of fs-verity.
@@ -43,4 +45,20 @@ func (s *Screen) PrintDiskResult(r install.DiskResult, quiet bool) error {
 		fmt.Fprintf(s.Err, "fs-verity: %s\n", verityTexts[r.Verity])
 	}
 	return s.PrintResult(r.Result, quiet)
+}
+
+// PrintVerify prints what was found on an installed disk, and whether it would boot.
+func (s *Screen) PrintVerify(r verify.Report) error {
+	for _, f := range r.Findings {
+		verdict := "ok    "
+		if !f.OK {
+			verdict = "FAILED"
+		}
+		fmt.Fprintf(s.Out, "  %s  %-30s  %s\n", verdict, f.What, printable.Text(f.Text))
+	}
+	if r.Problems() > 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.Out, "%s boots %s, deployment %s\n", r.Target, Name(r.Title), r.Next)
+	return err
 }

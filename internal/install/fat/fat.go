@@ -1,0 +1,141 @@
+// Package fat opens boot partitions, also on a kernel that has no FAT: then they are
+// directories in memory, and mtools copy them to the partition or from it.
+package fat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+)
+
+// Mountable reports whether the kernel has FAT.
+func Mountable() bool {
+	_, err := sys.HasMountOption("vfat", sys.MountFlag("ro"))
+	return !errors.Is(err, sys.ErrNoSuchFileSystem)
+}
+
+// Programs returns those that are needed where the kernel has no FAT.
+func Programs() []string {
+	if Mountable() {
+		return nil
+	}
+	return []string{"mmd", "mcopy"}
+}
+
+// A Partition is an open boot partition.
+type Partition struct {
+	*boot.Partition
+	staged *os.File // a detached tmpfs; nil where the partition itself is mounted
+	path   string
+	close  []func() error
+}
+
+// Write opens a new boot partition to fill it. What was written is on it after Copy.
+func Write(path, name string, size int64) (*Partition, error) {
+	if !Mountable() {
+		return stage(path, name, size)
+	}
+	p, err := boot.Mount(path, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Partition{Partition: p, path: path}, nil
+}
+
+// Read opens a boot partition, which is only read.
+func Read(ctx context.Context, path string, size int64) (*Partition, error) {
+	if Mountable() {
+		p, err := boot.Mount(path, false)
+		if err != nil {
+			return nil, err
+		}
+		return &Partition{Partition: p, path: path}, nil
+	}
+	if err := tools.Check(Programs()...); err != nil {
+		return nil, fmt.Errorf("this kernel has no FAT, and %w", err)
+	}
+	f, err := stage(path, path, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := mtool("mcopy", "-s", "-n", "-m", "-Q", "-i", path, "::*", procPath(f.staged)).Run(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot read the boot partition: %w", err), f.CloseAll())
+	}
+	return f, nil
+}
+
+// stage makes a directory in memory that stands for a partition.
+func stage(path, name string, size int64) (*Partition, error) {
+	options := []sys.MountOption{sys.MountString("size", fmt.Sprint(size)), sys.MountString("mode", "0755")}
+	staged, err := sys.Detached("tmpfs", 0, options...)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", staged.Fd()))
+	if err != nil {
+		return nil, errors.Join(err, staged.Close())
+	}
+	p, err := boot.OpenMount(name, dir)
+	if err != nil {
+		return nil, errors.Join(err, staged.Close())
+	}
+	return &Partition{Partition: p, staged: staged, path: path}, nil
+}
+
+// Until has Close call f in the end.
+func (p *Partition) Until(f func() error) { p.close = append(p.close, f) }
+
+// Close lets go of everything but what package boot has opened, which a machine closes.
+func (p *Partition) Close() error {
+	var errs []error
+	if p.staged != nil {
+		errs = append(errs, p.staged.Close())
+	}
+	for _, f := range p.close {
+		errs = append(errs, f())
+	}
+	p.staged, p.close = nil, nil
+	return errors.Join(errs...)
+}
+
+// CloseAll closes a partition that no machine was opened with.
+func (p *Partition) CloseAll() error { return errors.Join(p.Partition.Close(), p.Close()) }
+
+// Copy has mtools write what was written to the directory. The order is always the same,
+// so that the same files give the same partition.
+func (p *Partition) Copy(ctx context.Context) error {
+	if p.staged == nil {
+		return nil
+	}
+	from := procPath(p.staged)
+	err := fs.WalkDir(p.Root().FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return err
+		case d.IsDir():
+			return mtool("mmd", "-i", p.path, "::/"+name).Run(ctx)
+		case d.Type().IsRegular():
+			return mtool("mcopy", "-Q", "-i", p.path, path.Join(from, name), "::/"+name).Run(ctx)
+		}
+		return fmt.Errorf("%s cannot be copied to FAT", name)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot fill the boot partition: %w", err)
+	}
+	return nil
+}
+
+// mtool returns a command of mtools, which nobody's configuration changes.
+func mtool(name string, args ...string) tools.Command {
+	return tools.Command{Name: name, Args: args, Env: []string{"MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1"}}
+}
+
+// procPath is the path of an open file for programs that this one starts.
+func procPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }

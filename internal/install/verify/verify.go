@@ -1,0 +1,99 @@
+// Package verify reads back what was installed on a disk, and says whether it would boot. It
+// changes nothing: file systems are mounted read-only, where no other process sees them.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+)
+
+// A Finding is something that was looked at.
+type Finding struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"` // what was found, or what is wrong
+}
+
+// A Report says whether a machine would boot.
+type Report struct {
+	Target   string        `json:"target"`
+	Next     deployment.ID `json:"deployment,omitempty"` // that boots next
+	Title    string        `json:"title,omitempty"`
+	Findings []Finding     `json:"findings"`
+}
+
+// Problems returns how many findings keep the machine from booting.
+func (r *Report) Problems() (n int) {
+	for _, f := range r.Findings {
+		if !f.OK {
+			n++
+		}
+	}
+	return n
+}
+
+// add adds what was found, or the error that says what is wrong.
+func (r *Report) add(what, text string, err error) {
+	if err != nil {
+		text = err.Error()
+	}
+	r.Findings = append(r.Findings, Finding{what, err == nil, text})
+}
+
+// Run reads a disk, the image of one in a file, or a directory where a physical root is
+// mounted. An error says that it could not be read at all.
+func Run(ctx context.Context, host machine.Host, target string) (Report, error) {
+	r := Report{Target: target, Findings: []Finding{}}
+	info, err := os.Stat(target)
+	if err != nil {
+		return r, err
+	}
+	if info.IsDir() {
+		return r, r.directory(ctx, machine.Place{Host: host, Dir: target})
+	}
+	d, err := device.Open(host.Root, target)
+	if err != nil {
+		return r, err
+	}
+	return r, errors.Join(r.disk(ctx, host, d), d.Close())
+}
+
+// directory looks at a machine whose file systems are mounted.
+func (r *Report) directory(ctx context.Context, at machine.Place) error {
+	system, err := machine.Open(at, machine.ToRead)
+	if err != nil {
+		return err
+	}
+	r.loader(system.Boot)
+	r.machine(ctx, at.Dir, system, nil)
+	return system.Close()
+}
+
+// loader looks at the boot loader on an EFI system partition.
+func (r *Report) loader(p *boot.Partition) {
+	const what = "boot loader"
+	if p == nil {
+		r.add(what, "", errors.New("there is no boot partition"))
+		return
+	}
+	name, err := p.FallbackLoader()
+	if name == "" {
+		name = "of unknown version"
+	}
+	r.add(what, name, err)
+}
+
+// count returns "1 object" or "3 objects".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

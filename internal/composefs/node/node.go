@@ -16,13 +16,7 @@ import (
 // and children are left to the caller. An attribute that is removed in the meantime is
 // left out.
 func Read(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
-	n := &tree.Node{
-		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
-		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
-	}
-	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
-		n.Rdev = uint32(stat.Rdev)
-	}
+	n := Of(stat)
 	attrs, err := sys.Listxattr(dir, name)
 	if err != nil {
 		return nil, err
@@ -38,4 +32,16 @@ func Read(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
 		n.SetXattr(attr, string(value))
 	}
 	return n, nil
+}
+
+// Of is Read without extended attributes.
+func Of(stat sys.Stat) *tree.Node {
+	n := &tree.Node{
+		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
+		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
+	}
+	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
+		n.Rdev = uint32(stat.Rdev)
+	}
+	return n
 }

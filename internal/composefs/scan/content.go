@@ -31,6 +31,10 @@ func (s *scanner) content(ctx context.Context, jobs chan<- job, d directory, nam
 	if stat.Size == 0 {
 		return nil
 	}
+	if s.opts.Shallow {
+		s.tree.paths[n] = d.path + name
+		return nil
+	}
 	f, err := openRegular(s.dirs.Dir(), name)
 	if err != nil {
 		return err

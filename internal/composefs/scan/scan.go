@@ -36,6 +36,14 @@ type Options struct {
 	// mount point: the files mounted there are read as part of the tree, but will be
 	// missing wherever the directory is read without the mount.
 	Mounted func(path string)
+
+	// Shallow leaves out the digests of contents, for which all of them would be read, and
+	// extended attributes. The tree then makes no image.
+	Shallow bool
+
+	// NoMounts leaves out what is mounted below the directory: a directory there is empty,
+	// and any other file is missing.
+	NoMounts bool
 }
 
 // A Tree is a directory that was scanned. It is of use as long as the directory
@@ -101,7 +109,7 @@ func (s *scanner) scan(ctx context.Context, dir *os.File) error {
 	}
 	group.Go(func() error {
 		defer close(jobs)
-		root, err := node.Read(dir, "", stat)
+		root, err := s.node(dir, "", stat)
 		if err != nil {
 			return err
 		}
@@ -138,12 +146,14 @@ func (s *scanner) entries(ctx context.Context, jobs chan<- job, d directory) err
 		if err != nil {
 			return err
 		}
-		d.node.Set(name, n)
+		if n != nil {
+			d.node.Set(name, n)
+		}
 	}
 	return nil
 }
 
-// entry reads name in d, and all below it.
+// entry reads name in d, and all below it. It returns nil for what is to be left out.
 func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name string) (*tree.Node, error) {
 	if len(d.path)+len(name) > tree.MaxPath {
 		return nil, fmt.Errorf("path of more than %d bytes, which no image can have: %.100s…", tree.MaxPath, d.path)
@@ -153,6 +163,9 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	if err != nil {
 		return nil, err
 	}
+	if stat.MountRoot && s.opts.NoMounts {
+		return mountPoint(stat), nil
+	}
 	if stat.MountRoot && s.opts.Mounted != nil {
 		s.opts.Mounted(d.path + name)
 	}
@@ -160,7 +173,7 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 	if n := s.links[file]; n != nil {
 		return n, nil
 	}
-	n, err := node.Read(dir, name, stat)
+	n, err := s.node(dir, name, stat)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +189,23 @@ func (s *scanner) entry(ctx context.Context, jobs chan<- job, d directory, name 
 		s.links[file] = n
 	}
 	return n, err
+}
+
+// node returns what is known of a file besides its content.
+func (s *scanner) node(dir *os.File, name string, stat sys.Stat) (*tree.Node, error) {
+	if s.opts.Shallow {
+		return node.Of(stat), nil
+	}
+	return node.Read(dir, name, stat)
+}
+
+// mountPoint returns what stands for something mounted: an empty directory as image builders
+// make it, since the one below cannot be seen, or nil.
+func mountPoint(stat sys.Stat) *tree.Node {
+	if stat.Mode&tree.TypeMask != tree.TypeDir {
+		return nil
+	}
+	return &tree.Node{Mode: tree.TypeDir | 0o755, Nlink: 2}
 }
 
 func (s *scanner) subdirectory(ctx context.Context, jobs chan<- job, parent directory, name string, n *tree.Node, stat sys.Stat) error {

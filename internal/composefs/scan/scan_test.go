@@ -92,6 +92,29 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestShallow: a tree without digests has all but these and extended attributes, and its
+// contents can be read.
+func TestShallow(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	check(t, os.Mkdir(at("d"), 0o750), os.WriteFile(at("d/small"), []byte("small"), 0o644),
+		os.WriteFile(at("large"), bytes.Repeat([]byte("x"), 1000), 0o600), os.Symlink("d", at("link")))
+	files, err := scan(t, dir, Options{Shallow: true, NoMounts: true})
+	check(t, err)
+	if n := files.Root.Lookup("large"); n == nil || !n.Digest.IsZero() || n.Size != 1000 || n.Mode != tree.TypeRegular|0o600 {
+		t.Errorf("Scan: large is %+v; want it without a digest", n)
+	}
+	if got := read(t, files, "d/small"); got != "small" {
+		t.Errorf("content of d/small is %q; want small", got)
+	}
+	if got := read(t, files, "large"); len(got) != 1000 {
+		t.Errorf("content of large has %d bytes; want 1000", len(got))
+	}
+	if n := files.Root.Lookup("link"); n == nil || n.Target != "d" {
+		t.Errorf("Scan: link is %+v; want one to d", n)
+	}
+}
+
 func read(t *testing.T, tree *Tree, path string) string {
 	t.Helper()
 	r, err := tree.Open(tree.Root.Lookup(path))

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -37,11 +38,23 @@ var ErrFormat = errors.New("unknown format")
 // Of a name that is there twice the last counts. It ends early with ctx, and
 // where the initramfs has more in it than a kernel could unpack.
 func Find(ctx context.Context, r io.Reader, names ...string) (map[string][]byte, error) {
-	f := finder{ctx: ctx, left: limits.InitramfsSize.Value, names: names, found: make(map[string][]byte)}
-	if err := f.all(f.reader(r)); err != nil {
-		return nil, fmt.Errorf("cannot read initramfs: %w", err)
+	contents, _, err := FindSums(ctx, r, names...)
+	return contents, err
+}
+
+// A Sum is the SHA-256 digest of a file's content.
+type Sum = [sha256.Size]byte
+
+// FindSums is Find, and also returns the digests of these files, however large they are.
+func FindSums(ctx context.Context, r io.Reader, names ...string) (map[string][]byte, map[string]Sum, error) {
+	f := finder{
+		ctx: ctx, left: limits.InitramfsSize.Value, names: names,
+		found: make(map[string][]byte), sums: make(map[string]Sum),
 	}
-	return f.found, nil
+	if err := f.all(f.reader(r)); err != nil {
+		return nil, nil, fmt.Errorf("cannot read initramfs: %w", err)
+	}
+	return f.found, f.sums, nil
 }
 
 type finder struct {
@@ -49,6 +62,7 @@ type finder struct {
 	left  int64 // bytes that may still be read, inflated ones included
 	names []string
 	found map[string][]byte
+	sums  map[string]Sum
 }
 
 // reader returns a reader of r for which the context and the limit count. What
@@ -198,14 +212,20 @@ func (f *finder) entry(in *bufio.Reader, h header) error {
 	if !h.isRegular() || !slices.Contains(f.names, name) {
 		return skip(in, padded(h.size))
 	}
+	hash := sha256.New()
 	if h.size > maxContent {
 		f.found[name] = nil
-		return skip(in, padded(h.size))
+		if _, err := io.CopyN(hash, in, h.size); err != nil {
+			return noEOF(err)
+		}
+	} else {
+		content := make([]byte, h.size)
+		if _, err := io.ReadFull(in, content); err != nil {
+			return noEOF(err)
+		}
+		hash.Write(content)
+		f.found[name] = content
 	}
-	content := make([]byte, h.size)
-	if _, err := io.ReadFull(in, content); err != nil {
-		return noEOF(err)
-	}
-	f.found[name] = content
+	f.sums[name] = Sum(hash.Sum(nil))
 	return skip(in, padded(h.size)-h.size)
 }

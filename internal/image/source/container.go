@@ -31,12 +31,15 @@ func (img *Image) openContainer(ctx context.Context, name string, opts Options) 
 	}
 	img.close = append(img.close, img.OCI.Close)
 	img.Name, img.Kind = ref.String(), Container
-	k := keeper{files: make(map[string]*kept)}
+	k := newKeeper(opts)
 	layers := layer.Merger{InOrder: opts.InOrder}
 	for _, l := range img.OCI.Layers {
 		k.large = append(k.large, nil)
 		if err := k.merge(ctx, img.OCI, l, &layers, opts); err != nil {
 			return fmt.Errorf("cannot read layer %s: %w", l.Digest, err)
+		}
+		if opts.AfterLayer != nil {
+			opts.AfterLayer(l, layers.Root)
 		}
 	}
 	img.Root, img.Late = layers.Root, layers.Late

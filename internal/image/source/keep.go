@@ -15,9 +15,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
-// maxKept bounds the contents of an image that are kept in memory, of each row of
-// keepPatterns, in bytes.
-const maxKept = 64 << 20
+// Bounds of the contents of an image that are kept in memory, in bytes: of each row of
+// keepPatterns, and of those in Options.
+const (
+	maxKept     = 64 << 20
+	maxContents = 512 << 20
+)
 
 // keepPatterns are the files that are kept, in the terms of path.Match: first those
 // without which it cannot be said what a system is.
@@ -33,10 +36,24 @@ var keepPatterns = [...][]string{
 	},
 }
 
-// rowOf returns the row of keepPatterns that has a name, -1 if none has.
-func rowOf(name string) int {
-	for row, patterns := range keepPatterns {
-		for _, pattern := range patterns {
+// A row is some of the files that are kept.
+type row struct {
+	patterns []string
+	most     uint64 // bytes
+}
+
+// rowsOf returns the rows of keepPatterns, and that of Options.
+func rowsOf(opts Options) (rows []row) {
+	for _, patterns := range keepPatterns {
+		rows = append(rows, row{patterns, maxKept})
+	}
+	return append(rows, row{opts.Contents, maxContents})
+}
+
+// rowOf returns the row that has a name, -1 if none has.
+func rowOf(rows []row, name string) int {
+	for row, r := range rows {
+		for _, pattern := range r.patterns {
 			if ok, err := path.Match(pattern, name); err == nil && ok && !strings.HasSuffix(name, ".bin") {
 				return row
 			}
@@ -50,9 +67,15 @@ func rowOf(name string) int {
 // What is missing then is read from its layer once more: a file is often a hard
 // link to one with another name, in ostree's images nearly each.
 type keeper struct {
-	files map[string]*kept          // by path: a file in a higher layer replaces one in a lower
-	sizes [len(keepPatterns)]uint64 // of files
-	large [][]*tree.Node            // of each layer that is read, in the order of its archive
+	rows  []row
+	files map[string]*kept // by path: a file in a higher layer replaces one in a lower
+	sizes []uint64         // of files, by row
+	large [][]*tree.Node   // of each layer that is read, in the order of its archive
+}
+
+func newKeeper(opts Options) *keeper {
+	rows := rowsOf(opts)
+	return &keeper{rows: rows, files: make(map[string]*kept), sizes: make([]uint64, len(rows))}
 }
 
 type kept struct {
@@ -65,7 +88,7 @@ func (k *keeper) keep(name string, n *tree.Node) io.Writer {
 	last := len(k.large) - 1
 	k.large[last] = append(k.large[last], n)
 	name = strings.TrimPrefix(name, "/")
-	row := rowOf(name)
+	row := rowOf(k.rows, name)
 	if row < 0 {
 		return nil
 	}
@@ -73,7 +96,7 @@ func (k *keeper) keep(name string, n *tree.Node) io.Writer {
 		k.sizes[row] -= old.node.Size
 		delete(k.files, name)
 	}
-	if k.sizes[row]+n.Size > maxKept {
+	if k.sizes[row]+n.Size > k.rows[row].most {
 		return nil
 	}
 	k.sizes[row] += n.Size
@@ -85,7 +108,7 @@ func (k *keeper) keep(name string, n *tree.Node) io.Writer {
 // that the repository has need not be there.
 func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*tree.Node][]byte, error) {
 	contents := make(map[*tree.Node][]byte)
-	wanted := wantedOf(img.Root)
+	wanted := wantedOf(img.Root, k.rows)
 	for _, f := range k.files {
 		if wanted[f.node] {
 			contents[f.node] = f.data.Bytes()
@@ -108,16 +131,16 @@ func (k *keeper) contents(ctx context.Context, img *Image, opts Options) (map[*t
 }
 
 // wantedOf returns the large files of a tree to keep.
-func wantedOf(root *tree.Node) map[*tree.Node]bool {
+func wantedOf(root *tree.Node, rows []row) map[*tree.Node]bool {
 	wanted := make(map[*tree.Node]bool)
-	tree := tree.FS(root, func(*tree.Node) (io.ReadCloser, error) { return nil, ErrNoContent })
-	for _, patterns := range keepPatterns {
+	files := tree.FS(root, func(*tree.Node) (io.ReadCloser, error) { return nil, ErrNoContent })
+	for _, row := range rows {
 		size := uint64(0)
-		for _, pattern := range patterns {
-			names, _ := fs.Glob(tree, pattern) // the patterns are well-formed
+		for _, pattern := range row.patterns {
+			names, _ := fs.Glob(files, pattern) // the patterns are well-formed
 			for _, name := range names {
-				n := root.Lookup(name)
-				if n.Digest.IsZero() || wanted[n] || rowOf(name) < 0 || size+n.Size > maxKept {
+				_, n, err := tree.Resolve(root, name, true)
+				if err != nil || n == nil || n.Digest.IsZero() || wanted[n] || rowOf(rows, name) < 0 || size+n.Size > row.most {
 					continue
 				}
 				wanted[n] = true

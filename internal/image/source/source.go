@@ -53,6 +53,17 @@ type Options struct {
 
 	// Mounted is told the mount points below a directory, as by scan.Scan.
 	Mounted func(path string)
+
+	// Shallow and NoMounts are for a directory, as for scan.Scan.
+	Shallow, NoMounts bool
+
+	// Contents are further files of a container image whose contents will be at hand, in
+	// the terms of path.Match.
+	Contents []string
+
+	// AfterLayer, if not nil, is told each layer of a container image and the tree that it
+	// makes with those before it, which is read during the call alone.
+	AfterLayer func(l oci.Layer, root *tree.Node)
 }
 
 // fallback returns the algorithm of an image that has no digests yet.
@@ -167,7 +178,9 @@ func (img *Image) openDirectory(ctx context.Context, name string, opts Options) 
 	}
 	img.close = append(img.close, dir.Close)
 	img.Algorithm = cmp.Or(opts.Algorithm, opts.fallback())
-	tree, err := scan.Scan(ctx, dir, scan.Options{Algorithm: img.Algorithm, Mounted: opts.Mounted})
+	tree, err := scan.Scan(ctx, dir, scan.Options{
+		Algorithm: img.Algorithm, Mounted: opts.Mounted, Shallow: opts.Shallow, NoMounts: opts.NoMounts,
+	})
 	if err != nil {
 		return err
 	}

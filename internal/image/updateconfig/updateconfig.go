@@ -68,7 +68,7 @@ func Parse(text string) (Config, error) {
 		return Config{}, err
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return Config{}, fmt.Errorf("unknown key %q", unknown[0].String())
+		return Config{}, &UnknownKeyError{unknown[0].String()}
 	}
 	if c.Keep != nil && (*c.Keep < 0 || *c.Keep > MaxKeep) {
 		return Config{}, fmt.Errorf("keep = %d: want 0 to %d", *c.Keep, MaxKeep)
@@ -86,6 +86,11 @@ func Parse(text string) (Config, error) {
 	}
 	return c, nil
 }
+
+// An UnknownKeyError names a key that is not known.
+type UnknownKeyError struct{ Key string }
+
+func (e *UnknownKeyError) Error() string { return fmt.Sprintf("unknown key %q", e.Key) }
 
 // under returns c with what it does not set from other.
 func (c Config) under(other Config) Config {

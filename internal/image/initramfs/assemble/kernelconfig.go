@@ -49,13 +49,21 @@ func (c kernelConfig) has(option string) bool {
 	return c == nil || c[option] == "y" || c[option] == "m"
 }
 
+// missing returns what the kernel lacks.
+func (c kernelConfig) missing() []string {
+	return slices.DeleteFunc(slices.Clone(required), c.has)
+}
+
+// Missing returns the options that every kernel of an image needs and a configuration of
+// one does not have.
+func Missing(config string) []string { return parseKernelConfig(config).missing() }
+
 // check returns an error if the kernel lacks a feature.
 func (c kernelConfig) check(version string) error {
-	i := slices.IndexFunc(required, func(option string) bool { return !c.has(option) })
-	if i < 0 {
-		return nil
+	if missing := c.missing(); len(missing) > 0 {
+		return fmt.Errorf("kernel %s was built without %s", version, missing[0])
 	}
-	return fmt.Errorf("kernel %s was built without %s", version, required[i])
+	return nil
 }
 
 // compression returns the best that the kernel can read: zstd, which all distributions'

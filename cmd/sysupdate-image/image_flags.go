@@ -34,10 +34,14 @@ type imageFlags struct {
 
 func (f *imageFlags) add(cmd *cobra.Command) {
 	addRepositoryFlag(cmd, &f.repository)
-	cmd.Flags().StringVar(&f.architecture, "arch", "",
+	addArchFlag(cmd, &f.architecture)
+	f.source.add(cmd)
+}
+
+func addArchFlag(cmd *cobra.Command, arch *string) {
+	cmd.Flags().StringVar(arch, "arch", "",
 		"read container images for `ARCH` instead of this machine's, such as amd64, arm64 or arm/v7")
 	completeValues(cmd, "arch", oci.Architectures...)
-	f.source.add(cmd)
 }
 
 // options returns how to read container images.

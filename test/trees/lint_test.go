@@ -62,6 +62,18 @@ func TestLint(t *testing.T) {
 	t.Run("tmpfiles", func(t *testing.T) { compareTmpfiles(t, root, machine) })
 }
 
+// TestLintBase wants nothing to be found in images/debian, as its users build it.
+func TestLintBase(t *testing.T) {
+	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
+		t.Skip("making packages and a base image of them takes minutes: SYSUPDATE_VM_TESTS=long")
+	}
+	dir := layout(t, "debian")
+	r := lintOf(t, "oci:"+dir+":debian")
+	if len(r.Findings) > 0 || len(r.Kept) != len(lint.Rules) {
+		t.Errorf("found %+v; want nothing", r.Findings)
+	}
+}
+
 // checkFindings wants what images/debian mends to be found, and nothing else: the same in an
 // image and in its files. docker-registry is of the tests.
 func checkFindings(t *testing.T, name string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/sysusers"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/tmpfiles"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
@@ -51,6 +52,9 @@ func checkConfig(_ context.Context, t *target) error {
 		if _, _, err := rootconfig.Load(t.files, name); err != nil {
 			t.find("/"+name, err.Error())
 		}
+	}
+	if _, err := installconfig.Load(t.files, t.Arch); err != nil {
+		t.add(Finding{Path: "/usr/lib/bootc/install", What: err.Error(), Why: "The image cannot be installed.", Mend: "Correct it."})
 	}
 	return nil
 }

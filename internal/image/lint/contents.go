@@ -8,6 +8,7 @@ var Contents = []string{
 	"usr/lib/tmpfiles.d/*", "usr/local/lib/tmpfiles.d/*", "run/tmpfiles.d/*", "etc/tmpfiles.d/*",
 	"usr/lib/sysupdate-image/*", "etc/sysupdate-image/*", "usr/lib/composefs/*",
 	"usr/lib/bootc/initramfs-setup", "usr/bin/composefs-setup-root", "usr/sbin/composefs-setup-root",
+	"usr/lib/bootc/install/*", "usr/local/lib/bootc/install/*", "etc/bootc/install/*", "run/bootc/install/*",
 	"usr/lib/ostree/*", "etc/ostree/*", baseImage + "/usr/lib/ostree/*",
 	"usr/lib/modules/*/initramfs.img", "usr/lib/modules/*/config", "usr/lib/modules/*/*.efi",
 	"boot/EFI/Linux/*", "boot/config-*",

@@ -99,6 +99,7 @@ var faults = []struct {
 			"usr/lib/composefs/setup-root-conf.toml": "[etc]\nmount = \"magic\"\n",
 		})
 	}, "config /usr/lib/composefs/setup-root-conf.toml", "magic"},
+	{"a misspelt key for installing", func(i *image) { i.file("usr/lib/bootc/install/10.toml", "[install]\nkarg = [\"quiet\"]\n") }, "config /usr/lib/bootc/install", "karg"},
 	{"a misspelt key in prepare-root.toml", func(i *image) {
 		i.file("usr/lib/sysupdate-image/prepare-root.toml", "[etc]\ntransiant = true\n")
 		i.initramfs(map[string]string{"usr/lib/sysupdate-image/prepare-root": "the program", "usr/lib/sysupdate-image/prepare-root.toml": "[etc]\ntransiant = true\n"})

@@ -99,7 +99,7 @@ var bootcRules = []Rule{
 var ownRules = []Rule{
 	{
 		Name: "config", Level: Fatal, run: checkConfig,
-		Description: "update.toml and prepare-root.toml can be read",
+		Description: "update.toml, prepare-root.toml and the files in /usr/lib/bootc/install can be read",
 		Why:         "An update, or even the boot, ends with an error.",
 		Mend:        "Correct it: see sysupdate-image-update.toml(5) and sysupdate-image-prepare-root.toml(5).",
 	},

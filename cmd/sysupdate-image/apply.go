@@ -64,16 +64,19 @@ if it fails before, the machine reboots through the firmware.
 
 update.toml can make --reboot use one of the two ways, where it is possible.
 
+--check only looks whether there is an update. The exit code is 0 if there is none, and 10 if
+there is one, which is fetched by apply.
+
 Deployments that are no longer needed are removed, as by prune, and reported.
 
 The last word on standard output is the deployment id.`
 
 type applyFlags struct {
-	plan, reboot, kexec, quiet, asJSON, force bool
-	etcConflicts, softReboot                  string
-	reuse                                     []string
-	verity                                    update.Verity
-	source                                    sourceFlags
+	plan, check, reboot, kexec, quiet, asJSON, force bool
+	etcConflicts, softReboot                         string
+	reuse                                            []string
+	verity                                           update.Verity
+	source                                           sourceFlags
 }
 
 func (s *session) applyCommand() *cobra.Command {
@@ -84,6 +87,7 @@ func (s *session) applyCommand() *cobra.Command {
 		Long:  aboutApply,
 		Example: `  sysupdate-image apply
   sysupdate-image apply registry.example.org/os:stable
+  sysupdate-image apply --check
   sysupdate-image apply --plan
   sysupdate-image apply --etc-conflicts=new
   sysupdate-image --sysroot /mnt apply oci:./os:stable`,
@@ -96,6 +100,7 @@ func (s *session) applyCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be fetched, and change nothing")
+	cmd.Flags().BoolVar(&f.check, "check", false, "report whether there is an update, and change nothing")
 	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON, with the time that each step took")
@@ -115,6 +120,9 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	ctx := cmd.Context()
 	if f.reboot && f.plan {
 		return usageError{fmt.Errorf("apply: --plan and --reboot cannot be combined")}
+	}
+	if f.check && (f.plan || f.reboot || f.kexec || f.softReboot != "") {
+		return usageError{errors.New("apply: --check cannot be combined with --plan, --reboot, --soft-reboot or --kexec")}
 	}
 	if f.reboot && s.sysroot != "" {
 		return usageError{fmt.Errorf("apply: --reboot and --sysroot cannot be combined")}
@@ -145,6 +153,9 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		options.Kexec = update.IfPossibleOrFail
 	}
 	report := s.Reporter(f.quiet)
+	if f.check {
+		return s.check(ctx, options, report, f)
+	}
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
 	}
@@ -161,6 +172,33 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		return err
 	}
 	return m.Reboot(ctx, result)
+}
+
+// An availableError ends the program with exitAvailable: it has said what there is.
+type availableError struct{}
+
+func (availableError) Error() string { return "an update is available" }
+
+// check reports whether there is an update.
+func (s *session) check(ctx context.Context, o update.Options, r update.Reporter, f applyFlags) error {
+	m, err := update.OpenToPlan(s.machine(), s.WarnOf)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	u, err := m.Check(ctx, o, r)
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		err = s.PrintJSON(u)
+	} else {
+		err = s.PrintUpdate(u, f.quiet)
+	}
+	if err == nil && u.Available {
+		return availableError{}
+	}
+	return err
 }
 
 // plan shows what apply would fetch.

@@ -21,6 +21,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+
+	exitAvailable = 10 // apply --check has found an update, see its help
 )
 
 // A usageError is an invalid command line.
@@ -68,6 +70,8 @@ func run(ctx context.Context, host machine.Host, args []string, out, stderr io.W
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &availableError{}):
+		return exitAvailable
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage

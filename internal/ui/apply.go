@@ -101,6 +101,28 @@ func (s *Screen) printDropped(r update.Result) {
 	}
 }
 
+// PrintUpdate prints whether there is an update.
+func (s *Screen) PrintUpdate(u update.Update, quiet bool) error {
+	s.printSignature(u.Signature, quiet)
+	what := bootentry.Title(u.Reference, u.Version)
+	if u.Available {
+		_, err := fmt.Fprintf(s.Out, "Update available: %s (%s)\n%s to fetch, %s\n",
+			what, u.ManifestDigest, Count(u.FetchLayers, "layer"), Size(u.FetchBytes))
+		return err
+	}
+	why := "it boots next"
+	switch u.Outcome {
+	case update.AlreadyBooted:
+		why = "it is running"
+	case update.RollbackQueued:
+		why = "it is running, and a rollback to deployment " + u.QueuedRollback.Short() + " is queued"
+	case update.Skipped:
+		why = printable.Text(u.Why)
+	}
+	_, err := fmt.Fprintf(s.Out, "No update: %s (%s): %s\n", what, u.ManifestDigest, why)
+	return err
+}
+
 // PrintPlan prints what apply would do under a policy for conflicts in /etc.
 func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
 	s.printSignature(p.Signature, false)

@@ -84,6 +84,9 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if done, err := m.decideFor(ctx, img, "", o, &result); done || err != nil {
 		return result, err
 	}
+	if err := img.ReadConfig(ctx); err != nil { // unless that is done, see readUnknown
+		return Result{}, err
+	}
 	if err := m.checkImage(img, o); err != nil {
 		return Result{}, err
 	}
@@ -175,7 +178,9 @@ func (o Options) subject(img *oci.Image, id deployment.ID) subject {
 // begin finds the image to apply, and the options that count, and readies the machine.
 func (m *Machine) begin(ctx context.Context, o Options, r Reporter) (img *oci.Image, _ Options, err error) {
 	err = m.whileShared(ctx, func() (err error) {
-		img, o, err = m.resolve(ctx, o, r)
+		if img, o, err = m.resolve(ctx, o, r); err == nil {
+			err = m.readUnknown(ctx, img, o)
+		}
 		return err
 	})
 	if err == nil && m.held != nil {
@@ -188,6 +193,15 @@ func (m *Machine) begin(ctx context.Context, o Options, r Reporter) (img *oci.Im
 		err = errors.Join(err, img.Close())
 	}
 	return img, o, err
+}
+
+// readUnknown reads the configuration of an image, and refuses it if that is not for this
+// machine, unless the manifest alone tells that there is nothing to do.
+func (m *Machine) readUnknown(ctx context.Context, img *oci.Image, o Options) error {
+	if s, err := m.readState(); err == nil && decide(s, o.subject(img, "")).settled {
+		return nil
+	}
+	return img.ReadConfig(ctx)
 }
 
 // fetch brings the layers of img that are missing into the repository.
@@ -203,7 +217,7 @@ func (m *Machine) fetch(ctx context.Context, img *oci.Image, o Options, r Report
 }
 
 // resolve finds the image to apply, and returns it with the options that count: see
-// underPolicy.
+// underPolicy. Its configuration is not read.
 func (m *Machine) resolve(ctx context.Context, given Options, r Reporter) (*oci.Image, Options, error) {
 	o, err := m.underPolicy(given)
 	if err != nil {
@@ -214,7 +228,7 @@ func (m *Machine) resolve(ctx context.Context, given Options, r Reporter) (*oci.
 		return nil, o, err
 	}
 	r.Step("Looking for " + ref.String())
-	img, err := oci.Open(ctx, ref, o.Source)
+	img, err := oci.Find(ctx, ref, o.Source)
 	return img, o, err
 }
 

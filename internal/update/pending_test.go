@@ -50,6 +50,7 @@ func (b *bench) attempt(m *Machine, o Options) Result {
 		}
 		return result
 	}
+	b.must(img.ReadConfig(ctx))
 	b.must(pull(ctx, img, missing(img, m.Repository), m.Repository, silent{}))
 	c, err := m.build(ctx, img, o, strictness{optional: true}, silent{}, startClock())
 	b.must(err)

@@ -64,6 +64,9 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		return Plan{}, err
 	}
 	defer img.Close()
+	if err := img.ReadConfig(ctx); err != nil {
+		return Plan{}, err
+	}
 	s, spare, err := m.stateAndSpare()
 	if err != nil {
 		return Plan{}, err

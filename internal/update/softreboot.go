@@ -118,6 +118,9 @@ func notStaged(s machine.State, d Decision) string {
 // softRebootStaged asks for a soft reboot into what is staged already, or says why that is
 // not possible.
 func (m *Machine) softRebootStaged(ctx context.Context, img *oci.Image, o Options, s machine.State) (*Possibility, error) {
+	if err := img.ReadConfig(ctx); err != nil {
+		return nil, err
+	}
 	result, sys, err := m.softRebootOf(ctx, img, o, s, Decision{Outcome: AlreadyNext})
 	if err == nil && !result.Possible && o.SoftReboot == IfPossibleOrFail {
 		err = &SoftRebootError{result.Why}

@@ -27,12 +27,16 @@ type Image struct {
 	Reference      Reference
 	ManifestDigest string // of RawManifest: "sha256:…"
 	RawManifest    []byte
-	ConfigDigest   string // of RawConfig: "sha256:…"
-	RawConfig      []byte
-	Config         imgspec.Image
-	Layers         []Layer // lowest first
-	Signature      string  // how it was checked: Signed, SignatureNotRequired or NoSignaturePolicy
+	Signature      string // how it was checked: Signed, SignatureNotRequired or NoSignaturePolicy
 
+	// What ReadConfig reads.
+	ConfigDigest string // of RawConfig: "sha256:…"
+	RawConfig    []byte
+	Config       imgspec.Image
+	Layers       []Layer // lowest first
+
+	manifest   manifest.Manifest
+	options    Options
 	source     types.ImageSource
 	opening    sync.Mutex // held while a blob is opened, if the source wants that
 	temp       *tempDir
@@ -54,24 +58,43 @@ type Layer struct {
 // say what is wrong in an administrator's terms; ErrNotFound is in their chain
 // if there is no such image. The caller closes the image.
 func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
-	if ref.image == nil {
-		return nil, errors.New("no reference")
+	i, err := Find(ctx, ref, opts)
+	if err != nil {
+		return nil, err
 	}
-	i := &Image{Reference: ref, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}}
-	if err := i.open(ctx, opts); err != nil {
+	if err := i.ReadConfig(ctx); err != nil {
 		i.Close()
 		return nil, err
 	}
 	return i, nil
 }
 
-func (i *Image) open(ctx context.Context, opts Options) error {
-	if i.Reference.registry() != "" {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, openPatience*i.retry.stall)
-		defer cancel()
+// Find is Open for somebody who may know by the digest of the manifest what is in the image,
+// and need not ask for more: it leaves out ReadConfig.
+func Find(ctx context.Context, ref Reference, opts Options) (*Image, error) {
+	if ref.image == nil {
+		return nil, errors.New("no reference")
 	}
-	sys, err := i.connect(ctx, opts)
+	i := &Image{Reference: ref, options: opts, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}}
+	if err := i.find(ctx); err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// inTime returns a context that ends when a registry has had time enough.
+func (i *Image) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if i.Reference.registry() == "" {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, openPatience*i.retry.stall)
+}
+
+func (i *Image) find(ctx context.Context) error {
+	ctx, cancel := i.inTime(ctx)
+	defer cancel()
+	sys, err := i.connect(ctx, i.options)
 	if err != nil {
 		return err
 	}
@@ -79,18 +102,28 @@ func (i *Image) open(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	m, err := parseManifest(raw, mediaType)
-	if err != nil {
+	if i.manifest, err = parseManifest(raw, mediaType); err != nil {
 		return fmt.Errorf("manifest of %s: %w", i.Reference, err)
 	}
 	i.RawManifest, i.ManifestDigest = raw, godigest.FromBytes(raw).String()
-	if err := i.readConfig(ctx, m.ConfigInfo()); err != nil {
+	return nil
+}
+
+// ReadConfig reads and verifies the configuration, unless that is done already, and finds the
+// layers.
+func (i *Image) ReadConfig(ctx context.Context) (err error) {
+	if i.RawConfig != nil {
+		return nil
+	}
+	ctx, cancel := i.inTime(ctx)
+	defer cancel()
+	if err := i.readConfig(ctx, i.manifest.ConfigInfo()); err != nil {
 		return fmt.Errorf("configuration of %s: %w", i.Reference, err)
 	}
-	if err := checkPlatform(i.Reference, i.Config.Platform, opts); err != nil {
+	if err := checkPlatform(i.Reference, i.Config.Platform, i.options); err != nil {
 		return err
 	}
-	i.Layers, err = pairLayers(m.LayerInfos(), i.Config.RootFS.DiffIDs)
+	i.Layers, err = pairLayers(i.manifest.LayerInfos(), i.Config.RootFS.DiffIDs)
 	if err != nil {
 		return fmt.Errorf("manifest of %s: %w", i.Reference, err)
 	}

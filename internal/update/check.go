@@ -1,0 +1,52 @@
+package update
+
+import (
+	"context"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+)
+
+// An Update is what a reference has for a machine.
+type Update struct {
+	Decision
+	Available      bool   `json:"available"` // Apply would make it the next to boot, or try
+	Reference      string `json:"reference"`
+	ManifestDigest string `json:"manifestDigest"`
+	Version        string `json:"version,omitempty"` // as the image's label has it
+	Signature      string `json:"signature"`         // how the image was checked: see oci.Image
+	FetchLayers    int    `json:"fetchLayers"`       // layers that are not here
+	FetchBytes     int64  `json:"fetchBytes"`        // their size on the wire
+}
+
+// Check tells whether there is an update, and fetches no layer of it. It changes nothing. A
+// registry that wants no token gets two requests, and one more about an update that there is.
+func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, error) {
+	img, o, err := m.resolve(ctx, o, r)
+	if err != nil {
+		return Update{}, err
+	}
+	defer img.Close()
+	s, err := m.readState()
+	if err != nil {
+		return Update{}, err
+	}
+	u := Update{
+		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
+		ManifestDigest: img.ManifestDigest, Signature: img.Signature,
+	}
+	u.Available = u.Outcome == Staged || u.Outcome == Published
+	if !u.Available {
+		return u, nil
+	}
+	if err := img.ReadConfig(ctx); err != nil {
+		return Update{}, err
+	}
+	u.Version = printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])
+	for _, l := range m.planLayers(img) {
+		if !l.Present {
+			u.FetchLayers++
+			u.FetchBytes += l.Size
+		}
+	}
+	return u, nil
+}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
@@ -70,5 +72,16 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	addReuseFlag(cmd, &o.Reuse)
 	must(cmd.MarkFlagDirname("esp"))
 	source.add(cmd)
+	takeBootcNames(cmd)
 	return cmd
+}
+
+// bootcNames are what bootc calls flags of install, which have other names here.
+var bootcNames = map[string]string{"source-imgref": "image", "target-imgref": "track"}
+
+// takeBootcNames has a command take bootc's names of flags too.
+func takeBootcNames(cmd *cobra.Command) {
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(cmp.Or(bootcNames[name], name))
+	})
 }

@@ -29,6 +29,8 @@ What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
 partitioned, the layers are read twice, and are fetched twice from a registry unless they
 are in a repository that --reuse names.
 
+bootc's names --source-imgref and --target-imgref are taken for --image and --track.
+
 fs-verity is enabled while installing if the kernel and the file system can do that; XFS
 cannot. The output says so.`
 
@@ -57,6 +59,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	completeValues(cmd, "filesystem", disklayout.FileSystems...)
 	completeValues(cmd, "block-setup", install.Direct)
 	f.source.add(cmd)
+	takeBootcNames(cmd)
 }
 
 // options returns what the flags say.

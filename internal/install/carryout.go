@@ -160,7 +160,7 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		return DiskResult{}, errors.Join(err, entries.Close())
 	}
 	result := DiskResult{Disk: p.Disk}
-	result.Result, err = p.options.deploy(ctx, m, p.rooted, esp.Partition, r, warn)
+	result.Result, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
 	if err == nil && m.Repository != nil {
 		result.Verity = VerityNow
 		if m.Repository.Insecure() {

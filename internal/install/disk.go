@@ -43,11 +43,11 @@ type DiskPlan struct {
 	Lost     []string    `json:"lost"`     // what is on the disk now
 	Programs []string    `json:"programs"` // commands that would run
 	Kargs    []string    `json:"kernelArguments,omitempty"`
+	Rooted   []string    `json:"rootArguments,omitempty"` // by which the root is found
 	Verity   Verity      `json:"verity"`
 	About    Image       `json:"image"`
 
 	options DiskOptions
-	rooted  []string // arguments by which the root is found
 	tool    string   // that makes the partitions
 }
 
@@ -158,7 +158,7 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	if err != nil {
 		return p, err
 	}
-	p.rooted = p.rootArgs(img.config)
+	p.Rooted = p.rootArgs(img.config)
 	p.Programs = p.commands()
 	return p, nil
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
@@ -32,8 +33,8 @@ func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
 		fmt.Fprintf(s.Out, "  run       %s\n", program)
 	}
 	fmt.Fprintf(s.Out, "  install   %s\n", p.About.Reference)
-	if len(p.Kargs) > 0 {
-		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(p.Kargs, " ")))
+	if args := slices.Concat(p.Rooted, p.Kargs); len(args) > 0 {
+		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(args, " ")))
 	}
 	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", verityTexts[p.Verity])
 	return err

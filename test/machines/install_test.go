@@ -2,6 +2,7 @@ package machines
 
 import (
 	"context"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,10 +11,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// toDisk installs image v1 on a whole disk with one command, which refuses to do it twice.
+// toDisk installs image v1 on a whole disk with one command, which is read back, and refuses to do it twice.
 const toDisk = `
 disk=/dev/disk/by-id/virtio-target
 sysupdate-image install to-disk $disk --image oci:/image:v1 OPTIONS
+sysupdate-image install verify $disk
 ! sysupdate-image install to-disk $disk --image oci:/image:v1`
 
 // installDisk installs on a whole disk in a machine, and returns it.
@@ -23,7 +25,8 @@ func installDisk(ctx context.Context, t *testing.T, installer disks.Installer, o
 	disk := filepath.Join(dir, "disk.raw")
 	steps := []disks.Step{{Title: "install to-disk", Script: strings.ReplaceAll(toDisk, "OPTIONS", options)}}
 	err := installer.Install(ctx, dir, disk, steps, func(_ disks.Step, r vm.Result) {
-		contains(t, "the output", r.Stdout, "fs-verity: enabled while installing", "Deployed Debian", "is not empty: it has partition 1,", "a partition table (GPT)")
+		contains(t, "the output", r.Stdout, "fs-verity: enabled while installing", "Deployed Debian", "fs-verity                       enabled, and required",
+			"/virtio-target boots Debian", "is not empty: it has partition 1,", "a partition table (GPT)")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +61,40 @@ func TestToDisk(t *testing.T) {
 	cfg.Disks = cfg.Disks[:1]
 	m, _ := bootDisk(ctx, t, cfg)
 	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot"), "ext4", "root")
+}
+
+// TestToImage makes a disk image on the host, whose kernel may have neither fs-verity nor FAT,
+// with btrfs. It boots, and has its files verified from then on.
+func TestToImage(t *testing.T) {
+	ctx := need(t)
+	installer, err := disks.NewInstaller(ctx, vm.UML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout, err := disks.Image(ctx, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := disks.Repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	disk := filepath.Join(dir, "disk.raw")
+	for _, args := range [][]string{
+		{"make", "--silent", "-C", repository, "OUT=" + dir, "sysupdate-image"},
+		{dir + "/sysupdate-image", "install", "to-image", disk, "--image", "oci:" + layout + ":v1", "--filesystem", "btrfs"},
+	} {
+		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	cfg := installer.Installed(dir, disk, disk)
+	cfg.Disks = cfg.Disks[:1]
+	m := vm.Boot(ctx, t, cfg)
+	settled(ctx, t, m)
+	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), "btrfs", "root=UUID=", "rootflags=subvol=/")
+	t.Log(m.Do(ctx, t, "cat /proc/cmdline; sysupdate-image repo fsck --repair 2>&1; cat /sysroot/composefs/meta.json; sysupdate-image repo fsck 2>&1; sysupdate-image status"))
 }
 
 // TestToDiskFirmware has the firmware boot a disk whose kernels are on an extended boot

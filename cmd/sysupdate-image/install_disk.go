@@ -27,7 +27,7 @@ installation that was interrupted is refused like any other content: start again
 What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
 /usr/local/lib and /etc; see print-configuration. To read it before the disk is
 partitioned, the layers are read twice, and are fetched twice from a registry unless they
-are in a repository that --reuse names.
+are in a repository that --reuse names, or --ignore-image-config is given.
 
 bootc's names --source-imgref and --target-imgref are taken for --image and --track.
 
@@ -40,6 +40,7 @@ type diskFlags struct {
 	source                sourceFlags
 	esp, boot, root, seed string
 	plan, quiet, asJSON   bool
+	ignore                bool
 }
 
 func (f *diskFlags) add(cmd *cobra.Command) {
@@ -52,6 +53,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: 1G, or an eighth of a small disk)")
 	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
 	cmd.Flags().StringVar(&f.seed, "seed", "", "compute the UUIDs of disk, partitions and file systems from `UUID` (default: random)")
+	cmd.Flags().BoolVar(&f.ignore, "ignore-image-config", false, "do not look for settings in the image, whose layers are read once then")
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, or the plan, as JSON")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
@@ -138,7 +140,11 @@ func (s *session) toDiskCommand() *cobra.Command {
 // toDisk installs on a disk, or on the file that is to become one.
 func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags, target *install.Target) error {
 	ctx, report := cmd.Context(), s.Reporter(f.quiet)
-	img, err := install.LookAt(ctx, o.Options, report)
+	look := install.LookAt
+	if f.ignore {
+		look = install.GlanceAt
+	}
+	img, err := look(ctx, o.Options, report)
 	if err == nil {
 		err = img.Policy()
 	}

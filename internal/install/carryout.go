@@ -161,6 +161,9 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 	}
 	result := DiskResult{Disk: p.Disk}
 	result.Result, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
+	if err == nil && result.ManifestDigest != p.About.Digest {
+		err = fmt.Errorf("the reference leads to another image now, %s, than when the disk was planned, %s", result.ManifestDigest, p.About.Digest)
+	}
 	if err == nil && m.Repository != nil {
 		result.Verity = VerityNow
 		if m.Repository.Insecure() {

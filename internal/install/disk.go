@@ -12,11 +12,9 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
-	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 // Direct is the only block set-up: file systems are on the partitions themselves.
@@ -48,7 +46,7 @@ type DiskPlan struct {
 	About    Image       `json:"image"`
 
 	options DiskOptions
-	tool    string   // that makes the partitions
+	tool    string // that makes the partitions
 }
 
 // An Image is what is known of an image before it is installed.
@@ -82,33 +80,6 @@ var ErrNoEFI = errors.New("the image has no directory /efi, where systemd mounts
 
 // ErrNotBlock says that a file was named in place of a disk.
 var ErrNotBlock = errors.New("is a file, and not a block device")
-
-// LookAt reads of an image what decides how it is installed. That needs all of its layers;
-// those in the repositories to reuse are not fetched.
-func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
-	ref, err := oci.ParseReference(o.Image)
-	if err != nil {
-		return Image{}, err
-	}
-	r.Step("Looking at " + ref.String())
-	opts := source.Options{Source: o.Source}
-	if store := firstStore(o.Reuse); store != nil {
-		defer store.Close()
-		opts.Repository = store
-	}
-	img, err := source.Open(ctx, o.Image, opts)
-	if err != nil {
-		return Image{}, err
-	}
-	defer img.Close()
-	if img.OCI == nil {
-		return Image{}, fmt.Errorf("%s is not a container image", o.Image)
-	}
-	found := Image{Reference: img.OCI.Reference.String(), Digest: img.OCI.ManifestDigest, Signature: img.OCI.Signature, Bytes: sizeOf(img.Root)}
-	found.efi = img.Root.Lookup("efi") != nil
-	found.config, err = installconfig.Load(img.FS(), cmp.Or(o.Source.Architecture, runtime.GOARCH))
-	return found, err
-}
 
 // PlanDisk plans an installation on a disk. It changes nothing, and returns the disk open.
 func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.Disk, error) {

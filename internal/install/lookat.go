@@ -1,6 +1,8 @@
 package install
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,8 +11,62 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
+
+// LookAt reads of an image what decides how it is installed. That needs all of its layers;
+// those in the repositories to reuse are not fetched.
+func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+	ref, err := oci.ParseReference(o.Image)
+	if err != nil {
+		return Image{}, err
+	}
+	r.Step("Looking at " + ref.String())
+	opts := source.Options{Source: o.Source}
+	if store := firstStore(o.Reuse); store != nil {
+		defer store.Close()
+		opts.Repository = store
+	}
+	img, err := source.Open(ctx, o.Image, opts)
+	if err != nil {
+		return Image{}, err
+	}
+	defer img.Close()
+	if img.OCI == nil {
+		return Image{}, fmt.Errorf("%s is not a container image", o.Image)
+	}
+	found := imageOf(img.OCI)
+	found.Bytes = sizeOf(img.Root)
+	found.efi = img.Root.Lookup("efi") != nil
+	found.config, err = installconfig.Load(img.FS(), cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	return found, err
+}
+
+// GlanceAt is LookAt for an image whose configuration does not count: no layer of it is read.
+func GlanceAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+	ref, err := oci.ParseReference(o.Image)
+	if err != nil {
+		return Image{}, err
+	}
+	r.Step("Looking at " + ref.String())
+	img, err := oci.Open(ctx, ref, o.Source)
+	if err != nil {
+		return Image{}, err
+	}
+	found := imageOf(img)
+	found.efi = true // as far as is known
+	for _, l := range img.Layers {
+		found.Bytes += max(l.Size, 0) // contents take at least as much
+	}
+	return found, img.Close()
+}
+
+func imageOf(img *oci.Image) Image {
+	return Image{Reference: img.Reference.String(), Digest: img.ManifestDigest, Signature: img.Signature}
+}
 
 // firstStore opens the first repository that can be read, nil if none can.
 func firstStore(dirs []string) *repo.Repository {

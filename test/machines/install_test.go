@@ -64,7 +64,7 @@ func TestToDisk(t *testing.T) {
 }
 
 // TestToImage makes a disk image on the host, whose kernel may have neither fs-verity nor FAT,
-// with btrfs. It boots, and has its files verified from then on.
+// with btrfs. It boots, and an update has fs-verity enabled and required.
 func TestToImage(t *testing.T) {
 	ctx := need(t)
 	installer, err := disks.NewInstaller(ctx, vm.UML)
@@ -89,12 +89,22 @@ func TestToImage(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	cfg := installer.Installed(dir, disk, disk)
-	cfg.Disks = cfg.Disks[:1]
-	m := vm.Boot(ctx, t, cfg)
+	registry, err := disks.Registry(ctx, "v2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := vm.Boot(ctx, t, installer.Installed(dir, disk, registry))
 	settled(ctx, t, m)
 	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), "btrfs", "root=UUID=", "rootflags=subvol=/")
-	t.Log(m.Do(ctx, t, "cat /proc/cmdline; sysupdate-image repo fsck --repair 2>&1; cat /sysroot/composefs/meta.json; sysupdate-image repo fsck 2>&1; sysupdate-image status"))
+	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
+	reboot(ctx, t, m)
+	if v := version(ctx, t, m); v != "2" {
+		t.Errorf("version %q runs after an update; want 2", v)
+	}
+	if cmdline := m.Do(ctx, t, "cat /proc/cmdline"); strings.Contains(cmdline, "composefs=?") {
+		t.Errorf("the kernel command line is %q; want one that requires fs-verity", cmdline)
+	}
+	contains(t, "the repository", m.Do(ctx, t, "sysupdate-image repo fsck"), "No problems")
 }
 
 // TestToDiskFirmware has the firmware boot a disk whose kernels are on an extended boot

@@ -88,7 +88,7 @@ func (r *Report) deployment(system *machine.System, state machine.State, next bo
 func (r *Report) repository(ctx context.Context, dir string, system *machine.System, next boot.EntryFile) {
 	const what = "repository"
 	if system.Repository == nil {
-		r.add(what, "", system.RepositoryErr)
+		r.add(what, "", readable(system.RepositoryErr))
 		return
 	}
 	insecure := system.Repository.Insecure()
@@ -121,6 +121,14 @@ func (r *Report) repository(ctx context.Context, dir string, system *machine.Sys
 	if len(report.Findings) == 0 {
 		r.add(what, fmt.Sprintf("%s, %s, all as their digests say", count(report.Objects, "object"), count(report.Images, "image")), nil)
 	}
+}
+
+// readable explains that a kernel refuses to open what fs-verity protects.
+func readable(err error) error {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("this kernel has no fs-verity, and cannot read what it protects: look at it on another machine (%w)", err)
+	}
+	return err
 }
 
 // A rootPartition is what tells how an initramfs finds the root.

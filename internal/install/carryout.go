@@ -58,6 +58,7 @@ func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Report
 		if err := wipe(p.Disk).Run(ctx); err != nil {
 			return partition.Table{}, err
 		}
+		d.Settle(ctx)
 	}
 	dir, err := os.MkdirTemp("", "sysupdate-image-")
 	if err != nil {
@@ -68,6 +69,10 @@ func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Report
 		return partition.Table{}, err
 	}
 	if err := p.partitionCommand(p.Disk, dir).Run(ctx); err != nil {
+		return partition.Table{}, err
+	}
+	d.Settle(ctx)
+	if err := d.Lock(ctx); err != nil {
 		return partition.Table{}, err
 	}
 	table, err := d.Table()

@@ -66,7 +66,7 @@ func TestToDisk(t *testing.T) {
 // TestToImage makes a disk image on the host, whose kernel may have neither fs-verity nor FAT,
 // with btrfs. It boots, and an update has fs-verity enabled and required.
 func TestToImage(t *testing.T) {
-	ctx := need(t)
+	ctx := needLong(t)
 	installer, err := disks.NewInstaller(ctx, vm.UML)
 	if err != nil {
 		t.Fatal(err)

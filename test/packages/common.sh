@@ -49,7 +49,7 @@ older() {
     git add .
     git -c user.name=test -c user.email=test@example.org commit --quiet --message 'an older version'
   )
-  logged 'cannot build an older version' "$work/older/packaging/build-$tool" "$dir"
+  GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) logged 'cannot build an older version' "$work/older/packaging/build-$tool" "$dir"
   rm -rf "$work/older"
 }
 

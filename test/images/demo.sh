@@ -27,15 +27,13 @@ demo_make() {
 demo_containerfiles() {
   cat >"$1/Containerfile.1" <<'END'
 FROM localhost/debian-base
-# A registry to update from, in the machine itself; for the test, an agent that runs commands
-# and an initramfs that boots a machine without an image, to install from.
+# A registry to update from, in the machine itself, and an agent that runs commands.
 COPY machine /
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends docker-registry && \
-    rm -rf /var/cache/* /var/lib/apt/* /var/log/* /etc/*- && \
+    rm -rf /var/cache/* /var/lib/apt/* /var/log/* /etc/*- /run/adduser && \
     rm -f /etc/systemd/system/*.wants/docker-registry.service && \
     systemctl enable test-agent.service && \
-    mkinitramfs -o /usr/lib/test-machine/dracut.img "$(ls /usr/lib/modules)" && \
     passwd --delete root && \
     echo 'This is version 1.' >/etc/motd
 LABEL org.opencontainers.image.version=1

@@ -48,7 +48,7 @@ OUT      ?= bin
 NATIVE   ?= $(OUT)/sysupdate-image
 PROGRAMS := sysupdate-image prepare-root init finalize health sysupdate-image-generator
 
-.PHONY: all $(PROGRAMS) install install-guards install-mkinitcpio vendor-tarball dist deb rpm arch check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo bench clean setup help
+.PHONY: all $(PROGRAMS) install install-guards install-mkinitcpio vendor-tarball dist deb rpm arch check test fuzz lint oracles trees machines machines-long powercut powercut-mutants demo tutorial bench clean setup help
 
 all: $(PROGRAMS)  ## build the programs into bin/
 
@@ -153,8 +153,11 @@ powercut:  ## check what power cuts leave at 10,000 moments on ext4 and 2,000 on
 powercut-mutants:  ## leave out one sync or order after the other: each has to be noticed
 	go run $(GOFLAGS) -tags $(TAGS) ./test/powercut -root ext4,btrfs -mutants
 
-demo: all  ## install, update and roll back a real Debian in a virtual machine
+demo:  ## install a real Debian in a virtual machine, update it, and see a bad update undone
 	test/demo/run
+
+tutorial:  ## do all that docs/tutorial.md says, in a Debian with nothing but our package
+	go run $(GOFLAGS) ./test/tutorial
 
 bench:  ## benchmarks, as ratios against a peer in the same run
 	hack/bench

@@ -146,7 +146,7 @@ func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags
 	}
 	img, err := look(ctx, o.Options, report)
 	if err == nil {
-		err = img.Policy()
+		err = img.Check()
 	}
 	if err != nil {
 		return err

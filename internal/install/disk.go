@@ -56,8 +56,10 @@ type Image struct {
 	Signature string `json:"signature"`
 	Bytes     int64  `json:"bytes"` // of its files
 
-	config installconfig.Config
-	efi    bool // it has a directory /efi
+	config     installconfig.Config
+	efi        bool  // it has a directory /efi
+	unbootable error // why it cannot boot
+	kernel     int64 // bytes of what goes to the boot partition; 0 if that is not known
 }
 
 // A NotEmptyError says what would be lost on a disk.
@@ -121,7 +123,7 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	}
 	p.Layout, err = layout.New(layout.Options{
 		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
-		ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Seed: o.Seed,
+		ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
 	})
 	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
 		return p, fmt.Errorf("%s is %w", o.Disk, err)
@@ -173,8 +175,11 @@ func (img Image) Warnings(o DiskOptions) []error {
 	return errs
 }
 
-// Policy refuses an image that nothing has checked, if it wants to be checked.
-func (img Image) Policy() error {
+// Check refuses an image that cannot boot, and one that nobody has signed if it wants that.
+func (img Image) Check() error {
+	if img.unbootable != nil {
+		return img.unbootable
+	}
 	if p := img.config.Policy; p != nil && *p && img.Signature != oci.Signed {
 		return fmt.Errorf("the image demands enforce-container-sigpolicy, but its signature is: %s", img.Signature)
 	}

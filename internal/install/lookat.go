@@ -13,7 +13,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -41,7 +43,14 @@ func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	found := imageOf(img.OCI)
 	found.Bytes = sizeOf(img.Root)
 	found.efi = img.Root.Lookup("efi") != nil
-	found.config, err = installconfig.Load(img.FS(), cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	arch := cmp.Or(o.Source.Architecture, runtime.GOARCH)
+	kernel, unbootable := system.CheckTree(img.Root)
+	found.kernel = int64(kernel.Size())
+	if err := boot.FindLoader(func(path string) bool { return img.Root.Lookup(path) != nil }, arch); err != nil {
+		unbootable = cmp.Or(unbootable, fmt.Errorf("cannot install boot loader: %w", err))
+	}
+	found.unbootable = unbootable
+	found.config, err = installconfig.Load(img.FS(), arch)
 	return found, err
 }
 

@@ -62,6 +62,37 @@ func FindKernel(tree *tree.Node) (Kernel, error) {
 	return k, checkFile(path.Join(dir, "initramfs.img"), k.Initrd)
 }
 
+// CheckTree returns the kernel of an image that can boot, as far as its tree tells. The error
+// says what keeps it from that.
+func CheckTree(tree *tree.Node) (Kernel, error) {
+	err := checkBootable(tree)
+	var k Kernel
+	if err == nil {
+		k, err = FindKernel(tree)
+	}
+	if err != nil {
+		return Kernel{}, fmt.Errorf("image cannot boot: %w", err)
+	}
+	return k, nil
+}
+
+// Size returns how many bytes the kernel takes on a boot partition.
+func (k Kernel) Size() (bytes uint64) {
+	nodes := []*tree.Node{k.Linux, k.Initrd}
+	if k.UKI != nil {
+		nodes = []*tree.Node{k.UKI.Node}
+		for _, extra := range k.UKI.Extras {
+			nodes = append(nodes, extra.Node)
+		}
+	}
+	for _, n := range nodes {
+		if n != nil {
+			bytes += n.Size
+		}
+	}
+	return bytes
+}
+
 // checkFile returns an error unless a kernel or an initramfs can be taken from n.
 func checkFile(path string, n *tree.Node) error {
 	switch {

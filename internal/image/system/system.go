@@ -63,12 +63,9 @@ func Compose(ctx context.Context, img *oci.Image, repo *repo.Repository, expand 
 		return nil, err
 	}
 	s.Tree, s.late = m.Root, m.Late
-	if err := checkBootable(s.Tree); err != nil {
-		return nil, fmt.Errorf("image cannot boot: %w", err)
-	}
 	var err error
-	if s.Kernel, err = FindKernel(s.Tree); err != nil {
-		return nil, fmt.Errorf("image cannot boot: %w", err)
+	if s.Kernel, err = CheckTree(s.Tree); err != nil {
+		return nil, err
 	}
 	if s.Kernel.UKI != nil {
 		if err := s.readUKI(); err != nil {

@@ -4,6 +4,7 @@
 package layout
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,6 +63,7 @@ type Options struct {
 	Boot         int64  // 0 for no extended boot loader partition
 	Root         int64  // 0 for the rest
 	Need         int64  // what the root must hold at least
+	Kernel       int64  // what the boot partition must hold at least
 	Seed         Seed
 }
 
@@ -93,7 +95,7 @@ func New(o Options) (Plan, error) {
 	}
 	esp := o.ESP
 	if esp == 0 {
-		esp = ESPSize(o.Size)
+		esp = ESPSize(o.Size, o.Kernel)
 	}
 	if err := checkSizes(o, esp); err != nil {
 		return Plan{}, err
@@ -132,6 +134,9 @@ func checkSizes(o Options, esp int64) error {
 		return fmt.Errorf("no disk has sectors of %d bytes", o.Sector)
 	case esp < leastBoot || o.Boot > 0 && o.Boot < leastBoot:
 		return fmt.Errorf("a boot partition needs %d MiB at least", leastBoot/mebibyte)
+	case cmp.Or(o.Boot, esp) < bootSize(o.Kernel):
+		return fmt.Errorf("the boot partition needs %d MiB at least, for two kernels of %d MiB each",
+			(bootSize(o.Kernel)+mebibyte-1)/mebibyte, (o.Kernel+mebibyte-1)/mebibyte)
 	case o.Root < 0 || o.Boot < 0:
 		return errors.New("a size is negative")
 	case o.Root > 0 && o.Root < LeastRoot(o.Need):
@@ -142,8 +147,15 @@ func checkSizes(o Options, esp int64) error {
 }
 
 // ESPSize returns how large the EFI system partition of a disk is by default: 1 GiB, or an
-// eighth of a small disk.
-func ESPSize(disk int64) int64 { return max(leastBoot, min(gibibyte, disk/8/align*align)) }
+// eighth of a small disk, and room for two kernels.
+func ESPSize(disk, kernel int64) int64 {
+	size := max(leastBoot, min(gibibyte, disk/8), bootSize(kernel))
+	return (size + align - 1) / align * align
+}
+
+// bootSize returns what a boot partition needs: an update is there beside the kernel that
+// it replaces.
+func bootSize(kernel int64) int64 { return 2*kernel + 16*mebibyte }
 
 // LeastRoot returns how large a root must be for what it has to hold. File systems keep
 // some percent for themselves.

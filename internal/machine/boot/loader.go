@@ -72,6 +72,24 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 	return durable.WriteFile(p.fs, "loader/loader.conf", loaderConf(loader))
 }
 
+// FindLoader says that an image has no systemd-boot to install. has reports whether there is a
+// file with a path below its root.
+func FindLoader(has func(path string) bool, goarch string) error {
+	names, ok := loaderNames[goarch]
+	if !ok {
+		return fmt.Errorf("systemd-boot is not known for %s", goarch)
+	}
+	name := LoaderDir + "/" + names.image
+	if !has(name) && !has(name+".signed") {
+		return noLoader(names.image)
+	}
+	return nil
+}
+
+func noLoader(name string) error {
+	return fmt.Errorf("the image has no %s/%s (package systemd-boot)", LoaderDir, name)
+}
+
 // CheckLoader says what in an image keeps InstallLoader from installing its
 // systemd-boot. open opens a file of the image by its path below the root.
 func CheckLoader(open func(path string) (io.ReadCloser, error)) error {
@@ -121,7 +139,7 @@ func readLoader(open func(string) (io.ReadCloser, error), name string) ([]byte, 
 		f, err = open(LoaderDir + "/" + name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the image has no %s/%s (package systemd-boot)", LoaderDir, name)
+		return nil, noLoader(name)
 	}
 	if err != nil {
 		return nil, err

@@ -4,8 +4,10 @@ package inits
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -26,15 +28,15 @@ func Find(dir string, cmdline kcmdline.Cmdline) (string, error) {
 	if name, ok := cmdline.Last("init"); ok && name != "" {
 		candidates = []string{name}
 	}
-	var errs []error
+	var why []string
 	for _, name := range candidates {
 		err := executable(root, name)
 		if err == nil {
 			return name, nil
 		}
-		errs = append(errs, err)
+		why = append(why, err.Error())
 	}
-	return "", fmt.Errorf("the image has no program to start: %w", errors.Join(errs...))
+	return "", errors.New("the image has no program to start: " + strings.Join(why, " and "))
 }
 
 // executable returns an error unless name is a program in root.
@@ -43,6 +45,9 @@ func executable(root *os.File, name string) error {
 		return fmt.Errorf("init=%s is not an absolute path", name)
 	}
 	f, err := sys.Openat2(root, name, os.O_RDONLY, 0, sys.ResolveInRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no %s", name)
+	}
 	if err != nil {
 		return err
 	}

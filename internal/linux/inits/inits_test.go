@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 		"init=/usr/bin/other": "/usr/bin/other",
 		"init=/sbin/init":     "/sbin/init",
 		"-- init=/x":          "/usr/lib/systemd/systemd",
-		"init=/bin/none":      "error: the image has no program to start: openat2",
+		"init=/bin/none":      "error: the image has no program to start: there is no /bin/none",
 		"init=/etc/passwd":    "error: the image has no program to start: /etc/passwd is not a program",
 		"init=sh":             "error: the image has no program to start: init=sh is not an absolute path",
 	} {

@@ -32,7 +32,7 @@ func Miscount(running fs.FS, f EntryFile) string {
 func miscount(running fs.FS, now bootentry.Name) string {
 	announced, err := bootcount.Booted(running)
 	switch {
-	case errors.Is(err, bootcount.ErrKexec):
+	case bootcount.ByKexec(running): // it may have announced an entry when it was last there, or none
 		return "another kernel started this one (kexec)"
 	case errors.Is(err, fs.ErrNotExist):
 		return "it announced no entry"

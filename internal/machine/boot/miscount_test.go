@@ -39,9 +39,11 @@ func TestMiscount(t *testing.T) {
 		}
 	}
 	running := fstest.MapFS{"proc/sys/kernel/bootloader_type": {Data: []byte("208\n")}}
-	setVariable(running, "LoaderBootCountPath", `\loader\entries\`+base+"+2-1.conf")
-	if got := Miscount(running, EntryFile{File: base + "+2-1.conf"}); got != "not counted by the loader: another kernel started this one (kexec)" {
-		t.Errorf("after kexec: %q", got)
+	for range 2 { // it had booted a good entry, or one on trial
+		if got := Miscount(running, EntryFile{File: base + "+2-1.conf"}); got != "not counted by the loader: another kernel started this one (kexec)" {
+			t.Errorf("after kexec: %q", got)
+		}
+		setVariable(running, "LoaderBootCountPath", `\loader\entries\`+base+"+2-1.conf")
 	}
 }
 

@@ -201,3 +201,35 @@ func TestCounterKexec(t *testing.T) {
 	}
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "the image has no program to start")
 }
+
+// TestCounterOneShot breaks a deployment that has proved itself, on a PC that does not let one
+// kernel start another. After three failures in the initramfs the boot loader is told to boot
+// the one before, by its own kernel.
+func TestCounterOneShot(t *testing.T) {
+	t.Parallel()
+	ctx := needLong(t)
+	m, _ := booted(ctx, t, vm.PC, "sid")
+	m.Do(ctx, t, keepJournal)
+	old := m.Do(ctx, t, "uname -r")
+	to(ctx, t, m, "sysupdate-image apply "+sid, "sid")
+	m.Do(ctx, t, `set -e
+mount `+esp+` /mnt
+sed -i 's/^options /options lockdown=integrity /' /mnt/loader/entries/*.conf
+umount /mnt
+object=$(readlink -f /sysroot/composefs/images/$(`+bootedID+`))
+`+damages)
+	began, before := time.Now(), bootsOf(m)
+	startReboot(ctx, t, m)
+	waitBack(ctx, t, m)
+	settled(ctx, t, m)
+	t.Logf("a good image that is damaged, another kernel and no kexec: %d boots, %.0f s", bootsOf(m)-before, time.Since(began).Seconds())
+	contains(t, "the console", m.Console(), "takes its place, by its own kernel")
+	for range 2 {
+		if got := m.Do(ctx, t, "uname -r"); got != old {
+			t.Fatalf("kernel %s runs; want %s", got, old)
+		}
+		contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed", "it failed in the initramfs: ")
+		reboot(ctx, t, m)
+		settled(ctx, t, m)
+	}
+}

@@ -18,7 +18,7 @@ const (
 
 // TestUpdate goes the whole way of an update, on a machine where everything that
 // can stop an apply stops it first. What a boot loader has to do with it is shown by
-// TestUKI and TestFallback.
+// TestUKI and TestRollback.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	ctx := need(t)

@@ -7,26 +7,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 )
 
-// TestFallback updates to an image that never gets to boot-complete.target, and
-// finds the machine back in the old one without anybody touching it.
-func TestFallback(t *testing.T) {
-	t.Parallel()
-	ctx := need(t)
-	m, _ := booted(ctx, t, vm.PC, "broken")
-	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken")
-	startReboot(ctx, t, m)
-	tries := waitFor(ctx, t, m, ". /etc/os-release && echo $IMAGE_VERSION", "1")
-	t.Logf("back in version 1 after %d boots of version 3 were seen", tries)
-	if tries == 0 {
-		t.Error("version 3 was never seen to run")
-	}
-	settled(ctx, t, m)
-	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "failed 3 times", "test-broken.service")
-	contains(t, "status --failed", m.Do(ctx, t, "sysupdate-image status --failed"),
-		"test-broken.service (exit-code, status 1) failed: Service that a healthy boot requires", "The end of its journal:", "Failed to start test-broken.service")
-	contains(t, "what is told at login", m.Do(ctx, t, "cat /run/motd.d/sysupdate-image"), "and was undone: test-broken.service (exit-code, status 1) failed.")
-}
-
 // TestDeadline updates to a version whose root never appears, with either initramfs: each boot
 // ends all the same, and the loader goes back.
 func TestDeadline(t *testing.T) {

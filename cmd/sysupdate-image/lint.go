@@ -37,7 +37,8 @@ are read as systemd reads them. What only bootc and ostree need is wanted of ima
 one of them; of all, by sysupdate-image container lint.
 
 The exit code is 0 if there are no fatal findings (with --fatal-warnings, no findings), and 1
-if there are, or if IMAGE cannot be read; then nothing is on standard output.`
+if there are, or if a rule could not be checked. It is also 1 if IMAGE cannot be read; then
+nothing is on standard output.`
 
 const aboutContainerLint = `Check the root of a system, with the options of bootc container lint and as strictly: see
 sysupdate-image lint for what is checked. An unknown name after --skip is ignored, with a
@@ -165,10 +166,13 @@ func verdict(r lint.Report, fatalWarnings bool) error {
 	if fatalWarnings {
 		failed += r.Count(lint.Warning)
 	}
-	if failed == 0 {
-		return nil
+	switch {
+	case failed > 0:
+		return errors.New(ui.Count(failed, "rule") + " broken")
+	case len(r.Failed) > 0:
+		return fmt.Errorf("cannot check %s", ui.Count(len(r.Failed), "rule"))
 	}
-	return errors.New(ui.Count(failed, "rule") + " broken")
+	return nil
 }
 
 // skipped returns the rules to leave out.

@@ -23,6 +23,9 @@ func (s *Screen) PrintLint(r lint.Report, all bool) error {
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, "Note:", printable.Text(note))
 	}
+	for _, f := range r.Failed {
+		fmt.Fprintf(w, "Cannot check %s: %s\n", f.Rule, printable.Text(f.Why))
+	}
 	fatal, warnings := r.Count(lint.Fatal), r.Count(lint.Warning)
 	fmt.Fprintf(w, "%s kept", Count(len(r.Kept), "rule"))
 	if n := len(r.Skipped); n > 0 {

@@ -38,6 +38,9 @@ func lintOf(t testing.TB, name string) lint.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range r.Failed {
+		t.Errorf("%s: cannot check %s: %s", name, f.Rule, f.Why)
+	}
 	return r
 }
 

@@ -10,7 +10,6 @@ package lint
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
@@ -84,7 +83,14 @@ type Report struct {
 	Omitted  map[string]int `json:"omitted,omitempty"` // findings beyond MostFindings, by rule
 	Notes    []string       `json:"notes"`             // what else there is to know
 	Kept     []string       `json:"kept"`              // the rules that the image keeps
-	Skipped  []string       `json:"skipped"`           // those that were not checked
+	Skipped  []string       `json:"skipped"`           // those that were not to be checked
+	Failed   []Failure      `json:"failed"`            // those that could not be checked
+}
+
+// A Failure is a rule that could not be checked, since a file could not be read.
+type Failure struct {
+	Rule string `json:"rule"`
+	Why  string `json:"why"`
 }
 
 // Count returns how many rules of a level are broken.
@@ -100,7 +106,7 @@ func (r *Report) Count(level Level) (n int) {
 }
 
 // Run checks an image. It leaves out the rules that are named in skip. An error says that
-// the image could not be checked.
+// the image could not be checked at all.
 func Run(ctx context.Context, img Image, skip map[string]bool) (Report, error) {
 	t, err := newTarget(img)
 	if err != nil {
@@ -111,14 +117,14 @@ func Run(ctx context.Context, img Image, skip map[string]bool) (Report, error) {
 			t.report.Skipped = append(t.report.Skipped, c.Name)
 			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return Report{}, err
-		}
 		t.rule, t.found = c, 0
-		if err := c.run(ctx, t); err != nil {
-			return Report{}, fmt.Errorf("cannot check %s: %w", c.Name, err)
-		}
-		if t.found == 0 {
+		err := c.run(ctx, t)
+		switch {
+		case ctx.Err() != nil:
+			return Report{}, ctx.Err()
+		case err != nil:
+			t.report.Failed = append(t.report.Failed, Failure{c.Name, err.Error()})
+		case t.found == 0:
 			t.report.Kept = append(t.report.Kept, c.Name)
 		}
 	}
@@ -143,7 +149,7 @@ type target struct {
 
 func newTarget(img Image) (*target, error) {
 	t := &target{Image: img, files: newFiles(img)}
-	t.report = Report{Findings: []Finding{}, Notes: []string{}, Kept: []string{}, Skipped: []string{}}
+	t.report = Report{Findings: []Finding{}, Notes: []string{}, Kept: []string{}, Skipped: []string{}, Failed: []Failure{}}
 	var err error
 	if t.release, err = system.Release(t.files); err != nil {
 		return nil, err

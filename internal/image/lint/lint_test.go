@@ -183,8 +183,8 @@ func TestFaults(t *testing.T) {
 			i := cleanImage(t)
 			tt.make(i)
 			r := lintImage(t, i)
-			if got := namesOf(r); !slices.Equal(got, []string{tt.finding}) {
-				t.Fatalf("found %q; want %q", got, tt.finding)
+			if got := namesOf(r); !slices.Equal(got, []string{tt.finding}) || len(r.Failed) > 0 {
+				t.Fatalf("found %q, failed %+v; want %q", got, r.Failed, tt.finding)
 			}
 			f := r.Findings[0]
 			if !strings.Contains(f.What, tt.what) || f.Why == "" || f.Mend == "" {
@@ -288,7 +288,7 @@ func TestGood(t *testing.T) {
 			i := cleanImage(t)
 			tt.make(i)
 			if r := lintImage(t, i); len(r.Findings) > 0 || len(r.Kept) != len(Rules) {
-				t.Errorf("found %+v; want nothing", r.Findings)
+				t.Errorf("found %+v, failed %+v; want nothing", r.Findings, r.Failed)
 			}
 		})
 	}
@@ -328,6 +328,20 @@ func TestSkip(t *testing.T) {
 	}
 	if n := r.Count(Fatal); n != 1 {
 		t.Errorf("%d fatal; want 1", n)
+	}
+}
+
+// TestFailed: a file that cannot be read keeps one rule from being checked, and no others.
+func TestFailed(t *testing.T) {
+	i := cleanImage(t)
+	i.link("etc/fstab", "fstab")
+	i.remove("proc")
+	r := lintImage(t, i)
+	if got := namesOf(r); !slices.Equal(got, []string{"api-base-directories /proc"}) {
+		t.Errorf("found %q; want /proc", got)
+	}
+	if len(r.Failed) != 1 || r.Failed[0].Rule != "fstab-root" || !strings.Contains(r.Failed[0].Why, "too many levels") {
+		t.Errorf("failed: %+v; want fstab-root, since its link leads to itself", r.Failed)
 	}
 }
 

@@ -121,7 +121,7 @@ func TestToDiskFirmware(t *testing.T) {
 		t.Errorf("the kernel command line is %q; want one without root=", cmdline)
 	}
 	contains(t, "the partitions", m.Do(ctx, t, "lsblk --noheadings --output PARTLABEL"), "esp", "xbootldr", "root")
-	contains(t, "the loader", m.Do(ctx, t, "bootctl status --no-pager"), "xbootldr")
+	contains(t, "the loader", m.Do(ctx, t, "bootctl status --no-pager"), "on the Extended Boot Loader Partition")
 	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry 127.0.0.1:5000/os:v2")
 	reboot(ctx, t, m)
 	if v := version(ctx, t, m); v != "2" {

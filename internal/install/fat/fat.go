@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -26,7 +27,7 @@ func Programs() []string {
 	if Mountable() {
 		return nil
 	}
-	return []string{"mmd", "mcopy"}
+	return []string{"mmd", "mcopy", "mdel"}
 }
 
 // A Partition is an open boot partition.
@@ -120,7 +121,7 @@ func (p *Partition) Copy(ctx context.Context) error {
 		case err != nil || name == ".":
 			return err
 		case d.IsDir():
-			return mtool("mmd", "-i", p.path, "::/"+name).Run(ctx)
+			return p.makeDir(ctx, name)
 		case d.Type().IsRegular():
 			return mtool("mcopy", "-Q", "-i", p.path, path.Join(from, name), "::/"+name).Run(ctx)
 		}
@@ -130,6 +131,35 @@ func (p *Partition) Copy(ctx context.Context) error {
 		return fmt.Errorf("cannot fill the boot partition: %w", err)
 	}
 	return nil
+}
+
+// makeDir makes a directory on the partition, and gives it the size that package boot gives it.
+func (p *Partition) makeDir(ctx context.Context, name string) error {
+	if err := mtool("mmd", "-i", p.path, "::/"+name).Run(ctx); err != nil {
+		return err
+	}
+	all := boot.GrownDirs()
+	i := slices.IndexFunc(all, func(g boot.Grown) bool { return g.Dir == name })
+	if i < 0 {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "sysupdate-image-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	write, remove := []string{"-Q", "-i", p.path}, []string{"-i", p.path}
+	for _, file := range all[i].Files {
+		from := path.Join(dir, file)
+		if err := os.WriteFile(from, nil, 0o644); err != nil {
+			return err
+		}
+		write, remove = append(write, from), append(remove, "::/"+name+"/"+file)
+	}
+	if err := mtool("mcopy", append(write, "::/"+name)...).Run(ctx); err != nil {
+		return err
+	}
+	return mtool("mdel", remove...).Run(ctx)
 }
 
 // mtool returns a command of mtools, which nobody's configuration changes.

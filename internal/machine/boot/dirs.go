@@ -36,6 +36,27 @@ const (
 	fillers      = dirSize/longestDirEntry - 1 // with "." and "..", less than one more cluster
 )
 
+// A Grown is a directory that has all the clusters that it will need, once files of these
+// names were in it.
+type Grown struct {
+	Dir   string
+	Files []string
+}
+
+// GrownDirs returns the directories that are made large while they are empty, for a program
+// that writes to FAT by other means than a mount.
+func GrownDirs() []Grown {
+	var all []Grown
+	for _, dir := range grownDirs {
+		g := Grown{Dir: dir}
+		for i := range fillers {
+			g.Files = append(g.Files, filler(i))
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
 // isFAT reports whether a directory of the partition grows by clusters.
 func (p *Partition) isFAT() bool {
 	info, err := sys.Statfs(p.dir)

@@ -79,7 +79,7 @@ func makeTree(b *testing.B, root string) {
 		case n.IsSymlink():
 			err = os.Symlink(n.Target, name)
 		default:
-			err = os.WriteFile(name, n.Inline, 0o644)
+			err = os.WriteFile(name, n.Inline, os.FileMode(n.Mode&0o777))
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -32,6 +32,7 @@ func cleanImage(t *testing.T) *image {
 	i.link("bin", "usr/bin")
 	i.link("var/run", "../run")
 	i.file("usr/lib/os-release", "ID=example\nVERSION_ID=1\n")
+	i.file("usr/lib/systemd/systemd", "ELF").Mode |= 0o111
 	i.link("etc/os-release", "../usr/lib/os-release")
 	i.file("etc/machine-id", "")
 	i.link("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")

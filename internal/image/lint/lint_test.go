@@ -120,6 +120,8 @@ var faults = []struct {
 	{"a device tree with a name that FAT does not have", func(i *image) { i.file("etc/kernel/devicetree", "vendor/board?.dtb\n") }, "fat-names /etc/kernel/devicetree", "'?'"},
 	{"a line for / in fstab", func(i *image) { i.file("etc/fstab", "# root\nUUID=1234 / ext4 errors=remount-ro 0 1\n") }, "fstab-root /etc/fstab:2", "a line for /, from UUID=1234"},
 	{"a file of the future", func(i *image) { i.node("usr/bin/su").Mtime.Sec = built.AddDate(1, 0, 0).Unix() }, "future-time /usr/bin/su", "2027-11-01"},
+	{"no init", func(i *image) { i.remove("usr/lib/systemd/systemd") }, "init /usr/lib/systemd/systemd", "or /sbin/init"},
+	{"an init that is not there", func(i *image) { i.file("usr/lib/bootc/kargs.d/20.toml", "kargs = [\"init=/usr/bin/none\"]\n") }, "init /usr/bin/none", "no program to start"},
 	{"an initramfs without a program", func(i *image) { i.initramfs(map[string]string{"init": "#!/bin/sh"}) }, "initramfs /usr/lib/modules/6.12.1/initramfs.img", "no program"},
 	{"an initramfs that is truncated", func(i *image) {
 		n := i.node("usr/lib/modules/6.12.1/initramfs.img")
@@ -233,6 +235,12 @@ var good = []struct {
 		i.set("usr/share/sysusers", i.node("usr/lib/sysusers.d"))
 		i.remove("usr/lib/sysusers.d")
 		i.link("usr/lib/sysusers.d", "/usr/share/sysusers")
+	}},
+	{"another init, by a link", func(i *image) {
+		i.remove("usr/lib/systemd/systemd")
+		i.file("usr/bin/openrc-init", "ELF")
+		i.link("sbin", "usr/sbin")
+		i.link("usr/sbin/init", "/bin/openrc-init")
 	}},
 	{"a log that is empty", func(i *image) {
 		i.file("usr/lib/tmpfiles.d/log.conf", "f /var/log/lastlog\n")

@@ -8,7 +8,10 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/inits"
 )
 
 // What must be at the top of an image.
@@ -156,6 +159,23 @@ func composefsEnabled(text string) (enabled bool) {
 		}
 	}
 	return enabled
+}
+
+// checkInit finds an image without a program to start.
+func checkInit(_ context.Context, t *target) error {
+	args, err := kargs.Load(t.files, t.Arch)
+	if err != nil {
+		return nil // see checkKargs
+	}
+	names := inits.Candidates(kcmdline.Parse(strings.Join(args, " ")))
+	for _, name := range names {
+		const execute = 0o111
+		if n := t.files.lookup(name); n != nil && n.IsRegular() && n.Mode&execute != 0 {
+			return nil
+		}
+	}
+	t.find(names[0], "no program to start: want "+strings.Join(names, " or "))
+	return nil
 }
 
 func checkBoot(_ context.Context, t *target) error {

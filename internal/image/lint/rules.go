@@ -146,6 +146,12 @@ var ownRules = []Rule{
 		Mend:        "Set the builder's clock, or SOURCE_DATE_EPOCH, and build again.",
 	},
 	{
+		Name: "init", Level: Fatal, run: checkInit,
+		Description: "there is a program to start, such as systemd",
+		Why:         "The machine stops in the initramfs, after the root is prepared.",
+		Mend:        "Install systemd, or another init as /sbin/init.",
+	},
+	{
 		Name: "initramfs", Level: Fatal, run: checkInitramfs,
 		Description: "the initramfs has a program that mounts the root of an image",
 		Why:         unbooted,

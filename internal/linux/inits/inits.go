@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
@@ -16,6 +17,15 @@ import (
 // defaults are the programs to start where the kernel command line names none.
 var defaults = []string{"/usr/lib/systemd/systemd", "/sbin/init"}
 
+// Candidates returns the absolute paths of the programs to start, of which the first that is
+// there counts: the one on a kernel command line, or the usual ones.
+func Candidates(cmdline kcmdline.Cmdline) []string {
+	if name, ok := cmdline.Last("init"); ok && name != "" {
+		return []string{name}
+	}
+	return slices.Clone(defaults)
+}
+
 // Find returns the program to start in the new root at dir: the one on the kernel command
 // line, or the first of the usual ones.
 func Find(dir string, cmdline kcmdline.Cmdline) (string, error) {
@@ -24,12 +34,8 @@ func Find(dir string, cmdline kcmdline.Cmdline) (string, error) {
 		return "", err
 	}
 	defer root.Close()
-	candidates := defaults
-	if name, ok := cmdline.Last("init"); ok && name != "" {
-		candidates = []string{name}
-	}
 	var why []string
-	for _, name := range candidates {
+	for _, name := range Candidates(cmdline) {
 		err := executable(root, name)
 		if err == nil {
 			return name, nil

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
@@ -102,7 +104,25 @@ func (r *reader) prepare(ctx context.Context) error {
 			return fmt.Errorf("cp %s: %w: %s", from, err, out)
 		}
 	}
-	return nil
+	return r.limits()
+}
+
+// limits has buildah ask for no higher limits than this process has: in a container it may not.
+func (r *reader) limits() error {
+	var limits []string
+	for name, resource := range map[string]int{"nofile": unix.RLIMIT_NOFILE, "nproc": unix.RLIMIT_NPROC} {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(resource, &l); err != nil {
+			return fmt.Errorf("getrlimit: %w", err)
+		}
+		limits = append(limits, fmt.Sprintf("%q", fmt.Sprintf("%s=%d:%d", name, l.Max, l.Max)))
+	}
+	dir := filepath.Join(r.tree, "etc/containers")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text := "[containers]\ndefault_ulimits = [" + strings.Join(limits, ", ") + "]\n"
+	return os.WriteFile(filepath.Join(dir, "containers.conf"), []byte(text), 0o644)
 }
 
 // follow runs blocks, one after the other.

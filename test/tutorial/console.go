@@ -111,7 +111,7 @@ var ended = regexp.MustCompile(`(?m)^@ended (\d+)@$`)
 
 // run types a command to a shell that does not echo, and returns what it says.
 func (c *console) run(command string) (string, error) {
-	if err := c.typeIn(command + "\necho; echo @ended $?@\n"); err != nil {
+	if err := c.typeIn(command + "\nstatus=$?; echo; echo @ended $status@\n"); err != nil {
 		return "", err
 	}
 	out, groups, err := c.wait(ended)

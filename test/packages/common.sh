@@ -29,9 +29,29 @@ built_twice() {
   TMPDIR=$work/elsewhere TZ=Asia/Kathmandu LC_ALL=C.UTF-8 HOME=/nowhere GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) \
     logged 'cannot build again' sh -c 'umask 077 && exec "$@"' sh "packaging/build-$tool" "$work/again"
   for file in "$work/again"/*; do
-    cmp "$file" "$dir/${file##*/}" || fail "two builds of ${file##*/} differ"
+    same "$file" "$dir/${file##*/}" || fail "two builds of ${file##*/} differ"
   done
   say 'two builds are the same'
+}
+
+# same FILE FILE - compares two packages
+same() {
+  case $1 in
+    *.pkg.tar.zst) diff <(arch_content "$1") <(arch_content "$2") ;;
+    *) cmp "$1" "$2" ;;
+  esac
+}
+
+# arch_content FILE - lists what a package of Arch has, but for .BUILDINFO: it names the directory
+# in which the package was built, which whoever builds it again has to use too
+arch_content() {
+  local dir
+  dir=$(mktemp -d -p "$work")
+  tar --extract --preserve-permissions --directory "$dir" --file "$1"
+  zcat "$dir/.MTREE" | grep -v '^\./\.BUILDINFO ' >"$dir/mtree"
+  rm "$dir/.BUILDINFO" "$dir/.MTREE"
+  (cd "$dir" && find . ! -name . -printf '%p %m %u %Ts %l\n' -type f -exec sha256sum {} \; | grep -v '^./mtree ' | LC_ALL=C sort)
+  rm -rf "$dir"
 }
 
 # older TOOL DIR - has packaging/build-TOOL build version 0.0.9 in DIR. It has a manual page that

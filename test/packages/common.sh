@@ -24,6 +24,7 @@ logged() {
 built_twice() {
   local tool=$1 dir=$2 file
   mkdir -p "$dir" "$work/again" "$work/elsewhere"
+  chmod 755 "$work" # for makepkg, which does not run as root
   logged 'cannot build' "packaging/build-$tool" "$dir"
   # shellcheck disable=SC2016 # for the inner shell
   TMPDIR=$work/elsewhere TZ=Asia/Kathmandu LC_ALL=C.UTF-8 HOME=/nowhere GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) \
@@ -37,7 +38,11 @@ built_twice() {
 # same FILE FILE - compares two packages
 same() {
   case $1 in
-    *.pkg.tar.zst) diff <(arch_content "$1") <(arch_content "$2") ;;
+    *.pkg.tar.zst)
+      arch_content "$1" >"$work/one"
+      arch_content "$2" >"$work/two"
+      [ -s "$work/one" ] && diff "$work/one" "$work/two"
+      ;;
     *) cmp "$1" "$2" ;;
   esac
 }

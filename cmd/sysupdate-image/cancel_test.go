@@ -88,6 +88,8 @@ var interruptibles = []interruptible{
 	{line: "image inspect oci:DIR/os:1"},
 	{line: "image ls -R oci:DIR/os:1"},
 	{line: "initramfs build --root DIR/one -o DIR/initramfs.img"},
+	{line: "lint --skip api-base-directories --skip baseimage-root --skip directories --skip init --skip initramfs oci:DIR/os:1"},
+	{line: "container lint --rootfs DIR/one --skip api-base-directories --skip baseimage-root --skip directories --skip init --skip initramfs"},
 	{line: "repo --repo DIR/sys/composefs images"},
 	{line: "repo --repo DIR/sys/composefs fsck"},
 	{line: "--sysroot DIR/sys repo fsck --repair"},

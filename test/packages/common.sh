@@ -52,7 +52,7 @@ same() {
 arch_content() {
   local dir
   dir=$(mktemp -d -p "$work")
-  tar --extract --preserve-permissions --delay-directory-restore --directory "$dir" --file "$1"
+  tar --extract --preserve-permissions --delay-directory-restore --directory "$dir" --file "$1" || fail "cannot read $1"
   zcat "$dir/.MTREE" | grep -v '^\./\.BUILDINFO ' >"$dir/mtree"
   rm "$dir/.BUILDINFO" "$dir/.MTREE"
   (cd "$dir" && find . ! -name . -printf '%p %m %u %Ts %l\n' -type f -exec sha256sum {} \; | grep -v '^./mtree ' | LC_ALL=C sort)

@@ -22,7 +22,8 @@ var (
 )
 
 // logIn waits until the machine has booted, and logs in as root. Commands are then not
-// echoed, so that what they answer can be told from them.
+// echoed, and the kernel keeps its messages to itself, so that what commands answer can be
+// told from both.
 func (m *machine) logIn() error {
 	for ; m.boots > 0; m.boots-- {
 		if _, _, err := m.wait(booting); err != nil {
@@ -38,7 +39,7 @@ func (m *machine) logIn() error {
 	if _, _, err := m.wait(shell); err != nil {
 		return err
 	}
-	if err := m.typeIn("bind 'set enable-bracketed-paste off'; stty -echo cols 300; PS1=; echo; echo rea''dy\n"); err != nil {
+	if err := m.typeIn("dmesg --console-off; bind 'set enable-bracketed-paste off'; stty -echo cols 300; PS1=; echo; echo rea''dy\n"); err != nil {
 		return err
 	}
 	_, _, err := m.wait(ready)

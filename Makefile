@@ -153,7 +153,7 @@ powercut:  ## check what power cuts leave at 10,000 moments on ext4 and 2,000 on
 powercut-mutants:  ## leave out one sync or order after the other: each has to be noticed
 	go run $(GOFLAGS) -tags $(TAGS) ./test/powercut -root ext4,btrfs -mutants
 
-demo:  ## install a real Debian in a virtual machine, update it, and see a bad update undone
+demo:  ## install, update and roll back a real Debian in a virtual machine
 	test/demo/run
 
 tutorial:  ## do all that docs/tutorial.md says, in a Debian with nothing but our package

@@ -89,12 +89,15 @@ func (d *Disk) swapped(names []string) (string, error) {
 // held says what is made of some devices: LVM, RAID, LUKS.
 func (d *Disk) held(names []string) (string, error) {
 	for _, name := range names {
-		for _, holder := range d.namesIn(name, "holders") {
-			if dm := d.textOf(holder, "dm", "name"); dm != "" {
-				holder = "/dev/mapper/" + dm
-			}
-			return fmt.Sprintf("%s is a part of %s", name, holder), nil
+		holders := d.namesIn(name, "holders")
+		if len(holders) == 0 {
+			continue
 		}
+		holder := holders[0]
+		if dm := d.textOf(holder, "dm", "name"); dm != "" {
+			holder = "/dev/mapper/" + dm
+		}
+		return fmt.Sprintf("%s is a part of %s", name, holder), nil
 	}
 	return "", nil
 }

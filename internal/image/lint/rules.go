@@ -91,7 +91,7 @@ var bootcRules = []Rule{
 	{
 		Name: "var-tmpfiles", Level: Warning, Bootc: true, run: checkVarTmpfiles,
 		Description: "all that is in /var is made by tmpfiles.d",
-		Why:         "/var is the machine's: what an update has there reaches machines that are installed later, and no others.",
+		Why:         "/var is the machine's: with a bind mount there, and with bootc, what an update has in it reaches no machine that is installed already.",
 	},
 }
 

@@ -271,10 +271,15 @@ func powerCuts(ctx context.Context, t *testing.T, s starter, m *vm.Machine, cfg 
 	fault{name: "power cuts"}.looks(t, s, "back:\n"+m.Do(ctx, t, "sysupdate-image status"))
 }
 
-// looks compares screens of status with those in testdata.
+// looks compares screens of status with those in testdata, which are the same whatever boots
+// the machine.
 func (f fault) looks(t *testing.T, s starter, screens string) {
 	t.Helper()
-	name := filepath.Join("testdata", "rollback", strings.NewReplacer(" ", "-", ",", "").Replace(s.name+"-"+f.name)+".txt")
+	name := f.name
+	if s.image == uki {
+		name += " sealed"
+	}
+	name = filepath.Join("testdata", "rollback", strings.ReplaceAll(name, " ", "-")+".txt")
 	got := settle(screens) + "\n"
 	if *rewrite {
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {

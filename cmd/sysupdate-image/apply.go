@@ -46,7 +46,7 @@ result: "signed", "not required (policy.json)", or "none (no policy)" if every i
 accepted. apply warns of an image that is older than the deployed one, or not sealed
 although the deployed one is. update.toml can make runs without REF refuse such images.
 
-apply without REF keeps a queued rollback unless the reference has a newer image, which
+On a running machine, apply without REF keeps a queued rollback unless the reference has a newer image, which
 then replaces it. apply REF cancels a queued rollback, and drops a staged update, if REF
 is the running image.
 
@@ -65,7 +65,8 @@ if it fails before, the machine reboots through the firmware.
 update.toml can make --reboot use one of the two ways, where it is possible.
 
 --check only looks whether there is an update. The exit code is 0 if there is none, and 10 if
-there is one, which is fetched by apply.
+there is one. An image that update.toml or the signature policy refuses is an error, as for
+apply.
 
 Deployments that are no longer needed are removed, as by prune, and reported.
 

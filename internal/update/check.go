@@ -18,7 +18,8 @@ type Update struct {
 	FetchBytes     int64  `json:"fetchBytes"`        // their size on the wire
 }
 
-// Check tells whether there is an update, and fetches no layer of it. It changes nothing. A
+// Check tells whether there is an update, and fetches no layer of it. It changes nothing. That
+// Apply would refuse the image is an error, as far as its manifest and configuration tell. A
 // registry that wants no token gets two requests, and one more about an update that there is.
 func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, error) {
 	img, o, err := m.resolve(ctx, o, r)
@@ -39,6 +40,9 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 		return u, nil
 	}
 	if err := img.ReadConfig(ctx); err != nil {
+		return Update{}, err
+	}
+	if err := m.checkImage(img, o); err != nil {
 		return Update{}, err
 	}
 	u.Version = printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])

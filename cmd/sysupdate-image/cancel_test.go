@@ -20,6 +20,26 @@ import (
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
+// What was ended where it was tells to run it again only if it changes the machine.
+func TestAbandoned(t *testing.T) {
+	s := &session{host: host(), sysroot: filepath.Join(t.TempDir(), "nowhere")}
+	if got := s.abandoned(); got != "interrupted" {
+		t.Errorf("a command that changes nothing says %q", got)
+	}
+	if _, err := s.open(); err == nil {
+		t.Error("a machine was opened that is none")
+	}
+	if got := s.abandoned(); !strings.Contains(got, "run it again to resume") {
+		t.Errorf("a command that changes the machine says %q", got)
+	}
+	disk := "/dev/sdb"
+	s = &session{}
+	s.unfinished.Store(&disk)
+	if got := s.abandoned(); got != "interrupted; /dev/sdb is incomplete. Start again with --wipe" {
+		t.Errorf("an installation says %q", got)
+	}
+}
+
 // A countdown is a context that ends when it has been asked for a number of times.
 type countdown struct {
 	context.Context

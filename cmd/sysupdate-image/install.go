@@ -56,7 +56,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 				return usageError{fmt.Errorf("install to-filesystem: --sysroot cannot be used here; ROOT is where to install")}
 			}
 			o.Host, o.Root, o.Source = s.host, args[0], source.options()
-			s.changing = true
+			s.changing.Store(true)
 			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.WarnOf)
 			if err != nil {
 				return err

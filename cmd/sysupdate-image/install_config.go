@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
@@ -30,6 +32,12 @@ func (s *session) printConfigurationCommand() *cobra.Command {
   sysupdate-image install print-configuration --all --image registry.example.org/os:stable`,
 		Args: needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case s.sysroot != "":
+				return usageError{errors.New("install print-configuration: --sysroot cannot be used here")}
+			case o.Image == "" && cmd.Flags().Changed("image"):
+				return usageError{errors.New("install print-configuration: --image: the reference is empty")}
+			}
 			o.Source = source.options()
 			config, err := s.installConfiguration(cmd, o)
 			if err != nil {

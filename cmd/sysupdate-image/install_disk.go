@@ -171,7 +171,7 @@ func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags
 	if f.plan {
 		return s.PrintDiskPlan(plan)
 	}
-	s.unfinished = o.Disk
+	s.unfinished.Store(&o.Disk)
 	result, err := plan.ToDisk(ctx, disk, report, s.WarnOf)
 	if err == nil && target != nil {
 		err = target.Finish(ctx, disk, report)

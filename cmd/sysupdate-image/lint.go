@@ -127,6 +127,9 @@ func (s *session) containerCommand() *cobra.Command {
 
 // lint checks an image, or lists the rules.
 func (s *session) lint(cmd *cobra.Command, name string, f lintFlags) error {
+	if s.sysroot != "" {
+		return usageError{fmt.Errorf("%s: --sysroot cannot be used here; name the directory", strings.TrimPrefix(cmd.CommandPath(), "sysupdate-image "))}
+	}
 	skip, err := s.skipped(f)
 	if err != nil {
 		return err
@@ -198,6 +201,9 @@ type lintImage struct {
 	close func() error
 }
 
+// wantImage says what can be checked.
+const wantImage = "want a directory, an OCI layout or a reference"
+
 // openToLint opens a directory, a layout or a reference.
 func openToLint(cmd *cobra.Command, name string, f *lintFlags) (*lintImage, error) {
 	opts, err := f.options()
@@ -206,6 +212,10 @@ func openToLint(cmd *cobra.Command, name string, f *lintFlags) (*lintImage, erro
 	}
 	if isLayout(name) {
 		name = "oci:" + name
+	}
+	// Any other file has no end that is known, and reading it may wait forever.
+	if info, err := os.Stat(name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %s", name, wantImage)
 	}
 	img := &lintImage{}
 	from, err := source.Open(cmd.Context(), name, source.Options{
@@ -219,7 +229,7 @@ func openToLint(cmd *cobra.Command, name string, f *lintFlags) (*lintImage, erro
 	}
 	img.close = from.Close
 	if !from.Raw() {
-		return nil, errors.Join(fmt.Errorf("%s: want a directory, an OCI layout or a reference, not a %s", name, from.Kind), from.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %s, not a %s", name, wantImage, from.Kind), from.Close())
 	}
 	img.Root, img.Open, img.Arch = from.Root, from.Open, runtime.GOARCH
 	if from.OCI != nil && from.OCI.Config.Architecture != "" {

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
 // patience is how long an interrupted command may take to clean up.
@@ -16,10 +18,8 @@ const patience = 700 * time.Millisecond
 
 // giveUp ends the program where it is. Whatever that is, it is as after a power cut: what
 // boots is complete, the locks are gone, and the next run removes what is left over.
-func giveUp() {
-	fmt.Fprintln(os.Stderr,
-		"sysupdate-image: interrupted while cleaning up; run it again to resume, "+
-			"'sysupdate-image status' shows what boots next")
+func (s *session) giveUp() {
+	fmt.Fprintln(os.Stderr, "sysupdate-image:", s.abandoned())
 	os.Exit(exitFailed)
 }
 
@@ -27,12 +27,13 @@ func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	keepMemoryLow()
 	forgetUser()
+	s := &session{Screen: ui.Screen{Out: os.Stdout, Err: os.Stderr}, host: host()}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	finish := context.AfterFunc(ctx, func() {
 		stop() // the second interrupt ends the program at once
-		time.AfterFunc(patience, giveUp)
+		time.AfterFunc(patience, s.giveUp)
 	})
-	code := run(ctx, host(), os.Args[1:], os.Stdout, os.Stderr)
+	code := s.run(ctx, os.Args[1:])
 	finish() // an interrupt comes too late
 	os.Exit(code)
 }

@@ -56,7 +56,7 @@ func (s *session) change(f func(*update.Machine) error) error {
 // switchBoot is change for what needs nothing in the repository: it does not wait for
 // an image that is being fetched.
 func (s *session) switchBoot(f func(*update.Machine) error) error {
-	s.changing = true
+	s.changing.Store(true)
 	m, err := update.OpenToSwitch(s.machine(), s.WarnOf)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -43,10 +44,10 @@ Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usag
 type session struct {
 	ui.Screen
 	host     machine.Host
-	sysroot  string // --sysroot
-	changing bool   // the machine is being changed
+	sysroot  string      // --sysroot
+	changing atomic.Bool // the machine is being changed
 	// unfinished is the disk that is being installed on; "" for none.
-	unfinished string
+	unfinished atomic.Pointer[string]
 }
 
 // machine returns which machine a command is about.
@@ -54,8 +55,13 @@ func (s *session) machine() machine.Place { return machine.Place{Host: s.host, D
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, host machine.Host, args []string, out, stderr io.Writer) int {
-	results := &output{to: out}
-	s := &session{Screen: ui.Screen{Out: results, Err: stderr}, host: host}
+	s := &session{Screen: ui.Screen{Out: out, Err: stderr}, host: host}
+	return s.run(ctx, args)
+}
+
+func (s *session) run(ctx context.Context, args []string) int {
+	results, stderr := &output{to: s.Out}, s.Err
+	s.Out = results
 	root := s.command()
 	root.SetArgs(args)
 	cmd := root
@@ -84,11 +90,8 @@ func run(ctx context.Context, host machine.Host, args []string, out, stderr io.W
 
 // interrupted explains err after an interrupt.
 func (s *session) interrupted(ctx context.Context, err error) error {
-	text := "interrupted"
-	if s.unfinished != "" {
-		text += "; " + s.unfinished + " is incomplete. Start again with --wipe"
-	}
-	if s.changing {
+	text := "interrupted" + s.disk()
+	if s.changing.Load() {
 		text += "; the next boot is unchanged. Run the command again to resume"
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
@@ -97,9 +100,27 @@ func (s *session) interrupted(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w", text, err)
 }
 
+// disk says of a disk that is being installed on what to do after an interrupt.
+func (s *session) disk() string {
+	if name := s.unfinished.Load(); name != nil {
+		return "; " + *name + " is incomplete. Start again with --wipe"
+	}
+	return ""
+}
+
+// abandoned says what to do after the command was ended where it was.
+func (s *session) abandoned() string {
+	text := "interrupted" + s.disk()
+	if s.changing.Load() {
+		text = "interrupted while cleaning up; run it again to resume, " +
+			"'sysupdate-image status' shows what boots next"
+	}
+	return text
+}
+
 // open opens the machine to change it.
 func (s *session) open() (*update.Machine, error) {
-	s.changing = true
+	s.changing.Store(true)
 	return update.Open(s.machine(), s.WarnOf)
 }
 

@@ -21,6 +21,21 @@ type (
 		} `json:"tool"`
 		Bases   map[string]sarifBase `json:"originalUriBaseIds"`
 		Results []sarifResult        `json:"results"`
+
+		Invocations []sarifInvocation `json:"invocations"`
+	}
+	// A sarifInvocation says whether all rules could be checked.
+	sarifInvocation struct {
+		Successful    bool                `json:"executionSuccessful"`
+		Notifications []sarifNotification `json:"toolExecutionNotifications"`
+	}
+	sarifNotification struct {
+		Level   string    `json:"level"`
+		Message sarifText `json:"message"`
+		Rule    struct {
+			ID    string `json:"id"`
+			Index int    `json:"index"`
+		} `json:"associatedRule"`
 	}
 	sarifBase struct {
 		Description sarifText `json:"description"`
@@ -85,6 +100,7 @@ func (s *Screen) PrintLintSARIF(r lint.Report, rules []lint.Rule) error {
 	for _, f := range r.Findings {
 		run.Results = append(run.Results, newSarifResult(f, index[f.Rule]))
 	}
+	run.Invocations = []sarifInvocation{newSarifInvocation(r.Failed, index)}
 	return s.PrintJSON(sarif{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
@@ -95,6 +111,18 @@ func newSarifRule(c lint.Rule) sarifRule {
 	}
 	rule.Defaults.Level = sarifLevels[c.Level]
 	return rule
+}
+
+// newSarifInvocation tells which rules could not be checked: a log without results of them
+// would look as if they were kept.
+func newSarifInvocation(failed []lint.Failure, index map[string]int) sarifInvocation {
+	i := sarifInvocation{Successful: len(failed) == 0, Notifications: []sarifNotification{}}
+	for _, f := range failed {
+		n := sarifNotification{Level: "error", Message: sarifText{"Cannot check " + f.Rule + ": " + f.Why}}
+		n.Rule.ID, n.Rule.Index = f.Rule, index[f.Rule]
+		i.Notifications = append(i.Notifications, n)
+	}
+	return i
 }
 
 func newSarifResult(f lint.Finding, rule int) sarifResult {

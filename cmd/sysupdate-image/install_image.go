@@ -17,8 +17,8 @@ image.
 Until it is complete it is FILE.partial. A FILE that exists is refused unless --wipe is
 given. Formats other than raw are made by qemu-img; a vhd has a fixed size, as Azure wants it.
 
-This needs root, for loop devices and mounts. They are gone when the program ends, however
-it ends.
+This needs root, for loop devices and mounts. They are gone when the program and those that
+it has started have ended; if it is killed, these are killed too.
 
 With --seed the UUIDs of the disk, its partitions and file systems are always the same, and
 where the kernel has no FAT, mtools give the boot partition the time of SOURCE_DATE_EPOCH.

@@ -55,7 +55,7 @@ func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter,
 func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Reporter) (partition.Table, error) {
 	r.Step("Making partitions on " + p.Disk)
 	if len(p.Lost) > 0 {
-		if err := wipe(p.Disk).Run(ctx); err != nil {
+		if err := wipe(p.Disk, d.Files()...).Run(ctx); err != nil {
 			return partition.Table{}, err
 		}
 		d.Settle(ctx)
@@ -68,7 +68,7 @@ func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Report
 	if err := p.writeDefinitions(dir); err != nil {
 		return partition.Table{}, err
 	}
-	if err := p.partitionCommand(p.Disk, dir).Run(ctx); err != nil {
+	if err := p.partitionCommand(p.Disk, dir, d.Files()...).Run(ctx); err != nil {
 		return partition.Table{}, err
 	}
 	d.Settle(ctx)
@@ -118,10 +118,10 @@ func (p DiskPlan) open(ctx context.Context, d *device.Disk, table partition.Tabl
 func (p DiskPlan) fill(ctx context.Context, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
 	r.Step("Making file systems")
 	for i, part := range p.Layout.Partitions {
-		if err := wipe(parts[i].Path).Run(ctx); err != nil { // of what was there before
+		if err := wipe(parts[i].Path, parts[i].Files()...).Run(ctx); err != nil { // of what was there before
 			return DiskResult{}, err
 		}
-		if err := mkfs(part, parts[i].Path).Run(ctx); err != nil {
+		if err := mkfs(part, parts[i].Path, parts[i].Files()...).Run(ctx); err != nil {
 			return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
 		}
 	}
@@ -188,5 +188,5 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 func (p DiskPlan) openFAT(role layout.Role, parts []device.Part) (*fat.Partition, error) {
 	planned, n, _ := p.Layout.Of(role)
 	path := parts[n-1].Path
-	return fat.Write(path, fmt.Sprintf("%s (%s)", path, role), planned.Size)
+	return fat.Write(path, fmt.Sprintf("%s (%s)", path, role), planned.Size, parts[n-1].Files()...)
 }

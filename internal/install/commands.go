@@ -34,19 +34,19 @@ func (p DiskPlan) commands() []string {
 	return out
 }
 
-func wipe(path string) tools.Command {
-	return tools.Command{Name: "wipefs", Args: []string{"-a", "-f", "-q", path}}
+func wipe(path string, keep ...*os.File) tools.Command {
+	return tools.Command{Name: "wipefs", Args: []string{"-a", "-f", "-q", path}, Keep: keep}
 }
 
 // partitionCommand returns the command that makes the partitions. The definitions for
 // systemd-repart are in dir.
-func (p DiskPlan) partitionCommand(disk, dir string) tools.Command {
+func (p DiskPlan) partitionCommand(disk, dir string, keep ...*os.File) tools.Command {
 	if p.tool == "sfdisk" {
-		return tools.Command{Name: "sfdisk", Args: []string{"--quiet", "--wipe=always", disk}, Input: p.Layout.Sfdisk()}
+		return tools.Command{Name: "sfdisk", Args: []string{"--quiet", "--wipe=always", disk}, Input: p.Layout.Sfdisk(), Keep: keep}
 	}
 	return tools.Command{Name: p.tool, Args: []string{
 		"--empty=force", "--dry-run=no", "--pretty=no", "--discard=no", "--definitions=" + dir, "--seed=" + p.options.Seed.String(), disk,
-	}}
+	}, Keep: keep}
 }
 
 // writeDefinitions writes the files that systemd-repart reads.
@@ -61,18 +61,21 @@ func (p DiskPlan) writeDefinitions(dir string) error {
 
 // mkfs returns the command that makes the file system of a partition, with what fs-verity
 // needs: blocks of 4096 bytes, which are the kernel's pages too.
-func mkfs(part layout.Partition, path string) tools.Command {
+func mkfs(part layout.Partition, path string, keep ...*os.File) tools.Command {
+	c := tools.Command{Name: "mkfs." + part.FileSystem, Keep: keep}
 	uuid := part.FSUUID
 	switch part.FileSystem {
 	case "vfat":
 		id := strings.ToUpper(uuid[:8])
-		return tools.Command{Name: "mkfs.vfat", Args: []string{"--invariant", "-F", "32", "-n", strings.ToUpper(part.Label), "-i", id, path}}
+		c.Args = []string{"--invariant", "-F", "32", "-n", strings.ToUpper(part.Label), "-i", id, path}
 	case "ext4":
-		return tools.Command{Name: "mkfs.ext4", Args: []string{
+		c.Args = []string{
 			"-q", "-F", "-O", "verity", "-b", "4096", "-U", uuid, "-E", "hash_seed=" + uuid + ",lazy_itable_init=1,nodiscard", path,
-		}}
+		}
 	case "btrfs":
-		return tools.Command{Name: "mkfs.btrfs", Args: []string{"-q", "-f", "-K", "-s", "4096", "-U", uuid, path}}
+		c.Args = []string{"-q", "-f", "-K", "-s", "4096", "-U", uuid, path}
+	case "xfs":
+		c.Args = []string{"-q", "-f", "-K", "-m", "uuid=" + uuid, path}
 	}
-	return tools.Command{Name: "mkfs.xfs", Args: []string{"-q", "-f", "-K", "-m", "uuid=" + uuid, path}}
+	return c
 }

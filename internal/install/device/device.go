@@ -85,6 +85,9 @@ func (d *Disk) open(mode int) (err error) {
 // IsBlock reports whether the disk is a block device.
 func (d *Disk) IsBlock() bool { return d.name != "" }
 
+// Files returns what keeps the path that of this disk as long as it is open.
+func (d *Disk) Files() []*os.File { return []*os.File{d.file} }
+
 // Close lets go of the disk.
 func (d *Disk) Close() error { return d.file.Close() }
 

@@ -25,6 +25,14 @@ func (p Part) Close() error {
 	return p.loop.Close()
 }
 
+// Files returns what keeps the path that of this partition as long as it is open.
+func (p Part) Files() []*os.File {
+	if p.loop == nil {
+		return nil
+	}
+	return []*os.File{p.loop}
+}
+
 // nodeTime is how long the kernel and udev may take to show a partition.
 const nodeTime = 10 * time.Second
 

@@ -35,13 +35,15 @@ type Partition struct {
 	*boot.Partition
 	staged *os.File // a detached tmpfs; nil where the partition itself is mounted
 	path   string
+	keep   []*os.File // for programs: what keeps the path that of the partition
 	close  []func() error
 }
 
-// Write opens a new boot partition to fill it. What was written is on it after Copy.
-func Write(path, name string, size int64) (*Partition, error) {
+// Write opens a new boot partition to fill it. What was written is on it after Copy. Keep are
+// files that programs have open which write to the partition.
+func Write(path, name string, size int64, keep ...*os.File) (*Partition, error) {
 	if !Mountable() {
-		return stage(path, name, size)
+		return stage(path, name, size, keep)
 	}
 	p, err := boot.Mount(path, true)
 	if err != nil {
@@ -51,7 +53,7 @@ func Write(path, name string, size int64) (*Partition, error) {
 }
 
 // Read opens a boot partition, which is only read.
-func Read(ctx context.Context, path string, size int64) (*Partition, error) {
+func Read(ctx context.Context, path string, size int64, keep ...*os.File) (*Partition, error) {
 	if Mountable() {
 		p, err := boot.Mount(path, false)
 		if err != nil {
@@ -62,18 +64,18 @@ func Read(ctx context.Context, path string, size int64) (*Partition, error) {
 	if err := tools.Check(Programs()...); err != nil {
 		return nil, fmt.Errorf("this kernel has no FAT, and %w", err)
 	}
-	f, err := stage(path, path, size)
+	f, err := stage(path, path, size, keep)
 	if err != nil {
 		return nil, err
 	}
-	if err := mtool("mcopy", "-s", "-n", "-m", "-Q", "-i", path, "::*", procPath(f.staged)).Run(ctx); err != nil {
+	if err := f.mtool("mcopy", "-s", "-n", "-m", "-Q", "-i", path, "::*", procPath(f.staged)).Run(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot read the boot partition: %w", err), f.CloseAll())
 	}
 	return f, nil
 }
 
 // stage makes a directory in memory that stands for a partition.
-func stage(path, name string, size int64) (*Partition, error) {
+func stage(path, name string, size int64, keep []*os.File) (*Partition, error) {
 	options := []sys.MountOption{sys.MountString("size", fmt.Sprint(size)), sys.MountString("mode", "0755")}
 	staged, err := sys.Detached("tmpfs", 0, options...)
 	if err != nil {
@@ -87,7 +89,7 @@ func stage(path, name string, size int64) (*Partition, error) {
 	if err != nil {
 		return nil, errors.Join(err, staged.Close())
 	}
-	return &Partition{Partition: p, staged: staged, path: path}, nil
+	return &Partition{Partition: p, staged: staged, path: path, keep: keep}, nil
 }
 
 // Until has Close call f in the end.
@@ -123,7 +125,7 @@ func (p *Partition) Copy(ctx context.Context) error {
 		case d.IsDir():
 			return p.makeDir(ctx, name)
 		case d.Type().IsRegular():
-			return mtool("mcopy", "-Q", "-i", p.path, path.Join(from, name), "::/"+name).Run(ctx)
+			return p.mtool("mcopy", "-Q", "-i", p.path, path.Join(from, name), "::/"+name).Run(ctx)
 		}
 		return fmt.Errorf("%s cannot be copied to FAT", name)
 	})
@@ -135,7 +137,7 @@ func (p *Partition) Copy(ctx context.Context) error {
 
 // makeDir makes a directory on the partition, and gives it the size that package boot gives it.
 func (p *Partition) makeDir(ctx context.Context, name string) error {
-	if err := mtool("mmd", "-i", p.path, "::/"+name).Run(ctx); err != nil {
+	if err := p.mtool("mmd", "-i", p.path, "::/"+name).Run(ctx); err != nil {
 		return err
 	}
 	all := boot.GrownDirs()
@@ -156,15 +158,15 @@ func (p *Partition) makeDir(ctx context.Context, name string) error {
 		}
 		write, remove = append(write, from), append(remove, "::/"+name+"/"+file)
 	}
-	if err := mtool("mcopy", append(write, "::/"+name)...).Run(ctx); err != nil {
+	if err := p.mtool("mcopy", append(write, "::/"+name)...).Run(ctx); err != nil {
 		return err
 	}
-	return mtool("mdel", remove...).Run(ctx)
+	return p.mtool("mdel", remove...).Run(ctx)
 }
 
 // mtool returns a command of mtools, which nobody's configuration changes.
-func mtool(name string, args ...string) tools.Command {
-	return tools.Command{Name: name, Args: args, Env: []string{"MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1"}}
+func (p *Partition) mtool(name string, args ...string) tools.Command {
+	return tools.Command{Name: name, Args: args, Env: []string{"MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1"}, Keep: p.keep}
 }
 
 // procPath is the path of an open file for programs that this one starts.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 )
 
 // A Command is a program with its arguments.
@@ -19,6 +21,9 @@ type Command struct {
 	Args  []string
 	Input string   // for its standard input
 	Env   []string // besides our own environment
+	// Keep are files that the program has open too. A loop device cannot become one of
+	// another file while the program that writes to it by its name is running.
+	Keep []*os.File
 }
 
 // String returns the command as a shell takes it, as long as no argument has a blank.
@@ -73,6 +78,7 @@ func Check(names ...string) error {
 }
 
 // Output runs a command and returns what it prints. The error has what it complained about.
+// The program does not outlive this one, even if that is killed.
 func (c Command) Output(ctx context.Context) (string, error) {
 	path, err := Find(c.Name)
 	if err != nil {
@@ -82,7 +88,11 @@ func (c Command) Output(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, path, c.Args...)
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Input), &out, &complaints
+	cmd.ExtraFiles = c.Keep
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // the signal comes when the thread ends that has started the program
 	err = cmd.Run()
+	runtime.UnlockOSThread()
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}

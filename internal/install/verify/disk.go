@@ -173,7 +173,7 @@ func openFAT(ctx context.Context, d *device.Disk, p parts, number int) (*fat.Par
 	if err != nil {
 		return nil, err
 	}
-	opened, err := fat.Read(ctx, part.Path, entry.Size)
+	opened, err := fat.Read(ctx, part.Path, entry.Size, part.Files()...)
 	if err != nil {
 		return nil, errors.Join(err, part.Close())
 	}

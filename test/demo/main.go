@@ -1,6 +1,7 @@
-// Command demo builds two versions of an operating system image, installs the
-// first one on a disk, boots it, updates it to the second and rolls it back. It
-// prints what it does in the machine, and what the machine answers.
+// Command demo builds three versions of an operating system image, installs the
+// first one on a disk, boots it, updates it to the second, and to the third, which is
+// bad and undoes itself. It prints what it does in the machine, and what the machine
+// answers, and ends with a picture of that.
 package main
 
 import (
@@ -14,10 +15,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/transcript"
 )
 
-// A demo is the transcript, and the disk that was installed.
+// A demo is the transcript, what it has made, and the screens for the picture.
 type demo struct {
 	transcript.Transcript
-	disk string
+	layout, disk string
+	screens      []screen
 }
 
 func main() {
@@ -38,10 +40,10 @@ func run() error {
 
 	d := &demo{Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
 	defer d.Off()
-	if err := d.Run(d.build, d.install, d.firstBoot, d.update, d.secondBoot, d.rollBack, d.thirdBoot); err != nil {
+	if err := d.Run(d.build, d.install, d.firstBoot, d.update, d.secondBoot, d.badUpdate, d.undone, d.picture); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.Out, "\nIn %s an empty disk got version 1, was updated to version 2 from a registry and rolled back, "+
+	fmt.Fprintf(d.Out, "\nIn %s an empty disk got version 1, was updated to version 2 from a registry, got a bad update and went back, "+
 		"and kept its settings and data; %d checks held.\n", time.Since(d.Began).Round(time.Second), d.Checks)
 	return nil
 }

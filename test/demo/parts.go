@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,69 +13,120 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// reference is where the machine's registry has version 2.
-const reference = "127.0.0.1:5000/os:v2"
+// Where the machine's registry has the updates.
+const (
+	goodUpdate = "127.0.0.1:5000/os:demo2"
+	badUpdate  = "127.0.0.1:5000/os:demo3"
+)
 
 func (d *demo) build() {
-	d.Head("Build two versions of an operating system")
-	d.Say("Version 1 is Debian 13 with a kernel and sysupdate-image, as an ordinary container image. Version 2 has one\n" +
-		"more layer: a package, a changed file in /usr, a changed default in /etc, and a file less.")
-	for _, name := range []string{"v1", "v2"} {
-		began := time.Now()
-		layout, err := disks.Image(d.Ctx, name)
-		if err != nil {
-			d.Err = err
+	d.Head("Build an operating system, and two updates")
+	d.Say("Each is an ordinary container image, built by buildah: Debian 13 with a kernel and the packages of\n" +
+		"sysupdate-image, from images/debian. Version 2 has one more package, and a check whether it works. In\n" +
+		"version 3 it does not.")
+	// The two have nothing to do with each other, and each takes a processor.
+	began := time.Now()
+	if d.Err = d.all([]string{"plain"}, []string{"packages"}); d.Err != nil {
+		return
+	}
+	if d.Err = d.all([]string{"demo1"}); d.Err != nil {
+		return
+	}
+	d.layout, d.Err = disks.Image(d.Ctx, "demo1")
+	for _, name := range []string{"demo1", "demo2", "demo3"} {
+		if d.Err != nil {
 			return
 		}
 		out, err := exec.CommandContext(d.Ctx, "skopeo", "inspect", "--format",
-			"{{len .Layers}} layers, {{.Digest}}", "oci:"+layout+":"+name).Output()
-		if err != nil {
-			d.Err = fmt.Errorf("cannot inspect image %s: %w", name, err)
-			return
+			"{{len .Layers}} layers, {{.Digest}}", "oci:"+d.layout+":"+name).Output()
+		if d.Err = err; err == nil {
+			fmt.Fprintf(d.Out, "\n  version %s: %s\n", strings.TrimPrefix(name, "demo"), strings.TrimSpace(string(out)))
 		}
-		fmt.Fprintf(d.Out, "\n  %s: %s (%s)\n", name, strings.TrimSpace(string(out)), time.Since(began).Round(time.Second))
 	}
+	fmt.Fprintf(d.Out, "\n  (%s)\n", time.Since(began).Round(time.Second))
+}
+
+// all has groups of images built, all groups at once.
+func (d *demo) all(groups ...[]string) error {
+	results := make(chan error, len(groups))
+	for _, names := range groups {
+		go func() {
+			for _, name := range names {
+				if _, err := disks.Image(d.Ctx, name); err != nil {
+					results <- err
+					return
+				}
+			}
+			results <- nil
+		}()
+	}
+	var failed error
+	for range groups {
+		if err := <-results; err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// program unpacks the package and returns the program that is in it.
+func (d *demo) program(ctx context.Context) (string, error) {
+	dir, err := disks.Image(ctx, "packages")
+	if err != nil {
+		return "", err
+	}
+	packages, err := filepath.Glob(filepath.Join(dir, "sysupdate-image_*.deb"))
+	if err != nil || len(packages) != 1 {
+		return "", fmt.Errorf("%s has %d packages of sysupdate-image, %w", dir, len(packages), err)
+	}
+	to := filepath.Join(d.Dir, "package")
+	if out, err := exec.CommandContext(ctx, "dpkg-deb", "--extract", packages[0], to).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("dpkg-deb: %w: %s", err, out)
+	}
+	return filepath.Join(to, "usr/bin/sysupdate-image"), nil
 }
 
 func (d *demo) install() {
-	d.Head("Install version 1 on an empty disk")
-	d.Say("A machine that runs version 1 from a plain file system does that, as root would on any machine.")
-	installer, err := disks.NewInstaller(d.Ctx, vm.PC)
+	d.Head("Install version 1 on a disk")
+	d.Say("The disk is a file. install to-disk does the same to a real one.")
+	program, err := d.program(d.Ctx)
 	if err != nil {
 		d.Err = err
 		return
 	}
 	d.disk = filepath.Join(d.Dir, "disk.raw")
-	d.Err = installer.Install(d.Ctx, d.Dir, d.disk, disks.InstallSteps, func(step disks.Step, result vm.Result) {
-		d.Say(step.Title)
-		fmt.Fprintf(d.Out, "\n  # %s\n", strings.ReplaceAll(strings.TrimSpace(step.Script), "\n", "\n    "))
-		d.Print(result)
-		d.Checks++
-	})
+	fmt.Fprint(d.Out, "\n  # sysupdate-image install to-image disk.raw --size 4G --image oci:./os:demo1\n")
+	began := time.Now()
+	out, err := exec.CommandContext(d.Ctx, program, "install", "to-image", d.disk, "--size", "4G", "--image", "oci:"+d.layout+":demo1").CombinedOutput()
+	result := vm.Result{Stdout: strings.NewReplacer(d.layout, "./os", d.disk, "disk.raw").Replace(string(out)), Took: time.Since(began)}
+	d.Print(result)
+	if err != nil {
+		d.Err = fmt.Errorf("cannot install: %w", err)
+		return
+	}
+	d.Checks++
 }
 
 func (d *demo) firstBoot() {
 	d.Head("Boot it: firmware, systemd-boot, kernel, version 1")
-	registry, err := disks.Registry(d.Ctx, "v1", "v2")
+	registry, err := disks.Registry(d.Ctx, "demo1", "demo2", "demo3")
 	if err != nil {
 		d.Err = err
 		return
 	}
-	installer, err := disks.NewInstaller(d.Ctx, vm.PC)
+	kvm, err := disks.KVM(d.Ctx, d.layout)
 	if err != nil {
 		d.Err = err
 		return
 	}
-	d.Start(vm.Config{Dir: d.Dir, KVM: installer.KVM(), Disks: []vm.Disk{
+	d.Start(vm.Config{Dir: d.Dir, KVM: kvm, Disks: []vm.Disk{
 		{Path: d.disk, Serial: "root"},
 		{Path: registry, Serial: "registry", ReadOnly: true},
 	}})
-	d.Show("systemd-analyze time", "kernel")
-	d.Show("sysupdate-image status")
+	d.Show("sysupdate-image status", "booted")
 	d.Show("cat /etc/motd", "version 1")
-	d.Say("The image cannot be changed, not even by root; each file of it is verified by the kernel when it is read.")
+	d.Say("The image cannot be changed, not even by root.")
 	d.Refused("touch /usr/bin/intruder", "Read-only file system")
-	d.Refused("touch /intruder", "Read-only file system")
 	d.Show("for at in / /etc /var /sysroot; do findmnt --noheadings --output TARGET,FSTYPE,SOURCE $at; done", "composefs")
 	d.Say("Settings and data can. Change a setting, and add data:")
 	d.Show("echo tower > /etc/hostname && cat /etc/hostname", "tower")
@@ -83,40 +136,61 @@ func (d *demo) firstBoot() {
 func (d *demo) update() {
 	d.Head("Update to version 2, from a registry over HTTP")
 	d.Show("systemctl start test-registry")
-	d.Show("sysupdate-image apply --plan " + reference)
-	d.Show("sysupdate-image apply " + reference)
-	d.Show("sysupdate-image status")
+	d.Show("sysupdate-image apply --plan " + goodUpdate)
+	d.Show("sysupdate-image apply " + goodUpdate)
 	d.Say("Nothing of the running system has changed so far:")
-	d.Show("cat /etc/motd && ls /usr/share/test-machine", "version 1", "only-in-1")
+	d.Show("cat /etc/motd", "version 1")
 	d.Say("Shutting down carries the local changes of /etc over and makes version 2 the next one to boot.")
 	d.Reboot()
 }
 
 func (d *demo) secondBoot() {
 	d.Head("Version 2 runs")
-	d.Show("sysupdate-image status")
-	d.Show("grep ^IMAGE_ /etc/os-release", "IMAGE_VERSION=2")
-	d.Say("The new package is there; the file that version 2 dropped is not; its new default in /etc is:")
+	d.Say("The new package and the new default in /etc are there, and so are the local setting and the data:")
 	d.Show("hello", "Hello")
-	d.Refused("ls /usr/share/test-machine/only-in-1", "No such file")
-	d.Show("cat /etc/motd", "version 2")
-	d.Say("So are the local setting and the data:")
-	d.Show("cat /etc/hostname && hostname", "tower\ntower")
-	d.Show("cat /var/lib/precious", "precious data")
+	d.Show("cat /etc/motd /etc/hostname /var/lib/precious", "version 2", "tower\nprecious data")
+	d.screen("before")
 }
 
-func (d *demo) rollBack() {
-	d.Head("Roll back")
-	d.Show("sysupdate-image rollback")
-	d.Reboot()
+func (d *demo) badUpdate() {
+	d.Head("Update to version 3, which is bad")
+	d.Show("systemctl start test-registry")
+	d.Show("sysupdate-image apply " + badUpdate)
+	d.screen("a bad update is staged")
+	d.Say("Nobody touches the machine from here on. Version 3 boots three times, and each time a check fails.")
+	d.Reboots("grep --quiet 'version 2' /etc/motd")
 }
 
-func (d *demo) thirdBoot() {
-	d.Head("Version 1 runs again")
-	d.Show("sysupdate-image status")
-	d.Show("cat /etc/motd && ls /usr/share/test-machine", "version 1", "only-in-1")
-	d.Show("cat /etc/hostname && cat /var/lib/precious", "tower", "precious data")
+func (d *demo) undone() {
+	d.Head("Version 2 is back, by itself")
+	d.screen("after it has undone itself")
+	d.Show("cat /etc/motd /etc/hostname /var/lib/precious", "version 2", "tower\nprecious data")
+	d.Say("That image is not tried again:")
+	d.Show("systemctl start test-registry")
+	d.Show("sysupdate-image apply", "skip")
 	if d.Err == nil {
 		d.Err = d.Machine.PowerOff(d.Ctx)
 	}
+}
+
+// screen shows what status says now, for the picture.
+func (d *demo) screen(title string) {
+	text := d.Output("sysupdate-image status")
+	d.screens = append(d.screens, screen{title, text})
+}
+
+// picture writes the picture, and compares the screens with those that the README shows.
+func (d *demo) picture() {
+	d.Head("A picture to share")
+	repository, err := disks.Repository()
+	if err != nil {
+		d.Err = err
+		return
+	}
+	file := filepath.Join(repository, "demo.svg")
+	if d.Err = os.WriteFile(file, svg(d.screens), 0o644); d.Err != nil {
+		return
+	}
+	fmt.Fprintf(d.Out, "\n%s\n  The same as a picture: %s\n", text(d.screens), file)
+	d.Err = d.compare(repository)
 }

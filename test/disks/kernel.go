@@ -21,6 +21,11 @@ func Kernel(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return kernelOf(ctx, layout)
+}
+
+// kernelOf is Kernel for the image in an OCI layout whose layers are compressed by gzip.
+func kernelOf(ctx context.Context, layout string) (string, error) {
 	return cached(ctx, "kernel", keyOf("1", filepath.Base(layout)), func(_ context.Context, dir string) error {
 		blobs, err := filepath.Glob(filepath.Join(layout, "blobs/sha256/*"))
 		if err != nil {

@@ -27,12 +27,14 @@ demo_make() {
 demo_containerfiles() {
   cat >"$1/Containerfile.1" <<'END'
 FROM localhost/debian-base
-# A registry to update from, in the machine itself, and an agent that runs commands.
+# A registry to update from, in the machine itself, which has no other network, and an agent
+# that runs commands.
 COPY machine /
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends docker-registry && \
     rm -rf /var/cache/* /var/lib/apt/* /var/log/* /etc/*- /run/adduser && \
     rm -f /etc/systemd/system/*.wants/docker-registry.service && \
+    systemctl disable systemd-networkd.service systemd-resolved.service systemd-timesyncd.service && \
     systemctl enable test-agent.service && \
     passwd --delete root && \
     echo 'This is version 1.' >/etc/motd

@@ -76,6 +76,18 @@ func (t *Transcript) Show(command string, texts ...string) {
 	t.contains(command, result, texts)
 }
 
+// Output is Show for a command whose output is needed. It has no white space at its end.
+func (t *Transcript) Output(command string) string {
+	result, ok := t.command(command)
+	if !ok {
+		return ""
+	}
+	if t.Err = result.Err(); t.Err == nil {
+		t.Checks++
+	}
+	return strings.TrimRight(result.Stdout, "\n")
+}
+
 // Refused runs a command that has to fail and say texts.
 func (t *Transcript) Refused(command string, texts ...string) {
 	result, ok := t.command(command)
@@ -148,6 +160,29 @@ func (t *Transcript) Reboot() {
 	}
 	fmt.Fprint(t.Out, "\n  # systemctl reboot\n")
 	t.bootedBy(t.Machine.Reboot)
+}
+
+// Reboots leaves the machine alone until it is in a boot in which a command succeeds: others
+// before it may end at any time.
+func (t *Transcript) Reboots(command string) {
+	if t.Err != nil {
+		return
+	}
+	fmt.Fprint(t.Out, "\n  # systemctl reboot\n")
+	t.bootedBy(func(ctx context.Context) error {
+		for err := t.Machine.Reboot(ctx); ; _, err = t.Machine.WaitBoot(ctx) {
+			if err != nil {
+				return err
+			}
+			result, err := t.Machine.Run(ctx, command)
+			if err == nil && result.Exit == 0 {
+				return nil
+			}
+			if err != nil && !vm.WentDown(err) {
+				return err
+			}
+		}
+	})
 }
 
 // bootedBy waits for a boot in which every unit started.

@@ -13,10 +13,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// Where the machine's registry has the updates.
+// Where the machine's registry has the versions.
 const (
-	goodUpdate = "127.0.0.1:5000/os:demo2"
-	badUpdate  = "127.0.0.1:5000/os:demo3"
+	firstVersion = "127.0.0.1:5000/os:demo1"
+	goodUpdate   = "127.0.0.1:5000/os:demo2"
+	badUpdate    = "127.0.0.1:5000/os:demo3"
 )
 
 func (d *demo) build() {
@@ -95,9 +96,9 @@ func (d *demo) install() {
 		return
 	}
 	d.disk = filepath.Join(d.Dir, "disk.raw")
-	fmt.Fprint(d.Out, "\n  # sysupdate-image install to-image disk.raw --size 4G --image oci:./os:demo1\n")
+	fmt.Fprint(d.Out, "\n  # sysupdate-image install to-image disk.raw --size 4G --image oci:./os:demo1 --track " + firstVersion + "\n")
 	began := time.Now()
-	out, err := exec.CommandContext(d.Ctx, program, "install", "to-image", d.disk, "--size", "4G", "--image", "oci:"+d.layout+":demo1").CombinedOutput()
+	out, err := exec.CommandContext(d.Ctx, program, "install", "to-image", d.disk, "--size", "4G", "--image", "oci:"+d.layout+":demo1", "--track", firstVersion).CombinedOutput()
 	result := vm.Result{Stdout: strings.NewReplacer(d.layout, "./os", d.disk, "disk.raw").Replace(string(out)), Took: time.Since(began)}
 	d.Print(result)
 	if err != nil {

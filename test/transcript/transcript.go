@@ -169,7 +169,8 @@ func (t *Transcript) Reboots(command string) {
 		return
 	}
 	fmt.Fprint(t.Out, "\n  # systemctl reboot\n")
-	t.bootedBy(func(ctx context.Context) error {
+	// Each of the boots may take what one may.
+	t.bootedWithin(4*bootWork, func(ctx context.Context) error {
 		for err := t.Machine.Reboot(ctx); ; _, err = t.Machine.WaitBoot(ctx) {
 			if err != nil {
 				return err
@@ -186,9 +187,12 @@ func (t *Transcript) Reboots(command string) {
 }
 
 // bootedBy waits for a boot in which every unit started.
-func (t *Transcript) bootedBy(boot func(context.Context) error) {
+func (t *Transcript) bootedBy(boot func(context.Context) error) { t.bootedWithin(bootWork, boot) }
+
+// bootedWithin is bootedBy for boots that may take some processor time together.
+func (t *Transcript) bootedWithin(work time.Duration, boot func(context.Context) error) {
 	began := time.Now()
-	ctx, cancel := t.Machine.Bounded(t.Ctx, bootWork)
+	ctx, cancel := t.Machine.Bounded(t.Ctx, work)
 	defer cancel()
 	if t.Err = boot(ctx); t.Err != nil {
 		return

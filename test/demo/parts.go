@@ -96,7 +96,7 @@ func (d *demo) install() {
 		return
 	}
 	d.disk = filepath.Join(d.Dir, "disk.raw")
-	fmt.Fprint(d.Out, "\n  # sysupdate-image install to-image disk.raw --size 4G --image oci:./os:demo1 --track " + firstVersion + "\n")
+	fmt.Fprint(d.Out, "\n  # sysupdate-image install to-image disk.raw --size 4G --image oci:./os:demo1 --track "+firstVersion+"\n")
 	began := time.Now()
 	out, err := exec.CommandContext(d.Ctx, program, "install", "to-image", d.disk, "--size", "4G", "--image", "oci:"+d.layout+":demo1", "--track", firstVersion).CombinedOutput()
 	result := vm.Result{Stdout: strings.NewReplacer(d.layout, "./os", d.disk, "disk.raw").Replace(string(out)), Took: time.Since(began)}

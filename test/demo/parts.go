@@ -168,7 +168,7 @@ func (d *demo) undone() {
 	d.Show("cat /etc/motd /etc/hostname /var/lib/precious", "version 2", "tower\nprecious data")
 	d.Say("That image is not tried again:")
 	d.Show("systemctl start test-registry")
-	d.Show("sysupdate-image apply", "skip")
+	d.Refused("sysupdate-image apply "+badUpdate, "failed to boot here")
 	if d.Err == nil {
 		d.Err = d.Machine.PowerOff(d.Ctx)
 	}

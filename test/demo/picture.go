@@ -113,8 +113,11 @@ func classOf(line string) string {
 // changing is what differs from one demo to the next.
 var changing = regexp.MustCompile(`[0-9a-f]{12,}|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d+\.\d+\.\d+\+\S+`)
 
-// form returns screens without that.
-func form(screens []screen) string { return changing.ReplaceAllString(text(screens), "…") }
+// form returns screens without that, and without what depends on the kernel of the host that
+// installed the disk.
+func form(screens []screen) string {
+	return strings.ReplaceAll(changing.ReplaceAllString(text(screens), "…"), ", fs-verity optional", "")
+}
 
 // Where the repository has the screens, and their picture.
 const (

@@ -56,7 +56,7 @@ func TestPictureOfText(t *testing.T) {
 }
 
 func TestForm(t *testing.T) {
-	a := form([]screen{{"t", "3b5c08b17bb5, kernel 6.12.117+deb13-cloud-amd64, built 2026-11-30 04:45 UTC, failed 3 times"}})
+	a := form([]screen{{"t", "3b5c08b17bb5, kernel 6.12.117+deb13-cloud-amd64, built 2026-11-30 04:45 UTC, fs-verity optional, failed 3 times"}})
 	b := form([]screen{{"t", "f1a5f739b455, kernel 6.12.118+deb13-cloud-amd64, built 2026-12-01 04:45 UTC, failed 3 times"}})
 	c := form([]screen{{"t", "f1a5f739b455, kernel 6.12.118+deb13-cloud-amd64, built 2026-12-01 04:45 UTC, failed 2 times"}})
 	if a != b || b == c {

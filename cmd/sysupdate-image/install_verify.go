@@ -20,7 +20,10 @@ boots next is looked at, and the repository is checked as by repo fsck, every ob
 Nothing is changed. File systems are mounted read-only, and journals are not replayed. The
 kernel must have fs-verity to read the objects of a repository that is protected by it.
 
-The exit code is 0 if it would boot, and 1 if not.`
+A warning is about what should be mended, and does not keep it from booting: a backup of the
+partition table that is not at the end of a larger disk, or a missing origin.
+
+The exit code is 0 if it would boot, and 1 if not, or if something could not be looked at.`
 
 func (s *session) verifyCommand() *cobra.Command {
 	var asJSON bool
@@ -46,6 +49,9 @@ func (s *session) verifyCommand() *cobra.Command {
 			}
 			if n := report.Problems(); err == nil && n > 0 {
 				err = fmt.Errorf("%s would not boot: %s", args[0], ui.Count(n, "problem"))
+			}
+			if n := report.Unknowns(); err == nil && n > 0 {
+				err = fmt.Errorf("cannot say whether %s boots: %s could not be looked at", args[0], ui.Count(n, "thing"))
 			}
 			return err
 		},

@@ -47,6 +47,7 @@ func runScripts(t *testing.T, dir string) {
 			"listing":  listing,
 			"loop":     loop,
 			"opaque":   opaque,
+			"pe":       makePE,
 			"readonly": readOnly,
 			"registry": serve,
 			"stalled":  stalled,

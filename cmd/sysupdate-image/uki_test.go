@@ -25,7 +25,21 @@ func makeUKI(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.HasSuffix(args[0], ".addon.efi") {
 		data = ukitest.Addon(cmdline)
 	}
-	file := ts.MkAbs(args[0])
+	writeProgram(ts, args[0], data)
+}
+
+// makePE writes an EFI program with a text in it, such as a boot loader.
+//
+//	pe FILE TEXT
+func makePE(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pe FILE TEXT")
+	}
+	writeProgram(ts, args[0], ukitest.PE(ukitest.Section{Name: ".sdmagic", Content: args[1]}))
+}
+
+func writeProgram(ts *testscript.TestScript, name string, data []byte) {
+	file := ts.MkAbs(name)
 	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
 	ts.Check(os.WriteFile(file, data, 0o644))
 }

@@ -51,13 +51,18 @@ func (s *Screen) PrintDiskResult(r install.DiskResult, quiet bool) error {
 // PrintVerify prints what was found on an installed disk, and whether it would boot.
 func (s *Screen) PrintVerify(r verify.Report) error {
 	for _, f := range r.Findings {
-		verdict := "ok    "
-		if !f.OK {
-			verdict = "FAILED"
+		verdict := "ok     "
+		switch {
+		case f.Unknown:
+			verdict = "UNKNOWN"
+		case f.Warning:
+			verdict = "WARNING"
+		case !f.OK:
+			verdict = "FAILED "
 		}
 		fmt.Fprintf(s.Out, "  %s  %-30s  %s\n", verdict, f.What, printable.Text(f.Text))
 	}
-	if r.Problems() > 0 {
+	if r.Problems()+r.Unknowns() > 0 {
 		return nil
 	}
 	_, err := fmt.Fprintf(s.Out, "%s boots %s, deployment %s\n", r.Target, Name(r.Title), r.Next)

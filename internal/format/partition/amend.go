@@ -79,17 +79,20 @@ func amend(disk Disk, sector, at int64, changes map[int]Change) error {
 	return err
 }
 
+// ErrNoBackup says that the primary copy of a GPT is whole, and the backup is not where it
+// belongs, at the end of the disk. Firmware and Linux are content with the primary.
+var ErrNoBackup = errors.New("the backup partition table is damaged, or not at the end of the disk")
+
 // Damaged says what is wrong with one of the two copies of a GPT, nil if both are whole.
 func Damaged(disk io.ReaderAt, sector, size int64) error {
-	for _, copy := range []struct {
-		name string
-		at   int64
-	}{{"primary", 1}, {"backup", size/sector - 1}} {
-		if _, err := loadGPT(disk, sector, copy.at); errors.Is(err, errNotGPT) {
-			return fmt.Errorf("the %s partition table is damaged or missing", copy.name)
-		} else if err != nil {
-			return err
-		}
+	if _, err := loadGPT(disk, sector, 1); errors.Is(err, errNotGPT) {
+		return errors.New("the primary partition table is damaged or missing")
+	} else if err != nil {
+		return err
 	}
-	return nil
+	_, err := loadGPT(disk, sector, size/sector-1)
+	if errors.Is(err, errNotGPT) {
+		return ErrNoBackup
+	}
+	return err
 }

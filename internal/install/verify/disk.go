@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
-	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/discoverable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
@@ -18,6 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
 
 // A parts is the partitions of a disk that a machine boots from, by their numbers; 0 for
@@ -25,7 +26,10 @@ import (
 type parts struct {
 	table           partition.Table
 	esp, boot, root int
-	roots           []int // all with the type of a root
+	roots           []int // with the type of a root, that are found by it
+	hidden          []int // likewise, that are not to be found by it
+
+	contents map[int]superblock.Content // of all, once they are read
 }
 
 // disk looks at a whole disk.
@@ -38,9 +42,13 @@ func (r *Report) disk(ctx context.Context, host machine.Host, d *device.Disk) er
 		r.add("partition table", "", errors.New("there is no GPT"))
 		return nil
 	}
-	r.add("partition table", "GPT, both copies", d.TableDamage())
+	if err := d.TableDamage(); errors.Is(err, partition.ErrNoBackup) {
+		r.warn("partition table", err)
+	} else {
+		r.add("partition table", "GPT, both copies", err)
+	}
 	p := r.partitions(table)
-	if p.esp == 0 || p.root == 0 {
+	if p.esp == 0 {
 		return nil
 	}
 	return r.mounted(ctx, host, d, p)
@@ -59,12 +67,11 @@ func (r *Report) partitions(table partition.Table) parts {
 			p.esp = n
 		case entry.Type == layout.TypeBoot && p.boot == 0:
 			p.boot = n
+		case entry.Type == rootType && entry.Attributes&discoverable.NoAuto != 0:
+			p.hidden = append(p.hidden, n)
 		case entry.Type == rootType:
 			p.roots = append(p.roots, n)
 		}
-	}
-	if len(p.roots) > 0 {
-		p.root = p.roots[0]
 	}
 	if unfinished {
 		r.add("installation", "", errors.New("it was interrupted: the root partition has the label "+layout.Unfinished))
@@ -73,7 +80,6 @@ func (r *Report) partitions(table partition.Table) parts {
 	if p.boot > 0 {
 		r.partition("extended boot loader partition", p.boot)
 	}
-	r.partition("root partition", p.root)
 	return p
 }
 
@@ -87,23 +93,24 @@ func (r *Report) partition(what string, number int) {
 
 // mounted mounts the partitions, and looks at what is on them.
 func (r *Report) mounted(ctx context.Context, host machine.Host, d *device.Disk, p parts) error {
-	root, found, err := openRoot(ctx, d, p)
-	if err != nil {
-		r.add("root partition", "", err)
-		return nil
-	}
-	defer root.Close()
 	entries, err := openFAT(ctx, d, p, cmp.Or(p.boot, p.esp))
 	if err != nil {
 		r.add("boot partition", "", err)
 		return nil
 	}
-	defer entries.Close()
+	root, err := r.root(ctx, d, &p, entries.Partition)
+	if err != nil {
+		r.add("root partition", "", err)
+	}
+	if root.File == nil {
+		return entries.CloseAll()
+	}
+	defer root.Close()
 	esp := entries
 	if p.boot > 0 {
 		if esp, err = openFAT(ctx, d, p, p.esp); err != nil {
 			r.add("EFI system partition", "", err)
-			return nil
+			return entries.CloseAll()
 		}
 		defer esp.CloseAll()
 	}
@@ -113,7 +120,7 @@ func (r *Report) mounted(ctx context.Context, host machine.Host, d *device.Disk,
 	if err != nil {
 		return err
 	}
-	r.machine(ctx, dir, system, found)
+	r.machine(ctx, dir, system, &p)
 	return system.Close()
 }
 
@@ -130,27 +137,81 @@ type mount struct {
 
 func (m mount) Close() error { return errors.Join(m.File.Close(), m.part.Close()) }
 
+// root mounts the root, which the first boot entry names, or else its type.
+func (r *Report) root(ctx context.Context, d *device.Disk, p *parts, entries *boot.Partition) (mount, error) {
+	options, err := firstOptions(entries)
+	if err == nil {
+		err = p.read(ctx, d)
+	}
+	if err != nil {
+		return mount{}, err
+	}
+	// What is wrong with the way in which it is found is told with the entry.
+	if p.root, _, _ = p.find(options); p.root == 0 {
+		p.root = cmp.Or(first(p.roots), first(p.hidden))
+	}
+	if p.root == 0 {
+		return mount{}, errors.New("no partition has its type, or is named by a boot entry")
+	}
+	r.partition("root partition", p.root)
+	return openRoot(ctx, d, p)
+}
+
+func first(numbers []int) int {
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[0]
+}
+
+// firstOptions returns the kernel arguments of the first entry for a deployment.
+func firstOptions(entries *boot.Partition) (string, error) {
+	files, err := entries.Entries()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		if _, err := f.Entry.Deployment(); err == nil && f.Bootable() {
+			return entries.Cmdline(f.Entry)
+		}
+	}
+	return "", nil
+}
+
 // openRoot mounts the root, read-only.
-func openRoot(ctx context.Context, d *device.Disk, p parts) (mount, *rootPartition, error) {
+func openRoot(ctx context.Context, d *device.Disk, p *parts) (mount, error) {
+	content := p.contents[p.root]
+	if unreplayed[content.Type] == (sys.MountOption{}) {
+		return mount{}, fmt.Errorf("it has no file system for a root, but %q", content.Type)
+	}
 	entry, _ := p.table.Partition(p.root)
 	part, err := d.Part(ctx, p.root, entry, false)
 	if err != nil {
-		return mount{}, nil, err
-	}
-	content, err := contentOf(part.Path)
-	if err == nil && unreplayed[content.Type] == (sys.MountOption{}) {
-		err = fmt.Errorf("it has no file system for a root, but %q", content.Type)
-	}
-	if err != nil {
-		return mount{}, nil, errors.Join(err, part.Close())
+		return mount{}, err
 	}
 	file, err := sys.Detached(content.Type, sys.ReadOnly|sys.NoAtime,
 		sys.MountString("source", part.Path), sys.MountFlag("ro"), unreplayed[content.Type])
 	if err != nil {
-		return mount{}, nil, errors.Join(fmt.Errorf("cannot mount it: %w", err), part.Close())
+		return mount{}, errors.Join(fmt.Errorf("cannot mount it: %w", err), part.Close())
 	}
-	found := &rootPartition{fsUUID: content.UUID, partUUID: entry.UUID, ofType: len(p.roots), typed: slices.Contains(p.roots, p.root)}
-	return mount{file, part}, found, nil
+	return mount{file, part}, nil
+}
+
+// read reads what the partitions hold. One that cannot be read holds nothing that boots.
+func (p *parts) read(ctx context.Context, d *device.Disk) error {
+	p.contents = make(map[int]superblock.Content)
+	for _, n := range p.table.Numbers() {
+		entry, _ := p.table.Partition(n)
+		part, err := d.Part(ctx, n, entry, false)
+		if err == nil {
+			p.contents[n], err = contentOf(part.Path)
+			err = errors.Join(err, part.Close())
+		}
+		if errors.Is(err, fs.ErrPermission) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func contentOf(path string) (superblock.Content, error) {

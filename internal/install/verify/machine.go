@@ -9,21 +9,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/inits"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
 // machine looks at the boot entries, at the deployment that boots next, and at the
-// repository. Dir is where the physical root can be opened, found what tells how it is
-// found at boot; nil if that is not known.
-func (r *Report) machine(ctx context.Context, dir string, system *machine.System, found *rootPartition) {
+// repository. Dir is where the physical root can be opened, p what tells how it is found at
+// boot; nil if that is not known.
+func (r *Report) machine(ctx context.Context, dir string, system *machine.System, p *parts) {
 	state := system.State()
-	for _, p := range state.Problems {
-		r.add("machine", "", p)
+	for _, problem := range state.Problems {
+		r.add("machine", "", problem)
 	}
 	next, ok := boot.Next(state.Files)
 	if !ok || !next.IsDeployment() {
@@ -31,24 +35,75 @@ func (r *Report) machine(ctx context.Context, dir string, system *machine.System
 		return
 	}
 	r.Next, r.Title = next.Target.ID, strings.TrimSpace(next.Entry.Title)
-	r.add("boot entry", next.File, nil)
+	r.add("boot entry", next.File, entryFault(next.Entry))
 	for _, f := range state.Files {
 		if f.Err != nil && f.IsDeployment() {
 			r.add("boot entry", "", fmt.Errorf("%s: %w", f.File, f.Err))
 		}
 	}
+	r.kernel(ctx, system, next, p)
+	r.deployment(system, state, next)
+	r.repository(ctx, dir, system, next)
+}
+
+// entryFault says why an entry that is complete in itself would not boot.
+func entryFault(e bootentry.Entry) error {
+	err := boot.CheckArchitecture(e)
+	if e.IsKernel() && len(e.Initrds) == 0 {
+		err = errors.Join(err, errors.New("it has no initrd, and without an initramfs nothing mounts the image"))
+	}
+	return err
+}
+
+// kernel looks at the kernel of an entry, and at what its arguments name.
+func (r *Report) kernel(ctx context.Context, system *machine.System, next boot.EntryFile, p *parts) {
 	text := "its digest is right"
 	err := system.Boot.CheckKernel(ctx, next.Entry)
 	if errors.Is(err, boot.ErrOtherKernel) {
 		text, err = err.Error(), nil
 	}
 	r.add("kernel", text, err)
-	if found != nil {
-		text, err := found.named(next.Entry.Options)
+	options, err := system.Boot.Cmdline(next.Entry)
+	if err != nil {
+		r.add("kernel arguments", "", err)
+		return
+	}
+	if p != nil {
+		number, text, err := p.find(options)
+		if err == nil && number != p.root {
+			err = fmt.Errorf("%s, which is partition %d, and not %d", text, number, p.root)
+		}
 		r.add("root file system", text, err)
 	}
-	r.deployment(system, state, next)
-	r.repository(ctx, dir, system, next)
+	if system.Repository != nil {
+		text, err := findInit(system.Repository, next.Target.ID, options)
+		r.add("first program", text, err)
+	}
+}
+
+// findInit returns the program that is started in the root.
+func findInit(repository *repo.Repository, id deployment.ID, options string) (string, error) {
+	f, err := repository.OpenImage(string(id))
+	if err != nil {
+		return "", readable(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	root, err := erofs.Read(f, info.Size())
+	if err != nil {
+		return "", readable(err)
+	}
+	candidates := inits.Candidates(kcmdline.Parse(options))
+	for _, name := range candidates {
+		_, n, err := tree.Resolve(root, name, true)
+		if err == nil && n != nil && n.IsRegular() && n.Mode&0o111 != 0 {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("the image has no program %s", strings.Join(candidates, " or "))
 }
 
 // noEntry says why no deployment boots next.
@@ -74,14 +129,20 @@ func (r *Report) deployment(system *machine.System, state machine.State, next bo
 	if state.Broken[id] {
 		errs = append(errs, errors.New("its image is missing in the repository"))
 	}
-	if _, err := fs.Stat(system.Sysroot, deployment.SharedVar); err != nil {
-		errs = append(errs, fmt.Errorf("/var is missing: %w", err))
+	for of, dir := range map[string]string{"/var": deployment.SharedVar, "/etc": id.EtcDir()} {
+		if info, err := fs.Stat(system.Sysroot, dir); err != nil {
+			errs = append(errs, fmt.Errorf("%s is missing: %w", of, err))
+		} else if !info.IsDir() {
+			errs = append(errs, fmt.Errorf("%s is no directory: %s", of, dir))
+		}
 	}
-	origin := state.Origins[id]
-	if origin.Reference == "" {
-		errs = append(errs, errors.New("its origin is missing: it cannot be updated"))
+	text := id.Short()
+	if origin := state.Origins[id]; origin.Reference == "" {
+		r.warn("origin", errors.New("it is missing: the machine boots, and cannot be updated"))
+	} else {
+		text += ", " + origin.Reference
 	}
-	r.add("deployment", id.Short()+", "+origin.Reference, errors.Join(errs...))
+	r.add("deployment", text, errors.Join(errs...))
 }
 
 // repository reads every object, and looks whether fs-verity protects what has to be.
@@ -129,27 +190,4 @@ func readable(err error) error {
 		return fmt.Errorf("this kernel has no fs-verity, and cannot read what it protects: look at it on another machine (%w)", err)
 	}
 	return err
-}
-
-// A rootPartition is what tells how an initramfs finds the root.
-type rootPartition struct {
-	fsUUID, partUUID string
-	ofType           int  // partitions with the type of roots
-	typed            bool // this one has it
-}
-
-// named says by what the kernel arguments find the root.
-func (p *rootPartition) named(options string) (string, error) {
-	root, ok := kcmdline.Parse(options).Last("root")
-	switch value := strings.ToLower(root); {
-	case !ok && p.typed && p.ofType == 1:
-		return "found by the type of its partition", nil
-	case !ok:
-		return "", fmt.Errorf("there is no root= in the boot entry, and %s with the type of a root", count(p.ofType, "partition"))
-	case value == "uuid="+p.fsUUID, value == "partuuid="+p.partUUID:
-		return "found by root=" + root, nil
-	case strings.HasPrefix(value, "uuid="), strings.HasPrefix(value, "partuuid="):
-		return "", fmt.Errorf("the boot entry has root=%s, which is another one", root)
-	}
-	return "by root=" + root + ", which is not looked at", nil
 }

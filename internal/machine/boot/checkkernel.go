@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 )
 
 // ErrOtherKernel says that an entry boots files whose digest nobody has written down.
@@ -74,6 +75,48 @@ func (p *Partition) partNames(e bootentry.Entry, dir string) ([]string, error) {
 	return names, nil
 }
 
+// CheckArchitecture says whether the boot loader leaves out an entry since it is for another
+// architecture, by UEFI's name for that.
+func CheckArchitecture(e bootentry.Entry) error {
+	own := strings.TrimSuffix(strings.TrimPrefix(loaderNames[runtime.GOARCH].fallback, "BOOT"), ".EFI")
+	if e.Architecture != "" && own != "" && !strings.EqualFold(e.Architecture, own) {
+		return fmt.Errorf("it is for another architecture: %s", e.Architecture)
+	}
+	return nil
+}
+
+// Cmdline returns the kernel arguments of an entry: of a unified kernel image, those that
+// the image and its addons have.
+func (p *Partition) Cmdline(e bootentry.Entry) (string, error) {
+	image := Relative(e.UnifiedImage())
+	if e.UnifiedImage() == "" {
+		return e.Options, nil
+	}
+	read := func(name string, parse func(io.ReaderAt) (*uki.Image, error)) (string, error) {
+		f, err := p.root.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		img, err := parse(f)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		return img.Cmdline, nil
+	}
+	cmdline, err := read(image, uki.Read)
+	if err != nil {
+		return "", err
+	}
+	extras := path.Join(path.Dir(image), bootentry.ExtrasOf(path.Base(image)))
+	addons, err := fs.Glob(p.root.FS(), extras+"/*.addon.efi")
+	for _, name := range addons {
+		more, addonErr := read(name, uki.ReadAddon)
+		cmdline, err = cmdline+" "+more, errors.Join(err, addonErr)
+	}
+	return cmdline, err
+}
+
 // FallbackLoader returns what the boot loader calls itself that firmware starts where nobody
 // has told it of another one, "" if it does not say.
 func (p *Partition) FallbackLoader() (string, error) {
@@ -94,8 +137,8 @@ func (p *Partition) FallbackLoader() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(data) < 2 || data[0] != 'M' || data[1] != 'Z' {
-		return "", fmt.Errorf("%s is not an EFI program", name)
+	if err := uki.CheckProgram(bytes.NewReader(data), int64(len(data)), runtime.GOARCH); err != nil {
+		return "", fmt.Errorf("%s is %w", name, err)
 	}
 	_, info, _ := bytes.Cut(data, []byte(loaderMark))
 	text, _, _ := bytes.Cut(info[:min(len(info), 64)], []byte(" ####"))

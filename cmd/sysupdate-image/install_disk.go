@@ -137,9 +137,26 @@ func (s *session) toDiskCommand() *cobra.Command {
 	return cmd
 }
 
+// check refuses early what cannot succeed.
+func (f *diskFlags) check(o install.DiskOptions, target *install.Target) error {
+	if target != nil {
+		target.Plan = f.plan
+		if err := target.Check(o.Wipe); err != nil {
+			return err
+		}
+	}
+	if f.plan {
+		return nil
+	}
+	return install.CheckRights(o.Loopback || target != nil)
+}
+
 // toDisk installs on a disk, or on the file that is to become one.
 func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags, target *install.Target) error {
 	ctx, report := cmd.Context(), s.Reporter(f.quiet)
+	if err := f.check(o, target); err != nil {
+		return err
+	}
 	look := install.LookAt
 	if f.ignore {
 		look = install.GlanceAt
@@ -171,11 +188,12 @@ func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags
 	if f.plan {
 		return s.PrintDiskPlan(plan)
 	}
-	s.unfinished.Store(&o.Disk)
+	if target == nil {
+		s.unfinished.Store(&o.Disk)
+	}
 	result, err := plan.ToDisk(ctx, disk, report, s.WarnOf)
 	if err == nil && target != nil {
 		err = target.Finish(ctx, disk, report)
-		result.Disk = target.File
 	}
 	if err != nil {
 		return err

@@ -26,6 +26,11 @@ type DiskResult struct {
 // be wiped then if ToDisk fails. Mounts are attached nowhere, and loop devices last only as
 // long as they are open: nothing of either is left, even if this program is killed.
 func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter, warn func(error)) (DiskResult, error) {
+	if d.NeedsLoop() {
+		if err := checkLoop(); err != nil {
+			return DiskResult{}, err
+		}
+	}
 	table, err := p.partition(ctx, d, r)
 	if err != nil {
 		return DiskResult{}, fmt.Errorf("cannot make partitions on %s: %w", p.Disk, err)
@@ -55,7 +60,7 @@ func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter,
 func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Reporter) (partition.Table, error) {
 	r.Step("Making partitions on " + p.Disk)
 	if len(p.Lost) > 0 {
-		if err := wipe(p.Disk, d.Files()...).Run(ctx); err != nil {
+		if err := wipe(d.Path, d.Files()...).Run(ctx); err != nil {
 			return partition.Table{}, err
 		}
 		d.Settle(ctx)
@@ -68,7 +73,7 @@ func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Report
 	if err := p.writeDefinitions(dir); err != nil {
 		return partition.Table{}, err
 	}
-	if err := p.partitionCommand(p.Disk, dir, d.Files()...).Run(ctx); err != nil {
+	if err := p.partitionCommand(d.Path, dir, d.Files()...).Run(ctx); err != nil {
 		return partition.Table{}, err
 	}
 	d.Settle(ctx)

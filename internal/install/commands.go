@@ -22,16 +22,19 @@ func (p DiskPlan) checkTools() error {
 }
 
 // commands returns what the programs do that make partitions and file systems.
-func (p DiskPlan) commands() []string {
-	var out []string
-	if len(p.Lost) > 0 {
-		out = append(out, wipe(p.Disk).String())
+func (p DiskPlan) commands() (out []string, err error) {
+	disk, err := filepath.Abs(p.Disk)
+	if err != nil {
+		return nil, err
 	}
-	out = append(out, p.partitionCommand(p.Disk, "DIR").String())
+	if len(p.Lost) > 0 {
+		out = append(out, wipe(disk).String())
+	}
+	out = append(out, p.partitionCommand(disk, "DIR").String())
 	for i, part := range p.Layout.Partitions {
 		out = append(out, mkfs(part, fmt.Sprintf("partition-%d", i+1)).String())
 	}
-	return out
+	return out, nil
 }
 
 func wipe(path string, keep ...*os.File) tools.Command {

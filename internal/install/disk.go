@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
 
 // Direct is the only block set-up: file systems are on the partitions themselves.
@@ -24,6 +25,7 @@ const Direct = "direct"
 type DiskOptions struct {
 	Options
 	Disk       string // a block device, or with Loopback a file
+	Name       string // of the disk in messages; "" for Disk
 	Loopback   bool
 	Wipe       bool        // what is on the disk may be lost
 	FileSystem string      // of the root; "" for what the image wants
@@ -91,14 +93,11 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 	if err := o.settle(img.config); err != nil {
 		return DiskPlan{}, nil, err
 	}
-	info, err := os.Stat(o.Disk)
-	if err == nil && info.Mode().IsRegular() && !o.Loopback {
-		err = fmt.Errorf("%s %w", o.Disk, ErrNotBlock)
+	o.Name = cmp.Or(o.Name, o.Disk)
+	if info, err := os.Stat(o.Disk); err == nil && info.Mode().IsRegular() && !o.Loopback {
+		return DiskPlan{}, nil, fmt.Errorf("%s %w", o.Name, ErrNotBlock)
 	}
-	if err != nil {
-		return DiskPlan{}, nil, err
-	}
-	d, err := device.Own(o.Host.Root, o.Disk)
+	d, err := device.Own(o.Host.Root, o.Disk, o.Name)
 	if err != nil {
 		return DiskPlan{}, nil, err
 	}
@@ -110,7 +109,7 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 }
 
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
-	p := DiskPlan{Disk: o.Disk, About: img, Kargs: o.Kargs, Verity: verityOf(o.FileSystem), options: o, tool: partitioner(), Lost: []string{}}
+	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: verityOf(o.FileSystem), options: o, tool: partitioner(), Lost: []string{}}
 	if err := p.checkTools(); err != nil {
 		return p, err
 	}
@@ -119,28 +118,46 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 		return p, err
 	}
 	if p.Lost = append(p.Lost, content.Things...); len(p.Lost) > 0 && !o.Wipe {
-		return p, &NotEmptyError{o.Disk, content}
+		return p, &NotEmptyError{o.Name, content}
 	}
 	p.Layout, err = layout.New(layout.Options{
 		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
 		ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
 	})
 	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
-		return p, fmt.Errorf("%s is %w", o.Disk, err)
+		return p, fmt.Errorf("%s is %w", o.Name, err)
 	}
 	if err != nil {
 		return p, err
 	}
 	p.Rooted = p.rootArgs(img.config)
-	p.Programs = p.commands()
-	return p, nil
+	p.Programs, err = p.commands()
+	return p, err
+}
+
+// CheckRights reports whether this program may do what an installation on a disk needs.
+func CheckRights(loopback bool) error {
+	if os.Geteuid() != 0 {
+		return errors.New("cannot install on a disk: must be run as root")
+	}
+	if loopback {
+		return checkLoop()
+	}
+	return nil
+}
+
+func checkLoop() error {
+	if err := sys.CheckLoop(); err != nil {
+		return fmt.Errorf("cannot install on a disk: no loop devices here: %w", err)
+	}
+	return nil
 }
 
 // settle fills in what the image wants and no option says.
 func (o *DiskOptions) settle(c installconfig.Config) error {
 	o.FileSystem = cmp.Or(o.FileSystem, c.RootType(), layout.FileSystems[0])
 	if !slices.Contains(layout.FileSystems, o.FileSystem) {
-		return fmt.Errorf("file system %q is none for a root: want %s", o.FileSystem, strings.Join(layout.FileSystems, ", "))
+		return fmt.Errorf("file system %q is not supported for the root: want %s", o.FileSystem, strings.Join(layout.FileSystems, ", "))
 	}
 	wanted := c.Block
 	if len(wanted) == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
@@ -19,6 +20,9 @@ var Formats = []string{"raw", "qcow2", "vhd"}
 // ErrExists says that a disk image is there already.
 var ErrExists = errors.New("exists already")
 
+// ErrDevice says that a device was named in place of a disk image.
+var ErrDevice = errors.New("is a device, and not a disk image")
+
 // partial is the suffix of a disk image until it is complete.
 const partial = ".partial"
 
@@ -27,39 +31,69 @@ type Target struct {
 	File   string // its name
 	Format string
 	Size   int64 // bytes of the disk; 0 for what the image needs
+	Plan   bool  // only plan: the disk is another file, which Drop removes
+
+	disk string   // path of the disk until it is complete
+	own  *os.File // the disk, which is locked
+}
+
+// Check refuses a target that cannot be made, or replaced with wipe.
+func (t *Target) Check(wipe bool) error {
+	if t.Format != Formats[0] {
+		if err := tools.Check("qemu-img"); err != nil {
+			return fmt.Errorf("cannot make a disk image of format %s: %w", t.Format, err)
+		}
+	}
+	info, err := os.Lstat(t.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeDevice != 0:
+		return fmt.Errorf("%s %w", t.File, ErrDevice)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file, and will not be replaced", t.File)
+	case !wipe:
+		return fmt.Errorf("%s %w", t.File, ErrExists)
+	}
+	return nil
 }
 
 // Begin makes an empty disk for an image, and the options to install on it. The caller calls
 // Drop in the end.
 func (t *Target) Begin(o DiskOptions, img Image) (DiskOptions, error) {
-	if t.Format != Formats[0] {
-		if err := tools.Check("qemu-img"); err != nil {
-			return o, fmt.Errorf("cannot make a disk image of format %s: %w", t.Format, err)
-		}
-	}
-	if _, err := os.Lstat(t.File); err == nil && !o.Wipe {
-		return o, fmt.Errorf("%s %w", t.File, ErrExists)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return o, err
-	}
 	if t.Size == 0 {
 		t.Size = layout.ImageSize(img.Bytes, o.BootSize)
 	}
-	o.Disk, o.Loopback = t.File+partial, true
-	if err := os.Remove(o.Disk); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return o, err // what an earlier run has left
-	}
-	f, err := os.OpenFile(o.Disk, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	path, err := filepath.Abs(t.File)
 	if err != nil {
 		return o, err
 	}
-	return o, errors.Join(f.Truncate(t.Size), f.Close())
+	if t.Plan {
+		t.own, err = os.CreateTemp(filepath.Dir(path), ".sysupdate-image-plan-")
+	} else {
+		t.own, err = claim(path + partial)
+	}
+	if err != nil {
+		return o, err
+	}
+	t.disk = t.own.Name()
+	o.Disk, o.Name, o.Loopback = t.disk, t.File, true
+	return o, t.own.Truncate(t.Size)
 }
 
-// Drop removes a disk image that is not complete.
+// Drop removes what was made and is not complete. It leaves alone what another run has made.
 func (t *Target) Drop() {
-	os.Remove(t.File + partial)
-	os.Remove(t.File + partial + "." + t.Format)
+	if t.own == nil {
+		return
+	}
+	if isAt(t.own, t.disk) {
+		os.Remove(t.disk + "." + t.Format) // first, as long as the lock counts
+		os.Remove(t.disk)
+	}
+	t.own.Close()
+	t.own = nil
 }
 
 // Finish converts the disk that was installed, and gives it its name.
@@ -67,11 +101,11 @@ func (t *Target) Finish(ctx context.Context, d *device.Disk, r update.Reporter) 
 	if err := d.Sync(); err != nil {
 		return err
 	}
-	made := t.File + partial
+	made := t.disk
 	if args := convert[t.Format]; args != nil {
 		r.Step("Converting to " + t.Format)
 		made += "." + t.Format
-		all := append(append([]string{"convert", "-f", "raw"}, args...), t.File+partial, made)
+		all := append(append([]string{"convert", "-f", "raw"}, args...), t.disk, made)
 		if err := (tools.Command{Name: "qemu-img", Args: all}).Run(ctx); err != nil {
 			return fmt.Errorf("cannot convert %s: %w", t.File, err)
 		}

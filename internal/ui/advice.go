@@ -37,6 +37,7 @@ var always = []struct {
 	{assemble.ErrKernels, "; name one with --kernel-dir"},
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
+	{install.ErrDevice, "; install on a disk with 'sysupdate-image install to-disk'"},
 	{install.ErrExists, "; replace it with --wipe"},
 	{install.ErrNoEFI, ", unless it is masked: --karg systemd.mask=efi.automount"},
 	{install.ErrNotBlock, "; name it with --via-loopback"},

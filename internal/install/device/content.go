@@ -69,7 +69,7 @@ func (d *Disk) describe(p partition.Partition) string {
 func (d *Disk) signatures(ctx context.Context) ([]string, error) {
 	out, err := tools.Command{Name: "wipefs", Args: []string{"--no-act", "--json", "--output", "TYPE,LABEL", d.Path}}.Output(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell what is on %s: %w", d.Path, err)
+		return nil, fmt.Errorf("cannot tell what is on %s: %w", d, err)
 	}
 	var list struct {
 		Signatures []struct{ Type, Label string }
@@ -78,7 +78,7 @@ func (d *Disk) signatures(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return nil, fmt.Errorf("cannot tell what is on %s: wipefs: %w", d.Path, err)
+		return nil, fmt.Errorf("cannot tell what is on %s: wipefs: %w", d, err)
 	}
 	var found []string
 	for _, s := range list.Signatures {
@@ -106,7 +106,7 @@ func (d *Disk) signatures(ctx context.Context) ([]string, error) {
 func (d *Disk) hasData() (bool, error) {
 	head := make([]byte, min(1<<20, d.Size))
 	if _, err := d.file.ReadAt(head, 0); err != nil && err != io.EOF {
-		return false, fmt.Errorf("cannot read %s: %w", d.Path, err)
+		return false, fmt.Errorf("cannot read %s: %w", d, err)
 	}
 	empty := func(b byte) bool { return len(bytes.Trim(head, string([]byte{b}))) == 0 }
 	return !empty(0) && !empty(0xff), nil

@@ -4,6 +4,7 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +24,8 @@ const fileSector = 512
 
 // A Disk is an open disk. Close it.
 type Disk struct {
-	Path   string // that was given
+	Path   string // absolute
+	shown  string // for messages
 	Size   int64  // bytes
 	Sector int64  // bytes
 	file   *os.File
@@ -34,14 +36,20 @@ type Disk struct {
 // Open opens a disk to read it: a block device or a file. Host is the root directory of the
 // running system, which must stay open as long as the disk.
 func Open(host *os.Root, name string) (*Disk, error) {
-	d := &Disk{Path: name, host: host, Sector: fileSector}
+	d, err := disk(host, name, name)
+	if err != nil {
+		return nil, err
+	}
 	return d, d.open(os.O_RDONLY)
 }
 
 // Own opens a disk to overwrite it. It refuses a block device that is in use, read-only, or
-// a partition.
-func Own(host *os.Root, name string) (*Disk, error) {
-	d := &Disk{Path: name, host: host, Sector: fileSector}
+// a partition. Messages call it shown.
+func Own(host *os.Root, name, shown string) (*Disk, error) {
+	d, err := disk(host, name, shown)
+	if err != nil {
+		return nil, err
+	}
 	if err := d.open(os.O_RDWR); err != nil {
 		return nil, err
 	}
@@ -51,21 +59,30 @@ func Own(host *os.Root, name string) (*Disk, error) {
 	return d, nil
 }
 
+// disk returns a disk that is not open. Its path is one that no program takes for an option.
+func disk(host *os.Root, name, shown string) (*Disk, error) {
+	abs, err := filepath.Abs(name)
+	return &Disk{Path: abs, shown: shown, host: host, Sector: fileSector}, err
+}
+
+// String returns the name of the disk in messages.
+func (d *Disk) String() string { return cmp.Or(d.shown, d.Path) }
+
 func (d *Disk) open(mode int) (err error) {
 	info, err := os.Stat(d.Path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", d, errors.Unwrap(err))
 	}
 	isBlock := info.Mode()&fs.ModeDevice != 0 && info.Mode()&fs.ModeCharDevice == 0
 	if !isBlock && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is neither a block device nor a file", d.Path)
+		return fmt.Errorf("%s is neither a block device nor a file", d)
 	}
 	if isBlock {
 		if d.name, err = d.sysName(); err != nil {
 			return err
 		}
 		if mode != os.O_RDONLY && d.text("ro") == "1" {
-			return fmt.Errorf("%s is read-only", d.Path)
+			return fmt.Errorf("%s is read-only", d)
 		}
 	}
 	if d.file, err = os.OpenFile(d.Path, mode, 0); err != nil {
@@ -99,7 +116,7 @@ func (d *Disk) sysName() (string, error) {
 	}
 	link, err := d.host.Readlink(fmt.Sprintf("sys/dev/block/%d:%d", major, minor))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", d.Path, err)
+		return "", fmt.Errorf("%s: %w", d, err)
 	}
 	return path.Base(link), nil
 }
@@ -146,7 +163,7 @@ func (d *Disk) parts() []string {
 func (d *Disk) Table() (partition.Table, error) {
 	t, err := partition.Read(d.file, d.Sector, d.Size)
 	if err != nil {
-		return t, fmt.Errorf("cannot read the partition table of %s: %w", d.Path, err)
+		return t, fmt.Errorf("cannot read the partition table of %s: %w", d, err)
 	}
 	return t, nil
 }
@@ -157,10 +174,14 @@ func (d *Disk) TableDamage() error { return partition.Damaged(d.file, d.Sector, 
 // Amend gives partitions other labels and attributes, durably; see partition.Amend.
 func (d *Disk) Amend(changes map[int]partition.Change) error {
 	if err := partition.Amend(d.file, d.Sector, d.Size, changes); err != nil {
-		return fmt.Errorf("%s: %w", d.Path, err)
+		return fmt.Errorf("%s: %w", d, err)
 	}
 	return nil
 }
+
+// NeedsLoop reports whether the kernel does not show partitions of the disk, so that loop
+// devices have to.
+func (d *Disk) NeedsLoop() bool { return !d.IsBlock() || d.text("ext_range") == "1" }
 
 // Sync has everything on the disk survive a crash.
 func (d *Disk) Sync() error { return d.file.Sync() }

@@ -40,7 +40,7 @@ const nodeTime = 10 * time.Second
 // file, it is a loop device.
 func (d *Disk) Part(ctx context.Context, number int, p partition.Partition, writable bool) (Part, error) {
 	if p.Start <= 0 || p.Size <= 0 || p.Start+p.Size > d.Size {
-		return Part{}, fmt.Errorf("partition %d of %s is not on the disk", number, d.Path)
+		return Part{}, fmt.Errorf("partition %d of %s is not on the disk", number, d)
 	}
 	if d.IsBlock() {
 		node, err := d.node(ctx, number, p)
@@ -50,7 +50,7 @@ func (d *Disk) Part(ctx context.Context, number int, p partition.Partition, writ
 	}
 	loop, err := sys.LoopRange(d.file, p.Start, p.Size, d.Sector, writable)
 	if err != nil {
-		return Part{}, fmt.Errorf("cannot reach partition %d of %s: %w", number, d.Path, err)
+		return Part{}, fmt.Errorf("cannot reach partition %d of %s: %w", number, d, err)
 	}
 	return Part{loop.Name(), loop}, nil
 }
@@ -67,7 +67,7 @@ func (d *Disk) node(ctx context.Context, number int, p partition.Partition) (str
 				continue
 			}
 			if d.text(name, "start") != fmt.Sprint(p.Start/512) || d.text(name, "size") != fmt.Sprint(p.Size/512) {
-				return "", fmt.Errorf("the kernel still has the old partition table of %s; reboot, and try again", d.Path)
+				return "", fmt.Errorf("the kernel still has the old partition table of %s; reboot, and try again", d)
 			}
 			if _, _, err := sys.BlockDevice("/dev/" + name); err == nil {
 				return "/dev/" + name, nil
@@ -79,7 +79,7 @@ func (d *Disk) node(ctx context.Context, number int, p partition.Partition) (str
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return "", fmt.Errorf("there is no block device for partition %d of %s", number, d.Path)
+			return "", fmt.Errorf("there is no block device for partition %d of %s", number, d)
 		}
 	}
 }

@@ -3,9 +3,11 @@ package device
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -26,7 +28,7 @@ func (d *Disk) check() error {
 		return d.backs()
 	}
 	if d.text("partition") != "" {
-		return fmt.Errorf("%s is a partition: name the whole disk, or make file systems and use install to-filesystem", d.Path)
+		return fmt.Errorf("%s is a partition: name the whole disk, or make file systems and use install to-filesystem", d)
 	}
 	names := append([]string{d.name}, d.parts()...)
 	for _, find := range []func([]string) (string, error){d.mounted, d.swapped, d.held} {
@@ -35,7 +37,7 @@ func (d *Disk) check() error {
 			return err
 		}
 		if why != "" {
-			return &InUseError{d.Path, why}
+			return &InUseError{d.String(), why}
 		}
 	}
 	if err := d.backs(); err != nil {
@@ -43,7 +45,7 @@ func (d *Disk) check() error {
 	}
 	f, err := sys.OpenExclusive(d.Path)
 	if errors.Is(err, sys.ErrBusy) {
-		return &InUseError{d.Path, "the kernel or another program has claimed it or a partition of it"}
+		return &InUseError{d.String(), "the kernel or another program has claimed it or a partition of it"}
 	}
 	if err != nil {
 		return err
@@ -102,12 +104,27 @@ func (d *Disk) held(names []string) (string, error) {
 	return "", nil
 }
 
-// backs refuses a disk or file that a loop device reads.
+// backs refuses a disk or file that a loop device reads, by whatever name it was opened.
 func (d *Disk) backs() error {
 	for _, name := range d.namesIn() {
-		if file := d.textOf(name, "loop", "backing_file"); file != "" && file == d.abs() {
-			return &InUseError{d.Path, "/dev/" + name + " is a loop device of it"}
+		file := d.textOf(name, "loop", "backing_file")
+		if file != "" && (file == d.abs() || d.isBackingOf(name)) {
+			return &InUseError{d.String(), "/dev/" + name + " is a loop device of it"}
 		}
 	}
 	return nil
+}
+
+// isBackingOf reports whether a loop device reads this disk, as far as the kernel says so.
+func (d *Disk) isBackingOf(name string) bool {
+	got, err := sys.ReadLoopBacking("/dev/" + name)
+	info, err2 := os.Stat(d.Path)
+	if err != nil || err2 != nil {
+		return false
+	}
+	own, ok := info.Sys().(*syscall.Stat_t)
+	if ok && d.IsBlock() {
+		return got.Device == own.Rdev
+	}
+	return ok && got.FileDevice == uint64(own.Dev) && got.Inode == own.Ino
 }

@@ -45,7 +45,44 @@ func loop(f *os.File, mode int, config unix.LoopConfig) (*os.File, error) {
 	return nil, fmt.Errorf("loop device for %s: %w after %d tries", f.Name(), unix.EBUSY, loopTries)
 }
 
-func takeLoop(control, f *os.File, mode int, config unix.LoopConfig) (*os.File, error) {
+// CheckLoop reports what keeps this program from getting a loop device; it takes none.
+func CheckLoop() error {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	device, err := freeLoop(control, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return device.Close()
+}
+
+// A LoopBacking says what a loop device reads: a file, or a device if that has a number.
+// The numbers are those of stat(2).
+type LoopBacking struct{ FileDevice, Inode, Device uint64 }
+
+// ReadLoopBacking returns what the loop device at path reads.
+func ReadLoopBacking(path string) (LoopBacking, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return LoopBacking{}, err
+	}
+	defer f.Close()
+	var info *unix.LoopInfo64
+	err = withFD(f, func(fd int) (err error) {
+		info, err = unix.IoctlLoopGetStatus64(fd)
+		return err
+	})
+	if err != nil {
+		return LoopBacking{}, fmt.Errorf("ioctl LOOP_GET_STATUS64 %s: %w", path, err)
+	}
+	return LoopBacking{info.Device, info.Inode, info.Rdevice}, nil
+}
+
+// freeLoop opens a loop device that is free.
+func freeLoop(control *os.File, mode int) (*os.File, error) {
 	var n int
 	err := withFD(control, func(fd int) (err error) {
 		n, err = unix.IoctlRetInt(fd, unix.LOOP_CTL_GET_FREE)
@@ -54,7 +91,11 @@ func takeLoop(control, f *os.File, mode int, config unix.LoopConfig) (*os.File, 
 	if err != nil {
 		return nil, fmt.Errorf("ioctl LOOP_CTL_GET_FREE: %w", err)
 	}
-	device, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), mode, 0)
+	return os.OpenFile(fmt.Sprintf("/dev/loop%d", n), mode, 0)
+}
+
+func takeLoop(control, f *os.File, mode int, config unix.LoopConfig) (*os.File, error) {
+	device, err := freeLoop(control, mode)
 	if err != nil {
 		return nil, err
 	}

@@ -23,12 +23,21 @@ func (s *session) giveUp() {
 	os.Exit(exitFailed)
 }
 
+// interrupts returns the signals after which a command cleans up and ends. A terminal that is
+// closed sends SIGHUP, unless nohup(1) has this program ignore it.
+func interrupts() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{os.Interrupt, syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+}
+
 func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	keepMemoryLow()
 	forgetUser()
 	s := &session{Screen: ui.Screen{Out: os.Stdout, Err: os.Stderr}, host: host()}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), interrupts()...)
 	finish := context.AfterFunc(ctx, func() {
 		stop() // the second interrupt ends the program at once
 		time.AfterFunc(patience, s.giveUp)

@@ -18,14 +18,20 @@ partition, with --xbootldr-size an extended boot loader partition, and the root,
 the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
 
 A disk that has partitions, a file system or any other data is refused unless --wipe is
-given. A disk that is mounted, is swap space, belongs to RAID, LVM or LUKS, or is read-only
-or too small is refused in any case. All of this is checked before the first write.
+given. Looked at are the partition table; what wipefs(8) recognises; file systems at 1 MiB and
+at 32256 bytes, where a partition may have been; the first MiB; and 256 blocks all over the
+disk. Data that is nowhere there is overwritten.
+
+A disk that is mounted, is swap space, belongs to RAID, LVM or LUKS, or is read-only or too
+small is refused in any case, and so is a file that a loop device reads. All of this is
+checked before the first write, and that the programs, root and loop devices are there that
+it takes.
 
 Until everything is on the disk, its root partition has the label "unfinished install". An
 installation that was interrupted is refused like any other content: start again with --wipe.
 
 What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
-/usr/local/lib and /etc; see print-configuration. To read it before the disk is
+/usr/local/lib, /etc and /run; see print-configuration. To read it before the disk is
 partitioned, the layers are read twice, and are fetched twice from a registry unless they
 are in a repository that --reuse names, or --ignore-image-config is given.
 
@@ -50,7 +56,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.o.FileSystem, "filesystem", "", "file system of the root: `ext4|btrfs|xfs` (default: what the image wants, or ext4)")
 	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct`, on the partitions themselves")
 	cmd.Flags().StringVar(&f.root, "root-size", "", "`SIZE` of the root, such as 20G (default: the rest of the disk)")
-	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: 1G, or an eighth of a small disk)")
+	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: an eighth of the disk, but 300M to 1G, and room for two kernels)")
 	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
 	cmd.Flags().StringVar(&f.seed, "seed", "", "compute the UUIDs of disk, partitions and file systems from `UUID` (default: random)")
 	cmd.Flags().BoolVar(&f.ignore, "ignore-image-config", false, "do not look for settings in the image, whose layers are read once then")

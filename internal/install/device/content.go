@@ -41,6 +41,9 @@ func (d *Disk) Content(ctx context.Context) (Content, error) {
 	if len(c.Things) > 0 {
 		return c, nil
 	}
+	if c.Things, err = d.lost(); err != nil || len(c.Things) > 0 {
+		return c, err
+	}
 	used, err := d.hasData()
 	if used {
 		c.Things = []string{"data that is not recognised"}
@@ -101,13 +104,56 @@ func (d *Disk) signatures(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// hasData reports whether there is something at the beginning of the disk. Flash memory
-// that was erased has ones there.
+// starts are where the first partition of a disk begins: today, and in the days of DOS. Its
+// file system is still there if the partition table was lost.
+var starts = []int64{1 << 20, 63 * 512}
+
+// lost returns the file systems of partitions that no table names.
+func (d *Disk) lost() (found []string, err error) {
+	for _, at := range starts {
+		size := d.Size - at
+		if size <= 0 {
+			continue
+		}
+		c, err := superblock.Read(io.NewSectionReader(d.file, at, size), size)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", d, err)
+		}
+		if c.Type != "" {
+			found = append(found, fmt.Sprintf("%s at byte %d, which is in no partition", c.Type, at))
+		}
+	}
+	return found, nil
+}
+
+const (
+	headSize    = 1 << 20 // what is read at the beginning of a disk
+	sampleSize  = 4096    // and at as many places as samples says
+	sampleCount = 256
+)
+
+// hasData reports whether there is something at the beginning of the disk or at one of
+// several places all over it. To read all of it takes hours.
 func (d *Disk) hasData() (bool, error) {
-	head := make([]byte, min(1<<20, d.Size))
-	if _, err := d.file.ReadAt(head, 0); err != nil && err != io.EOF {
+	if used, err := d.used(0, headSize); used || err != nil {
+		return used, err
+	}
+	for i := range int64(sampleCount) {
+		at := d.Size / sampleCount * i / sampleSize * sampleSize
+		if used, err := d.used(at, sampleSize); used || err != nil {
+			return used, err
+		}
+	}
+	return false, nil
+}
+
+// used reports whether a part of the disk is not empty. Flash memory that was erased has
+// ones there.
+func (d *Disk) used(at, size int64) (bool, error) {
+	data := make([]byte, max(0, min(size, d.Size-at)))
+	if _, err := d.file.ReadAt(data, at); err != nil && err != io.EOF {
 		return false, fmt.Errorf("cannot read %s: %w", d, err)
 	}
-	empty := func(b byte) bool { return len(bytes.Trim(head, string([]byte{b}))) == 0 }
+	empty := func(b byte) bool { return len(bytes.Trim(data, string([]byte{b}))) == 0 }
 	return !empty(0) && !empty(0xff), nil
 }

@@ -94,6 +94,9 @@ func TestContent(t *testing.T) {
 		"zeros": {"", 0, ""},
 		"ones":  {strings.Repeat("\xff", 1<<20), 0, ""},
 		"data":  {"x", 700_000, "data that is not recognised"},
+		"end":   {strings.Repeat("x", 8192), 2<<20 - 8192, "data that is not recognised"},
+		"lost":  {"\x53\xef", 1<<20 + 0x438, "ext4 at byte 1048576, which is in no partition"},
+		"DOS":   {"XFSB", 63 * 512, "xfs at byte 32256, which is in no partition"},
 		"LUKS":  {"LUKS\xba\xbe\x00\x01", 0, "crypto_LUKS"},
 	} {
 		file := filepath.Join(t.TempDir(), "disk")

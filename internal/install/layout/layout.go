@@ -76,6 +76,8 @@ const (
 	leastBoot = 300 * mebibyte
 	// overhead is what file systems keep for themselves, and what state takes.
 	overhead = 128 * mebibyte
+	// leastXFS is the smallest file system that mkfs.xfs makes.
+	leastXFS = 300 * mebibyte
 )
 
 // A TooSmallError says that a disk has no room for the partitions.
@@ -120,7 +122,7 @@ func New(o Options) (Plan, error) {
 	if size == 0 {
 		size = rest
 	}
-	if need := LeastRoot(o.Need); size < need || size > rest {
+	if need := o.leastRoot(); size < need || size > rest {
 		return Plan{}, &TooSmallError{Have: o.Size, Need: at + max(need, o.Root) + align}
 	}
 	root := add(Root, discoverable.RootType(o.Arch), o.FileSystem, size)
@@ -139,9 +141,9 @@ func checkSizes(o Options, esp int64) error {
 			(bootSize(o.Kernel)+mebibyte-1)/mebibyte, (o.Kernel+mebibyte-1)/mebibyte)
 	case o.Root < 0 || o.Boot < 0:
 		return errors.New("a size is negative")
-	case o.Root > 0 && o.Root < LeastRoot(o.Need):
+	case o.Root > 0 && o.Root < o.leastRoot():
 		return fmt.Errorf("the root needs %d MiB at least, but its size was to be %d MiB",
-			(LeastRoot(o.Need)+mebibyte-1)/mebibyte, o.Root/mebibyte)
+			(o.leastRoot()+mebibyte-1)/mebibyte, o.Root/mebibyte)
 	}
 	return nil
 }
@@ -160,6 +162,14 @@ func bootSize(kernel int64) int64 { return 2*kernel + 16*mebibyte }
 // LeastRoot returns how large a root must be for what it has to hold. File systems keep
 // some percent for themselves.
 func LeastRoot(need int64) int64 { return need + need/8 + overhead }
+
+// leastRoot returns LeastRoot, or more if the file system needs that.
+func (o Options) leastRoot() int64 {
+	if o.FileSystem == "xfs" {
+		return max(LeastRoot(o.Need), leastXFS)
+	}
+	return LeastRoot(o.Need)
+}
 
 // ImageSize returns how large a disk image is by default: with room for three versions of
 // what the root has to hold.

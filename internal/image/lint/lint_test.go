@@ -170,6 +170,19 @@ var faults = []struct {
 	{"a drop-in with a path in /usr", func(i *image) {
 		i.file("etc/systemd/system/web.service.d/10.conf", "[Service]\nReadWritePaths=/var/x /usr/lib/web\n")
 	}, "usr-writers /etc/systemd/system/web.service.d/10.conf:2", "/usr/lib/web"},
+	{"a timer with another service", func(i *image) {
+		i.file("usr/lib/systemd/system/up.timer", "[Timer]\nOnCalendar=daily\nUnit=writer.service\n")
+		i.file("usr/lib/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
+		i.link("etc/systemd/system/timers.target.wants/up.timer", "/usr/lib/systemd/system/up.timer")
+	}, "usr-writers /usr/lib/systemd/system/writer.service:2", "touch /usr/x"},
+	{"a service that the target wants", func(i *image) {
+		i.file("etc/systemd/system/multi-user.target", "[Unit]\nWants=writer.service\n")
+		i.file("usr/lib/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
+	}, "usr-writers /usr/lib/systemd/system/writer.service:2", "touch /usr/x"},
+	{"a service that is wanted by another name", func(i *image) {
+		i.link("etc/systemd/system/multi-user.target.wants/other.service", "../writer.service")
+		i.file("etc/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
+	}, "usr-writers /etc/systemd/system/writer.service:2", "touch /usr/x"},
 	{"a timer that updates packages", func(i *image) {
 		i.file("usr/lib/systemd/system/up.timer", "[Timer]\nOnCalendar=daily\n")
 		i.file("usr/lib/systemd/system/up.service", "[Service]\nExecStart=/usr/bin/apt-get -y upgrade\n")
@@ -269,6 +282,22 @@ var good = []struct {
 	}},
 	{"a path that a service can do without", func(i *image) {
 		i.file("usr/lib/systemd/system/web.service", "[Service]\nReadWritePaths=-/usr/lib/x\n")
+	}},
+	{"a command that a drop-in replaces", func(i *image) {
+		i.file("usr/lib/systemd/system/web.service", "[Service]\nExecStart=touch /usr/x\n")
+		i.file("etc/systemd/system/web.service.d/10.conf", "[Service]\nExecStart=\nExecStart=touch /run/x\n")
+	}},
+	{"drop-ins that are masked and replaced", func(i *image) {
+		i.file("usr/lib/systemd/system/web.service.d/10.conf", "[Service]\nReadWritePaths=/usr/x\n")
+		i.link("etc/systemd/system/web.service.d/10.conf", "/dev/null")
+		i.file("usr/lib/systemd/system/web.service.d/20.conf", "[Service]\nReadWritePaths=/usr/x\n")
+		i.file("etc/systemd/system/web.service.d/20.conf", "[Service]\nReadWritePaths=/srv/x\n")
+	}},
+	{"a service for a writable /usr", func(i *image) {
+		i.file("usr/lib/systemd/system/web.service", "[Unit]\nConditionPathIsReadWrite=/usr\n[Service]\nExecStart=touch /usr/x\n")
+	}},
+	{"a service with another root", func(i *image) {
+		i.file("usr/lib/systemd/system/web.service", "[Service]\nRootDirectory=/srv/web\nExecStart=touch /usr/x\n")
 	}},
 	{"setuid in a sticky directory of root", func(i *image) {
 		i.file("usr/lib/games/run", "ELF").Mode |= setuid

@@ -3,31 +3,49 @@ package lint
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/confd"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // unitDirs are where units are, the one whose files count before the others first.
 var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"}
 
+// startTargets are what a boot reaches by itself.
+var startTargets = []string{"default.target", "multi-user.target", "graphical.target", "basic.target", "sysinit.target"}
+
 // checkUnits finds services that a boot starts, or a timer, and that write to /usr.
 func checkUnits(_ context.Context, t *target) error {
-	for _, name := range t.enabledServices() {
-		if err := t.checkUnit(name); err != nil {
+	todo := append(t.wantedUnits(), startTargets...)
+	units := make(map[string][]unitOption)
+	for len(todo) > 0 {
+		name := todo[0]
+		todo = todo[1:]
+		if _, seen := units[name]; seen {
+			continue
+		}
+		options, err := t.unit(name)
+		if err != nil {
 			return err
+		}
+		units[name] = options
+		todo = append(todo, startedBy(name, options)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(units)) {
+		if path.Ext(name) == ".service" && seesUsr(units[name]) {
+			t.checkService(units[name])
 		}
 	}
 	return nil
 }
 
-// enabledServices returns the names of services that something pulls in, sorted: those in
-// a directory of wants or requirements, and those of enabled timers and paths.
-func (t *target) enabledServices() (services []string) {
+// wantedUnits returns the names in directories of wants or requirements, and of the units
+// that links there lead to.
+func (t *target) wantedUnits() (units []string) {
 	for _, dir := range unitDirs {
 		top := t.files.lookup(dir)
 		if top == nil {
@@ -38,48 +56,92 @@ func (t *target) enabledServices() (services []string) {
 				continue
 			}
 			for _, unit := range e.Node.Entries() {
-				services = append(services, serviceOf(unit.Name))
+				switch target := unit.Node.Target; {
+				case !unit.Node.IsSymlink():
+					units = append(units, unit.Name)
+				case target != "/dev/null":
+					units = append(units, unit.Name, path.Base(target))
+				}
 			}
 		}
 	}
-	services = slices.DeleteFunc(services, func(name string) bool { return name == "" })
-	slices.Sort(services)
-	return slices.Compact(services)
+	return units
 }
 
-// serviceOf returns the service that a unit starts, "" if none.
-func serviceOf(unit string) string {
-	stem := strings.TrimSuffix(unit, path.Ext(unit))
-	switch path.Ext(unit) {
-	case ".service":
-		return unit
-	case ".timer", ".path":
-		return stem + ".service"
+// startedBy returns the units that one starts.
+func startedBy(name string, options []unitOption) (units []string) {
+	stem, kind := strings.TrimSuffix(name, path.Ext(name)), path.Ext(name)
+	activates := ""
+	if (kind == ".timer" || kind == ".path") && len(options) > 0 {
+		activates = stem + ".service"
 	}
-	return ""
+	for _, o := range options {
+		switch o.key {
+		case "Wants", "Requires", "BindsTo", "Upholds":
+			units = append(units, strings.Fields(o.value)...)
+		case "Unit":
+			if activates != "" {
+				activates = o.value
+			}
+		}
+	}
+	if activates != "" {
+		units = append(units, activates)
+	}
+	return units
 }
 
-// checkUnit looks at the file of a service and its drop-ins.
-func (t *target) checkUnit(name string) error {
+// seesUsr reports whether a service runs while /usr is read-only, and sees that of the image.
+func seesUsr(options []unitOption) bool {
+	for _, o := range options {
+		switch o.key {
+		case "ConditionPathIsReadWrite", "AssertPathIsReadWrite":
+			if belowUsr(o.value) {
+				return false
+			}
+		case "RootDirectory", "RootImage":
+			if path.Clean(o.value) != "/" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (t *target) checkService(options []unitOption) {
+	for _, o := range options {
+		if what := writesUsr(o); what != "" {
+			t.add(Finding{Path: "/" + o.file, Line: o.line, What: what})
+		}
+	}
+}
+
+// unit returns what the file of a unit and its drop-ins say together. An empty value drops
+// those before.
+func (t *target) unit(name string) (options []unitOption, err error) {
 	names := []string{name}
+	kind := path.Ext(name)
 	if stem, instance, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(instance, ".") {
-		names = append(names, stem+"@.service")
+		names = append(names, stem+"@"+kind)
 	}
 	for _, file := range t.unitFiles(names) {
 		text, found, err := t.files.text(file, limits.Text)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !found {
 			continue
 		}
 		for _, o := range unitOptions(text) {
-			if what := writesUsr(o); what != "" {
-				t.add(Finding{Path: "/" + file, Line: o.line, What: what})
+			if o.value == "" {
+				options = slices.DeleteFunc(options, func(before unitOption) bool { return before.key == o.key })
+				continue
 			}
+			o.file = file
+			options = append(options, o)
 		}
 	}
-	return nil
+	return options, nil
 }
 
 // unitFiles returns the file of a unit that counts, and its drop-ins. A mask has none.
@@ -88,7 +150,7 @@ func (t *target) unitFiles(names []string) (found []string) {
 		for _, dir := range unitDirs {
 			p := path.Join(dir, name)
 			real, n, err := tree.Resolve(t.Root, p, true)
-			if target, linkErr := t.files.ReadLink(p); linkErr == nil && target == "/dev/null" {
+			if t.isMask(p) {
 				return nil
 			}
 			if err == nil && n != nil && n.IsRegular() {
@@ -99,19 +161,32 @@ func (t *target) unitFiles(names []string) (found []string) {
 	return nil
 }
 
-// dropIns returns the drop-ins of a unit.
+func (t *target) isMask(p string) bool {
+	target, err := t.files.ReadLink(p)
+	return err == nil && target == "/dev/null"
+}
+
+// dropIns returns the drop-ins of a unit in the order in which they count: by their names,
+// of which the first directory with one has that which counts.
 func (t *target) dropIns(names []string) (found []string) {
+	byName := make(map[string]string)
 	for _, name := range names {
 		for _, dir := range unitDirs {
-			d := t.files.lookup(path.Join(dir, name+".d"))
+			dir = path.Join(dir, name+".d")
+			d := t.files.lookup(dir)
 			if d == nil {
 				continue
 			}
 			for _, e := range d.Entries() {
-				if strings.HasSuffix(e.Name, ".conf") && e.Node.Type() == tree.TypeRegular {
-					found = append(found, path.Join(dir, name+".d", e.Name))
+				if byName[e.Name] == "" && strings.HasSuffix(e.Name, ".conf") {
+					byName[e.Name] = path.Join(dir, e.Name)
 				}
 			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		if real, n, err := tree.Resolve(t.Root, byName[name], true); err == nil && n != nil && n.IsRegular() && !t.isMask(byName[name]) {
+			found = append(found, real)
 		}
 	}
 	return found
@@ -121,6 +196,7 @@ func (t *target) dropIns(names []string) (found []string) {
 type unitOption struct {
 	line       int // from 1
 	key, value string
+	file       string // "" before it is known
 }
 
 // unitOptions reads a unit file; see systemd.syntax(7). A line goes on after a backslash,
@@ -143,7 +219,7 @@ func unitOptions(text string) (options []unitOption) {
 		}
 		joined += line
 		if key, value, ok := strings.Cut(joined, "="); ok && joined[0] != '[' {
-			options = append(options, unitOption{began, strings.TrimSpace(key), strings.TrimSpace(value)})
+			options = append(options, unitOption{line: began, key: strings.TrimSpace(key), value: strings.TrimSpace(value)})
 		}
 		joined = ""
 	}
@@ -179,86 +255,4 @@ func writesUsr(o unitOption) string {
 func belowUsr(p string) bool {
 	p = path.Clean(p)
 	return p == "/usr" || strings.HasPrefix(p, "/usr/")
-}
-
-// commandWrites says how a command line writes to /usr, "" if it is not known to. A shell's
-// script is looked at as well.
-func commandWrites(line string) string {
-	words, _, err := confd.Words(strings.TrimLeft(line, "@-:+!|"), 100, false)
-	if err != nil || len(words) == 0 {
-		return ""
-	}
-	name := path.Base(words[0])
-	if slices.Contains([]string{"sh", "bash", "dash"}, name) && len(words) > 2 && strings.HasPrefix(words[1], "-") {
-		return scriptWrites(words[2])
-	}
-	return wordsWrite(name, words[1:])
-}
-
-// scriptWrites looks at each command of a script, and at what its output goes to.
-func scriptWrites(script string) string {
-	script = strings.NewReplacer("&&", ";", "||", ";", "|", ";", "\n", ";", ">>", ">").Replace(script)
-	for command := range strings.SplitSeq(script, ";") {
-		command, to, redirected := strings.Cut(command, ">")
-		if to = strings.TrimSpace(to); redirected && belowUsr(to) {
-			return "it writes to " + to
-		}
-		fields := strings.Fields(command)
-		if len(fields) == 0 {
-			continue
-		}
-		if what := wordsWrite(path.Base(fields[0]), fields[1:]); what != "" {
-			return what
-		}
-	}
-	return ""
-}
-
-// fileTools are programs that write to the paths they are given, and whether to the last alone.
-var fileTools = map[string]bool{
-	"touch": false, "mkdir": false, "rm": false, "rmdir": false, "chmod": false, "chown": false, "chgrp": false,
-	"tee": false, "truncate": false, "mkfifo": false, "setfacl": false, "chcon": false, "restorecon": false,
-	"cp": true, "mv": true, "ln": true, "install": true, "rsync": true,
-}
-
-// systemTools are programs that change /usr as a whole, with the first argument that makes
-// them do so, "" if any does.
-var systemTools = map[string][]string{
-	"apt-get": {"install", "upgrade", "dist-upgrade", "full-upgrade", "remove", "purge", "autoremove"}, "apt": {"install", "upgrade", "full-upgrade", "remove", "purge", "autoremove"},
-	"apt.systemd.daily": {"install"}, "dpkg": {"-i", "--install", "-r", "--remove", "--configure"}, "unattended-upgrade": {""}, "unattended-upgrades": {""},
-	"dnf": {"install", "upgrade", "update", "remove", "distro-sync"}, "dnf5": {"install", "upgrade", "update", "remove"}, "yum": {"install", "update", "upgrade"}, "dnf-automatic": {""},
-	"rpm": {"-i", "-U", "-F", "-e", "--install", "--upgrade"}, "pacman": {"-S", "-Syu", "-Su", "-U", "-R"}, "zypper": {"install", "update", "up", "dup"},
-	"depmod": {""}, "dkms": {"autoinstall", "install", "build"}, "akmods": {""}, "pip": {"install"}, "pip3": {"install"}, "npm": {"install"}, "gem": {"install"},
-	"glib-compile-schemas": {""}, "update-initramfs": {""}, "update-pciids": {""}, "update-usbids": {""},
-}
-
-// wordsWrite says how a program with arguments writes to /usr, "" if it is not known to.
-func wordsWrite(name string, args []string) string {
-	shown := strings.Join(append([]string{name}, args...), " ")
-	if first, ok := systemTools[name]; ok {
-		for _, arg := range args {
-			if slices.Contains(first, arg) {
-				return fmt.Sprintf("%q changes the system", shown)
-			}
-		}
-		if slices.Contains(first, "") {
-			return fmt.Sprintf("%q changes the system", shown)
-		}
-	}
-	last, ok := fileTools[name]
-	if !ok && name == "sed" {
-		ok = slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place") })
-	}
-	if !ok {
-		return ""
-	}
-	if last {
-		args = args[max(0, len(args)-1):]
-	}
-	for _, arg := range args {
-		if belowUsr(arg) {
-			return fmt.Sprintf("%q writes to %s", shown, arg)
-		}
-	}
-	return ""
 }

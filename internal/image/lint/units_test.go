@@ -7,7 +7,9 @@ import (
 
 func TestUnitOptions(t *testing.T) {
 	const text = "# c\n[Service]\nExecStart=/bin/a \\\n# c\n; c\n  b\n\nReadWritePaths = /x\nnothing\nKey=\n"
-	want := []unitOption{{3, "ExecStart", "/bin/a  b"}, {8, "ReadWritePaths", "/x"}, {10, "Key", ""}}
+	want := []unitOption{
+		{line: 3, key: "ExecStart", value: "/bin/a  b"}, {line: 8, key: "ReadWritePaths", value: "/x"}, {line: 10, key: "Key"},
+	}
 	got := unitOptions(text)
 	if len(got) != len(want) {
 		t.Fatalf("unitOptions() = %+v; want %+v", got, want)
@@ -21,24 +23,43 @@ func TestUnitOptions(t *testing.T) {
 
 func TestWritesUsr(t *testing.T) {
 	for text, want := range map[string]string{
-		"ExecStart=/usr/bin/touch /usr/x":                      "writes to /usr/x",
-		"ExecStart=-/bin/cp /usr/share/x /etc/x":               "",
-		"ExecStart=/bin/cp /etc/x /usr/share/x":                "writes to /usr/share/x",
-		"ExecStart=/bin/sh -c 'cat /usr/x > /run/x'":           "",
-		"ExecStart=/bin/sh -c 'true; date >> /usr/lib/x'":      "/usr/lib/x",
-		"ExecStart=/bin/bash -ec \"true && rm -f /usr/lib/x\"": "writes to /usr/lib/x",
-		"ExecStart=/usr/bin/sed -i s/a/b/ /usr/lib/x":          "writes to /usr/lib/x",
-		"ExecStart=/usr/bin/sed s/a/b/ /usr/lib/x":             "",
-		"ExecStart=/usr/sbin/dkms autoinstall --verbose":       "changes the system",
-		"ExecStart=/usr/bin/dnf makecache --timer":             "",
-		"ExecStart=/usr/sbin/depmod -a":                        "changes the system",
-		"ExecStart=\"unclosed":                                 "",
-		"PIDFile=/usr/run/x.pid":                               "PIDFile",
-		"StandardOutput=append:/usr/log":                       "StandardOutput",
-		"StandardOutput=journal":                               "",
-		"ReadWritePaths=/var /usr/../srv":                      "",
-		"ReadWritePaths=\"/usr/lib/x\"":                        "/usr/lib/x",
-		"Environment=PATH=/usr/bin":                            "",
+		"ExecStart=/usr/bin/touch /usr/x":                                  "writes to /usr/x",
+		"ExecStart=-/bin/cp /usr/share/x /etc/x":                           "",
+		"ExecStart=/bin/cp /etc/x /usr/share/x":                            "writes to /usr/share/x",
+		"ExecStart=/bin/sh -c 'cat /usr/x > /run/x'":                       "",
+		"ExecStart=/bin/sh -c 'true; date >> /usr/lib/x'":                  "/usr/lib/x",
+		"ExecStart=/bin/bash -ec \"true && rm -f /usr/lib/x\"":             "writes to /usr/lib/x",
+		"ExecStart=/usr/bin/sed -i s/a/b/ /usr/lib/x":                      "writes to /usr/lib/x",
+		"ExecStart=/usr/bin/sed s/a/b/ /usr/lib/x":                         "",
+		"ExecStart=/usr/sbin/dkms autoinstall --verbose":                   "changes the system",
+		"ExecStart=/usr/bin/dnf makecache --timer":                         "",
+		"ExecStart=/usr/sbin/depmod -a":                                    "changes the system",
+		"ExecStart=/bin/sh -c \"cp /etc/x /usr/lib/y 2>/dev/null\"":        "writes to /usr/lib/y",
+		"ExecStart=/bin/sh -c \"cp /usr/lib/y /etc/x 2>&1\"":               "",
+		"ExecStart=/bin/sh -e -c 'if true; then touch \"/usr/lib/y\"; fi'": "writes to /usr/lib/y",
+		"ExecStart=/usr/bin/env LANG=C apt-get upgrade":                    "changes the system",
+		"ExecStart=/usr/bin/timeout -k 5 60 apt-get -o A::B=c upgrade":     "changes the system",
+		"ExecStart=/usr/bin/nice -n 19 /usr/bin/touch /var/x":              "",
+		"ExecStart=/bin/mv /usr/lib/a /var/b":                              "writes to /usr/lib/a",
+		"ExecStart=/bin/cp -t /usr/lib a":                                  "writes to /usr/lib",
+		"ExecStart=/bin/cp -t /var/lib /usr/lib/a":                         "",
+		"ExecStart=/usr/bin/install -m 644 /usr/share/a /etc/a":            "",
+		"ExecStart=/usr/bin/rpm -q -i foo":                                 "",
+		"ExecStart=/usr/bin/rpm -qi foo":                                   "",
+		"ExecStart=/usr/bin/rpm -Uvh foo.rpm":                              "changes the system",
+		"ExecStart=/usr/bin/pacman -Sy":                                    "",
+		"ExecStart=/usr/bin/pacman -Syu --noconfirm":                       "changes the system",
+		"ExecStart=/usr/bin/pip list install":                              "",
+		"ExecStart=/usr/bin/pip --quiet install x":                         "changes the system",
+		"ExecStart=/usr/bin/rsync -a /srv/a /var/b --exclude /usr/foo":     "",
+		"ExecStart=/usr/bin/rsync -a /srv/a /usr/lib/b --exclude /srv/foo": "writes to /usr/lib/b",
+		"ExecStart=\"unclosed":                                             "",
+		"PIDFile=/usr/run/x.pid":                                           "PIDFile",
+		"StandardOutput=append:/usr/log":                                   "StandardOutput",
+		"StandardOutput=journal":                                           "",
+		"ReadWritePaths=/var /usr/../srv":                                  "",
+		"ReadWritePaths=\"/usr/lib/x\"":                                    "/usr/lib/x",
+		"Environment=PATH=/usr/bin":                                        "",
 	} {
 		got := writesUsr(unitOptions(text)[0])
 		if want == "" && got != "" || !strings.Contains(got, want) {

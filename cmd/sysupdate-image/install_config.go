@@ -11,7 +11,8 @@ import (
 
 const aboutPrintConfiguration = `Print how an image wants to be installed, as JSON: what the files bootc/install/*.toml in
 /usr/lib, /usr/local/lib, /etc and /run say together. Of two files of one name, that in the
-later directory counts; files are merged in the order of their names. The keys are bootc's.
+later directory counts, and a link to /dev/null there masks the other; files are merged in the
+order of their names. The keys are bootc's.
 
 Without --image, the files are those of the running system, such as a container of the
 image. Without --all, kernel arguments are left out, which install adds by itself.

@@ -50,7 +50,7 @@ func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 		unbootable = cmp.Or(unbootable, fmt.Errorf("cannot install boot loader: %w", err))
 	}
 	found.unbootable = unbootable
-	found.config, err = installconfig.Load(img.FS(), arch)
+	found.config, err = installconfig.Load(tree.FollowingFS(img.Root, img.Open), arch)
 	return found, err
 }
 

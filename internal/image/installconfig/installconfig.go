@@ -18,7 +18,7 @@ import (
 )
 
 // dirs are where the files are, relative to the root. Of two files of one name, that in the
-// later directory counts.
+// later directory counts. A link to /dev/null there masks the others.
 var dirs = []string{"usr/lib/bootc/install", "usr/local/lib/bootc/install", "etc/bootc/install", "run/bootc/install"}
 
 // A Config is what the files say together. A key that none has is nil.
@@ -70,6 +70,9 @@ func Load(fsys fs.FS, goarch string) (Config, error) {
 	var c Config
 	for _, base := range slices.Sorted(maps.Keys(files)) {
 		name := files[base]
+		if target, err := fs.ReadLink(fsys, name); err == nil && path.Clean(target) == "/dev/null" {
+			continue // a mask: of the files of this name none counts
+		}
 		text, err := bounded.ReadFile(fsys, name, limits.Text)
 		var more Config
 		if err == nil {

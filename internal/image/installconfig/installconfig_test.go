@@ -2,6 +2,7 @@ package installconfig
 
 import (
 	"encoding/json"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -12,6 +13,12 @@ func files(pairs ...string) fstest.MapFS {
 	for i := 0; i < len(pairs); i += 2 {
 		fsys[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1])}
 	}
+	return fsys
+}
+
+// linked adds a link.
+func linked(fsys fstest.MapFS, name, target string) fstest.MapFS {
+	fsys[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink}
 	return fsys
 }
 
@@ -30,6 +37,10 @@ func TestLoad(t *testing.T) {
 			"etc/bootc/install/a.toml", "[install]\nkargs = [\"b\"]\n",
 			"etc/bootc/install/README", "none of these",
 		), `{"kargs":["b"]}`},
+		"a link to /dev/null masks": {linked(files(
+			"usr/lib/bootc/install/a.toml", "[install]\nkargs = [\"a\"]\n",
+			"usr/lib/bootc/install/b.toml", "[install]\nkargs = [\"b\"]\n",
+		), "etc/bootc/install/a.toml", "/dev/null"), `{"kargs":["b"]}`},
 		"for another architecture": {files(
 			"usr/lib/bootc/install/a.toml", "[install]\nmatch-architectures = [\"aarch64\"]\nkargs = [\"a\"]\n",
 			"usr/lib/bootc/install/b.toml", "[install]\nmatch-architectures = [\"x86_64\"]\nkargs = [\"b\"]\n",

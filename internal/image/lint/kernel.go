@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs/assemble"
@@ -15,9 +16,25 @@ import (
 
 func checkKernel(_ context.Context, t *target) error {
 	if t.noKernel != nil {
-		t.find("/"+system.ModulesDir, t.noKernel.Error())
+		f := Finding{Path: "/" + system.ModulesDir, What: t.noKernel.Error()}
+		if t.kernels() < 2 {
+			f.Mend = "Have the kernel and its initramfs as the regular files vmlinuz and initramfs.img in one directory below /" + system.ModulesDir + "."
+		}
+		t.add(f)
 	}
 	return nil
+}
+
+// kernels returns how many kernels there are, unified kernel images among them.
+func (t *target) kernels() (n int) {
+	for _, dir := range []string{system.ModulesDir, "boot/EFI/Linux"} {
+		t.below(dir, func(name string, _ *tree.Node) {
+			if base := path.Base(name); base == "vmlinuz" || strings.HasSuffix(strings.ToLower(base), ".efi") {
+				n++
+			}
+		})
+	}
+	return n
 }
 
 // checkModules finds the modules of other kernels than the one that there is.

@@ -170,6 +170,15 @@ var faults = []struct {
 	{"a drop-in with a path in /usr", func(i *image) {
 		i.file("etc/systemd/system/web.service.d/10.conf", "[Service]\nReadWritePaths=/var/x /usr/lib/web\n")
 	}, "usr-writers /etc/systemd/system/web.service.d/10.conf:2", "/usr/lib/web"},
+	{"a long line before that of the root", func(i *image) {
+		i.file("etc/fstab", "# "+strings.Repeat("x", 100<<10)+"\n/dev/sda1 / ext4\n")
+	}, "fstab-root /etc/fstab:2", "a line for /"},
+	{"setuid for one user in a directory of another", func(i *image) {
+		run := i.file("usr/lib/games/bin/run", "ELF")
+		run.Mode, run.UID = tree.TypeRegular|setuid|0o755, 6
+		i.node("usr/lib/games/bin").UID = 6
+		i.node("usr/lib/games").UID = 5
+	}, "setuid /usr/lib/games/bin/run", "user 5 owns /usr/lib/games"},
 	{"a timer with another service", func(i *image) {
 		i.file("usr/lib/systemd/system/up.timer", "[Timer]\nOnCalendar=daily\nUnit=writer.service\n")
 		i.file("usr/lib/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
@@ -282,6 +291,17 @@ var good = []struct {
 	}},
 	{"a path that a service can do without", func(i *image) {
 		i.file("usr/lib/systemd/system/web.service", "[Service]\nReadWritePaths=-/usr/lib/x\n")
+	}},
+	{"setuid for the owner of the directory", func(i *image) {
+		run := i.file("usr/lib/games/run", "ELF")
+		run.Mode, run.UID = tree.TypeRegular|setuid|0o755, 5
+		i.node("usr/lib/games").UID = 5
+	}},
+	{"a configuration for install that is a link, and one that is masked", func(i *image) {
+		i.file("usr/share/install.toml", "[install]\nkargs = [\"a\"]\n")
+		i.link("usr/lib/bootc/install/10.toml", "../../../share/install.toml")
+		i.file("usr/lib/bootc/install/20.toml", "[install]\nnothing = 1\n")
+		i.link("etc/bootc/install/20.toml", "/dev/null")
 	}},
 	{"a command that a drop-in replaces", func(i *image) {
 		i.file("usr/lib/systemd/system/web.service", "[Service]\nExecStart=touch /usr/x\n")

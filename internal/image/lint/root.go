@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"path"
@@ -142,9 +141,8 @@ func checkComposefs(_ context.Context, t *target) error {
 // "maybe", "signed" or "verity" for enabled in the section composefs.
 func composefsEnabled(text string) (enabled bool) {
 	section := ""
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
 		key, value, _ := strings.Cut(line, "=")
 		switch {
 		case strings.HasPrefix(line, "["):

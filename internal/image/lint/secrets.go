@@ -142,7 +142,7 @@ func howToHide(name string) string {
 	case name == "etc/machine-id":
 		remove = ": > /etc/machine-id"
 	case slices.Contains([]string{"etc/ssh", "etc/dropbear"}, path.Dir(name)):
-		return "RUN " + remove + "*, in the RUN that installs the server; have a unit make the key on the machine, as ssh-keygen -A does."
+		return fmt.Sprintf("Add %q to the RUN that installs the server; have a unit make the key on the machine, as ssh-keygen -A does.", remove+"*")
 	}
-	return "RUN " + remove + ", in the RUN that makes it."
+	return fmt.Sprintf("Add %q to the RUN that makes it.", remove)
 }

@@ -44,41 +44,61 @@ func checkFuture(_ context.Context, t *target) error {
 // checkSetuid finds programs with the rights of another user whose directory an ordinary
 // user can change.
 func checkSetuid(_ context.Context, t *target) error {
-	t.setuidBelow("/", t.Root, "")
+	t.setuidBelow("/", t.Root, nil)
 	return nil
 }
 
-// setuidBelow looks at the entries of a directory. open says why one above or this one is
-// open to users, "" if none is.
-func (t *target) setuidBelow(dir string, n *tree.Node, open string) {
-	if open == "" {
-		open = whoWrites(dir, n)
+// An opening is a directory that another user than root can change.
+type opening struct {
+	owner uint32 // 0 if others than its owner can change it
+	text  string
+}
+
+// setuidBelow looks at the entries of a directory. Those of open are the openings above.
+func (t *target) setuidBelow(dir string, n *tree.Node, open []opening) {
+	if text, owner := whoWrites(dir, n); text != "" {
+		open = append(open[:len(open):len(open)], opening{owner, text})
 	}
 	for _, e := range n.Entries() {
 		p := path.Join(dir, e.Name)
 		if e.Node.IsDir() {
 			t.setuidBelow(p, e.Node, open)
-		} else if open != "" && isSetuid(e.Node) {
-			t.find(p, fmt.Sprintf("a program with the rights of %s in a directory that others can change: %s", rightsOf(e.Node), open))
+		} else if isSetuid(e.Node) {
+			t.findSetuid(p, e.Node, open)
 		}
 	}
 }
 
-// whoWrites says who but root can change a directory, "" if nobody. A sticky one lets users
-// add names, but not replace those of others.
-func whoWrites(dir string, n *tree.Node) string {
-	const sticky, all, group = 0o1000, 0o002, 0o020
-	switch {
-	case n.UID != 0:
-		return fmt.Sprintf("user %d owns %s", n.UID, dir)
-	case n.Mode&sticky != 0:
-		return ""
-	case n.Mode&all != 0:
-		return "everybody may write to " + dir
-	case n.Mode&group != 0 && n.GID != 0:
-		return fmt.Sprintf("group %d may write to %s", n.GID, dir)
+// findSetuid adds a finding for a program, unless all who can replace it are its owner, who
+// can change it anyway.
+func (t *target) findSetuid(p string, n *tree.Node, open []opening) {
+	for _, o := range open {
+		if o.owner != 0 && o.owner == n.UID {
+			continue
+		}
+		f := Finding{Path: p, What: fmt.Sprintf("a program with the rights of %s in a directory that others can change: %s", rightsOf(n), o.text)}
+		if belowUsr(p) {
+			f.Mend = "Have root alone own the directory and write to it."
+		}
+		t.add(f)
+		return
 	}
-	return ""
+}
+
+// whoWrites says who but root can change a directory, "" if nobody; owner is who owns it, if
+// nobody else can. A sticky one lets users add names, but not replace those of others.
+func whoWrites(dir string, n *tree.Node) (text string, owner uint32) {
+	const sticky, all, group = 0o1000, 0o002, 0o020
+	isSticky := n.Mode&sticky != 0
+	switch {
+	case !isSticky && n.Mode&all != 0:
+		return "everybody may write to " + dir, 0
+	case !isSticky && n.Mode&group != 0 && n.GID != 0:
+		return fmt.Sprintf("group %d may write to %s", n.GID, dir), 0
+	case n.UID != 0:
+		return fmt.Sprintf("user %d owns %s", n.UID, dir), n.UID
+	}
+	return "", 0
 }
 
 // Bits of a mode, see inode(7).

@@ -63,17 +63,27 @@ func isPlain(n *tree.Node) bool {
 
 func isLog(p string) bool { return path.Dir(p) == "/var/log" || path.Dir(path.Dir(p)) == "/var/log" }
 
-// describeAll is describe, with how many files are in a directory.
+// describeAll is describe, with how many files are in a directory, or else directories.
 func describeAll(n *tree.Node) string {
-	below := -1
-	n.Walk(func(string, *tree.Node) { below++ })
+	dirs, others := -1, 0
+	n.Walk(func(_ string, n *tree.Node) {
+		if n.IsDir() {
+			dirs++
+		} else {
+			others++
+		}
+	})
 	switch {
-	case below == 1:
+	case !n.IsDir() || dirs+others == 0:
+		return describe(n)
+	case others == 1:
 		return describe(n) + " with one file in it"
-	case below > 1:
-		return fmt.Sprintf("%s with %d files in it", describe(n), below)
+	case others > 1:
+		return fmt.Sprintf("%s with %d files in it", describe(n), others)
+	case dirs == 1:
+		return describe(n) + " with one directory in it"
 	}
-	return describe(n)
+	return fmt.Sprintf("%s with %d directories in it", describe(n), dirs)
 }
 
 // howToMake says how a path comes into being on every machine.

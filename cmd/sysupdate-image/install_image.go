@@ -14,9 +14,10 @@ const aboutToImage = `Install an image on a new disk image, which then boots in 
 a disk. It has what to-disk makes. Without --size it has room for three versions of the
 image.
 
-Until it is complete it is FILE.partial, which is locked: a second run on FILE is refused. A
-FILE that exists is refused unless --wipe is given; a device, a directory or a symbolic link
-is refused in any case. Formats other than raw are made by qemu-img; a vhd has a fixed size, as Azure wants it.
+Until it is complete it is FILE.partial, which is locked: a second run on FILE is refused.
+What a killed run has left there is replaced. A FILE that exists is refused unless --wipe is
+given; a device, a directory or a symbolic link is refused in any case. Formats other
+than raw are made by qemu-img; a vhd has a fixed size, as Azure wants it.
 
 This needs root, for loop devices and mounts. They are gone when the program and those that
 it has started have ended; if it is killed, these are killed too.

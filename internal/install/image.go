@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -33,12 +35,14 @@ type Target struct {
 	Size   int64 // bytes of the disk; 0 for what the image needs
 	Plan   bool  // only plan: the disk is another file, which Drop removes
 
+	wipe bool     // FILE may be replaced
 	disk string   // path of the disk until it is complete
 	own  *os.File // the disk, which is locked
 }
 
 // Check refuses a target that cannot be made, or replaced with wipe.
 func (t *Target) Check(wipe bool) error {
+	t.wipe = wipe
 	if t.Format != Formats[0] {
 		if err := tools.Check("qemu-img"); err != nil {
 			return fmt.Errorf("cannot make a disk image of format %s: %w", t.Format, err)
@@ -105,15 +109,40 @@ func (t *Target) Finish(ctx context.Context, d *device.Disk, r update.Reporter) 
 	if args := convert[t.Format]; args != nil {
 		r.Step("Converting to " + t.Format)
 		made += "." + t.Format
+		if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err // what a killed run has left, or a link
+		}
 		all := append(append([]string{"convert", "-f", "raw"}, args...), t.disk, made)
 		if err := (tools.Command{Name: "qemu-img", Args: all}).Run(ctx); err != nil {
 			return fmt.Errorf("cannot convert %s: %w", t.File, err)
 		}
-		if err := syncFile(made); err != nil {
+		if err := syncFile(made, os.O_RDWR); err != nil {
 			return err
 		}
 	}
-	return os.Rename(made, t.File)
+	return t.publish(made)
+}
+
+// publish gives a disk image its name, durably. A file that was made meanwhile is not lost.
+func (t *Target) publish(made string) error {
+	var err error
+	if t.wipe {
+		err = os.Rename(made, t.File)
+	} else {
+		err = sys.Renameat2(nil, made, nil, t.File, sys.RenameNoReplace)
+	}
+	if errors.Is(err, syscall.EINVAL) { // by file systems such as NFS
+		if err = t.Check(false); err == nil {
+			err = os.Rename(made, t.File)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s %w", t.File, ErrExists)
+	}
+	if err != nil {
+		return err
+	}
+	return syncFile(filepath.Dir(made), os.O_RDONLY)
 }
 
 // convert are the options of qemu-img(1) for the formats. Azure takes VHDs of fixed size only.
@@ -122,8 +151,8 @@ var convert = map[string][]string{
 	"vhd":   {"-O", "vpc", "-o", "subformat=fixed,force_size=on"},
 }
 
-func syncFile(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
+func syncFile(name string, mode int) error {
+	f, err := os.OpenFile(name, mode, 0)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 	if err := o.settle(img.config); err != nil {
 		return DiskPlan{}, nil, err
 	}
+	target := o.Name != "" // which is locked already
 	o.Name = cmp.Or(o.Name, o.Disk)
 	if info, err := os.Stat(o.Disk); err == nil && info.Mode().IsRegular() && !o.Loopback {
 		return DiskPlan{}, nil, fmt.Errorf("%s %w", o.Name, ErrNotBlock)
@@ -101,7 +102,13 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 	if err != nil {
 		return DiskPlan{}, nil, err
 	}
-	p, err := planOn(ctx, d, o, img)
+	if !target {
+		err = d.Claim()
+	}
+	p := DiskPlan{}
+	if err == nil {
+		p, err = planOn(ctx, d, o, img)
+	}
 	if err != nil {
 		return DiskPlan{}, nil, errors.Join(err, d.Close())
 	}

@@ -53,6 +53,15 @@ func (d *Disk) check() error {
 	return f.Close()
 }
 
+// Claim refuses a disk that another installation has claimed, until that has closed it.
+func (d *Disk) Claim() error {
+	locked, err := sys.TryLockFile(d.file)
+	if err == nil && !locked {
+		err = &InUseError{d.String(), "another install is writing to it"}
+	}
+	return err
+}
+
 // mounted says what of some devices is mounted where.
 func (d *Disk) mounted(names []string) (string, error) {
 	data, err := bounded.ReadRoot(d.host, "proc/self/mountinfo", limits.Kernel)

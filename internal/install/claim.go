@@ -34,7 +34,8 @@ func claim(name string) (*os.File, error) {
 		if err == nil && !locked {
 			err = fmt.Errorf("%s: %w", name, ErrWritten)
 		}
-		// Whoever has the lock of the file with this name may remove it.
+		// Another run may have replaced the file before it was locked here. If not, the lock
+		// allows this one to remove it.
 		if err == nil && isAt(f, name) {
 			if isNew {
 				return f, nil

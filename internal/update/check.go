@@ -46,11 +46,7 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 		return Update{}, err
 	}
 	u.Version = printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])
-	for _, l := range m.planLayers(img) {
-		if !l.Present {
-			u.FetchLayers++
-			u.FetchBytes += l.Size
-		}
-	}
+	plan := Plan{Layers: m.planLayers(img)}
+	u.FetchLayers, u.FetchBytes = plan.FetchLayers(), plan.FetchBytes()
 	return u, nil
 }

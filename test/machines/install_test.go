@@ -34,7 +34,8 @@ func installDisk(ctx context.Context, t *testing.T, installer disks.Installer, o
 	return disk
 }
 
-// bootDisk boots the disk, and looks at what runs.
+// bootDisk boots a disk that was installed. The test fails unless version 1 runs and
+// fs-verity is required.
 func bootDisk(ctx context.Context, t *testing.T, cfg vm.Config) (m *vm.Machine, cmdline string) {
 	t.Helper()
 	m = vm.Boot(ctx, t, cfg)

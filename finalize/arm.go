@@ -31,7 +31,7 @@ func Arm(m Machine) error {
 		return m.dropRecord(s.Root)
 	}
 	err = m.restoreRunRecord(*staged)
-	if m.sameBoot(staged.BootID) {
+	if m.sameBoot(staged.BootID) || staged.FinalizationLocked {
 		m.tellArmed(*staged)
 		return err
 	}

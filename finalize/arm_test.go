@@ -108,6 +108,10 @@ func TestArmLocked(t *testing.T) {
 		r.arm("a", "is staged, and locked: it does not take over", 0)
 		r.must(Finalize(r.Machine, reboot))
 		r.checkRecord(true)
+		// In a later boot it is neither late nor about to take over.
+		r.arm("b", "is staged, and locked: it does not take over", 0)
+		r.must(Finalize(r.Machine, reboot))
+		r.checkRecord(true)
 	})
 }
 

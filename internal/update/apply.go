@@ -29,6 +29,7 @@ type Options struct {
 	SoftReboot   Wish // a soft reboot is to continue with the new deployment
 	Kexec        Wish // the running kernel is to start the new one
 	Reboot       bool // the machine is to reboot then: update.toml may wish for a way
+	DownloadOnly bool // what is staged is locked: no reboot boots it until it is unlocked
 }
 
 // A Result says what apply came to, and with which system.
@@ -43,7 +44,9 @@ type Result struct {
 	SoftReboot     *Possibility             `json:"softReboot,omitempty"`   // nil if none was asked for, or nothing new boots
 	Kexec          *Possibility             `json:"kexec,omitempty"`        // the same
 	kexec          Wish
-	Removed        []deployment.ID `json:"removed,omitempty"` // deployments that do not stay
+	Locked         bool            `json:"locked,omitempty"`   // it is staged, and no reboot boots it until it is unlocked
+	Unlocked       bool            `json:"unlocked,omitempty"` // it was locked before
+	Removed        []deployment.ID `json:"removed,omitempty"`  // deployments that do not stay
 	Timings        []Timing        `json:"timings,omitempty"`
 }
 
@@ -127,7 +130,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if err := m.deploy(ctx, c, &result, r); err != nil {
 		return Result{}, err
 	}
-	if result.Outcome != RollbackQueued {
+	if result.Outcome != RollbackQueued && !result.Locked {
 		m.checkNext(c.id)
 	}
 	clock.split("stage")
@@ -149,6 +152,11 @@ func (m *Machine) decideFor(ctx context.Context, img *oci.Image, id deployment.I
 	result.Decision = d
 	if d.settled {
 		result.Name, result.Version = nameOf(s, d.ID)
+		if d.Outcome == AlreadyNext && s.Staged != nil {
+			if err := m.lockAgain(ctx, o, &s, result); err != nil {
+				return true, err
+			}
+		}
 		if o.SoftReboot != NotWanted && d.Outcome == AlreadyNext {
 			result.SoftReboot, err = m.softRebootStaged(ctx, img, o, s)
 		}
@@ -260,7 +268,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		return candidate{}, err
 	}
 	clock.split("merge")
-	r.Step("Building " + system.Title())
+	r.Step(Building + system.Title())
 	c := candidate{System: system}
 	// From then on the image is here. Without a record, another system's entry for it would
 	// look like ours.
@@ -288,7 +296,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		return candidate{}, err
 	}
 	c.origin = origin(img, o, system)
-	c.policy = o.EtcConflicts
+	c.policy, c.locked = o.EtcConflicts, o.DownloadOnly
 	clock.split("image")
 	return c, nil
 }
@@ -307,13 +315,14 @@ func (m *Machine) deploy(ctx context.Context, c candidate, result *Result, r Rep
 		}
 		return m.follow(c.id, c.origin)
 	}
-	r.Step("Staging " + c.Title() + m.onWhich())
+	r.Step(Staging + c.Title() + m.onWhich())
 	m.clearDiversions()
 	entry, err := m.writeDeployment(ctx, c)
 	if err != nil {
 		return err
 	}
 	if result.Outcome == Staged {
+		result.Locked = c.locked
 		return m.stage(ctx, c, entry)
 	}
 	return m.publish(ctx, c, entry)

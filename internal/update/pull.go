@@ -65,7 +65,11 @@ func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *repo.Re
 }
 
 func pullLayer(ctx context.Context, img *oci.Image, l oci.Layer, repo *repo.Repository, r Reporter) error {
-	tar, err := img.OpenLayer(ctx, l, r.Fetched)
+	fetched := r.Fetched
+	if layers, ok := r.(LayerReporter); ok {
+		fetched = layers.OfLayer(l.Digest.String(), l.Size)
+	}
+	tar, err := img.OpenLayer(ctx, l, fetched)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,19 @@ type Reporter interface {
 	FetchDone()
 }
 
+// A LayerReporter is a Reporter that wants to know of which layer bytes are. It calls its own
+// Fetched.
+type LayerReporter interface {
+	// OfLayer returns what is told instead of Fetched of the bytes of a layer.
+	OfLayer(digest string, size int64) (fetched func(bytes int64))
+}
+
+// How the steps begin, for a Reporter, in which a program is interested.
+const (
+	Building = "Building "
+	Staging  = "Staging "
+)
+
 // A Timing says how long a step took.
 type Timing struct {
 	Step string        `json:"step"`

@@ -79,10 +79,9 @@ func (m *Machine) checkSoftReboot(ctx context.Context, s *system.System, options
 func (m *Machine) softRebootOf(
 	ctx context.Context, img *oci.Image, o Options, s machine.State, d Decision,
 ) (*Possibility, *system.System, error) {
-	if why := notStaged(s, d); why != "" && o.SoftReboot == IfPossibleOrFail {
-		return nil, nil, &SoftRebootError{why}
-	} else if why != "" {
-		return &Possibility{Why: why}, nil, nil
+	if why := notStaged(s, d); why != "" {
+		result, err := impossible(why, o)
+		return result, nil, err
 	}
 	if len(missing(img, m.Repository)) > 0 {
 		return &Possibility{Why: notYet}, nil, nil

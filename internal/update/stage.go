@@ -28,6 +28,7 @@ type candidate struct {
 	options string            // kernel command line
 	policy  deployment.ConflictPolicy
 	dtb     deviceTree
+	locked  bool // once it is staged
 }
 
 // writeDeployment writes all that a deployment needs to boot, under names that
@@ -179,13 +180,14 @@ func (m *Machine) writeState(ctx context.Context, c candidate) error {
 func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	record := deployment.Staged{
 		ID: c.id, Entry: entry, BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc), EtcConflicts: c.policy,
+		FinalizationLocked: c.locked,
 	}
 	// Images, layers and state are on one file system. Once the record is there,
 	// finalize relies on all of it, whatever happens until then.
 	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
-	if err := m.writeRecord(record); err != nil {
+	if err := m.writeRecord(record); err != nil || c.locked {
 		return err
 	}
 	if !m.Boot.Counts() {
@@ -198,7 +200,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 // something is. Where that is settled already, it changes nothing.
 func (m *Machine) armStaged(ctx context.Context) error {
 	record, err := m.staged()
-	if err != nil || record == nil || m.Booted == "" {
+	if err != nil || record == nil || record.FinalizationLocked || m.Booted == "" {
 		return err
 	}
 	return arm(ctx)

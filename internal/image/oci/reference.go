@@ -236,6 +236,30 @@ func (r Reference) Pinned(manifestDigest string) (Reference, error) {
 	return Reference{image, r.signed}, nil
 }
 
+// WithTag returns the reference with another tag, in place of a tag or a digest: the last part of
+// the name of an image in a layout or an archive is its tag, too.
+func (r Reference) WithTag(tag string) (Reference, error) {
+	name := r.String()
+	if r.registry() == "" {
+		transport, path, _ := strings.Cut(name, ":")
+		if r.signed {
+			transport, path, _ = strings.Cut(path, ":")
+		}
+		if transport == "dir" {
+			return Reference{}, fmt.Errorf("%s has one image and no tags", name)
+		}
+		path, _, _ = strings.Cut(path, ":")
+		image, err := parseImage(transport + ":" + path + ":" + tag)
+		return Reference{image, r.signed}, err
+	}
+	named, err := reference.WithTag(reference.TrimNamed(r.image.DockerReference()), tag)
+	if err != nil {
+		return Reference{}, fmt.Errorf("tag %q: %w", tag, err)
+	}
+	image, err := docker.NewReference(named)
+	return Reference{image, r.signed}, err
+}
+
 // PinnedName returns the image's reference, by digest where that is possible, as
 // a command line takes it.
 func (i *Image) PinnedName() string {

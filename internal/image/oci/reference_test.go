@@ -112,6 +112,37 @@ func TestPinned(t *testing.T) {
 	}
 }
 
+func TestWithTag(t *testing.T) {
+	for in, want := range map[string]string{
+		"registry.example.org/os:stable":                         "docker://registry.example.org/os:next",
+		"localhost:5000/os":                                      "docker://localhost:5000/os:next",
+		"localhost:5000/os@sha256:" + strings.Repeat("cd", 32):   "docker://localhost:5000/os:next",
+		"ostree-image-signed:docker://registry.example.org/os:1": "ostree-image-signed:docker://registry.example.org/os:next",
+		"oci:/srv/os:v1":                                         "oci:/srv/os:next",
+		"oci:/srv/os":                                            "oci:/srv/os:next",
+		"ostree-image-signed:oci:/srv/os:v1":                     "ostree-image-signed:oci:/srv/os:next",
+		"oci-archive:/srv/os.tar:v1":                             "oci-archive:/srv/os.tar:next",
+	} {
+		ref, err := ParseReference(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tagged, err := ref.WithTag("next")
+		if err != nil || tagged.String() != want {
+			t.Errorf("%s with a tag = %v, %v; want %s", in, tagged, err, want)
+		}
+	}
+	for _, in := range []string{"dir:/srv/os", "registry.example.org/os"} {
+		ref, err := ParseReference(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tagged, err := ref.WithTag("a b"); err == nil {
+			t.Errorf("%s with the tag 'a b' = %v; want an error", in, tagged)
+		}
+	}
+}
+
 func TestParseReferenceErrors(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", "invalid reference format"},

@@ -255,6 +255,22 @@ func (s *System) ReadPath(path string) ([]byte, error) {
 	return bounded.ReadAll(r, limits.Text)
 }
 
+// ErrSealedDeployment reports that a deployment has its kernel in a unified kernel image, which
+// the form of an image that boots does not have.
+var ErrSealedDeployment = errors.New("its kernel is in a unified kernel image, which is only looked at while the image is applied")
+
+// Deployed returns the system of a deployment, whose image in the repository has the tree, with
+// its kernel and its mounts. The error can be ErrSealedDeployment.
+func Deployed(ctx context.Context, root *tree.Node, from *repo.Repository) (*System, error) {
+	s := Of(root, from)
+	var err error
+	if s.Kernel, err = FindKernel(root); err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrSealedDeployment, err)
+	}
+	s.Mounts, err = s.mounts(ctx)
+	return s, err
+}
+
 // Of returns the system of a deployment, whose image in the repository has the tree. Only
 // its files can be asked for.
 func Of(root *tree.Node, from *repo.Repository) *System { return &System{Tree: root, repo: from} }

@@ -68,12 +68,22 @@ update.toml can make --reboot use one of the two ways, where it is possible.
 there is one. An image that update.toml or the signature policy refuses is an error, as for
 apply.
 
+--download-only stages the image, but locked: it is complete on disk, and no reboot boots it.
+--from-downloaded unlocks what is staged, so that the next reboot boots it, and looks for no
+newer image. apply without either of them unlocks what is staged if it is the newest image.
+
 Deployments that are no longer needed are removed, as by prune, and reported.
 
 The last word on standard output is the deployment id.`
 
+// softRebootModes are the values of --soft-reboot.
+var softRebootModes = []string{string(update.IfPossible), string(update.IfPossibleOrFail)}
+
 type applyFlags struct {
 	plan, check, reboot, kexec, quiet, asJSON, force bool
+	downloadOnly, fromDownloaded                     bool
+	progressFD                                       int
+	bootc                                            bool // --check answers as bootc does
 	etcConflicts, softReboot                         string
 	reuse                                            []string
 	verity                                           update.Verity
@@ -108,7 +118,9 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.softReboot, "soft-reboot", "",
 		"keep the kernel and restart user space, if that is possible: `MODE` is auto (otherwise reboot) or required (otherwise fail)")
 	cmd.Flags().BoolVar(&f.kexec, "kexec", false, "reboot into the new system at once, without the firmware")
-	completeValues(cmd, "soft-reboot", string(update.IfPossible), string(update.IfPossibleOrFail))
+	completeValues(cmd, "soft-reboot", softRebootModes...)
+	f.addDownload(cmd)
+	addProgressFlag(cmd, &f.progressFD)
 	addEtcConflicts(cmd, &f.etcConflicts)
 	cmd.Flags().BoolVar(&f.force, "force", false, "apply an image that has failed to boot here; restore lost boot entries")
 	addReuseFlag(cmd, &f.reuse)
@@ -117,7 +129,7 @@ func (s *session) applyCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
+func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) (err error) {
 	ctx := cmd.Context()
 	if f.reboot && f.plan {
 		return usageError{fmt.Errorf("apply: --plan and --reboot cannot be combined")}
@@ -135,12 +147,16 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 		return usageError{fmt.Errorf(
 			"apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
 	}
+	if err := f.checkDownload(s, ref); err != nil {
+		return err
+	}
 	policy, err := parseEtcConflicts(cmd.Name(), f.etcConflicts)
 	if err != nil {
 		return err
 	}
 	options := update.Options{
 		Reference: ref, Force: f.force, Source: f.source.options(), Reuse: f.reuse, Verity: f.verity, EtcConflicts: policy,
+		DownloadOnly: f.downloadOnly,
 	}
 	if cmd.Flags().Changed("soft-reboot") {
 		if options.SoftReboot, err = update.ParseWish(f.softReboot); err != nil {
@@ -153,23 +169,36 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) error {
 	if options.Reboot = f.reboot || f.kexec && !f.plan; f.kexec {
 		options.Kexec = update.IfPossibleOrFail
 	}
-	report := s.Reporter(f.quiet)
+	report, done, err := s.reporter(f.quiet, f.progressFD)
+	if err != nil {
+		return err
+	}
+	defer func() { done(err) }()
 	if f.check {
 		return s.check(ctx, options, report, f)
 	}
 	if f.plan {
 		return s.plan(ctx, options, report, f.asJSON)
 	}
-	m, err := s.open()
+	return s.deploy(ctx, options, report, f)
+}
+
+// deploy makes an image the next to boot, and reboots if that was asked for.
+func (s *session) deploy(ctx context.Context, o update.Options, report update.Reporter, f applyFlags) error {
+	open, apply := s.open, (*update.Machine).Apply
+	if f.fromDownloaded {
+		open, apply = s.openToSwitch, applyDownloaded
+	}
+	m, err := open()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	result, err := m.Apply(ctx, options, report)
+	result, err := apply(m, ctx, o, report)
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result, f.asJSON, f.quiet); err != nil || !options.Reboot || !result.Outcome.Boots() {
+	if err := s.printResult(result, f.asJSON, f.quiet); err != nil || !o.Reboot || !result.Outcome.Boots() {
 		return err
 	}
 	return m.Reboot(ctx, result)
@@ -191,9 +220,12 @@ func (s *session) check(ctx context.Context, o update.Options, r update.Reporter
 	if err != nil {
 		return err
 	}
-	if f.asJSON {
+	switch {
+	case f.asJSON:
 		err = s.PrintJSON(u)
-	} else {
+	case f.bootc:
+		err = s.PrintBootcUpdate(u, f.quiet)
+	default:
 		err = s.PrintUpdate(u, f.quiet)
 	}
 	if err == nil && u.Available {

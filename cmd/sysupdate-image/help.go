@@ -10,6 +10,7 @@ import (
 func (s *session) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                   "help [COMMAND...]",
+		GroupID:               mainGroup,
 		Short:                 "Describe a command, as --help does",
 		ValidArgsFunction:     completeCommands,
 		DisableFlagsInUseLine: true,

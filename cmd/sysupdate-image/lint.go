@@ -99,7 +99,7 @@ func (f *lintFlags) add(cmd *cobra.Command) {
 func (s *session) containerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "container",
-		Short: "Check images with the command line of bootc",
+		Short: "Check and describe images with the command line of bootc",
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -118,17 +118,16 @@ func (s *session) containerCommand() *cobra.Command {
 			return s.lint(cmd, f.rootfs, f)
 		},
 	}
-	check.Flags().StringVar(&f.rootfs, "rootfs", "/", "check the system in `DIR`")
-	must(check.MarkFlagDirname("rootfs"))
+	addRootFS(check, &f.rootfs, "check")
 	f.add(check)
-	cmd.AddCommand(check)
+	cmd.AddCommand(check, s.containerInspectCommand(), s.computeDigestCommand())
 	return cmd
 }
 
 // lint checks an image, or lists the rules.
 func (s *session) lint(cmd *cobra.Command, name string, f lintFlags) error {
 	if s.sysroot != "" {
-		return usageError{fmt.Errorf("%s: --sysroot cannot be used here; name the directory", strings.TrimPrefix(cmd.CommandPath(), "sysupdate-image "))}
+		return usageError{fmt.Errorf("%s: --sysroot cannot be used here; name the directory", nameOf(cmd))}
 	}
 	skip, err := s.skipped(f)
 	if err != nil {

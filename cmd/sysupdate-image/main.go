@@ -19,7 +19,7 @@ const patience = 700 * time.Millisecond
 // giveUp ends the program where it is. Whatever that is, it is as after a power cut: what
 // boots is complete, the locks are gone, and the next run removes what is left over.
 func (s *session) giveUp() {
-	fmt.Fprintln(os.Stderr, "sysupdate-image:", s.abandoned())
+	fmt.Fprintln(os.Stderr, s.name()+":", s.abandoned())
 	os.Exit(exitFailed)
 }
 
@@ -36,7 +36,7 @@ func main() {
 	syscall.Umask(0o022) // modes of what lasts are ours, not the caller's
 	keepMemoryLow()
 	forgetUser()
-	s := &session{Screen: ui.Screen{Out: os.Stdout, Err: os.Stderr}, host: host()}
+	s := &session{Screen: ui.Screen{Out: os.Stdout, Err: os.Stderr}, host: host(), called: calledAs(os.Args[0])}
 	ctx, stop := signal.NotifyContext(context.Background(), interrupts()...)
 	finish := context.AfterFunc(ctx, func() {
 		stop() // the second interrupt ends the program at once

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sysupdate-image": main})
+	testscript.Main(m, map[string]func(){"sysupdate-image": main, "bootc": main})
 }
 
 func TestScripts(t *testing.T) { runScripts(t, "testdata") }

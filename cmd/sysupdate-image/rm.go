@@ -13,9 +13,10 @@ deployment to roll back to can be removed, unless a queued rollback has it boot 
 
 func (s *session) rmCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "rm DEPLOYMENT...",
-		Short: "Remove deployments",
-		Long:  aboutRm,
+		Use:     "rm DEPLOYMENT...",
+		Aliases: []string{"delete-deployment"},
+		Short:   "Remove deployments",
+		Long:    aboutRm,
 		Example: `  sysupdate-image rm 3f9c01
   sysupdate-image rm rollback`,
 		Args:              needArgs(cobra.MinimumNArgs(1)),

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -22,26 +24,60 @@ DEPLOYMENT is the beginning of an id, the name of a pin, or booted, staged, next
 rollback; see sysupdate-image status.`
 
 func (s *session) rollbackCommand() *cobra.Command {
-	return &cobra.Command{
+	var f rebootFlags
+	cmd := &cobra.Command{
 		Use:   "rollback [DEPLOYMENT]",
 		Short: "Make the previous deployment the next to boot",
 		Long:  aboutRollback,
 		Example: `  sysupdate-image rollback
+  sysupdate-image rollback --reboot
   sysupdate-image rollback 3f9c01
   sysupdate-image rollback before-migration
   sysupdate-image rollback booted           # keep the running system; drop a staged update`,
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.switchBoot(func(m *update.Machine) error {
-				r, err := m.Rollback(cmd.Context(), first(args))
-				if err != nil {
-					return err
-				}
-				return s.PrintRollback(r)
-			})
+			if f.apply && s.sysroot != "" {
+				return usageError{errors.New("rollback: --reboot and --sysroot cannot be combined")}
+			}
+			if err := s.checkSoftRollback(cmd, f); err != nil {
+				return err
+			}
+			return s.rollback(cmd.Context(), first(args), f)
 		},
 	}
+	f.add(cmd)
+	return cmd
+}
+
+// checkSoftRollback refuses a soft reboot that must be possible: there is no root prepared for
+// one but that of a staged deployment.
+func (s *session) checkSoftRollback(cmd *cobra.Command, f rebootFlags) error {
+	if !cmd.Flags().Changed("soft-reboot") {
+		return nil
+	}
+	wish, err := update.ParseWish(f.softReboot)
+	if err != nil {
+		return usageError{fmt.Errorf("rollback: --soft-reboot: %w", err)}
+	}
+	if wish == update.IfPossibleOrFail {
+		return errors.New("a rollback needs a reboot: a soft reboot can only continue with a staged deployment")
+	}
+	s.Say("No soft reboot: it can only continue with a staged deployment")
+	return nil
+}
+
+func (s *session) rollback(ctx context.Context, name string, f rebootFlags) error {
+	return s.switchBoot(func(m *update.Machine) error {
+		r, err := m.Rollback(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := s.PrintRollback(r); err != nil || !f.apply {
+			return err
+		}
+		return m.Reboot(ctx, update.Result{})
+	})
 }
 
 // change opens the machine to change it and has f do so.
@@ -56,10 +92,14 @@ func (s *session) change(f func(*update.Machine) error) error {
 // switchBoot is change for what needs nothing in the repository: it does not wait for
 // an image that is being fetched.
 func (s *session) switchBoot(f func(*update.Machine) error) error {
-	s.changing.Store(true)
-	m, err := update.OpenToSwitch(s.machine(), s.WarnOf)
+	m, err := s.openToSwitch()
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(m), m.Close())
+}
+
+func (s *session) openToSwitch() (*update.Machine, error) {
+	s.changing.Store(true)
+	return update.OpenToSwitch(s.machine(), s.WarnOf)
 }

@@ -44,6 +44,7 @@ Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usag
 type session struct {
 	ui.Screen
 	host     machine.Host
+	called   string      // the program, if not programName
 	sysroot  string      // --sysroot
 	changing atomic.Bool // the machine is being changed
 	// unfinished is the disk that is being installed on; "" for none.
@@ -79,12 +80,12 @@ func (s *session) run(ctx context.Context, args []string) int {
 	case errors.As(err, &availableError{}):
 		return exitAvailable
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "sysupdate-image: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
+		fmt.Fprintf(stderr, "%s: %v\nTry '%s --help'.\n", s.name(), err, cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	fmt.Fprintln(stderr, "sysupdate-image:", printable.Text(ui.Advise(err).Error()))
+	fmt.Fprintln(stderr, s.name()+":", printable.Text(ui.Advise(err).Error()))
 	return bug.Status(err, exitFailed)
 }
 
@@ -126,7 +127,7 @@ func (s *session) open() (*update.Machine, error) {
 
 func (s *session) command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "sysupdate-image",
+		Use:           s.name(),
 		Short:         "Boot this machine from container images, and update it in place",
 		Long:          about,
 		Version:       version.Version,
@@ -153,6 +154,8 @@ func (s *session) command() *cobra.Command {
 	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
 	root.AddCommand(s.usrOverlayCommand(), s.bootTimelineCommand(), s.motdCommand())
 	root.AddCommand(s.manualCommand(), s.completionCommand())
+	group(root, s.upgradeCommand(), s.switchCommand(), s.configDiffCommand())
+	addBootc(root)
 	root.SetHelpCommand(s.helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root

@@ -18,33 +18,72 @@ code is 1 only if nothing can be shown.
 With --failed it shows the boots that failed, the newest first: which unit or check, with its
 exit status, and the last 200 lines of the journal of that boot. Only root can read them.
 
-A deployment is marked with ● if it is booted and with → if it boots next.`
+A deployment is marked with ● if it is booted and with → if it boots next.
+
+--format, --format-version and --booted are those of bootc status: the JSON is its
+org.containers.bootc/v1, with what bootc has no field for below "sysupdateImage". Started as
+bootc, status prints YAML where standard output is no terminal.`
+
+// statusFlags are those of status.
+type statusFlags struct {
+	asJSON, failed, booted, verbose bool
+	format                          string
+	version                         uint
+}
 
 func (s *session) statusCommand() *cobra.Command {
-	var asJSON, failed bool
+	var f statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is booted and what boots next",
 		Long:  aboutStatus,
 		Args:  needArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			if failed {
-				return s.showFailed(asJSON)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.version > 1 {
+				return fmt.Errorf("--format-version %d: there is only version 1", f.version)
 			}
-			st, err := status.Of(s.machine())
+			if f.failed {
+				return s.showFailed(f.asJSON)
+			}
+			format, err := formatOf(cmd, f.format, f.asJSON, s.statusFormat())
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return s.PrintJSON(st.JSON())
-			}
-			_, err = fmt.Fprint(s.Out, st.Text())
-			return err
+			return s.status(f, format)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: org.containers.bootc/v1 with additions")
-	cmd.Flags().BoolVar(&failed, "failed", false, "show the failed boots alone: what failed, and the end of the journal")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: org.containers.bootc/v1 with additions")
+	addFormatFlag(cmd, &f.format)
+	cmd.Flags().UintVar(&f.version, "format-version", 1, "print version `N` of the JSON or YAML: 1, which is also called 0")
+	cmd.Flags().BoolVar(&f.booted, "booted", false, "show the booted deployment alone")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show more of each deployment")
+	cmd.Flags().BoolVar(&f.failed, "failed", false, "show the failed boots alone: what failed, and the end of the journal")
+	exclude(cmd, [2]string{"failed", "format"}, [2]string{"failed", "booted"}, [2]string{"failed", "verbose"})
+	must(cmd.RegisterFlagCompletionFunc("format-version", cobra.NoFileCompletions))
 	return cmd
+}
+
+// statusFormat returns the format of status without an option.
+func (s *session) statusFormat() string {
+	if s.name() == bootcName && !s.OnTerminal() {
+		return formatYAML
+	}
+	return formatHuman
+}
+
+func (s *session) status(f statusFlags, format string) error {
+	st, err := status.Of(s.machine())
+	if err != nil {
+		return err
+	}
+	if f.booted {
+		st = st.OnlyBooted()
+	}
+	if format != formatHuman {
+		return s.printAs(format, st.JSON())
+	}
+	_, err = fmt.Fprint(s.Out, st.Text())
+	return err
 }
 
 func (s *session) showFailed(asJSON bool) error {

@@ -25,10 +25,11 @@ status shows the overlay. This must be run as root.`
 func (s *session) usrOverlayCommand() *cobra.Command {
 	var readOnly bool
 	cmd := &cobra.Command{
-		Use:   "usr-overlay",
-		Short: "Make /usr writable until the next boot",
-		Long:  aboutUsrOverlay,
-		Args:  needArgs(cobra.NoArgs),
+		Use:     "usr-overlay",
+		Aliases: []string{"usroverlay"},
+		Short:   "Make /usr writable until the next boot",
+		Long:    aboutUsrOverlay,
+		Args:    needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			if s.sysroot != "" {
 				return usageError{errors.New("usr-overlay changes the running system: --sysroot cannot be used with it")}

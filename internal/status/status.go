@@ -4,6 +4,8 @@
 package status
 
 import (
+	"slices"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
@@ -86,6 +88,13 @@ func Of(at machine.Place) (Status, error) {
 	}
 	defer system.Close()
 	return Gather(system), nil
+}
+
+// OnlyBooted returns the status without the deployments that are not running.
+func (s Status) OnlyBooted() Status {
+	s.Deployments = slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return !d.Booted })
+	s.Foreign = nil
+	return s
 }
 
 // find returns the first deployment that is, nil if there is none.

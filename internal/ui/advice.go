@@ -45,6 +45,8 @@ var always = []struct {
 	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
 	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
 	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
+	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
+	{update.ErrNothingStaged, "; fetch one with 'sysupdate-image apply --download-only'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 }

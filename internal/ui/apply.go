@@ -36,6 +36,10 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		}
 		fmt.Fprintf(s.Out, format, title, r.ID)
 	case update.AlreadyNext:
+		if r.Locked || r.Unlocked {
+			s.printLock(r, title)
+			break
+		}
 		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next%s, deployment %s\n", title, alsoSoftReboot(r.SoftReboot), r.ID)
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
@@ -45,11 +49,24 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 		if r.QueuedRollback != "" {
 			instead = " instead of the rollback to deployment " + r.QueuedRollback.Short()
 		}
+		if r.Locked {
+			s.printLock(r, title)
+			break
+		}
 		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), instead, r.ID)
 	case update.Published:
 		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", title, r.ID)
 	}
 	return nil
+}
+
+// printLock prints that what is staged is locked, or no longer.
+func (s *Screen) printLock(r update.Result, title string) {
+	if r.Locked {
+		fmt.Fprintf(s.Out, "Staged %s, locked: no reboot boots it until 'apply --from-downloaded', deployment %s\n", title, r.ID)
+		return
+	}
+	fmt.Fprintf(s.Out, "Unlocked %s: takes effect at the next reboot%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), r.ID)
 }
 
 // printImpossible prints why the image cannot be booted in a way that was wished for.
@@ -110,17 +127,21 @@ func (s *Screen) PrintUpdate(u update.Update, quiet bool) error {
 			what, u.ManifestDigest, Count(u.FetchLayers, "layer"), Size(u.FetchBytes))
 		return err
 	}
-	why := "it boots next"
+	_, err := fmt.Fprintf(s.Out, "No update: %s (%s): %s\n", what, u.ManifestDigest, whyNoUpdate(u))
+	return err
+}
+
+// whyNoUpdate says why there is nothing to apply.
+func whyNoUpdate(u update.Update) string {
 	switch u.Outcome {
 	case update.AlreadyBooted:
-		why = "it is running"
+		return "it is running"
 	case update.RollbackQueued:
-		why = "it is running, and a rollback to deployment " + u.QueuedRollback.Short() + " is queued"
+		return "it is running, and a rollback to deployment " + u.QueuedRollback.Short() + " is queued"
 	case update.Skipped:
-		why = printable.Text(u.Why)
+		return printable.Text(u.Why)
 	}
-	_, err := fmt.Fprintf(s.Out, "No update: %s (%s): %s\n", what, u.ManifestDigest, why)
-	return err
+	return "it boots next"
 }
 
 // PrintPlan prints what apply would do under a policy for conflicts in /etc.

@@ -25,6 +25,12 @@ func (s *Screen) Reporter(quiet bool) update.Reporter {
 	return lineReporter{s.Err}
 }
 
+// OnTerminal reports whether results go to a terminal.
+func (s *Screen) OnTerminal() bool {
+	f, ok := s.Out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // canMove reports whether a terminal of that type can move its cursor, as far as
 // its name tells.
 func canMove(terminal string) bool { return terminal != "" && terminal != "dumb" }

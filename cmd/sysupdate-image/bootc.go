@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Scripts that were written for bootc call the commands and options in this file and its
+// neighbours bootc_*.go, perhaps through a link called bootc. docs/bootc.md lists all that bootc
+// has, and a test compares.
+
+const (
+	programName = "sysupdate-image"
+	bootcName   = "bootc"
+)
+
+// The parts of the help: bootcGroup has the commands that are here for such scripts.
+const (
+	mainGroup  = "main"
+	bootcGroup = "bootc"
+)
+
+// calledAs returns the name of the program by the one that it was started with.
+func calledAs(arg0 string) string {
+	if filepath.Base(arg0) == bootcName {
+		return bootcName
+	}
+	return programName
+}
+
+// name returns what the program is called.
+func (s *session) name() string {
+	if s.called == "" {
+		return programName
+	}
+	return s.called
+}
+
+// group adds to root, which has all other commands, those that are here for such scripts, and
+// has the help list the others first.
+func group(root *cobra.Command, bootcs ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: mainGroup, Title: "Commands:"})
+	root.AddGroup(&cobra.Group{ID: bootcGroup, Title: "Commands for scripts that were written for bootc:"})
+	for _, c := range root.Commands() {
+		c.GroupID = mainGroup
+	}
+	root.AddCommand(bootcs...)
+}
+
+// A refusal is a command or an option of bootc that this program does not have.
+type refusal struct {
+	command string // below the program
+	option  string // "" for the command itself
+	value   bool   // the option takes a value
+	why     string
+}
+
+// refusals are told to whoever uses one. What a script can do instead comes last.
+var refusals = []refusal{
+	{command: "edit", why: "there is no specification to edit; use switch, rollback or pin"},
+	{command: "state", why: "there is no OSTree state here"},
+	{command: "image list", why: "there is no container storage of its own here; use repo images"},
+	{command: "image copy-to-storage", why: "there is no container storage of its own here; pull the image with podman"},
+	{command: "image set-unified", why: "there is no container storage of its own here; nothing has to be set"},
+	{command: "image pull-from-default-storage", why: "there is no container storage of its own here; use switch with --transport oci"},
+	{command: "image cmd", why: "there is no container storage of its own here; use podman image"},
+	{command: "loader-entries", why: "kernel arguments have no sources here; use kargs"},
+	{command: "internals", why: "these are bootc's own"},
+	{command: "exec-in-host-mount-namespace", why: "it is bootc's own; use nsenter --mount --target 1"},
+	{command: "composefs-finalize-staged", why: "sysupdate-image-finalize.service does that at shutdown"},
+	{command: "container ukify", why: "use ukify, with the digest of 'image digest --boot'"},
+	{command: "container export", why: "use podman export"},
+	{command: "container split-kernel-and-rootfs", why: "the kernel stays in the image; mount it with 'image mount' and copy it"},
+	{command: "container compute-composefs-digest-from-storage", why: "there is no container storage here; use 'image digest --boot' with an OCI layout or a reference"},
+	{command: "install to-existing-root", why: "a running system is not replaced in place; boot another and use install to-disk"},
+	{command: "install reset", why: "use install to-disk for a fresh state"},
+	{command: "install finalize", why: "install leaves nothing to finish"},
+	{command: "install ensure-completion", why: "install leaves nothing to finish"},
+
+	{"switch", "experimental-unified-storage", false, "there is no container storage here"},
+	{"install to-disk", "target-transport", true, "name the transport in --track, as in oci:/path"},
+	{"install to-disk", "enforce-container-sigpolicy", false, "follow a reference that must be signed, with --track ostree-image-signed:docker://..."},
+	{"install to-disk", "run-fetch-check", false, "check with apply --check once it is installed"},
+	{"install to-disk", "experimental-unified-storage", false, "there is no container storage here"},
+	{"install to-disk", "disable-selinux", false, "SELinux labels are computed from the image's policy; an image without a policy has none"},
+	{"install to-disk", "karg-delete", true, "kernel arguments of the image are deleted by karg-deletes in bootc/install/*.toml"},
+	{"install to-disk", "root-ssh-authorized-keys", true, "put the keys into the image, or use a systemd credential (ssh.authorized_keys.root)"},
+	{"install to-disk", "bound-images", true, "bound images are not pulled here"},
+	{"install to-disk", "stateroot", true, "the state is always that called default"},
+	{"install to-disk", "bootloader", true, "systemd-boot is installed; other boot loaders are the administrator's"},
+	{"install to-disk", "allow-missing-verity", false, "fs-verity is enabled where the file system can do that, and the output says so"},
+	{"install to-disk", "uki-addon", true, "addons beside the image's unified kernel image are always installed"},
+	{"install to-filesystem", "root-mount-spec", true, "use --karg root=..."},
+	{"install to-filesystem", "boot-mount-spec", true, "the boot partition is found by its type; use --esp"},
+	{"install to-filesystem", "replace", true, "an existing system is not replaced in place"},
+	{"install to-filesystem", "acknowledge-destructive", false, "an existing system is not replaced in place"},
+}
+
+// sharedRefusals are the options of install to-disk that to-filesystem refuses for the same
+// reason.
+func sharedRefusals() (all []refusal) {
+	for _, r := range refusals {
+		if r.command == "install to-disk" {
+			r.command = "install to-filesystem"
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// ignored are options of bootc that ask for what is so anyhow.
+var ignored = []refusal{
+	{"switch", "no-signature-verification", false, "it does nothing in bootc either"},
+	{"install to-disk", "target-no-signature-verification", false, "it does nothing in bootc either"},
+	{"install to-disk", "skip-fetch-check", false, "nothing is fetched to check"},
+	{"install to-disk", "composefs-backend", false, "there is no other"},
+	{"install to-disk", "bootupd-skip-boot-uuid", false, "bootupd is not used"},
+	{"install to-disk", "generic-image", false, "variables of the firmware are never changed"},
+	{"install to-filesystem", "target-no-signature-verification", false, "it does nothing in bootc either"},
+	{"install to-filesystem", "skip-fetch-check", false, "nothing is fetched to check"},
+	{"install to-filesystem", "composefs-backend", false, "there is no other"},
+	{"install to-filesystem", "bootupd-skip-boot-uuid", false, "bootupd is not used"},
+	{"install to-filesystem", "generic-image", false, "variables of the firmware are never changed"},
+	{"install to-filesystem", "skip-finalize", false, "the file system is left mounted and writable"},
+}
+
+// addBootc adds to the commands below root what bootc has besides them.
+func addBootc(root *cobra.Command) {
+	for _, r := range append(refusals, sharedRefusals()...) {
+		parent := commandAt(root, path(r, r.option == ""))
+		if r.option == "" {
+			parent.AddCommand(refusedCommand(r))
+			continue
+		}
+		addHiddenFlag(parent, r)
+		refuseFlag(parent, r)
+	}
+	for _, r := range ignored {
+		addHiddenFlag(commandAt(root, path(r, false)), r)
+	}
+}
+
+// path returns the names of the commands that lead to that of a refusal, or to the one above.
+func path(r refusal, above bool) []string {
+	names := strings.Fields(r.command)
+	if above {
+		names = names[:len(names)-1]
+	}
+	return names
+}
+
+// commandAt returns the command below root with a path.
+func commandAt(root *cobra.Command, names []string) *cobra.Command {
+	at := root
+	for _, name := range names {
+		found, _, err := at.Find([]string{name})
+		must(err)
+		at = found
+	}
+	return at
+}
+
+func refusedCommand(r refusal) *cobra.Command {
+	names := strings.Fields(r.command)
+	return &cobra.Command{
+		Use:                names[len(names)-1],
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("%s: not here: %s", nameOf(cmd), r.why)}
+		},
+	}
+}
+
+func addHiddenFlag(cmd *cobra.Command, r refusal) {
+	if r.value {
+		cmd.Flags().StringArray(r.option, nil, r.why)
+	} else {
+		cmd.Flags().Bool(r.option, false, r.why)
+	}
+	must(cmd.Flags().MarkHidden(r.option))
+}
+
+// refuseFlag makes it wrong usage to give a flag.
+func refuseFlag(cmd *cobra.Command, r refusal) {
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed(r.option) {
+			return usageError{fmt.Errorf("%s: --%s: not here: %s", nameOf(cmd), r.option, r.why)}
+		}
+		if before == nil {
+			return nil
+		}
+		return before(cmd, args)
+	}
+}
+
+// rebootFlags are the options of bootc about what follows a change.
+type rebootFlags struct {
+	apply      bool
+	softReboot string
+}
+
+func (f *rebootFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.apply, "apply", false, "reboot into it at once")
+	cmd.Flags().BoolVar(&f.apply, "reboot", false, "the same as --apply")
+	cmd.Flags().StringVar(&f.softReboot, "soft-reboot", "",
+		"keep the kernel and restart user space, if that is possible: `MODE` is auto (otherwise reboot) or required (otherwise fail)")
+	completeValues(cmd, "soft-reboot", softRebootModes...)
+}

@@ -23,6 +23,7 @@ MKINITCPIOCONFDIR           ?= /etc/mkinitcpio.conf.d
 MKINITCPIOPRESETDIR         ?= /etc/mkinitcpio.d
 DPKGCONFDIR                 ?= /etc/dpkg/dpkg.cfg.d
 DNFACTIONSDIR               ?= /etc/dnf/libdnf5-plugins/actions.d
+DATADIR                     ?= $(PREFIX)/share/sysupdate-image
 DOCDIR                      ?= $(PREFIX)/share/doc/sysupdate-image
 BASHCOMPLETIONDIR           ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR            ?= $(PREFIX)/share/zsh/site-functions
@@ -76,6 +77,7 @@ install: all  ## install below DESTDIR
 	install -Dm644 initramfs-tools/gpt-auto-root.rules -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 packaging/guard/05-sysupdate-image.install -t $(DESTDIR)$(KERNELINSTALLDIR)
 	install -Dm644 packaging/90-sysupdate-image.preset -t $(DESTDIR)$(SYSTEMDSYSTEMPRESETDIR)
+	install -Dm644 docs/schema/*.schema.json -t $(DESTDIR)$(DATADIR)/schema
 	install -Dm644 README.md NEWS.md LICENSE $(wildcard third-party-licenses.txt) -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 mkinitcpio/mkinitcpio.conf -t $(DESTDIR)$(DOCDIR)
 	install -Dm644 examples/system.conf.d/*.conf -t $(DESTDIR)$(DOCDIR)/examples/system.conf.d

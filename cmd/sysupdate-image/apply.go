@@ -64,6 +64,14 @@ if it fails before, the machine reboots through the firmware.
 
 update.toml can make --reboot use one of the two ways, where it is possible.
 
+--plan shows from which version to which it would go, what would be fetched and written, how
+much room that needs, and which deployments would be removed. If all layers are here already,
+it also shows which packages (dpkg, pacman, rpm), files in /etc and kernel arguments change,
+whether the kernel does, conflicts in /etc, and whether a soft reboot is enough; otherwise
+these are unknown. Bytes to fetch and to write are exact, apart from records, boot entries,
+and what is copied of /etc and /var; the room is an upper bound. With --json, the output is
+as /usr/share/sysupdate-image/schema/plan.schema.json describes.
+
 --check only looks whether there is an update. The exit code is 0 if there is none, and 10 if
 there is one. An image that update.toml or the signature policy refuses is an error, as for
 apply.
@@ -110,7 +118,7 @@ func (s *session) applyCommand() *cobra.Command {
 			return s.apply(cmd, first(args), f)
 		},
 	}
-	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be fetched, and change nothing")
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&f.check, "check", false, "report whether there is an update, and change nothing")
 	cmd.Flags().BoolVar(&f.reboot, "reboot", false, "reboot into the new system at once")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")

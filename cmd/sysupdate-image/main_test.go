@@ -3,17 +3,22 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/record"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/schema"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sysupdate-image": main, "bootc": main})
 }
+
+// schemas is where our schemas are, from a package's directory: scripts run elsewhere.
+var schemas, _ = filepath.Abs("../../docs/schema")
 
 func TestScripts(t *testing.T) { runScripts(t, "testdata") }
 
@@ -50,9 +55,24 @@ func runScripts(t *testing.T, dir string) {
 			"pe":       makePE,
 			"readonly": readOnly,
 			"registry": serve,
+			"schema":   checkSchema,
 			"stalled":  stalled,
 			"tmpfs":    tmpfs,
 			"uki":      makeUKI,
 		},
 	})
+}
+
+// checkSchema wants a JSON file to be as a schema of docs/schema has it:
+//
+//	schema NAME FILE
+func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: schema NAME FILE")
+	}
+	s, err := schema.Read(filepath.Join(schemas, args[0]+".schema.json"))
+	ts.Check(err)
+	if problems := s.Problems(ts.ReadFile(args[1])); len(problems) > 0 {
+		ts.Fatalf("%s is not as the schema %s has it: %q", args[1], args[0], problems)
+	}
 }

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
@@ -13,16 +12,10 @@ import (
 
 // A Comparison is how two images differ.
 type Comparison struct {
-	Packages []PackageDiff `json:"packages"`
-	Files    []diff.Change `json:"files"`
-	Unknown  []string      `json:"unknown,omitempty"` // files that could not be compared
-	Notes    []string      `json:"notes,omitempty"`
-}
-
-// A PackageDiff is how the packages of one manager differ.
-type PackageDiff struct {
-	Manager string            `json:"manager"`
-	Changes []packages.Change `json:"changes"`
+	Packages []packages.ManagerDiff `json:"packages"`
+	Files    []diff.Change          `json:"files"`
+	Unknown  []string               `json:"unknown,omitempty"` // files that could not be compared
+	Notes    []string               `json:"notes,omitempty"`
 }
 
 // Compare returns how the image before became the image after. Both are compared in
@@ -40,11 +33,12 @@ func Compare(
 		return Comparison{}, err
 	}
 	d := diff.Trees(oldTree, newTree, ignore)
-	c := Comparison{Packages: []PackageDiff{}, Files: d.Changes, Unknown: d.Unknown}
+	c := Comparison{Packages: []packages.ManagerDiff{}, Files: d.Changes, Unknown: d.Unknown}
 	if c.Files == nil {
 		c.Files = []diff.Change{}
 	}
-	c.addPackages(before, after)
+	diffs, notes := packages.Compare(before.FS(), after.FS(), [2]string{before.Name, after.Name})
+	c.Packages, c.Notes = append(c.Packages, diffs...), notes
 	return c, nil
 }
 
@@ -64,44 +58,4 @@ func Tree(ctx context.Context, img *source.Image, form canonical.Form) (*tree.No
 		return img.Root, nil
 	}
 	return img.Canonical(ctx, form)
-}
-
-// addPackages compares the packages, where both lists can be read.
-func (c *Comparison) addPackages(oldImage, newImage *source.Image) {
-	before, err := packages.Of(oldImage.FS())
-	if err != nil {
-		c.note("cannot compare packages: %s: %v", oldImage.Name, err)
-		return
-	}
-	after, err := packages.Of(newImage.FS())
-	if err != nil {
-		c.note("cannot compare packages: %s: %v", newImage.Name, err)
-		return
-	}
-	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
-		a, hasOld := listOf(before, manager)
-		b, hasNew := listOf(after, manager)
-		switch {
-		case !hasOld && !hasNew:
-		case a.Unread || b.Unread:
-			c.note("cannot compare packages of %s: its database has an unsupported format", manager)
-		default:
-			if changes := packages.Diff(a.Packages, b.Packages); len(changes) > 0 {
-				c.Packages = append(c.Packages, PackageDiff{manager, changes})
-			}
-		}
-	}
-}
-
-func (c *Comparison) note(format string, args ...any) {
-	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
-}
-
-func listOf(lists []packages.List, manager string) (packages.List, bool) {
-	for _, l := range lists {
-		if l.Manager == manager {
-			return l, true
-		}
-	}
-	return packages.List{}, false
 }

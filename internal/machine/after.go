@@ -26,10 +26,16 @@ func (s State) AfterStaging(id deployment.ID) State {
 }
 
 // AfterPublishing returns the state with a new entry for a deployment as the loader's
-// first. It is on trial if there is another to fall back to.
+// first. It is on trial if there is another to fall back to, and then so is an entry that the
+// deployment has already: the initramfs counts the boots of both.
 func (s State) AfterPublishing(id deployment.ID) State {
 	s = s.AfterUnstaging()
 	fallback := slices.ContainsFunc(s.Proven(), func(proven deployment.ID) bool { return proven != id })
+	for i := range s.Files { // which AfterUnstaging has cloned
+		if f := &s.Files[i]; fallback && f.Target.ID == id && f.Bootable() {
+			f.Name.Counted, f.Name.TriesLeft = true, 1
+		}
+	}
 	return s.withFirst(boot.EntryFile{
 		Target: deployment.Target{ID: id}, Name: bootentry.Name{Counted: fallback, TriesLeft: 1},
 	})

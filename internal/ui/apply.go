@@ -2,10 +2,8 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
@@ -142,89 +140,4 @@ func whyNoUpdate(u update.Update) string {
 		return printable.Text(u.Why)
 	}
 	return "it boots next"
-}
-
-// PrintPlan prints what apply would do under a policy for conflicts in /etc.
-func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
-	s.printSignature(p.Signature, false)
-	if slices.Contains(p.Steps, update.StepRestrict) {
-		fmt.Fprintln(s.Out, "Would keep other users out of the repository: its mode would become 0700.")
-	}
-	switch {
-	case p.UpToDate() && p.Outcome == update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
-			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
-		return nil
-	case p.UpToDate():
-		s.printImpossible(p.SoftReboot, p.Kexec)
-		fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
-		return nil
-	case p.Outcome == update.Skipped:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
-			printable.Text(p.Why), p.ManifestDigest)
-		return nil
-	}
-	fmt.Fprintf(s.Out, "%s\n  manifest  %s\n", p.Reference, p.ManifestDigest)
-	for _, l := range p.Layers {
-		what := "fetch"
-		if l.Present {
-			what = "have "
-		}
-		fmt.Fprintf(s.Out, "  %s     %s  %10s\n", what, l.Digest, Size(l.Size))
-	}
-	for _, c := range p.EtcConflicts {
-		fmt.Fprintf(s.Out, "  conflict  %s\n", c)
-	}
-	s.printPlanned(p)
-	s.printImpossible(p.SoftReboot, p.Kexec)
-	if !p.EtcChecked {
-		fmt.Fprintln(s.Out, "Conflicts in /etc can only be checked after all layers are downloaded.")
-	}
-	s.printConflicts(len(p.EtcConflicts), policy)
-	_, err := fmt.Fprintf(s.Out,
-		"Would fetch %s, %s. Nothing was changed.\n", Count(p.FetchLayers(), "layer"), Size(p.FetchBytes()))
-	return err
-}
-
-// printConflicts prints what apply would do about n conflicts in /etc.
-func (s *Screen) printConflicts(n int, policy deployment.ConflictPolicy) {
-	would := "apply would stage nothing; see --etc-conflicts."
-	switch policy {
-	case deployment.ConflictsKeep:
-		would = "the local versions would be kept."
-	case deployment.ConflictsNew:
-		would = "the image's versions would be used."
-	}
-	if n > 0 {
-		fmt.Fprintf(s.Out, "%s in /etc: %s\n", Count(n, "conflict"), would)
-	}
-}
-
-// printPlanned prints what would become of the image once it is fetched.
-func (s *Screen) printPlanned(p update.Plan) {
-	for _, step := range p.Steps {
-		switch step {
-		case update.StepBuild:
-			fmt.Fprintln(s.Out, "  build     the composefs image")
-		case update.StepUnstage:
-			fmt.Fprintln(s.Out, "  drop      the staged update")
-		case update.StepStage:
-			instead := ""
-			if p.QueuedRollback != "" {
-				instead = ", instead of the rollback to deployment " + p.QueuedRollback.Short()
-			}
-			fmt.Fprintf(s.Out, "  stage     takes effect at the next reboot%s%s\n", orSoftReboot(p.SoftReboot), instead)
-		case update.StepPublish:
-			fmt.Fprintln(s.Out, "  publish   boots next")
-		case update.StepRestore:
-			fmt.Fprintln(s.Out, "  restore   kernel and boot entry of the running deployment, which are gone: it boots next")
-		case update.StepRollback:
-			fmt.Fprintf(s.Out,
-				"  cancel    the rollback to deployment %s: the running one boots next\n", p.DroppedRollback.Short())
-		case update.StepPrune:
-			for _, id := range p.Remove {
-				fmt.Fprintf(s.Out, "  remove    deployment %s\n", id.Short())
-			}
-		}
-	}
 }

@@ -58,10 +58,12 @@ func TestPrintResult(t *testing.T) {
 }
 
 const planned = `oci:os:2
+  version   OS (1) -> OS (2)
   manifest  sha256:cc
   have      sha256:aa     1.0 KiB
   build     the composefs image
 SOFT
+The changes and the space needed are unknown until all layers are downloaded.
 Would fetch 0 layers, 0 B. Nothing was changed.
 `
 
@@ -79,6 +81,7 @@ func TestPrintPlan(t *testing.T) {
 		s := Screen{Out: &out, Err: &errOut}
 		err := s.PrintPlan(update.Plan{
 			Decision: update.Decision{Outcome: update.Staged}, Reference: "oci:os:2", ManifestDigest: "sha256:cc", EtcChecked: true,
+			From: &update.Named{ID: "1", Name: "OS", Version: "1"}, To: update.Named{ID: "2", Name: "OS", Version: "2"},
 			Layers: []update.LayerPlan{{Digest: "sha256:aa", Size: 1024, Present: true}},
 			Steps:  []update.Step{update.StepBuild, update.StepStage}, SoftReboot: tt.soft,
 		}, "")
@@ -87,3 +90,45 @@ func TestPrintPlan(t *testing.T) {
 		}
 	}
 }
+
+// A plan whose layers are here tells what changes, what is written, and where the room is short.
+func TestPrintKnownPlan(t *testing.T) {
+	var out, errOut bytes.Buffer
+	s := Screen{Out: &out, Err: &errOut}
+	need := int64(3 << 20)
+	err := s.PrintPlan(update.Plan{
+		Decision: update.Decision{Outcome: update.Staged}, Reference: "oci:os:2", EtcChecked: true, ManifestDigest: "sha256:cc",
+		To: update.Named{ID: "2", Name: "OS", Version: "2"}, Write: &update.WritePlan{Repository: 2 << 20, Boot: 1 << 20},
+		Room: []update.Room{
+			{FileSystem: "root", Need: &need, Free: 1 << 20}, {FileSystem: "boot", Where: "/dev/vda1", Need: &need, Free: 1 << 20},
+		},
+		Changes: &update.Changes{
+			Etc: update.EtcPlan{
+				Image: []deployment.EtcChange{{Path: "/etc/a", Kind: "added"}}, Local: make([]deployment.EtcChange, 2),
+				Shadowed: []string{"/etc/mine\x1b"},
+			},
+			Kernel: update.KernelChange{Old: "6.1", New: "6.2"}, Notes: []string{"cannot compare packages"},
+		},
+		Reboot: &update.RebootPlan{Needed: update.RebootFull, Why: "its kernel differs"},
+		Remove: []update.Named{{ID: deployment.ID(strings.Repeat("a", 128)), Name: "OS", Version: "0"}},
+		Steps:  []update.Step{update.StepPrune},
+	}, "")
+	if err != nil || out.String() != knownPlan {
+		t.Errorf("PrintPlan() prints:\n%s, %v; want:\n%s", out.String(), err, knownPlan)
+	}
+}
+
+const knownPlan = `oci:os:2
+  version   OS (2)
+  manifest  sha256:cc
+  kernel    6.1 -> 6.2
+  etc       + /etc/a
+  keep      2 local changes in /etc
+  keep      "/etc/mine\x1b", which the image changes too
+  note      cannot compare packages
+  remove    deployment aaaaaaaaaaaa (OS (0))
+Needs at most 3.0 MiB of the root file system, 1.0 MiB free: not enough
+Needs at most 3.0 MiB of the boot partition (/dev/vda1), 1.0 MiB free: kernels of superseded deployments are removed first
+It takes effect at a reboot; a soft reboot is not enough: its kernel differs.
+Would fetch 0 layers, 0 B, and write 2.0 MiB to the repository and 1.0 MiB to the boot partition. Nothing was changed.
+`

@@ -13,23 +13,8 @@ import (
 func (s *Screen) PrintComparison(c inspect.Comparison) error {
 	w := bufio.NewWriter(s.Out)
 	for _, m := range c.Packages {
-		added, removed, changed := 0, 0, 0
-		var lines strings.Builder
-		for _, p := range m.Changes {
-			switch {
-			case p.Old == "":
-				added++
-				fmt.Fprintf(&lines, "+ %s %s\n", Name(p.Name), Name(p.New))
-			case p.New == "":
-				removed++
-				fmt.Fprintf(&lines, "- %s %s\n", Name(p.Name), Name(p.Old))
-			default:
-				changed++
-				fmt.Fprintf(&lines, "~ %s %s -> %s\n", Name(p.Name), Name(p.Old), Name(p.New))
-			}
-		}
-		fmt.Fprintf(w,
-			"Packages (%s): %d added, %d removed, %d changed\n%s\n", m.Manager, added, removed, changed, lines.String())
+		summary, lines := packageChanges(m)
+		fmt.Fprintf(w, "Packages %s\n%s\n\n", summary, strings.Join(lines, "\n"))
 	}
 	kinds := make(map[string]int)
 	for _, f := range c.Files {

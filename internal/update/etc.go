@@ -47,11 +47,17 @@ func (m *Machine) checkEtc(ctx context.Context, c candidate, policy deployment.C
 // etcConflicts returns the conflicts between local changes to /etc and a system
 // whose tree is in the form in which it boots.
 func (m *Machine) etcConflicts(ctx context.Context, s *system.System) ([]deployment.EtcConflict, error) {
+	report, err := m.etcPreview(ctx, s)
+	return report.Conflicts, err
+}
+
+// etcPreview returns what would become of local changes to /etc.
+func (m *Machine) etcPreview(ctx context.Context, s *system.System) (report deployment.EtcReport, err error) {
 	from, err := m.etcSide()
 	if err != nil || from.ID == "" || !deployment.EtcMode(s.Mounts.Etc).Persistent() {
-		return nil, err // there is nothing to carry over, or it would not be seen
+		return report, err // there is nothing to carry over, or it would not be seen
 	}
-	return m.carrier("").Conflicts(ctx, from, s.Tree.Entry("etc"))
+	return m.carrier("").Preview(ctx, from, s.Tree.Entry("etc"))
 }
 
 // setEtcPolicy notes a policy, if it is not "", for the deployment that is

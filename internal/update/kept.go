@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -26,13 +27,16 @@ type kept struct {
 	policy string           // digest of the SELinux policy, which is loaded once
 }
 
+// otherKernelWhy is the most frequent reason.
+const otherKernelWhy = "its kernel or initramfs differs from the running one"
+
 // whyNot says what of the next deployment differs, "" if nothing does.
 func (k kept) whyNot(next kept) string {
 	switch {
 	case k.kernel == "":
 		return "the kernel of the running deployment is not on record"
 	case k.kernel != next.kernel:
-		return "its kernel or initramfs differs from the running one"
+		return otherKernelWhy
 	case k.args.String() != next.args.String():
 		return "its kernel arguments differ from the running ones" + differences(k.args, next.args)
 	case k.policy != next.policy:
@@ -74,7 +78,7 @@ func (m *Machine) keptNow() (kept, error) {
 	if err != nil {
 		return kept{}, err
 	}
-	root, err := m.readImage(m.Booted)
+	root, err := m.readPart(m.Booted, erofs.Paths("etc/selinux"))
 	if err != nil {
 		return kept{}, err
 	}

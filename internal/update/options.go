@@ -140,7 +140,7 @@ func (m *Machine) ukiOptions(f boot.EntryFile) (string, error) {
 // kargsOf returns the kernel arguments that the image of a deployment asks
 // for.
 func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, error) {
-	tree, err := m.readImage(id)
+	tree, err := m.readPart(id, erofs.Paths(kargs.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -150,14 +150,19 @@ func (m *Machine) kargsOf(id deployment.ID, architecture string) ([]string, erro
 
 // readImage returns the tree of a deployment's image.
 func (m *Machine) readImage(id deployment.ID) (*tree.Node, error) {
-	tree, err := m.readImageFile(id)
+	return m.readPart(id, erofs.All)
+}
+
+// readPart returns a part of the tree of a deployment's image.
+func (m *Machine) readPart(id deployment.ID, part erofs.Part) (*tree.Node, error) {
+	tree, err := m.readImageFile(id, part)
 	if err != nil {
 		return nil, &deployment.DamagedImageError{ID: id, Err: err}
 	}
 	return tree, nil
 }
 
-func (m *Machine) readImageFile(id deployment.ID) (*tree.Node, error) {
+func (m *Machine) readImageFile(id deployment.ID, part erofs.Part) (*tree.Node, error) {
 	file, err := m.Repository.OpenImage(string(id))
 	if err != nil {
 		return nil, err
@@ -167,5 +172,5 @@ func (m *Machine) readImageFile(id deployment.ID) (*tree.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return erofs.Read(file, info.Size())
+	return erofs.ReadPart(file, info.Size(), part)
 }

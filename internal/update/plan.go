@@ -6,27 +6,48 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
-// A Plan is what Apply would do, as far as it can be told without fetching anything.
+// A Plan is what Apply would do, as far as it can be told without fetching anything: what
+// depends on layers that are not here is nil. docs/schema/plan.schema.json describes it as JSON.
 type Plan struct {
 	Decision
-	Reference      string          `json:"reference"`
-	ManifestDigest string          `json:"manifestDigest"`
-	Signature      string          `json:"signature"` // how the image was checked: see oci.Image
-	Layers         []LayerPlan     `json:"layers"`
-	Steps          []Step          `json:"steps"`            // in order; none if there is nothing to do
-	Remove         []deployment.ID `json:"remove,omitempty"` // deployments that would not stay
+	Reference      string      `json:"reference"`
+	ManifestDigest string      `json:"manifestDigest"`
+	Signature      string      `json:"signature"` // how the image was checked: see oci.Image
+	From           *Named      `json:"from"`      // the deployment that the new one follows, nil for the first
+	To             Named       `json:"to"`        // the name is "" as long as only its layers tell
+	Layers         []LayerPlan `json:"layers"`
+	Fetch          FetchPlan   `json:"fetch"`
+	Write          *WritePlan  `json:"write"`
+	Room           []Room      `json:"room"`
+	Steps          []Step      `json:"steps"`            // in order; none if there is nothing to do
+	Remove         []Named     `json:"remove,omitempty"` // deployments that would not stay
+	Changes        *Changes    `json:"changes"`
+	Reboot         *RebootPlan `json:"reboot"`
 	// EtcChecked reports that EtcConflicts is known: that takes all layers.
 	EtcChecked   bool                     `json:"etcChecked"`
 	EtcConflicts []deployment.EtcConflict `json:"etcConflicts,omitempty"`
 	// SoftReboot is nil if none was asked for, or nothing new would boot.
 	SoftReboot *Possibility `json:"softReboot,omitempty"`
 	Kexec      *Possibility `json:"kexec,omitempty"` // the same
+}
+
+// A Named is a deployment by the names that people have for it.
+type Named struct {
+	ID      deployment.ID `json:"deployment,omitempty"`
+	Name    string        `json:"name,omitempty"`
+	Version string        `json:"version,omitempty"`
+}
+
+// A FetchPlan is what would be fetched.
+type FetchPlan struct {
+	Layers int   `json:"layers"`
+	Bytes  int64 `json:"bytes"` // on the wire
 }
 
 // A Step is a part of what Apply does.
@@ -53,12 +74,13 @@ func (p Plan) UpToDate() bool { return p.settled }
 // A LayerPlan reports whether a layer would be fetched.
 type LayerPlan struct {
 	Digest  string `json:"digest"`
-	Size    int64  `json:"size"` // on the wire, in bytes
-	Present bool   `json:"present"`
+	Size    int64  `json:"size"`    // on the wire, in bytes
+	Present bool   `json:"present"` // it is here, or the image has it twice
 }
 
 // Plan returns what Apply would do. It changes nothing.
 func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error) {
+	defer m.warnOnce()()
 	img, o, err := m.resolve(ctx, o, r)
 	if err != nil {
 		return Plan{}, err
@@ -75,47 +97,97 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
 		ManifestDigest: img.ManifestDigest, Signature: img.Signature, Layers: m.planLayers(img),
 	}
+	p.Fetch = FetchPlan{p.FetchLayers(), p.FetchBytes()}
 	open, err := m.isOpen()
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Remove = removed(s, p.Decision, spare)
+	v, err := m.previewFor(ctx, img, o, p)
+	if err != nil {
+		return Plan{}, err
+	}
+	if v != nil {
+		p.Decision = decide(s, o.subject(img, v.id))
+	}
+	p.Remove = named(s, removed(s, p.Decision, spare))
 	p.Steps = p.steps(s)
 	if open {
 		p.Steps = append([]Step{StepRestrict}, p.Steps...)
 	}
-	if o.SoftReboot != NotWanted && p.Outcome.Boots() {
-		if p.SoftReboot, _, err = m.softRebootOf(ctx, img, o, s, p.Decision); err != nil {
-			return Plan{}, err
-		}
-	}
-	if o.Kexec != NotWanted && p.Outcome.Boots() {
-		if p.Kexec, err = m.planKexec(o.Kexec); err != nil {
-			return Plan{}, err
-		}
-	}
-	if p.settled || p.failed != nil {
-		p.EtcChecked = true
-		return p, nil
-	}
-	if err := m.checkImage(img, o); err != nil {
+	if err := m.planNames(&p, img, s, v); err != nil {
 		return Plan{}, err
 	}
-	from, err := m.etcSide()
-	if err != nil || p.Outcome == AlreadyBooted || p.Outcome == RollbackQueued || !from.HasLocal() {
-		p.EtcChecked = true
-		return p, err
+	return p, m.planDetails(ctx, &p, img, o, s, v)
+}
+
+// planDetails adds to a plan what depends on more than the state of the machine. v is nil if
+// that is not known, or there is nothing to do.
+func (m *Machine) planDetails(ctx context.Context, p *Plan, img *oci.Image, o Options, s machine.State, v *preview) error {
+	if err := m.planReboot(ctx, p, img, o, s, v); err != nil {
+		return err
 	}
-	if p.EtcChecked = p.FetchLayers() == 0; p.EtcChecked {
-		p.EtcConflicts, err = m.planEtc(ctx, img)
+	if o.Kexec != NotWanted && p.Outcome.Boots() {
+		var err error
+		if p.Kexec, err = m.planKexec(o.Kexec); err != nil {
+			return err
+		}
 	}
-	return p, err
+	if err := m.planRoom(ctx, p, img, v); err != nil {
+		return err
+	}
+	return m.planChanges(ctx, p, v)
+}
+
+// previewFor returns a preview of the image if something is to be done with it that takes its
+// layers, and all are here.
+func (m *Machine) previewFor(ctx context.Context, img *oci.Image, o Options, p Plan) (*preview, error) {
+	if p.idle() {
+		return nil, nil
+	}
+	if err := m.checkImage(img, o); err != nil || p.Fetch.Layers > 0 || m.Repository == nil {
+		return nil, err
+	}
+	return m.preview(ctx, img, o)
+}
+
+// idle reports whether nothing becomes of the image.
+func (p Plan) idle() bool { return p.settled || p.failed != nil }
+
+// planNames adds what people call the deployment, and the one before it.
+func (m *Machine) planNames(p *Plan, img *oci.Image, s machine.State, v *preview) error {
+	from, err := m.current()
+	if err != nil {
+		return err
+	}
+	if from != "" {
+		p.From = &named(s, []deployment.ID{from})[0]
+	}
+	p.To = Named{ID: p.ID, Version: printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])}
+	switch {
+	case v != nil:
+		p.To = Named{v.id, v.Name, v.Version}
+	case p.ID != "":
+		p.To = named(s, []deployment.ID{p.ID})[0]
+	}
+	return nil
+}
+
+// named returns deployments with what people call them.
+func named(s machine.State, ids []deployment.ID) (all []Named) {
+	for _, id := range ids {
+		name, version := nameOf(s, id)
+		all = append(all, Named{id, name, version})
+	}
+	return all
 }
 
 func (m *Machine) planLayers(img *oci.Image) (layers []LayerPlan) {
+	seen := make(map[string]bool)
 	for _, l := range img.Layers {
-		present := m.Repository != nil && m.Repository.HasStream(layer.StreamName(l.DiffID))
+		name := layer.StreamName(l.DiffID)
+		present := seen[name] || m.Repository != nil && m.Repository.HasStream(name)
 		layers = append(layers, LayerPlan{l.Digest.String(), l.Size, present})
+		seen[name] = true
 	}
 	return layers
 }
@@ -123,8 +195,8 @@ func (m *Machine) planLayers(img *oci.Image) (layers []LayerPlan) {
 // steps returns the steps that carry out the decision.
 func (p Plan) steps(s machine.State) []Step {
 	steps := []Step{}
-	if !p.settled && p.failed == nil {
-		if p.FetchLayers() > 0 {
+	if !p.idle() {
+		if p.Fetch.Layers > 0 {
 			steps = append(steps, StepFetch)
 		}
 		steps = append(steps, StepBuild)
@@ -176,18 +248,6 @@ func removed(s machine.State, d Decision, spare int) []deployment.ID {
 	return slices.DeleteFunc(s.Known(), func(id deployment.ID) bool { return slices.Contains(kept, id) })
 }
 
-// planEtc returns the conflicts in /etc of an image whose layers are here.
-func (m *Machine) planEtc(ctx context.Context, img *oci.Image) ([]deployment.EtcConflict, error) {
-	system, err := system.Compose(ctx, img, m.Repository, false)
-	if err != nil {
-		return nil, err
-	}
-	if err := system.Transform(ctx); err != nil {
-		return nil, err
-	}
-	return m.etcConflicts(ctx, system)
-}
-
 // FetchLayers returns how many layers would be fetched.
 func (p Plan) FetchLayers() (n int) {
 	for _, l := range p.Layers {
@@ -206,4 +266,17 @@ func (p Plan) FetchBytes() (n int64) {
 		}
 	}
 	return n
+}
+
+// warnOnce has each warning be told once, until restore is called: a plan looks at some
+// things twice.
+func (m *Machine) warnOnce() (restore func()) {
+	warn, told := m.warn, make(map[string]bool)
+	m.warn = func(err error) {
+		if !told[err.Error()] {
+			told[err.Error()] = true
+			warn(err)
+		}
+	}
+	return func() { m.warn = warn }
 }

@@ -148,8 +148,8 @@ func (w *wreck) checkPlan(about string) Outcome {
 		return got.Outcome // another manifest of what is there: only building it could tell
 	}
 	w.compare(about, plan, got, after)
-	if removed := slices.DeleteFunc(slices.Clone(pruned.Deployments), func(id deployment.ID) bool { return id == unbuilt }); !sameIDs(removed, plan.Remove) {
-		w.t.Errorf("%s: removed %v; planned %v", about, short(removed), short(plan.Remove))
+	if removed := slices.DeleteFunc(slices.Clone(pruned.Deployments), func(id deployment.ID) bool { return id == unbuilt }); !sameIDs(removed, idsOf(plan.Remove)) {
+		w.t.Errorf("%s: removed %v; planned %v", about, short(removed), short(idsOf(plan.Remove)))
 	}
 	return got.Outcome
 }
@@ -173,6 +173,13 @@ func (w *wreck) compare(about string, plan Plan, got Result, after machine.State
 	if after.Next() != next {
 		w.t.Errorf("%s: %s: %s boots next; want %s", about, got.Outcome, after.Next().Short(), next.Short())
 	}
+}
+
+func idsOf(all []Named) (ids []deployment.ID) {
+	for _, d := range all {
+		ids = append(ids, d.ID)
+	}
+	return ids
 }
 
 func sameIDs(a, b []deployment.ID) bool {

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/layer"
@@ -19,6 +21,31 @@ import (
 // name that keeps all of it from being collected as garbage. id and form are those
 // of the composefs image.
 func RecordImage(img *oci.Image, to *repo.Repository, id deployment.ID, form canonical.Variant) error {
+	put := func(d document) (digest.Digest, error) { return putDocument(to, d) }
+	if err := eachDocument(img, to, id, form, put); err != nil {
+		return err
+	}
+	return to.SetRef(rootRef(img.ManifestDigest), repo.ManifestPrefix+img.ManifestDigest)
+}
+
+// recordSizes enters the objects that RecordImage would write, with their sizes.
+func recordSizes(img *oci.Image, to *repo.Repository, id deployment.ID, form canonical.Variant, sizes map[digest.Digest]int64) error {
+	return eachDocument(img, to, id, form, func(d document) (digest.Digest, error) {
+		content := verity.Sum(to.Algorithm(), d.content)
+		sizes[content] = int64(len(d.content))
+		var file bytes.Buffer
+		err := d.stream(to.Algorithm(), content).Finish(&file)
+		sum := verity.Sum(to.Algorithm(), file.Bytes())
+		sizes[sum] = int64(file.Len())
+		return sum, err
+	})
+}
+
+// eachDocument calls put with the documents that record an image, in the order in which they
+// are written. put returns the digest of a document's stream.
+func eachDocument(
+	img *oci.Image, to *repo.Repository, id deployment.ID, form canonical.Variant, put func(document) (digest.Digest, error),
+) error {
 	image, err := id.Digest()
 	if err != nil {
 		return err
@@ -27,7 +54,7 @@ func RecordImage(img *oci.Image, to *repo.Repository, id deployment.ID, form can
 	if err != nil {
 		return err
 	}
-	config, err := putDocument(to, document{
+	config, err := put(document{
 		name:    repo.ConfigPrefix + img.ConfigDigest,
 		kind:    stream.OCIConfig,
 		content: img.RawConfig,
@@ -36,16 +63,13 @@ func RecordImage(img *oci.Image, to *repo.Repository, id deployment.ID, form can
 	if err != nil {
 		return err
 	}
-	manifest := document{
+	_, err = put(document{
 		name:    repo.ManifestPrefix + img.ManifestDigest,
 		kind:    stream.OCIManifest,
 		content: img.RawManifest,
 		refs:    with(layers, "config:"+img.ConfigDigest, config),
-	}
-	if _, err := putDocument(to, manifest); err != nil {
-		return err
-	}
-	return to.SetRef(rootRef(img.ManifestDigest), manifest.name)
+	})
+	return err
 }
 
 // A document is a JSON document of an image, kept as an object that a stream
@@ -62,12 +86,17 @@ func putDocument(repo *repo.Repository, d document) (digest.Digest, error) {
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	w := stream.NewWriter(repo.Algorithm(), d.kind)
+	return repo.PutStream(d.name, d.stream(repo.Algorithm(), object))
+}
+
+// stream returns the stream of a document whose content is an object.
+func (d document) stream(alg digest.Algorithm, object digest.Digest) *stream.Writer {
+	w := stream.NewWriter(alg, d.kind)
 	w.External(object, int64(len(d.content)))
 	for _, name := range slices.Sorted(maps.Keys(d.refs)) { // the same file each time
 		w.Reference(name, d.refs[name])
 	}
-	return repo.PutStream(d.name, w)
+	return w
 }
 
 // layerStreams returns the streams of an image's layers by diff_id.

@@ -65,7 +65,7 @@ func (m *machine) agree() {
 			m.Err = fmt.Errorf("%s: %w", command, err)
 			return
 		}
-		if problems := m.schema.problems(text); len(problems) > 0 {
+		if problems := m.schema.Problems(text); len(problems) > 0 {
 			m.Err = fmt.Errorf("%s: not as in bootc's schema: %q\n%s", command, problems, text)
 			return
 		}

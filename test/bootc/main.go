@@ -14,13 +14,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/schema"
 	"github.com/sysupdate-image/sysupdate-image/test/transcript"
 )
 
 // A machine is the transcript of one machine that several programs update.
 type machine struct {
 	transcript.Transcript
-	schema schema // of bootc's status in JSON
+	schema schema.Schema // of bootc's status in JSON
 	disk   string
 }
 
@@ -42,7 +43,7 @@ func run() error {
 	}
 	programs.setDefaults(*source)
 
-	schema, err := readSchema(filepath.Join(*source, "docs/src/host-v1.schema.json"))
+	hostSchema, err := schema.Read(filepath.Join(*source, "docs/src/host-v1.schema.json"))
 	if err != nil {
 		return fmt.Errorf("cannot read bootc's schema: %w", err)
 	}
@@ -61,11 +62,11 @@ func run() error {
 	if err := os.Setenv("BOOTC", tree); err != nil { // for test/images/build
 		return err
 	}
-	return show(ctx, dir, schema)
+	return show(ctx, dir, hostSchema)
 }
 
-func show(ctx context.Context, dir string, schema schema) error {
-	m := &machine{schema: schema, Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
+func show(ctx context.Context, dir string, hostSchema schema.Schema) error {
+	m := &machine{schema: hostSchema, Transcript: transcript.Transcript{Ctx: ctx, Dir: dir, Out: os.Stdout, Began: time.Now()}}
 	defer m.Off()
 	err := m.Run(m.build, m.install, m.firstBoot, m.ourUpdate, m.secondBoot, m.bootcRollback,
 		m.bootcSwitch, m.ourRollback, m.ourNextUpdate, m.bootcAgain, m.end)

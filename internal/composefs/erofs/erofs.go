@@ -72,14 +72,20 @@ func Write(ctx context.Context, w io.Writer, root *tree.Node, opts Options) erro
 // Digest returns the fs-verity digest, by opts.Algorithm, of the image that
 // Write writes. It writes and hashes at the same time.
 func Digest(ctx context.Context, root *tree.Node, opts Options) (digest.Digest, error) {
+	d, _, err := Measure(ctx, root, opts)
+	return d, err
+}
+
+// Measure is Digest, and also returns how many bytes the image has.
+func Measure(ctx context.Context, root *tree.Node, opts Options) (digest.Digest, int64, error) {
 	h := verity.New(opts.Algorithm)
 	p := newPipe(h)
 	err := Write(ctx, p, root, opts)
 	p.close()
 	if err != nil {
-		return digest.Digest{}, err
+		return digest.Digest{}, 0, err
 	}
-	return h.Sum(), nil
+	return h.Sum(), p.size, nil
 }
 
 // A pipe hands what is written to it to another writer, which never fails, on
@@ -88,6 +94,7 @@ type pipe struct {
 	current    []byte
 	full, free chan []byte
 	done       chan struct{}
+	size       int64 // bytes
 }
 
 const (
@@ -117,6 +124,7 @@ func newPipe(w io.Writer) *pipe {
 
 func (p *pipe) Write(b []byte) (int, error) {
 	n := len(b)
+	p.size += int64(n)
 	for len(b) > 0 {
 		take := min(len(b), cap(p.current)-len(p.current))
 		p.current = append(p.current, b[:take]...)

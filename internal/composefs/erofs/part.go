@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"io"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
@@ -20,4 +21,31 @@ func All(string) Part { return All }
 // proportion to what it reads.
 func ReadPart(r io.ReaderAt, size int64, part Part) (*tree.Node, error) {
 	return readTree(r, size, part)
+}
+
+// Paths wants what is at some paths, which are relative, with all that is below. An element
+// "*" stands for any name, "*.efi" for any that ends so.
+func Paths(paths ...string) Part {
+	return func(name string) Part {
+		var below []string
+		for _, p := range paths {
+			first, rest, deeper := strings.Cut(p, "/")
+			if !matches(first, name) {
+				continue
+			}
+			if !deeper {
+				return All
+			}
+			below = append(below, rest)
+		}
+		if below == nil {
+			return nil
+		}
+		return Paths(below...)
+	}
+}
+
+func matches(pattern, name string) bool {
+	end, any := strings.CutPrefix(pattern, "*")
+	return pattern == name || any && strings.HasSuffix(name, end)
 }

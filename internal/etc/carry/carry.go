@@ -146,28 +146,27 @@ func (c Carrier) begin(ctx context.Context, to Side) error {
 	return c.Write(ctx, to, new, new, c.OpenContent)
 }
 
-// Conflicts returns where local changes of from and the tree new, the /etc of
-// another image, exclude each other. It changes nothing.
-func (c Carrier) Conflicts(ctx context.Context, from Side, new *tree.Node) ([]deployment.EtcConflict, error) {
+// Preview returns what Carry would report of a deployment with the tree new, the /etc of its
+// image, as long as nothing has been decided about conflicts. It changes nothing.
+func (c Carrier) Preview(ctx context.Context, from Side, new *tree.Node) (report deployment.EtcReport, err error) {
 	dir, err := c.LocalDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return report, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read local changes to /etc: %w", err)
+		return report, fmt.Errorf("cannot read local changes to /etc: %w", err)
 	}
 	defer dir.Close()
 	base, local, _, err := c.Local(ctx, from, dir, false)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	result, err := mergeTrees(ctx, base, local, new, merge.Options{Open: merge.LocalOpener(dir, c.OpenContent)})
 	if err != nil {
-		return nil, err
+		return report, err
 	}
-	var report deployment.EtcReport
 	Places{inEtc, inEtc}.Describe(&report, result, "")
-	return report.Conflicts, nil
+	return report, nil
 }
 
 func mergeTrees(ctx context.Context, base, local, new *tree.Node, o merge.Options) (*merge.Result, error) {

@@ -27,7 +27,7 @@ func StreamName(diffID godigest.Digest) string { return "oci-layer-" + diffID.St
 // were written before an error: they are garbage, and welcome to the next try.
 func Import(ctx context.Context, tar io.Reader, repo *repo.Repository, diffID godigest.Digest) (digest.Digest, error) {
 	stream := stream.NewWriter(repo.Algorithm(), stream.OCILayer)
-	if err := split(ctx, tar, stored{repo, true}.create, stream); err != nil {
+	if err := split(ctx, tar, stored{repo: repo, write: true}.create, stream); err != nil {
 		return digest.Digest{}, fmt.Errorf("cannot import layer %s: %w", diffID, err)
 	}
 	return repo.PutStream(StreamName(diffID), stream)
@@ -44,7 +44,10 @@ func (m *Merger) ApplyStored(ctx context.Context, repo *repo.Repository, diffID 
 	if got := blob.ContentType(); got != stream.OCILayer {
 		return fmt.Errorf("stream %s holds %q: want a layer", StreamName(diffID), got)
 	}
-	if err := m.apply(ctx, blob, stored{repo, m.Expand}); err != nil {
+	if m.Measured == nil {
+		m.Measured = make(map[digest.Digest]int64)
+	}
+	if err := m.apply(ctx, blob, stored{repo, m.Expand, m.Measured}); err != nil {
 		return fmt.Errorf("layer %s: %w", diffID, err)
 	}
 	return nil
@@ -54,13 +57,14 @@ func (m *Merger) ApplyStored(ctx context.Context, repo *repo.Repository, diffID 
 type stored struct {
 	repo  *repo.Repository
 	write bool
+	sizes map[digest.Digest]int64 // of those that are only measured
 }
 
 func (s stored) open(d digest.Digest) (io.ReadCloser, error) { return s.repo.OpenObject(d) }
 
 func (s stored) create() (object, error) {
 	if !s.write {
-		return &measured{verity.New(s.repo.Algorithm())}, nil
+		return &noted{Hasher: verity.New(s.repo.Algorithm()), sizes: s.sizes}, nil
 	}
 	o, err := s.repo.NewObject()
 	if err != nil {

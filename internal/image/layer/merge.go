@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/stream"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -38,6 +39,10 @@ type Merger struct {
 	// have less than they are, into the repository. Otherwise the tree has digests of
 	// objects that are not there.
 	Expand bool
+
+	// Measured are the objects that Expand would have put into the repository, with their
+	// sizes.
+	Measured map[digest.Digest]int64
 
 	// Late are the whiteouts, a few of them, that make InOrder another tree.
 	Late []string

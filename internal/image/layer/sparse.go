@@ -290,6 +290,26 @@ type measured struct{ *verity.Hasher }
 func (m *measured) Commit() (digest.Digest, error) { return m.Sum(), nil }
 func (m *measured) Abort()                         {}
 
+// A noted is a measured object whose size is noted.
+type noted struct {
+	*verity.Hasher
+	size  int64
+	sizes map[digest.Digest]int64
+}
+
+func (n *noted) Write(p []byte) (int, error) {
+	n.size += int64(len(p))
+	return n.Hasher.Write(p)
+}
+
+func (n *noted) Commit() (digest.Digest, error) {
+	d := n.Sum()
+	n.sizes[d] = n.size
+	return d, nil
+}
+
+func (n *noted) Abort() {}
+
 // expand enters a sparse file, and writes it to copy as well, if that is not nil.
 func (e *entry) expand(ctx context.Context, from io.Reader, o object, copy io.Writer) error {
 	var inline bytes.Buffer

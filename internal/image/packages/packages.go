@@ -170,6 +170,52 @@ type Change struct {
 	New  string `json:"new,omitempty"`
 }
 
+// A ManagerDiff is how the packages of one manager differ.
+type ManagerDiff struct {
+	Manager string   `json:"manager"`
+	Changes []Change `json:"changes"`
+}
+
+// Compare returns how the packages of the system old become those of new, for each manager
+// that either has. notes say what cannot be compared, and why. names are what messages call
+// the two.
+func Compare(old, new fs.FS, names [2]string) (diffs []ManagerDiff, notes []string) {
+	var lists [2][]List
+	for i, fsys := range []fs.FS{old, new} {
+		var err error
+		if lists[i], err = Of(fsys); err != nil {
+			return nil, []string{fmt.Sprintf("cannot compare packages: %s: %v", names[i], err)}
+		}
+	}
+	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
+		a, b := listOf(lists[0], manager), listOf(lists[1], manager)
+		if a.Unread || b.Unread {
+			notes = append(notes, fmt.Sprintf("cannot compare packages of %s: its database has an unsupported format", manager))
+		} else if changes := Diff(a.Packages, b.Packages); len(changes) > 0 {
+			diffs = append(diffs, ManagerDiff{manager, changes})
+		}
+	}
+	return diffs, notes
+}
+
+// listOf returns the list of a manager, an empty one if there is none.
+func listOf(lists []List, manager string) List {
+	for _, l := range lists {
+		if l.Manager == manager {
+			return l
+		}
+	}
+	return List{}
+}
+
+// Paths returns where the databases are that are read.
+func Paths() (all []string) {
+	for _, d := range databases {
+		all = append(all, d.path)
+	}
+	return append(all, "usr/lib/sysimage/rpm", "usr/share/rpm", "var/lib/rpm") // also the log of SQLite
+}
+
 // Diff returns how the list old becomes the list new, by name. Both are sorted.
 func Diff(old, new []Package) []Change {
 	var all []Change

@@ -25,6 +25,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
@@ -51,6 +52,9 @@ type System struct {
 	late          []string           // whiteouts, see layer.Merger
 	Warnings      []string           // what its administrator should hear of it
 	SealedFor     *deployment.Target // what its unified kernel image boots, once that is known to be it
+	// Measured are the objects of sparse files, with their sizes, of a system that was composed
+	// without putting them into the repository.
+	Measured map[digest.Digest]int64
 }
 
 // Compose merges the layers of an image and says what system they make. With expand,
@@ -62,7 +66,7 @@ func Compose(ctx context.Context, img *oci.Image, repo *repo.Repository, expand 
 	if err := s.merge(ctx, &m); err != nil {
 		return nil, err
 	}
-	s.Tree, s.late = m.Root, m.Late
+	s.Tree, s.late, s.Measured = m.Root, m.Late, m.Measured
 	var err error
 	if s.Kernel, err = CheckTree(s.Tree); err != nil {
 		return nil, err
@@ -195,12 +199,25 @@ func (s *System) Build(ctx context.Context) (deployment.ID, error) {
 	if err := s.Transform(ctx); err != nil {
 		return "", err
 	}
-	options := erofs.Options{Version: s.Form.Version, Algorithm: s.repo.Algorithm()}
-	d, err := s.repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, s.Tree, options) })
+	d, err := s.repo.PutImage(func(w io.Writer) error { return erofs.Write(ctx, w, s.Tree, s.format()) })
 	if err != nil {
 		return "", fmt.Errorf("cannot write composefs image: %w", err)
 	}
 	return deployment.ID(d.String()), nil
+}
+
+// Measure transforms the system, and returns the deployment id that Build would, with the
+// size of the composefs image. It writes nothing.
+func (s *System) Measure(ctx context.Context) (id deployment.ID, size int64, err error) {
+	if err := s.Transform(ctx); err != nil {
+		return "", 0, err
+	}
+	d, size, err := erofs.Measure(ctx, s.Tree, s.format())
+	return deployment.ID(d.String()), size, err
+}
+
+func (s *System) format() erofs.Options {
+	return erofs.Options{Version: s.Form.Version, Algorithm: s.repo.Algorithm()}
 }
 
 // FS returns the image's files to read.

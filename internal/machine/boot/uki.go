@@ -22,12 +22,7 @@ type File struct {
 func (p *Partition) WriteUKI(
 	ctx context.Context, id deployment.ID, uki io.ReadSeeker, extras []File, superseded ...deployment.ID,
 ) (digest string, created bool, err error) {
-	name := bootentry.UKIName(id)
-	parts := []part{{name: name, content: uki}}
-	for _, f := range extras {
-		parts = append(parts, part{name: bootentry.ExtrasOf(name) + "/" + f.Name, named: true, content: f.Content})
-	}
-	return p.writeParts(ctx, parts, superseded)
+	return p.writeParts(ctx, ukiParts(id, uki, extras), superseded)
 }
 
 // NewUKIEntry returns the boot entry for the unified kernel image that WriteUKI

@@ -1,4 +1,5 @@
-package main
+// Package schema checks JSON texts against a JSON schema.
+package schema
 
 import (
 	"encoding/json"
@@ -10,23 +11,26 @@ import (
 	"strings"
 )
 
-// A schema is a part of a JSON schema, with those of its keywords that bootc's
-// host-v1.schema.json uses.
-type schema struct {
+// A Schema is a part of a JSON schema, with those of its keywords that bootc's
+// host-v1.schema.json and ours use.
+type Schema struct {
 	Ref        string            `json:"$ref"`
-	Defs       map[string]schema `json:"$defs"`
+	Defs       map[string]Schema `json:"$defs"`
 	Type       any               `json:"type"` // a name, or several
-	Properties map[string]schema `json:"properties"`
+	Properties map[string]Schema `json:"properties"`
 	Required   []string          `json:"required"`
-	Items      *schema           `json:"items"`
-	AnyOf      []schema          `json:"anyOf"`
-	OneOf      []schema          `json:"oneOf"`
+	Items      *Schema           `json:"items"`
+	AnyOf      []Schema          `json:"anyOf"`
+	OneOf      []Schema          `json:"oneOf"`
 	Enum       []any             `json:"enum"`
 	Const      any               `json:"const"`
+	// Additional allows further properties, as without the keyword, unless it is false.
+	Additional *bool `json:"additionalProperties"`
 }
 
-func readSchema(name string) (schema, error) {
-	var s schema
+// Read reads the schema in a file.
+func Read(name string) (Schema, error) {
+	var s Schema
 	data, err := os.ReadFile(name)
 	if err == nil {
 		err = json.Unmarshal(data, &s)
@@ -34,8 +38,8 @@ func readSchema(name string) (schema, error) {
 	return s, err
 }
 
-// problems returns what a JSON text does not have as the schema says.
-func (s schema) problems(text string) []string {
+// Problems returns what a JSON text does not have as the schema says.
+func (s Schema) Problems(text string) []string {
 	var value any
 	if err := json.Unmarshal([]byte(text), &value); err != nil {
 		return []string{err.Error()}
@@ -44,7 +48,7 @@ func (s schema) problems(text string) []string {
 }
 
 // check returns the problems of the value that stands at path.
-func (s schema) check(defs map[string]schema, path string, value any) []string {
+func (s Schema) check(defs map[string]Schema, path string, value any) []string {
 	if s.Ref != "" {
 		s = defs[strings.TrimPrefix(s.Ref, "#/$defs/")]
 	}
@@ -58,7 +62,7 @@ func (s schema) check(defs map[string]schema, path string, value any) []string {
 		return []string{fmt.Sprintf("%s: %v is none of %v", path, value, s.Enum)}
 	}
 	var found []string
-	for _, choices := range [][]schema{s.AnyOf, s.OneOf} {
+	for _, choices := range [][]Schema{s.AnyOf, s.OneOf} {
 		found = append(found, checkChoices(choices, defs, path, value)...)
 	}
 	switch value := value.(type) {
@@ -74,11 +78,16 @@ func (s schema) check(defs map[string]schema, path string, value any) []string {
 	return found
 }
 
-func (s schema) checkObject(defs map[string]schema, path string, object map[string]any) []string {
+func (s Schema) checkObject(defs map[string]Schema, path string, object map[string]any) []string {
 	var found []string
 	for _, name := range s.Required {
 		if _, ok := object[name]; !ok {
 			found = append(found, fmt.Sprintf("%s.%s: missing", path, name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if _, known := s.Properties[name]; !known && s.Additional != nil && !*s.Additional {
+			found = append(found, fmt.Sprintf("%s.%s: unknown", path, name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
@@ -90,7 +99,7 @@ func (s schema) checkObject(defs map[string]schema, path string, object map[stri
 }
 
 // checkChoices returns the problems of the choice that has the fewest.
-func checkChoices(choices []schema, defs map[string]schema, path string, value any) []string {
+func checkChoices(choices []Schema, defs map[string]Schema, path string, value any) []string {
 	var fewest []string
 	for i, choice := range choices {
 		if found := choice.check(defs, path, value); i == 0 || len(found) < len(fewest) {

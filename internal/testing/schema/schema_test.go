@@ -1,4 +1,4 @@
-package main
+package schema
 
 import (
 	"encoding/json"
@@ -7,12 +7,13 @@ import (
 )
 
 func TestSchema(t *testing.T) {
-	var s schema
+	var s Schema
 	if err := json.Unmarshal([]byte(`{
 		"type": "object", "required": ["kind", "list"],
 		"properties": {
 			"kind": {"const": "host"},
 			"list": {"type": "array", "items": {"$ref": "#/$defs/entry"}},
+			"closed": {"type": "object", "additionalProperties": false},
 			"more": {"anyOf": [{"$ref": "#/$defs/entry"}, {"type": "null"}]}
 		},
 		"$defs": {"entry": {"type": "object", "required": ["n"], "properties": {
@@ -33,11 +34,12 @@ func TestSchema(t *testing.T) {
 			".list[0].n: 1.5 is not of type [integer null]", ".list[1].n: missing", ".list[1].s: c is none of [a b]",
 		}},
 		{`{"kind": "host", "list": [], "more": {"n": "1"}}`, []string{".more.n: 1 is not of type [integer null]"}},
+		{`{"kind": "host", "list": [], "closed": {"n": 1}}`, []string{".closed.n: unknown"}},
 		{`[]`, []string{": [] is not of type object"}},
 		{`{`, []string{"unexpected end of JSON input"}},
 	}
 	for _, tt := range tests {
-		if got := s.problems(tt.text); !slices.Equal(got, tt.want) {
+		if got := s.Problems(tt.text); !slices.Equal(got, tt.want) {
 			t.Errorf("problems(%s) = %q; want %q", tt.text, got, tt.want)
 		}
 	}

@@ -1,0 +1,251 @@
+package ui
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
+)
+
+// PrintPlan prints what apply would do under a policy for conflicts in /etc.
+func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) error {
+	s.printSignature(p.Signature, false)
+	if slices.Contains(p.Steps, update.StepRestrict) {
+		fmt.Fprintln(s.Out, "Would keep other users out of the repository: its mode would become 0700.")
+	}
+	switch {
+	case p.UpToDate() && p.Outcome == update.RollbackQueued:
+		_, err := fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
+			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
+		return err
+	case p.UpToDate():
+		s.printImpossible(p.SoftReboot, p.Kexec)
+		_, err := fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
+		return err
+	case p.Outcome == update.Skipped:
+		_, err := fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
+			printable.Text(p.Why), p.ManifestDigest)
+		return err
+	}
+	w := bufio.NewWriter(s.Out)
+	printPlanned(w, p)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	s.printImpossible(p.SoftReboot, p.Kexec)
+	printSummary(w, p, policy)
+	return w.Flush()
+}
+
+// planRow prints a row of a plan.
+func planRow(w io.Writer, name, format string, args ...any) {
+	fmt.Fprintf(w, "  %-9s "+format+"\n", append([]any{name}, args...)...)
+}
+
+func printPlanned(w io.Writer, p update.Plan) {
+	fmt.Fprintln(w, p.Reference)
+	printVersions(w, p)
+	planRow(w, "manifest", "%s", p.ManifestDigest)
+	for _, l := range p.Layers {
+		what := "fetch"
+		if l.Present {
+			what = "have"
+		}
+		planRow(w, what, "%s  %10s", l.Digest, Size(l.Size))
+	}
+	if c := p.Changes; c != nil {
+		printChanges(w, *c)
+	}
+	for _, c := range p.EtcConflicts {
+		planRow(w, "conflict", "%s", c)
+	}
+	printSteps(w, p)
+}
+
+// printVersions prints which version takes the place of which.
+func printVersions(w io.Writer, p update.Plan) {
+	from, to := "", p.To.Title()
+	if p.From != nil && p.From.ID != p.To.ID {
+		from = p.From.Title() + " -> "
+	}
+	if to == "" {
+		to = "unknown until its layers are downloaded"
+	}
+	planRow(w, "version", "%s", Name(from+to))
+}
+
+// printChanges prints what the new system has otherwise.
+func printChanges(w io.Writer, c update.Changes) {
+	k := c.Kernel
+	switch {
+	case k.Old != k.New && k.Old != "":
+		planRow(w, "kernel", "%s -> %s", Name(k.Old), Name(k.New))
+	case k.Old == "":
+		planRow(w, "kernel", "%s", Name(k.New))
+	case k.KernelChanged && k.InitramfsChanged:
+		planRow(w, "kernel", "%s: rebuilt, with another initramfs", Name(k.New))
+	case k.KernelChanged:
+		planRow(w, "kernel", "%s: rebuilt", Name(k.New))
+	case k.InitramfsChanged:
+		planRow(w, "kernel", "%s: unchanged, with another initramfs", Name(k.New))
+	}
+	for _, a := range c.KernelArguments.Removed {
+		planRow(w, "argument", "- %s", Name(a))
+	}
+	for _, a := range c.KernelArguments.Added {
+		planRow(w, "argument", "+ %s", Name(a))
+	}
+	for _, m := range c.Packages {
+		text, lines := packageChanges(m)
+		planRow(w, "packages", "%s", text)
+		for _, line := range lines {
+			planRow(w, "", "%s", line)
+		}
+	}
+	for _, change := range c.Etc.Image {
+		planRow(w, "etc", "%s", etcChange(change))
+	}
+	if n := len(c.Etc.Local); n > 0 {
+		planRow(w, "keep", "%s in /etc", Count(n, "local change"))
+	}
+	for _, path := range c.Etc.Shadowed {
+		planRow(w, "keep", "%s, which the image changes too", Name(path))
+	}
+	for _, note := range c.Notes {
+		planRow(w, "note", "%s", printable.Text(note))
+	}
+}
+
+// packageChanges returns how the packages of one manager differ: a summary, and a line for
+// each.
+func packageChanges(m packages.ManagerDiff) (summary string, lines []string) {
+	added, removed, changed := 0, 0, 0
+	for _, p := range m.Changes {
+		switch {
+		case p.Old == "":
+			added++
+			lines = append(lines, fmt.Sprintf("+ %s %s", Name(p.Name), Name(p.New)))
+		case p.New == "":
+			removed++
+			lines = append(lines, fmt.Sprintf("- %s %s", Name(p.Name), Name(p.Old)))
+		default:
+			changed++
+			lines = append(lines, fmt.Sprintf("~ %s %s -> %s", Name(p.Name), Name(p.Old), Name(p.New)))
+		}
+	}
+	return fmt.Sprintf("(%s): %d added, %d removed, %d changed", m.Manager, added, removed, changed), lines
+}
+
+func etcChange(c deployment.EtcChange) string {
+	mark := map[string]string{"added": "+", "removed": "-"}[c.Kind]
+	if mark == "" {
+		mark = "~"
+	}
+	text := mark + " " + Name(c.Path)
+	if len(c.What) > 0 {
+		text += " (" + strings.Join(c.What, ", ") + ")"
+	}
+	return text
+}
+
+// printSteps prints what would become of the image once it is fetched.
+func printSteps(w io.Writer, p update.Plan) {
+	for _, step := range p.Steps {
+		switch step {
+		case update.StepBuild:
+			planRow(w, "build", "the composefs image")
+		case update.StepUnstage:
+			planRow(w, "drop", "the staged update")
+		case update.StepStage:
+			instead := ""
+			if p.QueuedRollback != "" {
+				instead = ", instead of the rollback to deployment " + p.QueuedRollback.Short()
+			}
+			planRow(w, "stage", "takes effect at the next reboot%s%s", orSoftReboot(p.SoftReboot), instead)
+		case update.StepPublish:
+			planRow(w, "publish", "boots next")
+		case update.StepRestore:
+			planRow(w, "restore", "kernel and boot entry of the running deployment, which are gone: it boots next")
+		case update.StepRollback:
+			planRow(w, "cancel", "the rollback to deployment %s: the running one boots next", p.DroppedRollback.Short())
+		case update.StepPrune:
+			for _, d := range p.Remove {
+				planRow(w, "remove", "deployment %s%s", d.ID.Short(), inBrackets(d.Title()))
+			}
+		}
+	}
+}
+
+func inBrackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
+// printSummary prints what a plan comes to.
+func printSummary(w io.Writer, p update.Plan, policy deployment.ConflictPolicy) {
+	if p.Changes == nil && p.Write == nil {
+		fmt.Fprintln(w, "The changes and the space needed are unknown until all layers are downloaded.")
+	}
+	if !p.EtcChecked {
+		fmt.Fprintln(w, "Conflicts in /etc can only be checked after all layers are downloaded.")
+	}
+	printConflicts(w, len(p.EtcConflicts), policy)
+	for _, r := range p.Room {
+		printRoom(w, r)
+	}
+	if r := p.Reboot; r != nil {
+		switch {
+		case r.Needed == update.RebootSoft:
+			fmt.Fprintln(w, "A soft reboot is enough for it to take effect.")
+		case r.Needed == update.RebootFull && r.Why != "":
+			fmt.Fprintf(w, "It takes effect at a reboot; a soft reboot is not enough: %s.\n", printable.Text(r.Why))
+		}
+	}
+	fmt.Fprintf(w, "Would fetch %s, %s", Count(p.Fetch.Layers, "layer"), Size(p.Fetch.Bytes))
+	if p.Write != nil {
+		fmt.Fprintf(w, ", and write %s to the repository and %s to the boot partition",
+			Size(p.Write.Repository), Size(p.Write.Boot))
+	}
+	fmt.Fprintln(w, ". Nothing was changed.")
+}
+
+// printRoom prints what is needed of a file system where that is known.
+func printRoom(w io.Writer, r update.Room) {
+	if r.Need == nil || *r.Need == 0 {
+		return
+	}
+	name := map[string]string{"root": "the root file system", "boot": "the boot partition", "esp": "the EFI system partition"}[r.FileSystem]
+	if r.Where != "" {
+		name += " (" + Name(r.Where) + ")"
+	}
+	verdict := ""
+	if r.Short() {
+		verdict = ": not enough"
+		if r.FileSystem == "boot" {
+			verdict = ": kernels of superseded deployments are removed first"
+		}
+	}
+	fmt.Fprintf(w, "Needs at most %s of %s, %s free%s\n", Size(*r.Need), name, Size(r.Free), verdict)
+}
+
+// printConflicts prints what apply would do about n conflicts in /etc.
+func printConflicts(w io.Writer, n int, policy deployment.ConflictPolicy) {
+	would := "apply would stage nothing; see --etc-conflicts."
+	switch policy {
+	case deployment.ConflictsKeep:
+		would = "the local versions would be kept."
+	case deployment.ConflictsNew:
+		would = "the image's versions would be used."
+	}
+	if n > 0 {
+		fmt.Fprintf(w, "%s in /etc: %s\n", Count(n, "conflict"), would)
+	}
+}

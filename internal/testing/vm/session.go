@@ -211,10 +211,15 @@ func (m *Machine) RebootBy(ctx context.Context, command string) error {
 // SoftReboot asks the machine to restart all but the kernel and waits until it is
 // back. For WaitBoot this is no boot.
 func (m *Machine) SoftReboot(ctx context.Context) error {
+	return m.SoftRebootBy(ctx, "systemctl soft-reboot")
+}
+
+// SoftRebootBy is SoftReboot by a command.
+func (m *Machine) SoftRebootBy(ctx context.Context, command string) error {
 	m.mu.Lock()
 	before := m.hellos
 	m.mu.Unlock()
-	if err := m.ask(ctx, "systemctl soft-reboot"); err != nil {
+	if err := m.ask(ctx, command); err != nil {
 		return fmt.Errorf("cannot reboot machine: %w", err)
 	}
 	if err := m.wait(ctx, func() bool { return m.hellos > before }); err != nil {

@@ -151,10 +151,10 @@ func (f *diskFlags) check(o install.DiskOptions, target *install.Target) error {
 			return err
 		}
 	}
-	if f.plan {
+	if f.plan || target != nil {
 		return nil
 	}
-	return install.CheckRights(o.Loopback || target != nil)
+	return install.CheckRights(o.Loopback)
 }
 
 // toDisk installs on a disk, or on the file that is to become one.

@@ -19,13 +19,19 @@ What a killed run has left there is replaced. A FILE that exists is refused unle
 given; a device, a directory or a symbolic link is refused in any case. Formats other
 than raw are made by qemu-img; a vhd has a fixed size, as Azure wants it.
 
-This needs root, for loop devices and mounts. They are gone when the program and those that
-it has started have ended; if it is killed, these are killed too.
+Root fills the file systems through loop devices and mounts. They are gone when the program
+and those that it has started have ended; if it is killed, these are killed too. Where there
+are no loop devices, as in a container, and for a user other than root, the files are
+collected in FILE.partial.d, and mkfs and mtools fill the file systems. That takes three
+times the room for a while, leaves fs-verity to an update on the new machine, and cannot
+make XFS. A user other than root becomes that of a user namespace (unshare(1)), and needs
+lines in subuid(5) and subgid(5) and the program newuidmap(1) for images whose /etc and /var
+have files of other owners than root. SELinux labels need the real root.
 
-With --seed the UUIDs of the disk, its partitions and file systems are always the same, and
-where the kernel has no FAT, mtools give the boot partition the time of SOURCE_DATE_EPOCH.
-The root file system is mounted while it is written: its contents are the same each time,
-but the image is not, byte for byte.`
+With --seed the UUIDs of the disk, its partitions and file systems are always the same.
+mtools, which are used where FAT is not mounted, give the boot partition the time of
+SOURCE_DATE_EPOCH. The contents of the root file system are the same each time, but the image
+is not, byte for byte.`
 
 func (s *session) toImageCommand() *cobra.Command {
 	var f diskFlags
@@ -50,6 +56,9 @@ func (s *session) toImageCommand() *cobra.Command {
 				return usageError{fmt.Errorf("--size: %w", err)}
 			}
 			target.File = args[0]
+			if install.NeedsNamespace() && !f.plan {
+				return install.InNamespace()
+			}
 			return s.toDisk(cmd, o, &f, &target)
 		},
 	}

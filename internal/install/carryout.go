@@ -26,7 +26,7 @@ type DiskResult struct {
 // be wiped then if ToDisk fails. Mounts are attached nowhere, and loop devices last only as
 // long as they are open: nothing of either is left, even if this program is killed.
 func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter, warn func(error)) (DiskResult, error) {
-	if d.NeedsLoop() {
+	if d.NeedsLoop() && !p.options.Unmounted {
 		if err := checkLoop(); err != nil {
 			return DiskResult{}, err
 		}
@@ -35,14 +35,11 @@ func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter,
 	if err != nil {
 		return DiskResult{}, fmt.Errorf("cannot make partitions on %s: %w", p.Disk, err)
 	}
-	parts, err := p.open(ctx, d, table)
-	if err != nil {
-		return DiskResult{}, err
+	fill := p.fillMounted
+	if p.options.Unmounted {
+		fill = p.fillUnmounted
 	}
-	result, err := p.fill(ctx, parts, r, warn)
-	for _, part := range parts {
-		err = errors.Join(err, part.Close())
-	}
+	result, err := fill(ctx, d, table, r, warn)
 	if err != nil {
 		return DiskResult{}, err
 	}
@@ -119,7 +116,20 @@ func (p DiskPlan) open(ctx context.Context, d *device.Disk, table partition.Tabl
 	return parts, nil
 }
 
-// fill makes the file systems, and installs on them.
+// fillMounted makes the file systems, mounts them, and installs on them.
+func (p DiskPlan) fillMounted(ctx context.Context, d *device.Disk, table partition.Table, r update.Reporter, warn func(error)) (DiskResult, error) {
+	parts, err := p.open(ctx, d, table)
+	if err != nil {
+		return DiskResult{}, err
+	}
+	result, err := p.fill(ctx, parts, r, warn)
+	for _, part := range parts {
+		err = errors.Join(err, part.Close())
+	}
+	return result, err
+}
+
+// fill makes the file systems of open partitions, and installs on them.
 func (p DiskPlan) fill(ctx context.Context, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
 	r.Step("Making file systems")
 	for i, part := range p.Layout.Partitions {
@@ -193,5 +203,9 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 func (p DiskPlan) openFAT(role layout.Role, parts []device.Part) (*fat.Partition, error) {
 	planned, n, _ := p.Layout.Of(role)
 	path := parts[n-1].Path
-	return fat.Write(path, fmt.Sprintf("%s (%s)", path, role), planned.Size, parts[n-1].Files()...)
+	write := fat.Write
+	if p.options.Unmounted {
+		write = fat.Stage
+	}
+	return write(path, fmt.Sprintf("%s (%s)", path, role), planned.Size, parts[n-1].Files()...)
 }

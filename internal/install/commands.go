@@ -14,7 +14,7 @@ import (
 // checkTools says which programs are missing, before anything is written.
 func (p DiskPlan) checkTools() error {
 	names := []string{p.tool, "wipefs", "mkfs.vfat", "mkfs." + p.options.FileSystem}
-	names = append(names, fat.Programs()...)
+	names = append(names, fat.Programs(!p.options.Unmounted)...)
 	if err := tools.Check(names...); err != nil {
 		return fmt.Errorf("cannot install on a disk: %w", err)
 	}
@@ -32,7 +32,12 @@ func (p DiskPlan) commands() (out []string, err error) {
 	}
 	out = append(out, p.partitionCommand(disk, "DIR").String())
 	for i, part := range p.Layout.Partitions {
-		out = append(out, mkfs(part, fmt.Sprintf("partition-%d", i+1)).String())
+		name := fmt.Sprintf("partition-%d", i+1)
+		command := mkfs(part, name)
+		if part.Role == layout.Root && p.options.Unmounted {
+			command = mkfsOf(part, "DIR", name)
+		}
+		out = append(out, command.String())
 	}
 	return out, nil
 }

@@ -27,6 +27,7 @@ type DiskOptions struct {
 	Disk       string // a block device, or with Loopback a file
 	Name       string // of the disk in messages; "" for Disk
 	Loopback   bool
+	Unmounted  bool        // fill file systems without mounting them
 	Wipe       bool        // what is on the disk may be lost
 	FileSystem string      // of the root; "" for what the image wants
 	BlockSetup string      // "" for what the image wants
@@ -116,7 +117,7 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 }
 
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
-	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: verityOf(o.FileSystem), options: o, tool: partitioner(), Lost: []string{}}
+	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}}
 	if err := p.checkTools(); err != nil {
 		return p, err
 	}
@@ -142,16 +143,23 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	return p, err
 }
 
+// ErrNotRoot says that only root can install on a disk.
+var ErrNotRoot = errors.New("cannot install on a disk: must be run as root")
+
 // CheckRights reports whether this program may do what an installation on a disk needs.
 func CheckRights(loopback bool) error {
 	if os.Geteuid() != 0 {
-		return errors.New("cannot install on a disk: must be run as root")
+		return ErrNotRoot
 	}
 	if loopback {
 		return checkLoop()
 	}
 	return nil
 }
+
+// CanMount reports whether the partitions of a disk image can be mounted here. In a container,
+// or in a user namespace, they cannot.
+func CanMount() bool { return os.Geteuid() == 0 && checkLoop() == nil }
 
 func checkLoop() error {
 	if err := sys.CheckLoop(); err != nil {
@@ -176,6 +184,9 @@ func (o *DiskOptions) settle(c installconfig.Config) error {
 	}
 	if o.BlockSetup != Direct {
 		return fmt.Errorf("block set-up %s is not supported, only %s", o.BlockSetup, Direct)
+	}
+	if o.Unmounted && !slices.Contains(fillable, o.FileSystem) {
+		return fmt.Errorf("a root of type %s can only be made by root, with loop devices; without, it has to be %s", o.FileSystem, strings.Join(fillable, " or "))
 	}
 	if b := c.Bootloader; b != nil && *b != "systemd" {
 		return fmt.Errorf("the image wants the boot loader %s, and only systemd is supported", *b)

@@ -83,7 +83,7 @@ func (t *Target) Begin(o DiskOptions, img Image) (DiskOptions, error) {
 		return o, err
 	}
 	t.disk = t.own.Name()
-	o.Disk, o.Name, o.Loopback = t.disk, t.File, true
+	o.Disk, o.Name, o.Loopback, o.Unmounted = t.disk, t.File, true, !CanMount()
 	return o, t.own.Truncate(t.Size)
 }
 

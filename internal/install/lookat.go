@@ -109,12 +109,16 @@ const (
 	VerityNow   Verity = "enabled"     // while installing
 	VerityNever Verity = "unsupported" // by the file system
 	VerityLater Verity = "later"       // this kernel has none, that of the new machine may
+	VerityFiles Verity = "unmounted"   // only on file systems that are mounted
 )
 
-// verityOf says what becomes of fs-verity where the root has a file system.
-func verityOf(fstype string) Verity {
-	if fstype == "xfs" {
+// verity says what becomes of fs-verity.
+func (o DiskOptions) verity() Verity {
+	switch {
+	case o.FileSystem == "xfs":
 		return VerityNever
+	case o.Unmounted:
+		return VerityFiles
 	}
 	// All file systems get it with the same option of the kernel; only ext4 shows it.
 	if _, err := os.Stat("/sys/fs/ext4/features"); err == nil {

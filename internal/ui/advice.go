@@ -48,6 +48,7 @@ var always = []struct {
 	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
 	{update.ErrNothingStaged, "; fetch one with 'sysupdate-image apply --download-only'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
+	{install.ErrOwner, "; a user other than root needs lines in /etc/subuid and /etc/subgid, and newuidmap (package uidmap)"},
 	{update.ErrVerityRequired, "; --allow-missing-verity gives that up"},
 }
 

@@ -14,9 +14,12 @@ import (
 var verityTexts = map[install.Verity]string{
 	install.VerityNow:   "enabled while installing",
 	install.VerityNever: "not available on this file system: the machine boots without it (composefs=?)",
-	install.VerityLater: "not in this kernel: the machine boots without it (composefs=?), until an update with " +
-		"'apply --allow-missing-verity=false' there enables and requires it",
+	install.VerityLater: "not in this kernel: " + untilRequired,
+	install.VerityFiles: "not without mounting the root: " + untilRequired,
 }
+
+const untilRequired = "the machine boots without it (composefs=?), until an update with " +
+	"'apply --allow-missing-verity=false' there enables and requires it"
 
 // PrintDiskPlan prints what installing on a disk would do.
 func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {

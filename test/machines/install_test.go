@@ -2,6 +2,7 @@ package machines
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -64,14 +65,49 @@ func TestToDisk(t *testing.T) {
 	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot"), "ext4", "root")
 }
 
-// TestToImage makes a disk image on the host, whose kernel may have neither fs-verity nor FAT,
-// with btrfs. It boots, and an update has fs-verity enabled and required.
+// TestToImage makes disk images on the host, whose kernel may have neither fs-verity nor FAT:
+// as root, with mounts, and as another user, without. They boot, and an update has fs-verity
+// enabled and required.
 func TestToImage(t *testing.T) {
-	ctx := needLong(t)
-	installer, err := disks.NewInstaller(ctx, vm.UML)
-	if err != nil {
-		t.Fatal(err)
+	for name, tt := range map[string]struct {
+		as         []string // the command that becomes another user
+		fileSystem string
+		says       string // on the kernel command line
+	}{
+		"root": {nil, "btrfs", "rootflags=subvol=/"},
+		"user": {[]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, "ext4", "composefs=?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := needLong(t)
+			installer, err := disks.NewInstaller(ctx, vm.UML)
+			if err != nil {
+				t.Fatal(err)
+			}
+			registry, err := disks.Registry(ctx, "v2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk := makeImage(ctx, t, tt.as, "--filesystem", tt.fileSystem)
+			m := vm.Boot(ctx, t, installer.Installed(filepath.Dir(disk), disk, registry))
+			settled(ctx, t, m)
+			contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), tt.fileSystem, tt.says)
+			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
+			reboot(ctx, t, m)
+			if v := version(ctx, t, m); v != "2" {
+				t.Errorf("version %q runs after an update; want 2", v)
+			}
+			if cmdline := m.Do(ctx, t, "cat /proc/cmdline"); strings.Contains(cmdline, "composefs=?") {
+				t.Errorf("the kernel command line is %q; want one that requires fs-verity", cmdline)
+			}
+			contains(t, "the repository", m.Do(ctx, t, "sysupdate-image repo fsck"), "No problems")
+		})
 	}
+}
+
+// makeImage has the program make a disk image of version 1.
+func makeImage(ctx context.Context, t *testing.T, as []string, options ...string) string {
+	t.Helper()
 	layout, err := disks.Image(ctx, "v1")
 	if err != nil {
 		t.Fatal(err)
@@ -80,32 +116,25 @@ func TestToImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "to-image-") // that everybody reaches
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	disk := filepath.Join(dir, "disk.raw")
+	install := append(as, dir+"/sysupdate-image", "install", "to-image", disk, "--image", "oci:"+dir+"/image:v1")
 	for _, args := range [][]string{
 		{"make", "--silent", "-C", repository, "OUT=" + dir, "sysupdate-image"},
-		{dir + "/sysupdate-image", "install", "to-image", disk, "--image", "oci:" + layout + ":v1", "--filesystem", "btrfs"},
+		{"cp", "-r", layout, dir + "/image"},
+		{"chmod", "-R", "a+rX", dir},
+		{"chmod", "a+w", dir},
+		append(install, options...),
 	} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	registry, err := disks.Registry(ctx, "v2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := vm.Boot(ctx, t, installer.Installed(dir, disk, registry))
-	settled(ctx, t, m)
-	contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), "btrfs", "root=UUID=", "rootflags=subvol=/")
-	m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
-	reboot(ctx, t, m)
-	if v := version(ctx, t, m); v != "2" {
-		t.Errorf("version %q runs after an update; want 2", v)
-	}
-	if cmdline := m.Do(ctx, t, "cat /proc/cmdline"); strings.Contains(cmdline, "composefs=?") {
-		t.Errorf("the kernel command line is %q; want one that requires fs-verity", cmdline)
-	}
-	contains(t, "the repository", m.Do(ctx, t, "sysupdate-image repo fsck"), "No problems")
+	return disk
 }
 
 // TestToDiskFirmware has the firmware boot a disk whose kernels are on an extended boot

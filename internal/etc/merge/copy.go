@@ -2,20 +2,12 @@ package merge
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-)
-
-// How lseek(2) finds what of a file is there: SEEK_DATA and SEEK_HOLE.
-const (
-	seekData = 3
-	seekHole = 4
 )
 
 // mustLink reports whether a local file takes too much room to be copied. It then
@@ -47,7 +39,7 @@ func copyLocal(ctx context.Context, out, in *os.File) error {
 	}
 	size := info.Size()
 	for at := int64(0); at < size; {
-		begin, end, err := nextData(in, at, size)
+		begin, end, err := sys.NextData(in, at, size)
 		if err != nil {
 			return err
 		}
@@ -57,18 +49,4 @@ func copyLocal(ctx context.Context, out, in *os.File) error {
 		at = end
 	}
 	return out.Truncate(size)
-}
-
-// nextData returns where the next data of a file begins and ends, or size twice if there
-// is no more.
-func nextData(f *os.File, at, size int64) (begin, end int64, err error) {
-	begin, err = f.Seek(at, seekData)
-	if errors.Is(err, syscall.ENXIO) {
-		return size, size, nil
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	end, err = f.Seek(begin, seekHole)
-	return min(begin, size), min(end, size), err
 }

@@ -183,6 +183,9 @@ func (d *Disk) Amend(changes map[int]partition.Change) error {
 // devices have to.
 func (d *Disk) NeedsLoop() bool { return !d.IsBlock() || d.text("ext_range") == "1" }
 
+// WriteAt writes to the disk.
+func (d *Disk) WriteAt(b []byte, offset int64) (int, error) { return d.file.WriteAt(b, offset) }
+
 // Sync has everything on the disk survive a crash.
 func (d *Disk) Sync() error { return d.file.Sync() }
 

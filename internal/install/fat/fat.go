@@ -22,9 +22,9 @@ func Mountable() bool {
 	return !errors.Is(err, sys.ErrNoSuchFileSystem)
 }
 
-// Programs returns those that are needed where the kernel has no FAT.
-func Programs() []string {
-	if Mountable() {
+// Programs returns those that are needed where the kernel has no FAT, or nothing is mounted.
+func Programs(mounted bool) []string {
+	if mounted && Mountable() {
 		return nil
 	}
 	return []string{"mmd", "mcopy", "mdel"}
@@ -43,7 +43,7 @@ type Partition struct {
 // files that programs have open which write to the partition.
 func Write(path, name string, size int64, keep ...*os.File) (*Partition, error) {
 	if !Mountable() {
-		return stage(path, name, size, keep)
+		return Stage(path, name, size, keep...)
 	}
 	p, err := boot.Mount(path, true)
 	if err != nil {
@@ -61,10 +61,10 @@ func Read(ctx context.Context, path string, size int64, keep ...*os.File) (*Part
 		}
 		return &Partition{Partition: p, path: path}, nil
 	}
-	if err := tools.Check(Programs()...); err != nil {
+	if err := tools.Check(Programs(true)...); err != nil {
 		return nil, fmt.Errorf("this kernel has no FAT, and %w", err)
 	}
-	f, err := stage(path, path, size, keep)
+	f, err := Stage(path, path, size, keep...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +74,9 @@ func Read(ctx context.Context, path string, size int64, keep ...*os.File) (*Part
 	return f, nil
 }
 
-// stage makes a directory in memory that stands for a partition.
-func stage(path, name string, size int64, keep []*os.File) (*Partition, error) {
+// Stage is Write where the partition cannot be mounted, such as in a file. What is written to
+// it is in memory before Copy.
+func Stage(path, name string, size int64, keep ...*os.File) (*Partition, error) {
 	options := []sys.MountOption{sys.MountString("size", fmt.Sprint(size)), sys.MountString("mode", "0755")}
 	staged, err := sys.Detached("tmpfs", 0, options...)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c Command) String() string { return strings.Join(append([]string{c.Name}, 
 // packages say in which package distributions have a program.
 var packages = map[string]string{
 	"mkfs.vfat": "dosfstools", "mkfs.ext4": "e2fsprogs", "mkfs.btrfs": "btrfs-progs", "mkfs.xfs": "xfsprogs",
-	"sfdisk": "fdisk or util-linux", "wipefs": "util-linux", "mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "qemu-img": "qemu-utils or qemu-img",
+	"sfdisk": "fdisk or util-linux", "wipefs": "util-linux", "unshare": "util-linux", "mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "qemu-img": "qemu-utils or qemu-img",
 }
 
 // A MissingError says that a program is not installed.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -217,8 +218,8 @@ func Tar(headers []tar.Header, content map[string]string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// TarDir returns a tar archive of a directory, all of it owned by root and of
-// one time.
+// TarDir returns a tar archive of a directory. All of it has one time, and is owned by root,
+// or if root reads it by whom it is owned there.
 func TarDir(dir string) ([]byte, error) {
 	var headers []tar.Header
 	content := make(map[string]string)
@@ -246,6 +247,9 @@ func header(dir, path string, d fs.DirEntry) (h tar.Header, body string, err err
 		return h, "", err
 	}
 	h = tar.Header{Name: name, Mode: int64(info.Mode().Perm()), Typeflag: tar.TypeReg}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		h.Uid, h.Gid = int(s.Uid), int(s.Gid)
+	}
 	switch {
 	case d.IsDir():
 		h.Typeflag, h.Name = tar.TypeDir, name+"/"

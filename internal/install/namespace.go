@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
 )
 
@@ -44,7 +46,7 @@ func mapsMore() bool {
 
 // hasLine reports whether a file like subuid(5) has a line for a user.
 func hasLine(name string, me *user.User) bool {
-	text, err := os.ReadFile(name)
+	text, err := bounded.ReadPath(name, limits.Accounts)
 	if err != nil {
 		return false
 	}
@@ -58,7 +60,7 @@ func hasLine(name string, me *user.User) bool {
 
 // isAlone reports whether root is the only user of this user namespace.
 func isAlone() bool {
-	text, err := os.ReadFile("/proc/self/uid_map")
+	text, err := bounded.ReadPath("/proc/self/uid_map", limits.Kernel)
 	fields := strings.Fields(string(text))
 	return err == nil && len(fields) == 3 && fields[2] == "1"
 }

@@ -221,6 +221,9 @@ func (m *Machine) fetch(ctx context.Context, img *oci.Image, o Options, r Report
 	if err := m.checkRoom(layers); err != nil {
 		return err
 	}
+	if c, err := m.config(); err == nil { // of an error, pruning tells
+		img.UseGzip(c.gzip())
+	}
 	return pull(ctx, img, layers, m.Repository, r)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
 )
@@ -31,6 +32,14 @@ func (c config) reboot() string {
 		return updateconfig.ByFirmware
 	}
 	return *c.Config.Reboot
+}
+
+// gzip returns the decoder for layers in that format, "" for the default.
+func (c config) gzip() oci.Gzip {
+	if c.Gzip == nil {
+		return ""
+	}
+	return oci.Gzip(*c.Gzip)
 }
 
 func (c config) allowDowngrade() bool { return c.AllowDowngrade == nil || *c.AllowDowngrade }

@@ -19,7 +19,7 @@ const module = "github.com/sysupdate-image/sysupdate-image"
 // package imports those of its own wing, where siblings allows it, and of the
 // wings before. docs/architecture.md draws them.
 var wings = []wing{
-	{"format", true, []string{"internal/format"}},
+	{"format", true, []string{"internal/format", "inflate"}},
 	{"linux", true, []string{"internal/linux"}},
 	{"composefs", true, []string{"internal/composefs"}},
 	{"image", true, []string{"internal/image"}},

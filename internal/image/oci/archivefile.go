@@ -23,7 +23,7 @@ import (
 // temp, and refuses one that would take more than the room there, or that has too many
 // files. A plain docker-archive is read where it is; of each, the layers are inflated
 // once to see that they are within the limits.
-func checkArchive(ctx context.Context, name, temp, transport string) error {
+func checkArchive(ctx context.Context, name, temp, transport string, decoder Gzip) error {
 	if _, err := regularSize(name); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func checkArchive(ctx context.Context, name, temp, transport string) error {
 	}
 	var check func(*tar.Header, io.Reader) error
 	if transport == "docker-archive" {
-		check = func(h *tar.Header, content io.Reader) error { return checkDockerFile(ctx, h, content) }
+		check = func(h *tar.Header, content io.Reader) error { return checkDockerFile(ctx, h, content, decoder) }
 	}
 	size, compressed, err := unpackedSize(ctx, file, room, check)
 	if err != nil {

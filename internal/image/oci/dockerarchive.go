@@ -17,7 +17,7 @@ import (
 // inflated here before, within the limits that layers from elsewhere have.
 
 // checkDockerFile looks at a file of a docker-archive, of which any may be a layer.
-func checkDockerFile(ctx context.Context, h *tar.Header, content io.Reader) error {
+func checkDockerFile(ctx context.Context, h *tar.Header, content io.Reader, decoder Gzip) error {
 	if isSparse(h) {
 		return errors.New("is a sparse file, which no layer is")
 	}
@@ -28,7 +28,7 @@ func checkDockerFile(ctx context.Context, h *tar.Header, content io.Reader) erro
 	if head, _ := in.Peek(6); compression(head) == "" {
 		return nil
 	}
-	out, err := inflate(ctx, in, newTurn())
+	out, err := decompress(ctx, in, newTurn(), decoder)
 	if err != nil {
 		return fmt.Errorf("cannot inflate: %w", err)
 	}

@@ -215,7 +215,7 @@ func writeTar(t *testing.T, h tar.Header, content []byte, compressed bool) (name
 
 func TestSparseInDockerArchive(t *testing.T) {
 	for _, h := range []tar.Header{{Typeflag: tar.TypeGNUSparse}, {PAXRecords: map[string]string{"GNU.sparse.major": "1"}}} {
-		if err := checkDockerFile(t.Context(), &h, nil); err == nil || !strings.Contains(err.Error(), "sparse") {
+		if err := checkDockerFile(t.Context(), &h, nil, ""); err == nil || !strings.Contains(err.Error(), "sparse") {
 			t.Errorf("a sparse file, %+v: error %v; want one", h, err)
 		}
 	}

@@ -40,7 +40,7 @@ func FuzzInflate(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		large := newTurn()
-		r, err := inflate(ctx, bufio.NewReaderSize(bytes.NewReader(blob), 4096), large)
+		r, err := decompress(ctx, bufio.NewReaderSize(bytes.NewReader(blob), 4096), large, "")
 		if err != nil {
 			return
 		}

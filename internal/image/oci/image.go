@@ -75,6 +75,9 @@ func Find(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 	if ref.image == nil {
 		return nil, errors.New("no reference")
 	}
+	if err := opts.Gzip.Check(); err != nil {
+		return nil, err
+	}
 	i := &Image{Reference: ref, options: opts, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}}
 	if err := i.find(ctx); err != nil {
 		i.Close()
@@ -184,7 +187,7 @@ func (i *Image) openFiles(ctx context.Context, sys *types.SystemContext) (types.
 		}
 		return &layoutSource{source, i.path(), i.Reference.image}, nil
 	}
-	if err := checkArchive(ctx, i.path(), i.temp.path, i.Reference.Transport()); err != nil {
+	if err := checkArchive(ctx, i.path(), i.temp.path, i.Reference.Transport(), i.options.Gzip); err != nil {
 		return nil, err
 	}
 	return i.unpack(ctx, sys)

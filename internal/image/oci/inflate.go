@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -21,10 +20,10 @@ var magics = []struct{ name, magic string }{
 	{"xz", "\xfd7zXZ\x00"},
 }
 
-// inflate returns a reader of what is compressed in r, or of r itself if it is
+// decompress returns a reader of what is compressed in r, or of r itself if it is
 // not compressed. Of zstd:chunked, only the zstd counts. What takes much memory
 // waits for its turn.
-func inflate(ctx context.Context, r *bufio.Reader, large turn) (io.ReadCloser, error) {
+func decompress(ctx context.Context, r *bufio.Reader, large turn, decoder Gzip) (io.ReadCloser, error) {
 	head, err := r.Peek(6)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -33,12 +32,7 @@ func inflate(ctx context.Context, r *bufio.Reader, large turn) (io.ReadCloser, e
 	case "":
 		return io.NopCloser(r), nil
 	case "gzip":
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, err
-		}
-		z.Multistream(false)
-		return &gzipMembers{z, r}, nil
+		return decoder.open(r)
 	case "zstd":
 		// One goroutine inflates already, see readAhead.
 		in := &windowReader{ctx: ctx, in: r, turn: large}
@@ -76,41 +70,4 @@ func compression(head []byte) string {
 		}
 	}
 	return ""
-}
-
-// gzipMembers reads all members of a gzip file. It ends, as gzip(1) does, where
-// something else follows; that is left in blob.
-type gzipMembers struct {
-	*gzip.Reader
-	blob *bufio.Reader
-}
-
-// Close reports nothing: what was wrong with the file, Read has reported.
-func (g *gzipMembers) Close() error {
-	g.Reader.Close()
-	return nil
-}
-
-func (g *gzipMembers) Read(p []byte) (int, error) {
-	for {
-		n, err := g.Reader.Read(p)
-		if err != io.EOF || n > 0 {
-			// EOF comes again with the next read.
-			if err == io.EOF {
-				err = nil
-			}
-			return n, err
-		}
-		head, err := g.blob.Peek(2)
-		if compressionMember := len(head) == 2 && head[0] == 0x1f && head[1] == 0x8b; !compressionMember {
-			if err == nil {
-				err = io.EOF
-			}
-			return 0, err
-		}
-		if err := g.Reader.Reset(g.blob); err != nil {
-			return 0, err
-		}
-		g.Reader.Multistream(false)
-	}
 }

@@ -27,7 +27,7 @@ func (i *Image) OpenLayer(ctx context.Context, l Layer, progress func(int64)) (i
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	blob := i.openBlob(ctx, "layer ", l.Digest, l.Size, progress)
-	return newReadAhead(&archive{ctx: ctx, layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester(), large: i.large}, cancel), nil
+	return newReadAhead(&archive{ctx: ctx, layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester(), large: i.large, gzip: i.options.Gzip}, cancel), nil
 }
 
 // inflatedFree is how large an archive may be whatever there is of its blob.
@@ -51,12 +51,13 @@ type archive struct {
 	diff  godigest.Digester
 	n     int64 // bytes of the archive
 	large turn
+	gzip  Gzip // the decoder
 }
 
 func (a *archive) Read(p []byte) (int, error) {
 	if a.out == nil {
 		a.in = bufio.NewReaderSize(a.blob, 256<<10)
-		out, err := inflate(a.ctx, a.in, a.large)
+		out, err := decompress(a.ctx, a.in, a.large, a.gzip)
 		if err != nil {
 			return 0, a.end(err)
 		}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -117,14 +118,44 @@ func TestBadArchives(t *testing.T) {
 		}
 		im := newImage(t, "amd64", [][]byte{want}, func(m *imgspec.Manifest, _ *imgspec.Image) { m.Layers[0] = layer })
 		im.blobs[layer.Digest] = tt.blob
-		got := mustOpen(t, "oci:"+writeLayout(t, im, "v1"), options(t))
-		data, err := readLayer(t, got, 0)
-		if tt.want == "" && (err != nil || !bytes.Equal(data, want)) {
-			t.Errorf("%s: %d bytes, %v; want %d", tt.name, len(data), err, len(want))
+		dir := writeLayout(t, im, "v1")
+		for _, decoder := range []Gzip{GzipBuiltIn, GzipLibrary} {
+			got := mustOpen(t, "oci:"+dir, options(t))
+			got.UseGzip(decoder)
+			data, err := readLayer(t, got, 0)
+			if tt.want == "" && (err != nil || !bytes.Equal(data, want)) {
+				t.Errorf("%s, %s: %d bytes, %v; want %d", tt.name, decoder, len(data), err, len(want))
+			}
+			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s, %s: %d bytes, error %v; want one with %q", tt.name, decoder, len(data), err, tt.want)
+			}
 		}
-		if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("%s: %d bytes, error %v; want one with %q", tt.name, len(data), err, tt.want)
+	}
+}
+
+// TestGzipDecoder has the option count before what is asked for later, and refuses others.
+func TestGzipDecoder(t *testing.T) {
+	im := newImage(t, "amd64", archives(t)[:1], nil)
+	ref := "oci:" + writeLayout(t, im, "v1")
+	for _, tt := range []struct{ option, later, want Gzip }{
+		{"", "", ""}, {"", GzipLibrary, GzipLibrary}, {GzipBuiltIn, GzipLibrary, GzipBuiltIn}, {GzipLibrary, "", GzipLibrary},
+	} {
+		opts := options(t)
+		opts.Gzip = tt.option
+		img := mustOpen(t, ref, opts)
+		img.UseGzip(tt.later)
+		r, err := tt.want.open(bufio.NewReader(bytes.NewReader(gzipped(t, []byte("x")))))
+		if err != nil {
+			t.Fatal(err)
 		}
+		if _, library := r.(*gzipMembers); library != (tt.want == GzipLibrary) || img.options.Gzip != tt.want {
+			t.Errorf("option %q, then %q: %T, %q", tt.option, tt.later, r, img.options.Gzip)
+		}
+	}
+	opts := options(t)
+	opts.Gzip = "pigz"
+	if _, err := open(t, ref, opts); err == nil || !strings.Contains(err.Error(), `gzip decoder "pigz": want "built-in" or "library"`) {
+		t.Errorf("error %v; want that there is no such decoder", err)
 	}
 }
 

@@ -42,6 +42,9 @@ type Options struct {
 	// TempDir is where archives are unpacked. Empty means /var/tmp.
 	TempDir string
 
+	// Gzip is the decoder for layers in that format, see Image.UseGzip.
+	Gzip Gzip
+
 	// Root is put before the default paths of all configuration files. Empty
 	// means /.
 	Root string

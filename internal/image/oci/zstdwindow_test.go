@@ -52,7 +52,7 @@ func TestWindows(t *testing.T) {
 	for _, tt := range tests {
 		large := newTurn()
 		for name, r := range map[string]io.Reader{"": bytes.NewReader(tt.blob), ", in pieces": iotest.HalfReader(bytes.NewReader(tt.blob))} {
-			z, err := inflate(t.Context(), bufio.NewReaderSize(r, 4096), large)
+			z, err := decompress(t.Context(), bufio.NewReaderSize(r, 4096), large, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestWindowWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	read := make(chan error)
 	inflated := func() {
-		z, err := inflate(ctx, bufio.NewReader(bytes.NewReader(blob)), large)
+		z, err := decompress(ctx, bufio.NewReader(bytes.NewReader(blob)), large, "")
 		if err == nil {
 			_, err = io.Copy(io.Discard, z)
 			z.Close()

@@ -32,6 +32,7 @@ const (
 //	allow-downgrade = false   # to such an image that is older than the deployed one; default true
 //	reboot = "kexec"          # how apply --reboot does it; default "firmware"
 //	bless-after-kexec = true  # a boot by kexec proves an image; default false
+//	gzip = "library"          # the decoder for layers; default "built-in"
 //	boot-timeout = "15min"    # for a boot on trial to be complete
 //	check-timeout = "2min"    # for each check of a boot
 type Config struct {
@@ -40,6 +41,7 @@ type Config struct {
 	AllowDowngrade *bool   `toml:"allow-downgrade"`
 	Reboot         *string `toml:"reboot"`
 	BlessKexec     *bool   `toml:"bless-after-kexec"`
+	Gzip           *string `toml:"gzip"`
 	Times
 }
 
@@ -48,6 +50,12 @@ const (
 	ByFirmware   = "firmware"
 	ByKexec      = "kexec"       // where that is possible
 	BySoftReboot = "soft-reboot" // where that is possible
+)
+
+// What Gzip may say.
+const (
+	GzipBuiltIn = "built-in"
+	GzipLibrary = "library"
 )
 
 // Times are the keys about time.
@@ -79,6 +87,9 @@ func Parse(text string) (Config, error) {
 	if c.Reboot != nil && *c.Reboot != ByFirmware && *c.Reboot != ByKexec && *c.Reboot != BySoftReboot {
 		return Config{}, fmt.Errorf("reboot = %q: want %q, %q or %q", *c.Reboot, ByFirmware, ByKexec, BySoftReboot)
 	}
+	if c.Gzip != nil && *c.Gzip != GzipBuiltIn && *c.Gzip != GzipLibrary {
+		return Config{}, fmt.Errorf("gzip = %q: want %q or %q", *c.Gzip, GzipBuiltIn, GzipLibrary)
+	}
 	for _, key := range timeKeys {
 		if _, err := key.of(c.Times); err != nil {
 			return Config{}, err
@@ -108,6 +119,9 @@ func (c Config) under(other Config) Config {
 	}
 	if c.BlessKexec == nil {
 		c.BlessKexec = other.BlessKexec
+	}
+	if c.Gzip == nil {
+		c.Gzip = other.Gzip
 	}
 	return c
 }

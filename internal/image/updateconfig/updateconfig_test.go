@@ -39,6 +39,8 @@ func TestConfig(t *testing.T) {
 		{"reboot = \"kexec\"", "bless-after-kexec = true\nkeep = 1", 1, ""},
 		{"reboot = \"soft\"", "", 0, `reboot = "soft": want "firmware", "kexec" or "soft-reboot"`},
 		{"bless-after-kexec = \"yes\"", "", 0, "bless-after-kexec"},
+		{"gzip = \"library\"", "gzip = \"built-in\"\nkeep = 1", 1, ""},
+		{"gzip = \"pigz\"", "", 0, `gzip = "pigz": want "built-in" or "library"`},
 		{"boot-timeout = \"20min\"", "check-timeout = \"1h 30min\"\nkeep = 1", 1, ""},
 		{"boot-timeout = 20", "", 0, "boot-timeout"},
 		{"boot-timeout = \"0\"", "", 0, `boot-timeout = "0": want 1s to 24h`},

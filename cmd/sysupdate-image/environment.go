@@ -4,13 +4,15 @@ import (
 	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // forgetUser makes the files of the system the only ones that count for root, besides
-// those that a flag names: what a machine boots must not depend on whose shell it is.
+// those that a flag names: what a machine boots must not depend on whose shell it is. For a
+// disk image that is made by another user, those of that user count, too.
 func forgetUser() {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || install.IsInNamespace() {
 		return
 	}
 	set, unset := oci.SystemEnvironment(os.Environ())

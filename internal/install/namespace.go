@@ -30,12 +30,13 @@ func InNamespace() error {
 	if err != nil {
 		return err
 	}
+	environment := append(os.Environ(), ownNamespace+"=1")
 	args := []string{"unshare", "--user", "--map-root-user", "--mount"}
 	if mapsMore() {
 		args = append(args, "--map-auto")
 	}
 	args = append(append(args, "--", self), os.Args[1:]...)
-	return fmt.Errorf("cannot start %s: %w", unshare, syscall.Exec(unshare, args, os.Environ()))
+	return fmt.Errorf("cannot start %s: %w", unshare, syscall.Exec(unshare, args, environment))
 }
 
 // mapsMore reports whether the user may have other users in the namespace than root.
@@ -58,9 +59,36 @@ func hasLine(name string, me *user.User) bool {
 	return false
 }
 
+// ownNamespace is the variable that InNamespace sets.
+const ownNamespace = "SYSUPDATE_IMAGE_OWN_NAMESPACE"
+
+// IsInNamespace reports whether InNamespace has started this program, so that its root is the
+// user who called it.
+func IsInNamespace() bool {
+	if os.Getenv(ownNamespace) == "" {
+		return false
+	}
+	m := uidMap()
+	return len(m) > 0 && m[0][0] == "0" && m[0][1] != "0"
+}
+
 // isAlone reports whether root is the only user of this user namespace.
 func isAlone() bool {
+	m := uidMap()
+	return len(m) == 1 && m[0][2] == "1"
+}
+
+// uidMap returns the lines of /proc/self/uid_map, each with three numbers: a user, who that
+// is outside, and how many follow it.
+func uidMap() (m [][3]string) {
 	text, err := bounded.ReadPath("/proc/self/uid_map", limits.Kernel)
-	fields := strings.Fields(string(text))
-	return err == nil && len(fields) == 3 && fields[2] == "1"
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 3 {
+			m = append(m, [3]string(f))
+		}
+	}
+	return m
 }

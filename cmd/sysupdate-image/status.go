@@ -1,16 +1,23 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/status"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 const aboutStatus = `Show which deployment is booted, which boots next, which others exist, and any problems:
 failed boots and their reasons, boot entries that no boot loader can use, and what this
-user cannot read. Any user can run it.
+user cannot read. It also shows what the last apply or apply --check found since this boot,
+and what the last update did with local changes to /etc. Any user can run it.
 
 On a machine that was not booted from an image, status says so and exits with 0. The exit
 code is 1 only if nothing can be shown.
@@ -20,15 +27,23 @@ exit status, and the last 200 lines of the journal of that boot. Only root can r
 
 A deployment is marked with ● if it is booted and with → if it boots next.
 
+--verbose adds whole ids and digests, the boot loader that booted this machine, and what the
+contents of files take on the disk: of each deployment, and what prune would free. It reads
+every image, which takes a moment, and only root can.
+
+--watch shows the status again whenever it changes, until it is interrupted. On a terminal it
+replaces what was shown; elsewhere an empty line comes between, and with --json a status is
+one line.
+
 --format, --format-version and --booted are those of bootc status: the JSON is its
 org.containers.bootc/v1, with what bootc has no field for below "sysupdateImage". Started as
 bootc, status prints YAML where standard output is no terminal.`
 
 // statusFlags are those of status.
 type statusFlags struct {
-	asJSON, failed, booted, verbose bool
-	format                          string
-	version                         uint
+	asJSON, failed, booted, verbose, watch bool
+	format                                 string
+	version                                uint
 }
 
 func (s *session) statusCommand() *cobra.Command {
@@ -49,7 +64,10 @@ func (s *session) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.status(f, format)
+			if f.watch {
+				return s.watch(cmd.Context(), f, format)
+			}
+			return s.status(cmd.Context(), f, format)
 		},
 	}
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: org.containers.bootc/v1 with additions")
@@ -57,8 +75,10 @@ func (s *session) statusCommand() *cobra.Command {
 	cmd.Flags().UintVar(&f.version, "format-version", 1, "print version `N` of the JSON or YAML: 1, which is also called 0")
 	cmd.Flags().BoolVar(&f.booted, "booted", false, "show the booted deployment alone")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show more of each deployment")
+	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "show the status again whenever it changes, until interrupted")
 	cmd.Flags().BoolVar(&f.failed, "failed", false, "show the failed boots alone: what failed, and the end of the journal")
-	exclude(cmd, [2]string{"failed", "format"}, [2]string{"failed", "booted"}, [2]string{"failed", "verbose"})
+	exclude(cmd, [2]string{"failed", "format"}, [2]string{"failed", "booted"}, [2]string{"failed", "verbose"},
+		[2]string{"failed", "watch"}, [2]string{"verbose", "watch"})
 	must(cmd.RegisterFlagCompletionFunc("format-version", cobra.NoFileCompletions))
 	return cmd
 }
@@ -71,10 +91,13 @@ func (s *session) statusFormat() string {
 	return formatHuman
 }
 
-func (s *session) status(f statusFlags, format string) error {
+func (s *session) status(ctx context.Context, f statusFlags, format string) error {
 	st, err := status.Of(s.machine())
 	if err != nil {
 		return err
+	}
+	if st.Verbose = f.verbose; f.verbose {
+		s.measure(ctx, &st)
 	}
 	if f.booted {
 		st = st.OnlyBooted()
@@ -82,8 +105,30 @@ func (s *session) status(f statusFlags, format string) error {
 	if format != formatHuman {
 		return s.printAs(format, st.JSON())
 	}
-	_, err = fmt.Fprint(s.Out, st.Text())
-	return err
+	return s.PrintText(st.Text())
+}
+
+// measure adds to a status what the disk is used for, as far as that may be read.
+func (s *session) measure(ctx context.Context, st *status.Status) {
+	system, err := machine.Open(s.machine(), machine.ToRead)
+	if err == nil {
+		defer system.Close()
+		st.Disk, err = status.MeasureDisk(ctx, system)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		st.Notes = append(st.Notes, "only root can see what the disk is used for")
+		return
+	}
+	if err != nil {
+		if !errors.Is(err, repo.ErrNotARepository) && !errors.Is(err, fs.ErrNotExist) {
+			st.Problems = append(st.Problems, fmt.Sprintf("use of the disk: %v", err))
+		}
+		return
+	}
+	report, err := update.PlanPrune(ctx, s.machine(), func(error) {})
+	if err == nil {
+		st.Disk.Prune = &report.Repository.Bytes
+	}
 }
 
 func (s *session) showFailed(asJSON bool) error {

@@ -4,12 +4,24 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
-// noteEtc adds a note if the merge of local changes to /etc needs review: the one of the
-// running deployment, or of the next one where none is running.
-func (g *gatherer) noteEtc() {
+// A LastMerge is what became of local changes to /etc when a deployment took over.
+type LastMerge struct {
+	Of        deployment.ID `json:"deployment"`
+	From      deployment.ID `json:"from,omitempty"`
+	Time      string        `json:"time,omitempty"` // RFC 3339
+	Changes   int           `json:"changes"`        // local changes that were carried over
+	Conflicts int           `json:"conflicts"`
+	Defaults  int           `json:"defaultsNotUsed"` // new defaults that a local change hides
+	Warnings  int           `json:"warnings"`
+}
+
+// readEtc fills in what the last merge of local changes to /etc did: the one of the running
+// deployment, or of the next one where none is running. A note says if it needs review.
+func (g *gatherer) readEtc() {
 	id := g.m.Booted
 	if !g.m.Running {
 		id = g.m.Next()
@@ -21,6 +33,11 @@ func (g *gatherer) noteEtc() {
 	if err != nil {
 		g.problem("report on /etc of deployment "+id.Short(), err)
 		return
+	}
+	if err == nil && report.From.ID != "" {
+		g.status.LastMerge = &LastMerge{
+			id, report.From.ID, report.Time, len(report.Changes), len(report.Conflicts), len(report.Defaults), len(report.Warnings),
+		}
 	}
 	var parts []string
 	for _, part := range []struct {

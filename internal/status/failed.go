@@ -69,8 +69,8 @@ func GatherFailed(system *machine.System) FailedBoots {
 		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.ID, b.ID))
 	})
 	slices.Sort(failed.Problems)
-	if slices.Contains(s.Notes, onlyRoot) {
-		failed.Notes = []string{onlyRoot}
+	if i := slices.IndexFunc(s.Notes, func(note string) bool { return strings.HasPrefix(note, onlyRoot) }); i >= 0 {
+		failed.Notes = []string{s.Notes[i]}
 	}
 	return failed
 }

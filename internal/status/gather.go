@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -21,7 +22,7 @@ type gatherer struct {
 	sys     *machine.System
 	m       machine.State
 	status  Status
-	denied  bool
+	denied  []string // what only root may read
 	byID    map[deployment.ID]*Deployment
 	ordered []deployment.ID
 }
@@ -42,9 +43,11 @@ func Gather(system *machine.System) Status {
 	g.noteNoEntries()
 	g.mark()
 	g.readHealth()
-	g.noteEtc()
-	if g.denied {
-		g.status.Notes = append(g.status.Notes, onlyRoot)
+	g.readEtc()
+	g.readChecked()
+	g.status.Loader = printable.Title(g.m.Loader.Loader())
+	if len(g.denied) > 0 {
+		g.status.Notes = append(g.status.Notes, onlyRoot+": "+strings.Join(g.denied, ", "))
 	}
 	g.status.Deployments = g.sorted()
 	return g.status
@@ -58,7 +61,9 @@ func (g *gatherer) problem(what string, err error) {
 }
 
 func (g *gatherer) note(p machine.Problem) {
-	g.denied = g.denied || errors.Is(p.Err, fs.ErrPermission)
+	if errors.Is(p.Err, fs.ErrPermission) {
+		g.denied = append(g.denied, p.What)
+	}
 	g.status.Problems = append(g.status.Problems, p.Error())
 }
 

@@ -45,10 +45,25 @@ type hostStatusJSON struct {
 }
 
 type hostExtraJSON struct {
-	Next     deployment.ID `json:"next,omitempty"` // deployment id
-	Foreign  []Foreign     `json:"foreign,omitempty"`
-	Notes    []string      `json:"notes,omitempty"`
-	Problems []string      `json:"problems,omitempty"`
+	Next      deployment.ID `json:"next,omitempty"`   // deployment id
+	Loader    string        `json:"loader,omitempty"` // with its version
+	Checked   *newestJSON   `json:"checked,omitempty"`
+	LastMerge *LastMerge    `json:"lastMerge,omitempty"`
+	Disk      *Disk         `json:"disk,omitempty"`
+	Foreign   []Foreign     `json:"foreign,omitempty"`
+	Notes     []string      `json:"notes,omitempty"`
+	Problems  []string      `json:"problems,omitempty"`
+}
+
+// newestJSON is what the followed reference led to when it was last looked at.
+type newestJSON struct {
+	Time        string             `json:"time,omitempty"` // RFC 3339
+	Image       imageReferenceJSON `json:"image"`
+	ImageDigest string             `json:"imageDigest"`
+	Version     string             `json:"version,omitempty"`
+	Timestamp   string             `json:"timestamp,omitempty"` // when the image was made
+	Available   bool               `json:"available"`           // it is an update
+	FetchBytes  int64              `json:"fetchBytes"`
 }
 
 type entryJSON struct {
@@ -103,7 +118,10 @@ func (s Status) JSON() any {
 		h.Spec.BootOrder = "rollback"
 	}
 	h.Status.RollbackQueued, h.Status.UsrOverlay, h.Status.ReadOnly = s.RollbackQueued, s.UsrOverlay, s.ReadOnly
-	h.Status.Extra = hostExtraJSON{Foreign: s.Foreign, Notes: s.Notes, Problems: s.Problems}
+	h.Status.Extra = hostExtraJSON{
+		Foreign: s.Foreign, Notes: s.Notes, Problems: s.Problems,
+		Loader: s.Loader, Checked: s.Newest.json(), LastMerge: s.LastMerge, Disk: s.Disk,
+	}
 	if next := s.Next(); next != nil {
 		h.Status.Extra.Next = next.ID
 	}
@@ -113,6 +131,9 @@ func (s Status) JSON() any {
 	}
 	for _, d := range s.Deployments {
 		e := d.json(s.Running)
+		if d.Booted && s.Newest != nil && s.Newest.ManifestDigest != d.Origin.ManifestDigest {
+			e.CachedUpdate = s.Newest.image()
+		}
 		placed := false
 		for _, place := range []struct {
 			is bool

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/schema"
 )
 
 // hostSchema is what bootc's org.containers.bootc/v1 says of the fields that are there:
@@ -35,6 +37,10 @@ func TestJSONIsBootcs(t *testing.T) {
 	if err != nil || len(cases) == 0 {
 		t.Fatal("no cases", err)
 	}
+	ours, err := schema.Read("../../docs/schema/status.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	entries := 0
 	for _, path := range cases {
 		ar, err := txtar.ParseFile(path)
@@ -49,7 +55,7 @@ func TestJSONIsBootcs(t *testing.T) {
 		if err := json.Unmarshal(data, &host); err != nil {
 			t.Fatal(err)
 		}
-		problems := conforms(host, "")
+		problems := append(ours.Problems(string(data)), conforms(host, "")...)
 		status := host["status"].(map[string]any)
 		others, _ := status["otherDeployments"].([]any)
 		for _, e := range append(others, status["staged"], status["booted"], status["rollback"]) {

@@ -5,6 +5,7 @@ package status
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
@@ -76,6 +77,12 @@ type Status struct {
 	Deployments    []Deployment // booted, staged, next and rollback first
 	Foreign        []Foreign    // deployments of other systems on the boot partition
 	RollbackQueued bool         // a deployment other than the booted one is next, and none is staged
+	Loader         string       // that has booted the running machine, with its version; "" if it is not known
+	Newest         *Newest      // what the followed reference led to, nil if it was not looked at since the boot
+	LastMerge      *LastMerge   // how the booted deployment, or else the next one, came to its /etc; nil if that is not known
+	Disk           *Disk        // nil unless it was measured
+	Now            time.Time    // when this was so; zero leaves out how long ago something was
+	Verbose        bool         // Text is to say more
 	Notes          []string     // what a reader should know
 	Problems       []string     // what is wrong or could not be read
 }
@@ -87,7 +94,9 @@ func Of(at machine.Place) (Status, error) {
 		return Status{}, err
 	}
 	defer system.Close()
-	return Gather(system), nil
+	s := Gather(system)
+	s.Now = time.Now()
+	return s, nil
 }
 
 // OnlyBooted returns the status without the deployments that are not running.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
@@ -27,13 +26,16 @@ func (s Status) Text() string {
 		if i > 0 || b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		d.write(&b, width)
+		d.write(&b, width, s)
 	}
 	for _, f := range s.Foreign {
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
 		f.write(&b, width)
+	}
+	if lines := s.summary(); len(lines) > 0 {
+		b.WriteString("\n" + strings.Join(lines, "\n") + "\n")
 	}
 	writeList(&b, "Note", s.Notes)
 	writeList(&b, "Problem", s.Problems)
@@ -52,12 +54,15 @@ func (s Status) roleWidth() int {
 }
 
 // write writes what people ask about a deployment, the most asked first.
-func (d Deployment) write(b *strings.Builder, width int) {
+func (d Deployment) write(b *strings.Builder, width int, s Status) {
 	head := strings.TrimSpace(d.name() + "  " + d.image())
 	fmt.Fprintf(b, "%s %-*s  %s\n", d.marker(), width, d.role(), head)
 	indent := strings.Repeat(" ", width+5)
-	if details := d.details(); len(details) > 0 {
+	if details := d.details(s); len(details) > 0 {
 		fmt.Fprintf(b, "%s%s\n", indent, strings.Join(details, ", "))
+	}
+	if s.Verbose {
+		d.writeMore(b, indent)
 	}
 	if d.Pinned {
 		fmt.Fprintf(b, "%s%s\n", indent, strings.TrimSpace("pinned "+d.PinName))
@@ -125,7 +130,8 @@ func (d Deployment) image() string {
 // Describe returns the deployment in a few words: its role and its name.
 func (d Deployment) Describe() string { return d.role() + ": " + d.name() }
 
-func (d Deployment) details() []string {
+// details tells what people want to know of a deployment, but for its fate.
+func (d Deployment) details(s Status) []string {
 	var list []string
 	if d.name() != d.ID.Short() {
 		list = append(list, d.ID.Short())
@@ -137,11 +143,14 @@ func (d Deployment) details() []string {
 		}
 		list = append(list, kernel)
 	}
-	if t, err := time.Parse(time.RFC3339, d.Origin.Created); err == nil {
-		list = append(list, "built "+t.UTC().Format("2006-01-02 15:04 UTC"))
+	if t := when(d.Origin.Created); t != "" {
+		if ago := s.ago(d.Origin.Created); ago != "" {
+			t += " (" + ago + ")"
+		}
+		list = append(list, "built "+t)
 	}
-	if algorithm, hex, ok := strings.Cut(d.Origin.ManifestDigest, ":"); ok {
-		list = append(list, algorithm+":"+hex[:min(len(hex), 12)])
+	if strings.Contains(d.Origin.ManifestDigest, ":") {
+		list = append(list, shortDigest(d.Origin.ManifestDigest))
 	}
 	if d.Origin.Signature != "" {
 		list = append(list, "signature: "+d.Origin.Signature)
@@ -150,6 +159,18 @@ func (d Deployment) details() []string {
 		list = append(list, "fs-verity optional")
 	}
 	return list
+}
+
+// writeMore writes what only status --verbose tells.
+func (d Deployment) writeMore(b *strings.Builder, indent string) {
+	for _, row := range []struct{ name, value string }{
+		{"deployment", string(d.ID)}, {"image", d.Origin.ManifestDigest}, {"boot entry", d.Entry},
+		{"signature policy", d.Origin.Policy}, {"architecture", d.Architecture},
+	} {
+		if row.value != "" {
+			fmt.Fprintf(b, "%s%s %s\n", indent, row.name, row.value)
+		}
+	}
 }
 
 // outlook tells what will happen to the deployment, or has happened, unless its role

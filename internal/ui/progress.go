@@ -31,6 +31,10 @@ func (s *Screen) OnTerminal() bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// CanMove reports whether results go to a terminal that can show something in place of what it
+// showed.
+func (s *Screen) CanMove() bool { return s.OnTerminal() && canMove(os.Getenv("TERM")) }
+
 // canMove reports whether a terminal of that type can move its cursor, as far as
 // its name tells.
 func canMove(terminal string) bool { return terminal != "" && terminal != "dumb" }

@@ -9,15 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/schema"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
-
-// progressFields are those that bootc's schema requires of an event.
-var progressFields = map[string]string{
-	"Start":         "type version",
-	"ProgressBytes": "type task description id bytesCached bytes bytesTotal stepsCached steps stepsTotal subtasks",
-	"ProgressSteps": "type task description id stepsCached steps stepsTotal subtasks",
-}
 
 // progressed reports an update to r, as Apply does.
 func progressed(r update.Reporter) {
@@ -40,16 +34,18 @@ func TestProgressLines(t *testing.T) {
 	if err := p.Close(false); err != nil {
 		t.Fatal(err)
 	}
+	line, err := schema.Read("../../docs/schema/progress.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var events []map[string]any
 	for lines := bufio.NewScanner(&out); lines.Scan(); {
 		var e map[string]any
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			t.Fatalf("%q: %v", lines.Text(), err)
 		}
-		for _, field := range strings.Fields(progressFields[e["type"].(string)]) {
-			if e[field] == nil {
-				t.Errorf("%s has no %s", lines.Text(), field)
-			}
+		for _, problem := range line.Problems(lines.Text()) {
+			t.Errorf("%s: %s", lines.Text(), problem)
 		}
 		events = append(events, e)
 	}

@@ -80,6 +80,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	}
 	defer img.Close()
 	clock.split("resolve")
+	m.noteChecked(img)
 	if o, err = m.withWishes(o); err != nil {
 		return Result{}, err
 	}

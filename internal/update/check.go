@@ -18,7 +18,8 @@ type Update struct {
 	FetchBytes     int64  `json:"fetchBytes"`        // their size on the wire
 }
 
-// Check tells whether there is an update, and fetches no layer of it. It changes nothing. That
+// Check tells whether there is an update, and fetches no layer of it. It changes nothing, but
+// status shows from then on what was found. That
 // Apply would refuse the image is an error, as far as its manifest and configuration tell. A
 // registry that wants no token gets two requests, and one more about an update that there is.
 func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, error) {
@@ -37,6 +38,7 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 	}
 	u.Available = u.Outcome == Staged || u.Outcome == Published
 	if !u.Available {
+		m.noteChecked(img)
 		return u, nil
 	}
 	if err := img.ReadConfig(ctx); err != nil {
@@ -48,5 +50,6 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 	u.Version = printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])
 	plan := Plan{Layers: m.planLayers(img)}
 	u.FetchLayers, u.FetchBytes = plan.FetchLayers(), plan.FetchBytes()
+	m.noteChecked(img)
 	return u, nil
 }

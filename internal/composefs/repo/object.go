@@ -340,6 +340,17 @@ func (r *Repository) OpenObject(d digest.Digest) (*os.File, error) {
 	return f, nil
 }
 
+// ObjectSize returns the size of an object in bytes, 0 if it is not there.
+func (r *Repository) ObjectSize(d digest.Digest) (int64, error) {
+	info, err := r.root.Lstat(objectsDir + "/" + d.ObjectPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // DropObject removes an object that nothing needs. What is not there is no error.
 func (r *Repository) DropObject(d digest.Digest) error {
 	if err := r.writable(); err != nil {

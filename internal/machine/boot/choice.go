@@ -33,6 +33,7 @@ type setting struct {
 type Settings struct {
 	settings []setting // the strongest first
 	version  int       // of systemd-boot, 0 if it is not known
+	loader   string    // what booted the running machine calls itself, with its version
 	listed   []string  // ids of what the loader listed when the running machine was booted
 }
 
@@ -42,7 +43,8 @@ type Settings struct {
 func (p *Partition) Settings(running fs.FS) (Settings, error) {
 	data, err := p.readSettings()
 	r := settingsReader{running: running, conf: string(data)}
-	r.version = versionOfLoader(r.text("LoaderInfo"))
+	r.loader = r.text("LoaderInfo")
+	r.version = versionOfLoader(r.loader)
 	r.variable(OneShot, false)
 	if r.version == 0 || r.version >= firstWithPreferred {
 		r.variable("LoaderEntryPreferred", true)
@@ -53,6 +55,10 @@ func (p *Partition) Settings(running fs.FS) (Settings, error) {
 	r.listed = strings.FieldsFunc(r.text("LoaderEntries"), func(c rune) bool { return c == 0 })
 	return r.Settings, err
 }
+
+// Loader returns what the boot loader that has booted the running machine calls itself, with
+// its version; "" if it does not tell.
+func (s Settings) Loader() string { return s.loader }
 
 // readSettings returns loader.conf, nothing if there is none.
 func (p *Partition) readSettings() ([]byte, error) {

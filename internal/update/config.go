@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -74,7 +75,7 @@ func (m *Machine) config() (config, error) {
 	if found, err := m.Repository.HasImage(string(id)); err != nil || !found {
 		return config{}, err
 	}
-	tree, err := m.readImage(id)
+	tree, err := m.readPart(id, erofs.Paths(updateconfig.Usr, updateconfig.Etc))
 	if err != nil {
 		// Nothing goes that it may want to keep.
 		m.warn(fmt.Errorf("%w; all deployments stay", err))

@@ -66,8 +66,8 @@ func (m *Machine) planChanges(ctx context.Context, p *Plan, v *preview) error {
 	}
 	if v.old != nil {
 		names := [2]string{"the current image", "the new one"}
-		diffs, notes := packages.Compare(system.Of(v.old, m.Repository).FS(), v.FS(), names)
-		c.Packages, c.Notes = append(c.Packages, diffs...), notes
+		compared := packages.Compare(system.Of(v.old, m.Repository).FS(), v.FS(), names)
+		c.Packages, c.Notes = append(c.Packages, compared.Diffs...), compared.Notes
 	}
 	p.Changes = c
 	return nil

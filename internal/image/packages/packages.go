@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
@@ -21,6 +22,7 @@ import (
 type Package struct {
 	Name    string `json:"name"` // with ":architecture" where several can be installed
 	Version string `json:"version"`
+	Size    int64  `json:"size,omitempty"` // bytes installed, as its manager has it; 0 if that is not known
 }
 
 // A List is what a package manager has installed, sorted by name.
@@ -112,7 +114,7 @@ func parseStatus(data []byte) []Package {
 		if fields["Package"] == "" || said && !strings.HasSuffix(status, " installed") {
 			continue
 		}
-		p := Package{fields["Package"], fields["Version"]}
+		p := Package{Name: fields["Package"], Version: fields["Version"], Size: sizeOf(fields["Installed-Size"], 1<<10)}
 		if fields["Multi-Arch"] == "same" {
 			p.Name += ":" + fields["Architecture"]
 		}
@@ -156,10 +158,33 @@ func readLocal(fsys fs.FS, dir string) ([]Package, error) {
 		}
 		parts := strings.Split(e.Name(), "-")
 		if n := len(parts); n >= 3 {
-			all = append(all, Package{strings.Join(parts[:n-2], "-"), parts[n-2] + "-" + parts[n-1]})
+			all = append(all, Package{
+				Name: strings.Join(parts[:n-2], "-"), Version: parts[n-2] + "-" + parts[n-1],
+				Size: localSize(fsys, path.Join(dir, e.Name(), "desc")),
+			})
 		}
 	}
 	return all, nil
+}
+
+// localSize returns the size in a file desc: the line after %SIZE%.
+func localSize(fsys fs.FS, name string) int64 {
+	data, err := bounded.ReadFile(fsys, name, limits.Packages)
+	if err != nil {
+		return 0 // it may be of no more than the name
+	}
+	_, rest, _ := strings.Cut("\n"+string(data), "\n%SIZE%\n")
+	line, _, _ := strings.Cut(rest, "\n")
+	return sizeOf(line, 1)
+}
+
+// sizeOf returns a size in a database, in bytes; 0 for one that is none.
+func sizeOf(text string, unit int64) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > 1<<50/unit {
+		return 0
+	}
+	return n * unit
 }
 
 // A Change is a package that one list has otherwise than another: Old is "" if
@@ -176,26 +201,34 @@ type ManagerDiff struct {
 	Changes []Change `json:"changes"`
 }
 
+// A Comparison is how the packages of two systems differ.
+type Comparison struct {
+	Diffs    []ManagerDiff // of the managers that differ
+	Notes    []string      // what cannot be compared, and why
+	Old, New []List        // as far as they can be read
+}
+
 // Compare returns how the packages of the system old become those of new, for each manager
-// that either has. notes say what cannot be compared, and why. names are what messages call
-// the two.
-func Compare(old, new fs.FS, names [2]string) (diffs []ManagerDiff, notes []string) {
-	var lists [2][]List
-	for i, fsys := range []fs.FS{old, new} {
-		var err error
-		if lists[i], err = Of(fsys); err != nil {
-			return nil, []string{fmt.Sprintf("cannot compare packages: %s: %v", names[i], err)}
+// that either has. names are what messages call the two.
+func Compare(old, new fs.FS, names [2]string) (c Comparison) {
+	var errs [2]error
+	c.Old, errs[0] = Of(old)
+	c.New, errs[1] = Of(new)
+	for i, err := range errs {
+		if err != nil {
+			c.Notes = append(c.Notes, fmt.Sprintf("cannot compare packages: %s: %v", names[i], err))
+			return c
 		}
 	}
 	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
-		a, b := listOf(lists[0], manager), listOf(lists[1], manager)
+		a, b := listOf(c.Old, manager), listOf(c.New, manager)
 		if a.Unread || b.Unread {
-			notes = append(notes, fmt.Sprintf("cannot compare packages of %s: its database has an unsupported format", manager))
+			c.Notes = append(c.Notes, fmt.Sprintf("cannot compare packages of %s: its database has an unsupported format", manager))
 		} else if changes := Diff(a.Packages, b.Packages); len(changes) > 0 {
-			diffs = append(diffs, ManagerDiff{manager, changes})
+			c.Diffs = append(c.Diffs, ManagerDiff{manager, changes})
 		}
 	}
-	return diffs, notes
+	return c
 }
 
 // listOf returns the list of a manager, an empty one if there is none.

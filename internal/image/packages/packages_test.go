@@ -11,6 +11,7 @@ import (
 const status = `Package: base-files
 Status: install ok installed
 Version: 13.8
+Installed-Size: 340
 Description: two
  Version: not this
  .
@@ -34,17 +35,17 @@ func TestOf(t *testing.T) {
 		want string
 	}{
 		{"nothing", fstest.MapFS{}, "[]"},
-		{"dpkg", fstest.MapFS{"var/lib/dpkg/status": file(status)}, "[{dpkg [{base-files 13.8} {libc6:amd64 2.41-12}] false}]"},
+		{"dpkg", fstest.MapFS{"var/lib/dpkg/status": file(status)}, "[{dpkg [{base-files 13.8 348160} {libc6:amd64 2.41-12 0}] false}]"},
 		{"empty", fstest.MapFS{"var/lib/dpkg/status": file("")}, "[]"},
 		{"distroless", fstest.MapFS{
 			"var/lib/dpkg/status.d/base":         file("Package: base\nVersion: 1\n"),
 			"var/lib/dpkg/status.d/base.md5sums": file("Package: no\n"),
-		}, "[{dpkg [{base 1}] false}]"},
+		}, "[{dpkg [{base 1 0}] false}]"},
 		{"pacman", fstest.MapFS{
 			"usr/lib/sysimage/lib/pacman/local/ALPM_DB_VERSION":            file("9\n"),
-			"usr/lib/sysimage/lib/pacman/local/gcc-libs-15.1.1-2/desc":     file(""),
+			"usr/lib/sysimage/lib/pacman/local/gcc-libs-15.1.1-2/desc":     file("%NAME%\ngcc-libs\n\n%SIZE%\n4096\n"),
 			"usr/lib/sysimage/lib/pacman/local/ca-utils-1:20240618-1/desc": file(""),
-		}, "[{pacman [{ca-utils 1:20240618-1} {gcc-libs 15.1.1-2}] false}]"},
+		}, "[{pacman [{ca-utils 1:20240618-1 0} {gcc-libs 15.1.1-2 4096}] false}]"},
 		{"rpm of SUSE", fstest.MapFS{"usr/lib/sysimage/rpm/Packages.db": file("RpmP")}, "[{rpm [] true}]"},
 	}
 	for _, tt := range tests {
@@ -56,8 +57,8 @@ func TestOf(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	old := []Package{{"a", "1"}, {"b", "1"}, {"d", "1"}}
-	new := []Package{{"b", "2"}, {"c", "1"}, {"d", "1"}}
+	old := []Package{{"a", "1", 1}, {"b", "1", 1}, {"d", "1", 1}}
+	new := []Package{{"b", "2", 1}, {"c", "1", 1}, {"d", "1", 1}}
 	want := []Change{{"a", "1", ""}, {"b", "1", "2"}, {"c", "", "1"}}
 	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
 		t.Errorf("Diff(%v, %v) = %v; want %v", old, new, got, want)

@@ -68,7 +68,7 @@ func parseRPM(data []byte) ([]Package, error) {
 		if several[name] {
 			name += "." + p.arch
 		}
-		list = append(list, Package{name, p.fullVersion()})
+		list = append(list, Package{name, p.fullVersion(), p.size})
 	}
 	return list, nil
 }
@@ -77,6 +77,7 @@ type rpmPackage struct {
 	name, version, release, arch string
 	epoch                        uint32
 	hasEpoch                     bool
+	size                         int64
 }
 
 // fullVersion returns "[EPOCH:]VERSION-RELEASE".
@@ -94,9 +95,12 @@ const (
 	rpmVersion = 1001
 	rpmRelease = 1002
 	rpmEpoch   = 1003
+	rpmSize    = 1009
 	rpmArch    = 1022
+	rpmLarge   = 5009 // the size where it does not fit into 32 bits
 
 	rpmInt32  = 4
+	rpmInt64  = 5
 	rpmString = 6
 
 	rpmEntrySize = 16
@@ -153,6 +157,9 @@ func (p *rpmPackage) set(tag, kind uint32, value []byte) error {
 		}
 		p.epoch, p.hasEpoch = binary.BigEndian.Uint32(value), true
 		return nil
+	case rpmSize, rpmLarge:
+		p.setSize(kind, value)
+		return nil
 	default:
 		return nil
 	}
@@ -162,4 +169,14 @@ func (p *rpmPackage) set(tag, kind uint32, value []byte) error {
 	}
 	*text = string(s)
 	return nil
+}
+
+// setSize enters the size, which nothing depends on: one of another type is left out.
+func (p *rpmPackage) setSize(kind uint32, value []byte) {
+	switch {
+	case kind == rpmInt32 && len(value) >= 4:
+		p.size = int64(binary.BigEndian.Uint32(value))
+	case kind == rpmInt64 && len(value) >= 8:
+		p.size = max(int64(binary.BigEndian.Uint64(value)), 0)
+	}
 }

@@ -119,7 +119,7 @@ func TestArchitectures(t *testing.T) {
 	row := func(name, arch string) []byte { return rpmHeader(name, "2.41", "1.fc43", arch) }
 	database := sqliteWith(t, row("glibc", "x86_64"), row("glibc", "i686"), row("bash", "x86_64"), row("gpg-pubkey", "(none)"))
 	list, err := Of(fstest.MapFS{"usr/share/rpm/rpmdb.sqlite": {Data: database}})
-	want := "[{rpm [{bash 2.41-1.fc43} {glibc.i686 2.41-1.fc43} {glibc.x86_64 2.41-1.fc43}] false}]"
+	want := "[{rpm [{bash 2.41-1.fc43 0} {glibc.i686 2.41-1.fc43 0} {glibc.x86_64 2.41-1.fc43 0}] false}]"
 	if err != nil || fmt.Sprint(list) != want {
 		t.Errorf("Of = %v, %v; want %s", list, err, want)
 	}
@@ -197,4 +197,21 @@ func FuzzRPMHeader(f *testing.F) {
 			t.Errorf("parseRPMHeader(%q) = %+v", data, p)
 		}
 	})
+}
+
+// TestRPMSize: a size has 32 or 64 bits, and one of another type counts as unknown.
+func TestRPMSize(t *testing.T) {
+	for _, tt := range []struct {
+		tag, kind uint32
+		value     string
+		want      int64
+	}{
+		{rpmSize, rpmInt32, "\x80\x00\x00\x01", 1<<31 + 1}, {rpmLarge, rpmInt64, "\x00\x00\x00\x02\x00\x00\x00\x00", 1 << 33},
+		{rpmSize, rpmString, "7\x00  ", 0}, {rpmLarge, rpmInt64, "\x00", 0}, {rpmLarge, rpmInt64, "\xff\x00\x00\x02\x00\x00\x00\x00", 0},
+	} {
+		var p rpmPackage
+		if err := p.set(tt.tag, tt.kind, []byte(tt.value)); err != nil || p.size != tt.want {
+			t.Errorf("set(%d, %d, %q): size %d, %v; want %d", tt.tag, tt.kind, tt.value, p.size, err, tt.want)
+		}
+	}
 }

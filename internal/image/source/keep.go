@@ -34,6 +34,10 @@ var keepPatterns = [...][]string{
 		"var/lib/dpkg/status", "var/lib/dpkg/status.d/*", "usr/lib/sysimage/dpkg/status",
 		"usr/lib/sysimage/rpm/rpmdb.sqlite", "usr/share/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite",
 	},
+	{ // Accounts, and the sizes of pacman's packages.
+		"etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group", "etc/sysusers.d/*", "usr/lib/sysusers.d/*",
+		"var/lib/pacman/local/*/desc", "usr/lib/sysimage/lib/pacman/local/*/desc", "usr/lib/sysimage/pacman/local/*/desc",
+	},
 }
 
 // A row is some of the files that are kept.

@@ -87,7 +87,6 @@ var refusals = []refusal{
 	{"install to-disk", "experimental-unified-storage", false, "there is no container storage here"},
 	{"install to-disk", "disable-selinux", false, "SELinux labels are computed from the image's policy; an image without a policy has none"},
 	{"install to-disk", "karg-delete", true, "kernel arguments of the image are deleted by karg-deletes in bootc/install/*.toml"},
-	{"install to-disk", "root-ssh-authorized-keys", true, "put the keys into the image, or use a systemd credential (ssh.authorized_keys.root)"},
 	{"install to-disk", "bound-images", true, "bound images are not pulled here"},
 	{"install to-disk", "stateroot", true, "the state is always that called default"},
 	{"install to-disk", "bootloader", true, "systemd-boot is installed; other boot loaders are the administrator's"},

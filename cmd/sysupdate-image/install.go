@@ -69,6 +69,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates instead of the installed one")
 	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the result")
+	addKeysFlag(cmd, &o.Keys)
 	addReuseFlag(cmd, &o.Reuse)
 	must(cmd.MarkFlagDirname("esp"))
 	source.add(cmd)
@@ -84,4 +85,8 @@ func takeBootcNames(cmd *cobra.Command) {
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(cmp.Or(bootcNames[name], name))
 	})
+}
+
+func addKeysFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "root-ssh-authorized-keys", "", "let the SSH keys in `FILE` log in as root")
 }

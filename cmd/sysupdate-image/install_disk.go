@@ -63,6 +63,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, or the plan, as JSON")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")
+	addKeysFlag(cmd, &f.o.Keys)
 	addReuseFlag(cmd, &f.o.Reuse)
 	completeValues(cmd, "filesystem", disklayout.FileSystems...)
 	completeValues(cmd, "block-setup", install.Direct)

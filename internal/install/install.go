@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
@@ -32,6 +33,9 @@ type Options struct {
 	Kargs  []string    // more kernel arguments
 	Source oci.Options // how to read the image
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
+	Keys   string      // file with root's SSH keys; "" for none
+
+	etc []carry.File // that the machine begins with
 }
 
 // ErrNotEmpty says that there is something on the root file system.
@@ -61,10 +65,11 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	return o.deploy(ctx, m, root, m.Boot, r, warn)
 }
 
-// complete checks the reference to follow, and writes it as origins have it.
-func (o *Options) complete() error {
-	if o.Track == "" {
-		return nil
+// complete reads the SSH keys, checks the reference to follow, and writes it as origins have
+// it.
+func (o *Options) complete() (err error) {
+	if o.etc, err = rootKeys(o.Keys); err != nil || o.Track == "" {
+		return err
 	}
 	ref, err := oci.ParseReference(o.Track)
 	if err != nil {
@@ -78,7 +83,7 @@ func (o *Options) complete() error {
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
 func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, error) {
 	apply := update.Options{
-		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true,
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true, Etc: o.etc,
 	}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
@@ -26,10 +27,11 @@ type Options struct {
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
-	SoftReboot   Wish // a soft reboot is to continue with the new deployment
-	Kexec        Wish // the running kernel is to start the new one
-	Reboot       bool // the machine is to reboot then: update.toml may wish for a way
-	DownloadOnly bool // what is staged is locked: no reboot boots it until it is unlocked
+	SoftReboot   Wish         // a soft reboot is to continue with the new deployment
+	Kexec        Wish         // the running kernel is to start the new one
+	Reboot       bool         // the machine is to reboot then: update.toml may wish for a way
+	Etc          []carry.File // local files in /etc that a machine's first deployment begins with
+	DownloadOnly bool         // what is staged is locked: no reboot boots it until it is unlocked
 }
 
 // A Result says what apply came to, and with which system.
@@ -85,8 +87,10 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 		return Result{}, err
 	}
 	result := Result{Reference: img.Reference.String(), ManifestDigest: img.ManifestDigest, Signature: img.Signature, kexec: o.Kexec}
-	if done, err := m.decideFor(ctx, img, "", o, &result); done || err != nil {
+	if done, err := m.decideFor(ctx, img, "", o, &result); err != nil {
 		return result, err
+	} else if done {
+		return result, m.addEtcAgain(ctx, result, o)
 	}
 	if err := img.ReadConfig(ctx); err != nil { // unless that is done, see readUnknown
 		return Result{}, err
@@ -300,7 +304,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		return candidate{}, err
 	}
 	c.origin = origin(img, o, system)
-	c.policy, c.locked = o.EtcConflicts, o.DownloadOnly
+	c.policy, c.locked, c.etc = o.EtcConflicts, o.DownloadOnly, o.Etc
 	clock.split("image")
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // An EtcConflictsError reports that an image was not deployed because of conflicts
@@ -103,4 +104,30 @@ func (m *Machine) carryEtc(ctx context.Context, c candidate) error {
 		m.warn(errors.New(conflict.String()))
 	}
 	return err
+}
+
+// addEtc adds files to the local changes of a deployment that does not run.
+func (m *Machine) addEtc(ctx context.Context, to carry.Side, files []carry.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := m.carrier("").Seed(ctx, to, files); err != nil {
+		return fmt.Errorf("cannot add files to /etc: %w", err)
+	}
+	return nil
+}
+
+// addEtcAgain is addEtc for a machine that boots the image next already.
+func (m *Machine) addEtcAgain(ctx context.Context, r Result, o Options) error {
+	if r.Outcome != AlreadyNext || len(o.Etc) == 0 {
+		return nil
+	}
+	mode, err := carry.OnDisk(m.Root, r.ID)
+	if err != nil {
+		return err
+	}
+	if err := m.addEtc(ctx, carry.Side{ID: r.ID, Etc: mode}, o.Etc); err != nil {
+		return err
+	}
+	return durable.Syncfs(m.Changes)
 }

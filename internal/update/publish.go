@@ -3,9 +3,9 @@ package update
 import (
 	"context"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -21,6 +21,9 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 		if err := m.carryEtc(ctx, c); err != nil {
 			return err
 		}
+	}
+	if err := m.addEtc(ctx, carry.Side{ID: c.id, Etc: deployment.EtcMode(c.Mounts.Etc)}, c.etc); err != nil {
+		return err
 	}
 	// All that the deployment needs on the root file system; StageEntry has synced
 	// the boot partition.

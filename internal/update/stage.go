@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -28,7 +29,8 @@ type candidate struct {
 	options string            // kernel command line
 	policy  deployment.ConflictPolicy
 	dtb     deviceTree
-	locked  bool // once it is staged
+	etc     []carry.File // that are added to local changes
+	locked  bool         // once it is staged
 }
 
 // writeDeployment writes all that a deployment needs to boot, under names that

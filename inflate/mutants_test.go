@@ -19,13 +19,13 @@ var mutants = []struct{ file, old, wrong string }{
 	{"fast.go", "for to += 32; to < end; to += 16 {", "for to += 32; to+16 < end; to += 16 {"},
 	{"fast.go", "distance *= 2", "distance *= 3"},
 	{"fast.go", "if distance >= 16 {", "if distance >= 15 {"},
-	{"fast.go", "fastInput = 16", "fastInput = 8"},
+	{"fast.go", "fastInput = 16", "fastInput = 1"},
 	{"fast.go", "d = z.dist[(uint64(d>>16)+bits&(1<<(d>>8&15)-1))&1023]", "d = z.dist[(uint64(d>>16)+bits&(1<<(d>>8&7)-1))&1023]"},
 	{"block.go", "z.least = max(z.least, uint(lit[endOfBlock]))", "z.least += 0"},
 	{"block.go", "if times > n-h.got {", "if times > n-h.got+1 {"},
 	{"block.go", "symbol == 16 && h.got == 0", "symbol == 17 && h.got == 0"},
 	{"block.go", "if n != complement^0xffff {", "if n&0x7fff != (complement^0xffff)&0x7fff {"},
-	{"table.go", "case most == 1 && count[1] == 1:", "case count[1] == 1 && free == 1<<14:"},
+	{"table.go", "case most == 1 && count[1] == 1:", "case most == 1:"},
 	{"table.go", "case free != 0:", "case free < 0:"},
 	{"table.go", "t[30], t[31] = entryException, entryException", "t[30], t[31] = 1<<16, 1<<16"},
 	{"table.go", "t[285] = 258 << 16", "t[285] = 257 << 16"},
@@ -46,12 +46,11 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.file+"/"+m.wrong, func(t *testing.T) {
 			program := buildMutant(t, m.file, m.old, m.wrong)
-			out, err := exec.Command(program, "-test.run", "^TestSame$", "-cases", "100000", "-test.timeout", "5m").CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "FAIL: TestSame") && !strings.Contains(string(out), "panic:") {
-				t.Errorf("TestSame did not notice: %v", err)
-			} else {
-				t.Log(strings.SplitN(string(out), "\n", 3)[1])
+			out, err := exec.Command(program, "-test.run", "^TestSame$", "-cases", "8000", "-test.timeout", "30m").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestSame") {
+				t.Fatalf("TestSame did not notice: %v\n%s", err, out)
 			}
+			t.Log(strings.SplitN(string(out), "\n", 3)[1])
 		})
 	}
 }

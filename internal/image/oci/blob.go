@@ -66,7 +66,7 @@ const progressMin = 1 << 20
 // openBlob returns a reader of a blob that fails, instead of io.EOF, if the
 // blob has not the digest and size that it should have. It opens the blob with
 // the first read. what is said of the blob in errors.
-func (i *Image) openBlob(ctx context.Context, what string, digest godigest.Digest, size int64, progress func(int64)) io.ReadCloser {
+func (i *Image) openBlob(ctx context.Context, what string, digest godigest.Digest, size int64, progress func(int64)) *blob {
 	info := types.BlobInfo{Digest: digest, Size: size}
 	body := &body{
 		ctx:   ctx,
@@ -109,23 +109,30 @@ func (b *blob) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.body.Read(p)
-	b.n += int64(n)
-	b.digester.Hash().Write(p[:n])
-	if b.progress != nil && n > 0 {
-		b.progress(int64(n))
-	}
-	switch {
-	case b.n > b.size:
-		b.err = fmt.Errorf("%s%s is longer than the %d bytes that its manifest says", b.what, b.digest, b.size)
-	case err == io.EOF:
-		b.err = b.end()
-	case err != nil:
-		b.err = fmt.Errorf("%s%s: %w", b.what, b.digest, err)
-	}
+	b.err = b.check(p[:n], err)
 	if b.err != nil && b.err != io.EOF {
 		return 0, b.err
 	}
 	return n, b.err
+}
+
+// check hashes what has been read of the body, and says how the blob goes on where the body
+// had err.
+func (b *blob) check(data []byte, err error) error {
+	b.n += int64(len(data))
+	b.digester.Hash().Write(data)
+	if b.progress != nil && len(data) > 0 {
+		b.progress(int64(len(data)))
+	}
+	switch {
+	case b.n > b.size:
+		return fmt.Errorf("%s%s is longer than the %d bytes that its manifest says", b.what, b.digest, b.size)
+	case err == io.EOF:
+		return b.end()
+	case err != nil:
+		return fmt.Errorf("%s%s: %w", b.what, b.digest, err)
+	}
+	return nil
 }
 
 // end says how a blob ends whose last byte has been read.

@@ -27,7 +27,9 @@ func (i *Image) OpenLayer(ctx context.Context, l Layer, progress func(int64)) (i
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	blob := i.openBlob(ctx, "layer ", l.Digest, l.Size, progress)
-	return newReadAhead(&archive{ctx: ctx, layer: l, blob: blob, diff: l.DiffID.Algorithm().Digester(), large: i.large, gzip: i.options.Gzip}, cancel), nil
+	ahead := newReadAhead(blob.body, blobBuffers, blobSize, blob.check, cancel)
+	a := &archive{ctx: ctx, layer: l, blob: ahead, diff: l.DiffID.Algorithm().Digester(), large: i.large, gzip: i.options.Gzip}
+	return newReadAhead(a, aheadBuffers, aheadSize, a.check, cancel), nil
 }
 
 // inflatedFree is how large an archive may be whatever there is of its blob.
@@ -68,7 +70,6 @@ func (a *archive) Read(p []byte) (int, error) {
 	if err := checkInflated(a.n, a.layer.Size); err != nil {
 		return 0, fmt.Errorf("layer %s: %w", a.layer.Digest, err)
 	}
-	a.diff.Hash().Write(p[:n])
 	if err != nil {
 		err = a.end(err)
 	}
@@ -77,13 +78,22 @@ func (a *archive) Read(p []byte) (int, error) {
 
 // end says how an archive ends whose reader has ended with err. All of the blob
 // is read first, so that a wrong digest is called so, and not by the nonsense
-// that its inflater made of it.
+// that its inflater made of it. The diff_id is left to check.
 func (a *archive) end(err error) error {
 	if _, blobErr := io.Copy(io.Discard, a.in); blobErr != nil {
 		return blobErr
 	}
 	if err != io.EOF {
 		return fmt.Errorf("layer %s: cannot inflate: %w", a.layer.Digest, err)
+	}
+	return io.EOF
+}
+
+// check hashes the archive, and checks its diff_id where it ends.
+func (a *archive) check(data []byte, err error) error {
+	a.diff.Hash().Write(data)
+	if err != io.EOF {
+		return err
 	}
 	if got := a.diff.Digest(); got != a.layer.DiffID {
 		return fmt.Errorf("layer %s: its archive has a wrong diff_id: %s, the configuration says %s", a.layer.Digest, got, a.layer.DiffID)

@@ -6,17 +6,22 @@ import (
 	"io"
 )
 
-// The room that a layer's archive may be ahead of its reader: enough for
-// inflating and writing to go on side by side.
+// The room that a layer's archive may be ahead of its reader, and the blob ahead of
+// the archive: enough for reading, inflating, hashing and writing to go on side by side.
 const (
-	aheadBuffers = 8
+	aheadBuffers = 7
 	aheadSize    = 256 << 10
+	blobBuffers  = 4
+	blobSize     = 64 << 10
 )
 
-// A readAhead reads a source in the background.
+// A readAhead reads a source in the background. What it has read, it hands to check
+// on another goroutine, in order, before it gives it out.
 type readAhead struct {
 	source io.ReadCloser
 	cancel context.CancelFunc
+	check  checker
+	read   chan piece // not checked yet
 	full   chan piece
 	free   chan []byte
 	done   chan struct{} // closed when the goroutine has ended
@@ -32,32 +37,48 @@ type piece struct {
 	err  error // after data
 }
 
-// newReadAhead starts to read source. cancel stops a read that goes on.
-func newReadAhead(source io.ReadCloser, cancel context.CancelFunc) *readAhead {
+// A checker sees all of a source, piece by piece, and returns the error to give out after
+// data, where the source had err.
+type checker func(data []byte, err error) error
+
+// newReadAhead starts to read source into some buffers of a size. cancel stops a read that
+// goes on.
+func newReadAhead(source io.ReadCloser, buffers, size int, check checker, cancel context.CancelFunc) *readAhead {
 	r := &readAhead{
 		source: source,
 		cancel: cancel,
-		full:   make(chan piece, aheadBuffers),
-		free:   make(chan []byte, aheadBuffers),
+		check:  check,
+		read:   make(chan piece, buffers),
+		full:   make(chan piece, buffers),
+		free:   make(chan []byte, buffers),
 		done:   make(chan struct{}),
 		open:   true,
 	}
-	for range aheadBuffers {
-		r.free <- make([]byte, aheadSize)
+	for range buffers {
+		r.free <- make([]byte, size)
 	}
 	go r.run()
+	go r.runChecks()
 	return r
 }
 
 func (r *readAhead) run() {
-	defer close(r.done)
-	defer close(r.full)
+	defer close(r.read)
 	for buf := range r.free {
 		n, err := fill(r.source, buf)
-		r.full <- piece{buf[:n], err} // there is room: as many buffers as places
+		r.read <- piece{buf[:n], err} // there is room: as many buffers as places
 		if err != nil {
 			return
 		}
+	}
+}
+
+func (r *readAhead) runChecks() {
+	defer close(r.done)
+	defer close(r.full)
+	for p := range r.read {
+		p.err = r.check(p.data, p.err)
+		r.full <- p
 	}
 }
 

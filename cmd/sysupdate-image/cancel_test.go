@@ -96,6 +96,9 @@ var interruptibles = []interruptible{
 	{line: "--sysroot DIR/sys unpin pinned", again: "--sysroot DIR/sys status"},
 	{line: "--sysroot DIR/sys rm rollback", again: "--sysroot DIR/sys prune"},
 	{line: "--sysroot DIR/sys prune"},
+	{line: "--sysroot DIR/sys kargs list"},
+	{line: "--sysroot DIR/sys kargs add added"},
+	{line: "--sysroot DIR/sys kargs remove rw"},
 	{line: "--sysroot DIR/sys prune --dry-run"},
 	{line: "--sysroot DIR/sys etc diff"},
 	{line: "--sysroot DIR/sys etc report"},
@@ -121,6 +124,7 @@ var interruptibles = []interruptible{
 
 // uninterruptible says why a command is not among the interruptibles.
 var uninterruptible = map[string]string{
+	"sysupdate-image kargs edit":                         "it is kargs add and remove after an editor",
 	"sysupdate-image upgrade":                            "it is apply",
 	"sysupdate-image switch":                             "it is apply",
 	"sysupdate-image config-diff":                        "it is etc diff",

@@ -72,6 +72,9 @@ func adviseOnDeployment(err error) string {
 	if _, ok := errors.AsType[*deployment.DamagedImageError](err); ok {
 		return "; repair it with 'sysupdate-image repo fsck --repair'"
 	}
+	if _, ok := errors.AsType[*update.SealedKargsError](err); ok {
+		return "; make one with 'sysupdate-image kargs add --addon FILE ARG...'"
+	}
 	if _, ok := errors.AsType[*update.LostEntriesError](err); ok {
 		return " If it is, 'sysupdate-image apply --force REF' restores its entries"
 	}

@@ -304,6 +304,9 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		return candidate{}, err
 	}
 	c.origin = origin(img, o, system)
+	if c.origin.Installed, err = m.installedOptions(system, o); err != nil {
+		return candidate{}, err
+	}
 	c.policy, c.locked, c.etc = o.EtcConflicts, o.DownloadOnly, o.Etc
 	clock.split("image")
 	return c, nil

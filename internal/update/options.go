@@ -61,6 +61,20 @@ func (m *Machine) firstOptions(system *system.System, o Options) string {
 	return strings.Join(append(all, o.Kargs...), " ")
 }
 
+// installedOptions returns the kernel arguments that the installation of the machine added,
+// as far as that is on record.
+func (m *Machine) installedOptions(system *system.System, o Options) (string, error) {
+	current, before, err := m.optionsBefore()
+	if err != nil || current == "" && system.Kernel.UKI != nil {
+		return "", err
+	}
+	if current == "" && before == "" {
+		return m.firstOptions(system, o), nil
+	}
+	from, err := m.readOrigin(current)
+	return from.Installed, err
+}
+
 // unnamed returns the arguments whose keys a command line does not have.
 func unnamed(args []string, have kcmdline.Cmdline) []string {
 	return slices.DeleteFunc(slices.Clone(args), func(arg string) bool {

@@ -34,6 +34,10 @@ func TestStopped(t *testing.T) {
 				_, err := m.Rollback(context.Background(), "1-is-pinned")
 				return err
 			}},
+			{"change kernel arguments", "OS (2)", "OS (2)", func(m *Machine) error {
+				_, err := m.ChangeKargs(context.Background(), []string{"added"}, nil)
+				return err
+			}},
 			{"pin", "OS (2)", "OS (2)", func(m *Machine) error { _, err := m.Pin("next", "name"); return err }},
 			{"unpin and prune", "OS (2)", "OS (2)", func(m *Machine) error {
 				if _, err := m.Unpin("1-is-pinned"); err != nil && !strings.Contains(err.Error(), "is called") {

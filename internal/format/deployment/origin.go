@@ -18,6 +18,8 @@ type Origin struct {
 	Created string // when the image was made, RFC 3339
 	Kernel  string // kernel release, as uname -r
 	Options string // kernel command line for a kernel that has none in it, with UKI
+	// Installed are the kernel arguments that the installation added.
+	Installed string
 
 	Signature string // how the image was checked: see oci.Image
 	Policy    string // file of the signature policy that was given by --policy
@@ -53,6 +55,7 @@ func (o *Origin) fields() []originField {
 		{"sysupdate-image", "created", &o.Created},
 		{"sysupdate-image", "kernel", &o.Kernel},
 		{"sysupdate-image", "options", &o.Options},
+		{"sysupdate-image", "installed-options", &o.Installed},
 		{"sysupdate-image", "signature", &o.Signature},
 		{"sysupdate-image", "policy", &o.Policy},
 	}

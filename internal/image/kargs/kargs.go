@@ -35,17 +35,33 @@ var architectures = map[string]string{
 // spells it.
 func Architecture(goarch string) string { return architectures[goarch] }
 
+// A Sourced is a kernel argument and the file in Dir that asks for it.
+type Sourced struct {
+	kcmdline.Arg
+	File string // its name in Dir
+}
+
 // Load returns the kernel arguments that fsys, an image's root, asks for on
 // an architecture (named as GOARCH), file after file by name. An image without
 // kargs.d asks for none. Keys that bootc does not know are an error, as they
 // are for bootc.
 func Load(fsys fs.FS, goarch string) ([]string, error) {
+	sourced, err := LoadSourced(fsys, goarch)
+	var all []string
+	for _, a := range sourced {
+		all = append(all, a.String())
+	}
+	return all, err
+}
+
+// LoadSourced is Load, with the file of each argument.
+func LoadSourced(fsys fs.FS, goarch string) ([]Sourced, error) {
 	names, err := fs.Glob(fsys, Dir+"/*.toml")
 	if err != nil {
 		return nil, fmt.Errorf("cannot list %s: %w", Dir, err)
 	}
 	slices.Sort(names)
-	var all []string
+	var all []Sourced
 	var read int64
 	for _, name := range names {
 		data, err := bounded.ReadFile(fsys, name, limits.Text)
@@ -60,13 +76,15 @@ func Load(fsys fs.FS, goarch string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot read kernel arguments: %s: %w", path.Base(name), err)
 		}
-		all = append(all, args...)
+		for _, a := range args {
+			all = append(all, Sourced{a, path.Base(name)})
+		}
 	}
 	return all, nil
 }
 
-// parse returns the arguments in a file, one a string, if it is for goarch.
-func parse(data []byte, goarch string) ([]string, error) {
+// parse returns the arguments in a file, if it is for goarch.
+func parse(data []byte, goarch string) (kcmdline.Cmdline, error) {
 	var f file
 	meta, err := tomlfile.Decode(string(data), &f)
 	if err != nil {
@@ -81,13 +99,7 @@ func parse(data []byte, goarch string) ([]string, error) {
 	if meta.IsDefined("match-architectures") && !slices.Contains(f.MatchArchitectures, architectures[goarch]) {
 		return nil, nil
 	}
-	var args []string
-	for _, text := range f.Kargs {
-		for _, a := range kcmdline.Parse(text) {
-			args = append(args, a.String())
-		}
-	}
-	return args, nil
+	return parseAll(f.Kargs), nil
 }
 
 // Next returns the kernel command line for target: the current one, without
@@ -110,15 +122,15 @@ func Next(current string, old, new []string, target deployment.Target) string {
 			added, have[a] = append(added, a), true
 		}
 	}
-	next = slices.Insert(next, endOfKernelArgs(next), added...)
+	next = slices.Insert(next, EndOfKernelArgs(next), added...)
 	return next.Without("composefs.digest").With("composefs", target.String()).String()
 }
 
 // endOfArgs ends what is for the kernel; the rest is for init, and no image's.
 var endOfArgs = kcmdline.Arg{Key: "--"}
 
-// endOfKernelArgs returns the index of "--", after which all is for init.
-func endOfKernelArgs(c kcmdline.Cmdline) int {
+// EndOfKernelArgs returns the index of "--", after which all is for init.
+func EndOfKernelArgs(c kcmdline.Cmdline) int {
 	if i := slices.Index(c, endOfArgs); i >= 0 {
 		return i
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -113,7 +114,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, a := range args {
-			if again := parseAll([]string{a}); len(again) != 1 || again[0].String() != a {
+			if again := kcmdline.Parse(a.String()); len(again) != 1 || again[0].String() != a.String() {
 				t.Errorf("argument %q reads as %q", a, again.String())
 			}
 		}

@@ -1,0 +1,324 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+)
+
+// The kernel arguments of a machine are those of the boot entry of its current deployment. A new
+// deployment inherits them: see options. To change them, the deployment gets another boot entry,
+// on trial like a new deployment, and the one before stays to fall back to.
+
+// KargSource says where a kernel argument comes from.
+type KargSource string
+
+// The sources.
+const (
+	KargDeployment KargSource = "deployment" // it names what is booted, and differs with each deployment
+	KargFile       KargSource = "kargs.d"    // a file of the image asks for it
+	KargImage      KargSource = "image"      // it is in the image's unified kernel image
+	KargInstaller  KargSource = "installer"  // it was added when the machine was installed
+	KargMachine    KargSource = "machine"    // somebody has added it here
+)
+
+// A Karg is a kernel argument of a deployment.
+type Karg struct {
+	Arg    string     `json:"argument"`
+	Source KargSource `json:"source"`
+	File   string     `json:"file,omitempty"` // of KargFile, in /usr/lib/bootc/kargs.d
+}
+
+// Kargs are the kernel arguments of a deployment.
+type Kargs struct {
+	ID   deployment.ID `json:"deployment"`
+	List []Karg        `json:"arguments"`
+	// Missing are arguments that a file of the image asks for, and that somebody has removed.
+	Missing []Karg `json:"missing,omitempty"`
+}
+
+// A SealedKargsError reports that the kernel arguments of a deployment cannot be changed: they
+// are in its unified kernel image.
+type SealedKargsError struct{ ID deployment.ID }
+
+func (e *SealedKargsError) Error() string {
+	return fmt.Sprintf("the kernel arguments of deployment %s are in its unified kernel image: more of them take a signed addon", e.ID.Short())
+}
+
+// Kargs returns the kernel arguments of the deployment that name stands for, as for Find; "" is
+// the one that a new deployment inherits from.
+func (m *Machine) Kargs(name string) (Kargs, error) {
+	s, err := m.readState()
+	if err != nil {
+		return Kargs{}, err
+	}
+	id := s.Current()
+	if name != "" {
+		if id, err = s.Find(name); err != nil {
+			return Kargs{}, err
+		}
+	}
+	if id == "" {
+		return Kargs{}, errors.New("there is no deployment")
+	}
+	options, err := m.optionsOf(id)
+	if err != nil {
+		return Kargs{}, err
+	}
+	o, err := m.readOrigin(id)
+	if err != nil {
+		return Kargs{}, err
+	}
+	if o.BootType == deployment.BootUKI {
+		return m.sealedKargs(s, id)
+	}
+	asked, err := m.sourcedKargs(id, o)
+	if err != nil {
+		return Kargs{}, err
+	}
+	return sortedKargs(id, kcmdline.Parse(options), asked, kcmdline.Parse(o.Installed)), nil
+}
+
+// sealedKargs returns the kernel arguments of a deployment that are in its kernel image.
+func (m *Machine) sealedKargs(s machine.State, id deployment.ID) (Kargs, error) {
+	k := Kargs{ID: id, List: []Karg{}}
+	i := slices.IndexFunc(s.Files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Err == nil })
+	if i < 0 {
+		return k, fmt.Errorf("deployment %s has no boot entry", id.Short())
+	}
+	text, err := m.ukiOptions(s.Files[i])
+	for _, a := range kcmdline.Parse(text) {
+		k.List = append(k.List, Karg{Arg: a.String(), Source: KargImage})
+	}
+	return k, err
+}
+
+// sourcedKargs returns the kernel arguments that the image of a deployment asks for.
+func (m *Machine) sourcedKargs(id deployment.ID, o deployment.Origin) ([]kargs.Sourced, error) {
+	tree, err := m.readImage(id)
+	if err != nil {
+		return nil, err
+	}
+	architecture := runtime.GOARCH
+	if about, err := m.Repository.About(o.ManifestDigest); err == nil && about.Architecture != "" {
+		architecture = about.Architecture
+	}
+	return kargs.LoadSourced(system.Of(tree, m.Repository).FS(), architecture)
+}
+
+// sortedKargs says where each argument comes from.
+func sortedKargs(id deployment.ID, have kcmdline.Cmdline, asked []kargs.Sourced, installed kcmdline.Cmdline) Kargs {
+	k := Kargs{ID: id, List: []Karg{}}
+	for _, a := range have {
+		karg := Karg{Arg: a.String(), Source: KargMachine}
+		i := slices.IndexFunc(asked, func(s kargs.Sourced) bool { return s.Arg == a })
+		switch {
+		case namesDeployment(a):
+			karg.Source = KargDeployment
+		case i >= 0:
+			karg.Source, karg.File = KargFile, asked[i].File
+		case slices.Contains(installed, a):
+			karg.Source = KargInstaller
+		}
+		k.List = append(k.List, karg)
+	}
+	for _, s := range asked {
+		if !slices.Contains(have, s.Arg) && s.String() != "" {
+			k.Missing = append(k.Missing, Karg{s.String(), KargFile, s.File})
+		}
+	}
+	return k
+}
+
+// namesDeployment reports whether an argument says what is booted.
+func namesDeployment(a kcmdline.Arg) bool {
+	return len(deployment.WithoutTarget(kcmdline.Cmdline{a})) == 0
+}
+
+// A KargsChange says what became of the kernel arguments of a machine.
+type KargsChange struct {
+	ID      deployment.ID `json:"deployment"`
+	Added   []string      `json:"added"`
+	Removed []string      `json:"removed"`
+	Staged  deployment.ID `json:"staged,omitempty"` // a staged deployment that has them too
+}
+
+// ChangeKargs adds and removes kernel arguments of the current deployment, and of the staged one
+// if there is one: the next boot has them, and so have all later deployments. One that was
+// before this keeps its own. Removing KEY removes each argument with that key. That nothing
+// changes is no error.
+func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsChange, error) {
+	s, err := m.readState()
+	if err != nil {
+		return KargsChange{}, err
+	}
+	current := s.Current()
+	if err := m.checkKargs(s, current); err != nil {
+		return KargsChange{}, err
+	}
+	entry, err := entryOf(s, current)
+	if err != nil {
+		return KargsChange{}, err
+	}
+	result := KargsChange{ID: current, Added: []string{}, Removed: []string{}}
+	now := kcmdline.Parse(boot.WithoutTrial(entry.Options))
+	next, err := changed(now, add, remove)
+	if err != nil {
+		return KargsChange{}, err
+	}
+	result.Added, result.Removed = only(next, now), only(now, next)
+	if len(result.Added)+len(result.Removed) == 0 {
+		return result, ctx.Err()
+	}
+	entry.Options = next.String()
+	return result, m.replaceEntries(ctx, s, entry, add, remove, &result)
+}
+
+// checkKargs refuses what would not have the effect that is wanted.
+func (m *Machine) checkKargs(s machine.State, current deployment.ID) error {
+	switch o := s.Origins[current]; {
+	case current == "":
+		return errors.New("there is no deployment")
+	case o.BootType == deployment.BootUKI:
+		return &SealedKargsError{current}
+	case s.RollbackQueued():
+		return errors.New("a rollback is queued; reboot into it, or cancel it, before kernel arguments are changed")
+	}
+	return nil
+}
+
+// entryOf returns the boot entry of a deployment, in the form in which a new one is made.
+func entryOf(s machine.State, id deployment.ID) (bootentry.Entry, error) {
+	i := slices.IndexFunc(s.Files, func(f boot.EntryFile) bool {
+		return f.Target.ID == id && f.Err == nil && f.Entry.IsKernel() && (!f.Staged || s.Staged != nil && serves(f, *s.Staged))
+	})
+	if i < 0 {
+		return bootentry.Entry{}, fmt.Errorf("deployment %s has no boot entry with kernel arguments", id.Short())
+	}
+	return s.Files[i].Entry, nil
+}
+
+// replaceEntries gives the current deployment its new entry, and a staged one likewise. In
+// between nothing is staged: after a crash there, the next apply stages the image again.
+func (m *Machine) replaceEntries(
+	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string, result *KargsChange,
+) error {
+	record, err := m.staged()
+	if err != nil {
+		return err
+	}
+	var staged bootentry.Entry
+	if record != nil && record.ID != result.ID {
+		if record.Published {
+			return fmt.Errorf("deployment %s is already published; reboot into it first", record.ID.Short())
+		}
+		if staged, err = entryOf(s, record.ID); err != nil {
+			return err
+		}
+		options, err := changed(kcmdline.Parse(boot.WithoutTrial(staged.Options)), add, remove)
+		if err != nil {
+			return err
+		}
+		staged.Options, result.Staged = options.String(), record.ID
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := m.unstage(); err != nil {
+		return err
+	}
+	m.clearDiversions()
+	name, err := m.Boot.StageEntry(entry)
+	if err == nil {
+		err = m.publishEntry(result.ID, name)
+	}
+	if err != nil || result.Staged == "" {
+		return err
+	}
+	if record.Entry, err = m.Boot.StageEntry(staged); err != nil {
+		return err
+	}
+	if err := m.writeRecord(*record); err != nil || record.FinalizationLocked || m.Booted == "" {
+		return err
+	}
+	return arm(ctx)
+}
+
+// changed returns a command line with arguments added, before what is for init, and removed.
+func changed(c kcmdline.Cmdline, add, remove []string) (kcmdline.Cmdline, error) {
+	next := slices.Clone(c)
+	for _, text := range remove {
+		args, err := parseKarg(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range args {
+			next = slices.DeleteFunc(next, func(have kcmdline.Arg) bool {
+				return have == a || !a.HasValue && kcmdline.SameKey(have.Key, a.Key)
+			})
+		}
+	}
+	for _, text := range add {
+		args, err := parseKarg(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range args {
+			if !slices.Contains(next, a) {
+				next = slices.Insert(next, kargs.EndOfKernelArgs(next), a)
+			}
+		}
+	}
+	return next, nil
+}
+
+// parseKarg reads what somebody wants to add or remove.
+func parseKarg(text string) (kcmdline.Cmdline, error) {
+	args := kcmdline.Parse(text)
+	if len(args) == 0 || strings.ContainsAny(text, "\n\r\x00") {
+		return nil, fmt.Errorf("%q is no kernel argument", text)
+	}
+	for _, a := range args {
+		switch {
+		case namesDeployment(a):
+			return nil, fmt.Errorf("%s says which deployment is booted, and cannot be changed", a.Key)
+		case a.String() == "--":
+			return nil, errors.New("what is behind -- is for init, and cannot be changed")
+		}
+	}
+	return args, nil
+}
+
+// only returns the arguments of a that b does not have.
+func only(a, b kcmdline.Cmdline) []string {
+	list := []string{}
+	for _, arg := range a {
+		if !slices.Contains(b, arg) {
+			list = append(list, arg.String())
+		}
+	}
+	return list
+}
+
+// Addon returns an addon with kernel arguments for this machine's architecture, which is not
+// signed, and its command line.
+func Addon(args []string) (addon []byte, cmdline string, err error) {
+	c, err := changed(nil, args, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	addon, err = uki.Addon(c.String(), runtime.GOARCH)
+	return addon, c.String(), err
+}

@@ -40,6 +40,45 @@ func Set(block []byte, name, value string) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
+// Empty returns a block without variables.
+func Empty() []byte {
+	return []byte(signature + strings.Repeat("#", Size-len(signature)))
+}
+
+// Get returns the value of a variable in a block, "" if it is not there.
+func Get(block []byte, name string) (string, error) {
+	text, ok := strings.CutPrefix(string(block), signature)
+	if !ok || len(block) != Size {
+		return "", ErrNotABlock
+	}
+	for text != "" {
+		line, rest := cutLine(text)
+		text = rest
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return unescape(value), nil
+		}
+	}
+	return "", nil
+}
+
+// cutLine returns the first line of a text without its end, and the rest. A backslash protects
+// the character after it.
+func cutLine(text string) (line, rest string) {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '\n':
+			return text[:i], text[i+1:]
+		}
+	}
+	return text, ""
+}
+
+func unescape(value string) string {
+	return strings.NewReplacer(`\\`, `\`, "\\\n", "\n").Replace(value)
+}
+
 // escape protects what ends a value.
 func escape(value string) string {
 	return strings.NewReplacer(`\`, `\\`, "\n", "\\\n").Replace(value)

@@ -41,7 +41,8 @@ type Partition struct {
 	// that cannot be read.
 	settings    *os.Root
 	settingsErr error
-	dir         *os.File // the root, kept open for Syncfs
+	esp         *Partition // that partition, nil if it is this one
+	dir         *os.File   // the root, kept open for Syncfs
 	close       []io.Closer
 	space       func() (free, block int64, err error)
 	fat         bool // the file system is FAT
@@ -64,6 +65,7 @@ type Partition struct {
 	// The loader does not count boots. The loader of a machine that is not running is taken
 	// to be the one that InstallLoader installs.
 	uncounted bool
+	grub      bool // GRUB boots the entries; see grub.go
 }
 
 // OpenDir opens a directory as boot partition, such as a mounted ESP or the
@@ -100,6 +102,9 @@ func newPartition(name string, root *os.Root, mount *os.File) (*Partition, error
 	p.close = append(p.close, p.dir)
 	p.fs = durable.OSWith(root, p.dir)
 	p.fat = p.isFAT()
+	if err := p.FindGRUB(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
@@ -118,6 +123,15 @@ func (p *Partition) String() string { return p.name }
 // Counts reports whether the loader counts the boots of a deployment on trial, and
 // falls back to another one by itself.
 func (p *Partition) Counts() bool { return !p.uncounted }
+
+// ESP returns the EFI system partition of a running machine: the partition itself, or the one
+// beside it.
+func (p *Partition) ESP() *Partition {
+	if p.esp != nil {
+		return p.esp
+	}
+	return p
+}
 
 // Through has all changes from now on go through what wrap makes of the one
 // before: a test records or stops them.

@@ -140,7 +140,5 @@ func (p *Partition) FallbackLoader() (string, error) {
 	if err := uki.CheckProgram(bytes.NewReader(data), int64(len(data)), runtime.GOARCH); err != nil {
 		return "", fmt.Errorf("%s is %w", name, err)
 	}
-	_, info, _ := bytes.Cut(data, []byte(loaderMark))
-	text, _, _ := bytes.Cut(info[:min(len(info), 64)], []byte(" ####"))
-	return string(text), nil
+	return loaderInfo(data), nil
 }

@@ -47,7 +47,7 @@ type Grown struct {
 // that writes to FAT by other means than a mount.
 func GrownDirs() []Grown {
 	var all []Grown
-	for _, dir := range grownDirs {
+	for _, dir := range append(grownDirs[:], GRUBDir) {
 		g := Grown{Dir: dir}
 		for i := range fillers {
 			g.Files = append(g.Files, filler(i))
@@ -55,6 +55,14 @@ func GrownDirs() []Grown {
 		all = append(all, g)
 	}
 	return all
+}
+
+// grownDirs are those of the partition.
+func (p *Partition) grownDirs() []string {
+	if p.grub {
+		return append(grownDirs[:], GRUBDir)
+	}
+	return grownDirs[:]
 }
 
 // isFAT reports whether a directory of the partition grows by clusters.
@@ -67,7 +75,7 @@ func (p *Partition) isFAT() bool {
 // left of making them. All of it survives a crash when it returns nil.
 func (p *Partition) makeDirs() error {
 	changed := false
-	for _, dir := range grownDirs {
+	for _, dir := range p.grownDirs() {
 		names, err := p.readDir(dir)
 		if err != nil {
 			return err
@@ -137,7 +145,7 @@ func isFiller(name string) bool { return strings.HasPrefix(name, fillerPrefix) }
 
 // roomForDirs returns how many bytes the directories take that makeDirs would make.
 func (p *Partition) roomForDirs(block int64) (need int64, err error) {
-	for _, dir := range grownDirs {
+	for _, dir := range p.grownDirs() {
 		found, err := p.exists(dir)
 		if err != nil {
 			return 0, err

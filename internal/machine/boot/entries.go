@@ -32,6 +32,7 @@ type EntryFile struct {
 
 	raw    []byte
 	unread bool // a loader may be able to read what could not be read here
+	byGRUB bool // GRUB has counted boots of it
 }
 
 // IsDeployment reports whether the entry is for a deployment of the machine, and not for
@@ -80,8 +81,10 @@ func (p *Partition) Entries() ([]EntryFile, error) {
 		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
 	}
 	var files []EntryFile
+	trial, left := p.readGRUBEnv()
 	for _, name := range list {
 		f := p.readEntry(name)
+		f.countedByGRUB(trial, left)
 		have.disown(&f)
 		files = insertEntry(files, f)
 	}

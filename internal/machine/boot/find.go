@@ -63,7 +63,7 @@ func (m machine) findBoot(sysroot string) (*Partition, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	p.close = append(p.close, root)
-	p.uncounted = features&featureBootCounting == 0
+	p.uncounted = features&featureBootCounting == 0 && !p.grub
 	return p, nil
 }
 
@@ -145,7 +145,7 @@ func (m machine) openESP(p *Partition, parts []blockDevice) {
 		p.settingsErr = err
 		return
 	}
-	p.settings = esp.root
+	p.settings, p.esp = esp.root, esp
 	p.close = append(p.close, esp)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -70,6 +71,27 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 		return err
 	}
 	return durable.WriteFile(p.fs, "loader/loader.conf", loaderConf(loader))
+}
+
+// LoaderPaths are where InstallLoader puts systemd-boot, for the architecture of this program.
+func LoaderPaths() []string {
+	names := loaderNames[runtime.GOARCH]
+	return []string{"EFI/systemd/" + names.image, "EFI/BOOT/" + names.fallback}
+}
+
+// ReadLoader returns the image's systemd-boot and its version, "" if it does not say.
+func ReadLoader(open func(path string) (io.ReadCloser, error)) (loader []byte, version string, err error) {
+	if _, loader, err = loaderOf(open, runtime.GOARCH); err != nil {
+		return nil, "", err
+	}
+	return loader, strings.TrimPrefix(loaderInfo(loader), "systemd-boot "), nil
+}
+
+// loaderInfo returns what a systemd-boot calls itself, "" if it does not say.
+func loaderInfo(loader []byte) string {
+	_, info, _ := bytes.Cut(loader, []byte(loaderMark))
+	text, _, _ := bytes.Cut(info[:min(len(info), 64)], []byte(" ####"))
+	return string(text)
 }
 
 // FindLoader says that an image has no systemd-boot to install. has reports whether there is a

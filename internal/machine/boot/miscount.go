@@ -20,7 +20,7 @@ const NotCounted = "not counted by the loader"
 // has no tries. running is the root of the running system.
 func Miscount(running fs.FS, f EntryFile) string {
 	now, err := bootentry.ParseName(f.File)
-	if err != nil || !now.Counted {
+	if err != nil || !now.Counted || f.byGRUB {
 		return ""
 	}
 	if why := miscount(running, now); why != "" {

@@ -88,6 +88,7 @@ func (p *Partition) Prune(r Removal) error {
 	if err := p.removeAll(r.Kernels); err != nil {
 		return fmt.Errorf("cannot prune kernels: %w", p.explain(err))
 	}
+	p.dropMenuEntries()
 	p.forget(r.stays)
 	return nil
 }

@@ -111,10 +111,18 @@ func (p *Partition) removeLeft(name string) error {
 
 // writeEntry atomically and durably replaces the entry with a name.
 func (p *Partition) writeEntry(name string, content []byte) error {
+	if err := p.writeMenuEntry(name, content); err != nil {
+		return err
+	}
+	return p.replace(path.Join(entriesDir, name), content)
+}
+
+// replace atomically and durably replaces a file.
+func (p *Partition) replace(name string, content []byte) error {
 	if err := p.openScratch(); err != nil {
 		return err
 	}
-	temp := p.inScratch(name)
+	temp := p.inScratch(path.Base(name))
 	err := p.writeTemp(temp, content)
 	if p.useReserve(err) {
 		err = p.writeTemp(temp, content)
@@ -122,7 +130,7 @@ func (p *Partition) writeEntry(name string, content []byte) error {
 	if err != nil {
 		return errors.Join(err, durable.Remove(p.fs, temp))
 	}
-	return durable.Rename(p.fs, temp, path.Join(entriesDir, name))
+	return durable.Rename(p.fs, temp, name)
 }
 
 // writeTemp writes a file in scratchDir, and syncs it.

@@ -115,6 +115,9 @@ func isFirst(files []EntryFile, n bootentry.Name) bool {
 // writeStaged writes an entry under a name that no loader reads, and that nobody
 // refers to before sync has been called.
 func (p *Partition) writeStaged(name string, e bootentry.Entry) error {
+	if err := p.writeMenuEntry(name, e.Encode()); err != nil {
+		return err
+	}
 	path := entriesDir + "/" + name + stagedSuffix
 	if old, err := p.readSmall(path); err == nil && bytes.Equal(old, e.Encode()) {
 		return nil // from an earlier try
@@ -250,6 +253,9 @@ func (p *Partition) checkPublished(n bootentry.Name) error {
 // renamed: on FAT the new name takes several sectors and leads to nothing until it is
 // synced, while the old one may already be gone. A power cut would lose the entry.
 func (p *Partition) commit(name string, content []byte, old string) error {
+	if err := p.forgetTrial(name); err != nil {
+		return err
+	}
 	if err := p.writeEntry(name, content); err != nil {
 		return err
 	}

@@ -1,0 +1,215 @@
+// Package loader installs the boot loader of an image, and later replaces it with a newer one.
+// It knows which files of a boot partition are its own: what somebody else has put in the
+// place of one of them stays.
+package loader
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
+)
+
+// A Loader is the boot loader of an image.
+type Loader struct {
+	Kind    string // as deployment.Loader has it
+	Version string // "" if it does not say
+	GRUB    *grub.Loader
+	open    func(path string) (io.ReadCloser, error)
+	files   []grub.File // for the EFI system partition, in order
+}
+
+// Choose returns the kind that an image has, systemd-boot if it has both; "" if it has neither.
+// has reports whether there is a file with a path below its root.
+func Choose(has func(path string) bool, goarch string) string {
+	if boot.FindLoader(has, goarch) == nil {
+		return deployment.SystemdBoot
+	}
+	if grub.Has(has, goarch) {
+		return deployment.GRUB
+	}
+	return ""
+}
+
+// Lacks says that an image does not have a boot loader of a kind.
+func Lacks(kind string, has func(path string) bool, goarch string) error {
+	switch kind {
+	case deployment.SystemdBoot:
+		return boot.FindLoader(has, goarch)
+	case deployment.GRUB:
+		if !grub.Has(has, goarch) {
+			return grub.ErrNone
+		}
+	}
+	return nil
+}
+
+// Find reads the boot loader of a kind from an image, for the architecture of this program.
+// open opens a file by its path below the root.
+func Find(kind string, open func(path string) (io.ReadCloser, error), goarch string) (Loader, error) {
+	l := Loader{Kind: kind, open: open}
+	switch kind {
+	case deployment.NoLoader:
+		return l, nil
+	case deployment.SystemdBoot:
+		data, version, err := boot.ReadLoader(open)
+		if err != nil {
+			return l, err
+		}
+		l.Version = version
+		for _, name := range boot.LoaderPaths() {
+			l.files = append(l.files, grub.File{Path: name, Content: data})
+		}
+		return l, nil
+	case deployment.GRUB:
+		found, err := grub.Find(open, goarch)
+		if err != nil {
+			return l, err
+		}
+		l.GRUB, l.Version, l.files = &found, found.Version, found.Files()
+		return l, nil
+	}
+	return l, fmt.Errorf("boot loader %q: want %s", kind, strings.Join(deployment.LoaderKinds, ", "))
+}
+
+// Prepare has entries written as the loader needs them, before the first is.
+func (l Loader) Prepare(entries *boot.Partition) error {
+	switch l.Kind {
+	case deployment.GRUB:
+		return entries.UseGRUB()
+	case deployment.NoLoader:
+		entries.NobodyCounts()
+	}
+	return nil
+}
+
+// Install writes the loader to the EFI system partition of a new machine, and what it reads
+// beside the entries, which may be on another partition. It returns what was written.
+func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error) {
+	record := deployment.Loader{Kind: l.Kind, Version: l.Version}
+	switch l.Kind {
+	case deployment.NoLoader:
+		return record, nil
+	case deployment.SystemdBoot:
+		if err := esp.InstallLoader(l.open); err != nil {
+			return record, err
+		}
+		for _, f := range l.files {
+			record.Files = append(record.Files, fileOf(f))
+		}
+		return record, nil
+	}
+	err := l.GRUB.Check(esp)
+	if err == nil {
+		err = entries.WriteFile(l.GRUB.Config().Path, l.GRUB.Config().Content)
+	}
+	for _, f := range l.files {
+		if err == nil {
+			err = write(esp, f)
+		}
+		record.Files = append(record.Files, fileOf(f))
+	}
+	if err != nil {
+		return record, fmt.Errorf("cannot install GRUB on %s: %w", esp, err)
+	}
+	return record, nil
+}
+
+func write(p *boot.Partition, f grub.File) error {
+	if err := p.MakeDir(path.Dir(f.Path)); err != nil {
+		return err
+	}
+	return p.WriteFile(f.Path, f.Content)
+}
+
+func fileOf(f grub.File) deployment.LoaderFile {
+	sum := sha256.Sum256(f.Content)
+	return deployment.LoaderFile{Path: f.Path, SHA256: hex.EncodeToString(sum[:])}
+}
+
+// ErrOlder says that a loader is not replaced by an older one.
+var ErrOlder = errors.New("the loader that is installed is newer")
+
+// Update replaces what was installed by this loader, which must be of the same kind and not
+// older. It returns what is there then, and the paths of the files that were written. Files
+// that are not as they were written stay, with those that start them.
+func (l Loader) Update(esp, entries *boot.Partition, was deployment.Loader) (deployment.Loader, []string, error) {
+	switch c := bootentry.CompareVersions(l.Version, was.Version); {
+	case l.Kind != was.Kind:
+		return was, nil, fmt.Errorf("the image has %s, and %s is installed", l.Kind, was.Kind)
+	case c < 0:
+		return was, nil, fmt.Errorf("%w: %s, and the image has %s", ErrOlder, was.Version, l.Version)
+	}
+	now := deployment.Loader{Kind: l.Kind, Version: l.Version, BIOS: was.BIOS}
+	var changed []string
+	if l.GRUB != nil {
+		wrote, err := renew(entries, l.GRUB.Config())
+		if err != nil {
+			return was, nil, err
+		}
+		if wrote {
+			changed = append(changed, l.GRUB.Config().Path)
+		}
+	}
+	for _, f := range l.files {
+		own, err := isOwn(esp, f, was)
+		if err != nil {
+			return was, changed, err
+		}
+		if !own {
+			continue
+		}
+		wrote, err := renew(esp, f)
+		if err != nil {
+			return was, changed, err
+		}
+		if wrote {
+			changed = append(changed, f.Path)
+		}
+		now.Files = append(now.Files, fileOf(f))
+	}
+	return now, changed, nil
+}
+
+// isOwn reports whether a file on the partition is what this program wrote, or is about to.
+func isOwn(p *boot.Partition, f grub.File, was deployment.Loader) (bool, error) {
+	data, err := bounded.ReadRoot(p.Root(), f.Path, limits.Loader)
+	if found, err := bounded.Found(err); !found || err != nil {
+		return false, err
+	}
+	there := fileOf(grub.File{Path: f.Path, Content: data})
+	return was.Has(there) || there == fileOf(f), nil
+}
+
+// Changed returns the paths of files that are not as they were written.
+func Changed(esp *boot.Partition, was deployment.Loader) (changed []string, err error) {
+	for _, f := range was.Files {
+		data, err := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
+		if found, err := bounded.Found(err); err != nil {
+			return nil, err
+		} else if !found || fileOf(grub.File{Path: f.Path, Content: data}) != f {
+			changed = append(changed, f.Path)
+		}
+	}
+	return changed, nil
+}
+
+// renew writes a file, and reports whether it was another one before.
+func renew(p *boot.Partition, f grub.File) (bool, error) {
+	data, err := bounded.ReadRoot(p.Root(), f.Path, limits.Loader)
+	found, err := bounded.Found(err)
+	if err != nil || found && string(data) == string(f.Content) {
+		return false, err
+	}
+	return true, write(p, f)
+}

@@ -1,0 +1,94 @@
+package loader
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+)
+
+// image returns an image with a systemd-boot of a version.
+func image(version string) func(string) (io.ReadCloser, error) {
+	return func(name string) (io.ReadCloser, error) {
+		if name != boot.LoaderDir+"/"+filepath.Base(boot.LoaderPaths()[0]) {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return io.NopCloser(strings.NewReader("MZ #### LoaderInfo: systemd-boot " + version + " ####")), nil
+	}
+}
+
+func find(t *testing.T, version string) Loader {
+	t.Helper()
+	l, err := Find(deployment.SystemdBoot, image(version), runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A loader is replaced by a newer one, never by an older one, and only where it is as it was
+// written.
+func TestUpdate(t *testing.T) {
+	dir := t.TempDir()
+	p, err := boot.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	was, err := find(t, "257.2").Install(p, p)
+	if err != nil || was.Version != "257.2" || len(was.Files) != 2 {
+		t.Fatalf("Install = %+v, %v", was, err)
+	}
+	if _, _, err := find(t, "257.1").Update(p, p, was); !errors.Is(err, ErrOlder) {
+		t.Errorf("Update with an older one: %v; want %v", err, ErrOlder)
+	}
+	fallback := filepath.Join(dir, was.Files[1].Path)
+	if err := os.WriteFile(fallback, []byte("another's"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	now, changed, err := find(t, "257.10").Update(p, p, was)
+	if err != nil || now.Version != "257.10" || !slices.Equal(changed, []string{was.Files[0].Path}) {
+		t.Errorf("Update = %+v, %s, %v; want it to write %s only", now, changed, err, was.Files[0].Path)
+	}
+	if data, err := os.ReadFile(fallback); err != nil || string(data) != "another's" {
+		t.Errorf("another's loader is %q, %v now", data, err)
+	}
+	if again, changed, err := find(t, "257.10").Update(p, p, now); err != nil || len(changed) > 0 || len(again.Files) != 1 {
+		t.Errorf("Update again = %+v, %s, %v", again, changed, err)
+	}
+	if list, err := Changed(p, was); err != nil || len(list) != 2 {
+		t.Errorf("Changed = %s, %v; want both", list, err)
+	}
+	if _, _, err := (Loader{Kind: deployment.GRUB}).Update(p, p, now); err == nil {
+		t.Error("a loader of another kind has no error")
+	}
+}
+
+func TestChoose(t *testing.T) {
+	const systemd, grub, bios = boot.LoaderDir + "/systemd-bootx64.efi", "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "usr/lib/grub/i386-pc/boot.img"
+	for want, files := range map[string][]string{
+		deployment.SystemdBoot: {systemd, grub}, deployment.GRUB: {grub}, "": nil,
+	} {
+		has := func(name string) bool { return slices.Contains(files, name) }
+		if got := Choose(has, "amd64"); got != want {
+			t.Errorf("Choose with %s = %q; want %q", files, got, want)
+		}
+		if err := Lacks(deployment.GRUB, has, "amd64"); (err == nil) != slices.Contains(files, grub) {
+			t.Errorf("Lacks with %s = %v", files, err)
+		}
+	}
+	if has := func(name string) bool { return name == bios }; Choose(has, "amd64") != deployment.GRUB || Choose(has, "arm64") != "" {
+		t.Error("only amd64 has a GRUB for a BIOS")
+	}
+	if _, err := Find("lilo", image("1"), runtime.GOARCH); err == nil {
+		t.Error("a loader that is not known has no error")
+	}
+}

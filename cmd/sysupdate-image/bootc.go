@@ -89,7 +89,6 @@ var refusals = []refusal{
 	{"install to-disk", "karg-delete", true, "kernel arguments of the image are deleted by karg-deletes in bootc/install/*.toml"},
 	{"install to-disk", "bound-images", true, "bound images are not pulled here"},
 	{"install to-disk", "stateroot", true, "the state is always that called default"},
-	{"install to-disk", "bootloader", true, "systemd-boot is installed; other boot loaders are the administrator's"},
 	{"install to-disk", "allow-missing-verity", false, "fs-verity is enabled where the file system can do that, and the output says so"},
 	{"install to-disk", "uki-addon", true, "addons beside the image's unified kernel image are always installed"},
 	{"install to-filesystem", "root-mount-spec", true, "use --karg root=..."},

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,9 +17,9 @@ const aboutInstall = `Install an image on new file systems, so that the machine 
 ROOT is the mount point of the new root file system: ext4 or btrfs with fs-verity
 (mkfs.ext4 -O verity). At boot it is found by its type in the Discoverable Partitions
 Specification. If its partition has another type, or it is a subvolume or on another disk
-than DIR, root=UUID=... and rootflags=... are added; --karg root=... overrides them. DIR
-is the mount point of the EFI system partition. The image must contain systemd-boot, in
-/usr/lib/systemd/boot/efi.
+than DIR, or the boot loader is not systemd-boot, root=UUID=... and rootflags=... are added;
+--karg root=... overrides them. DIR is the mount point of the EFI system partition. The image
+must contain the boot loader: systemd-boot unless --bootloader says otherwise.
 
 With --reuse, layers are copied from another repository instead of being fetched: on a
 running machine, /sysroot/composefs has those of its deployments.`
@@ -52,6 +54,9 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			if o.ESP == "" || o.Image == "" {
 				return usageError{fmt.Errorf("install to-filesystem: --esp and --image are required")}
 			}
+			if err := checkLoaderFlag(&o.Loader); err != nil {
+				return err
+			}
 			if s.sysroot != "" {
 				return usageError{fmt.Errorf("install to-filesystem: --sysroot cannot be used here; ROOT is where to install")}
 			}
@@ -68,6 +73,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Image, "image", "", "install the image `REF`")
 	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates instead of the installed one")
 	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	addLoaderFlag(cmd, &o.Loader)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the result")
 	addKeysFlag(cmd, &o.Keys)
 	addReuseFlag(cmd, &o.Reuse)
@@ -75,6 +81,23 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	source.add(cmd)
 	takeBootcNames(cmd)
 	return cmd
+}
+
+// addLoaderFlag adds --bootloader.
+func addLoaderFlag(cmd *cobra.Command, kind *string) {
+	cmd.Flags().StringVar(kind, "bootloader", "", "boot loader: `systemd-boot|grub|none`")
+	completeValues(cmd, "bootloader", install.Loaders...)
+}
+
+// checkLoaderFlag refuses a boot loader that is not known, and takes bootc's name of one.
+func checkLoaderFlag(kind *string) error {
+	if *kind == "systemd" {
+		*kind = install.Loaders[0]
+	}
+	if *kind != "" && !slices.Contains(install.Loaders, *kind) {
+		return usageError{fmt.Errorf("--bootloader %s: want %s", *kind, strings.Join(install.Loaders, ", "))}
+	}
+	return nil
 }
 
 // bootcNames are what bootc calls flags of install, which have other names here.

@@ -11,11 +11,11 @@ import (
 	disklayout "github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 )
 
-const aboutToDisk = `Install an image on a whole disk, which then boots on a machine with UEFI.
+const aboutToDisk = `Install an image on a whole disk, which then boots by UEFI or, with GRUB, by a BIOS.
 
 The partitions are those of the Discoverable Partitions Specification: an EFI system
-partition, with --xbootldr-size an extended boot loader partition, and the root, which takes
-the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
+partition, with GRUB for a BIOS one for that, with --xbootldr-size an extended boot loader
+partition, and the root, which takes the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
 
 A disk that has partitions, a file system or any other data is refused unless --wipe is
 given. Looked at are the partition table; what wipefs(8) recognises; file systems at 1 MiB and
@@ -29,6 +29,9 @@ it takes.
 
 Until everything is on the disk, its root partition has the label "unfinished install". An
 installation that was interrupted is refused like any other content: start again with --wipe.
+
+The boot loader is systemd-boot if the image has that, or else GRUB. With --bootloader none
+there is none: what boots the machine has to be given its kernel.
 
 What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
 /usr/local/lib, /etc and /run; see print-configuration. To read it before the disk is
@@ -55,6 +58,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
 	cmd.Flags().StringVar(&f.o.FileSystem, "filesystem", "", "file system of the root: `ext4|btrfs|xfs` (default: what the image wants, or ext4)")
 	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct`, on the partitions themselves")
+	addLoaderFlag(cmd, &f.o.Loader)
 	cmd.Flags().StringVar(&f.root, "root-size", "", "`SIZE` of the root, such as 20G (default: the rest of the disk)")
 	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: an eighth of the disk, but 300M to 1G, and room for two kernels)")
 	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
@@ -79,6 +83,9 @@ func (f *diskFlags) options(s *session, cmd *cobra.Command) (o install.DiskOptio
 	}
 	if s.sysroot != "" {
 		return o, usageError{fmt.Errorf("%s: --sysroot cannot be used here", name)}
+	}
+	if err := checkLoaderFlag(&f.o.Loader); err != nil {
+		return o, err
 	}
 	o = f.o
 	o.Host, o.Source = s.host, f.source.options()

@@ -12,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -20,6 +21,7 @@ type DiskResult struct {
 	update.Result
 	Disk   string `json:"disk"`
 	Verity Verity `json:"verity"`
+	loader loader.Loader
 }
 
 // ToDisk carries a plan out. The disk is labelled as unfinished until all is on it; it is to
@@ -40,6 +42,9 @@ func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter,
 		fill = p.fillUnmounted
 	}
 	result, err := fill(ctx, d, table, r, warn)
+	if err == nil {
+		err = p.installBIOS(ctx, d, table, result.loader)
+	}
 	if err != nil {
 		return DiskResult{}, err
 	}
@@ -136,6 +141,9 @@ func (p DiskPlan) fill(ctx context.Context, parts []device.Part, r update.Report
 		if err := wipe(parts[i].Path, parts[i].Files()...).Run(ctx); err != nil { // of what was there before
 			return DiskResult{}, err
 		}
+		if part.FileSystem == "" {
+			continue
+		}
 		if err := mkfs(part, parts[i].Path, parts[i].Files()...).Run(ctx); err != nil {
 			return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
 		}
@@ -180,7 +188,7 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		return DiskResult{}, errors.Join(err, entries.Close())
 	}
 	result := DiskResult{Disk: p.Disk}
-	result.Result, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
+	result.Result, result.loader, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
 	if err == nil && result.ManifestDigest != p.About.Digest {
 		err = fmt.Errorf("the reference leads to another image now, %s, than when the disk was planned, %s", result.ManifestDigest, p.About.Digest)
 	}

@@ -15,6 +15,9 @@ import (
 func (p DiskPlan) checkTools() error {
 	names := []string{p.tool, "wipefs", "mkfs.vfat", "mkfs." + p.options.FileSystem}
 	names = append(names, fat.Programs(!p.options.Unmounted)...)
+	if p.options.bios {
+		names = append(names, mkimage())
+	}
 	if err := tools.Check(names...); err != nil {
 		return fmt.Errorf("cannot install on a disk: %w", err)
 	}
@@ -32,6 +35,9 @@ func (p DiskPlan) commands() (out []string, err error) {
 	}
 	out = append(out, p.partitionCommand(disk, "DIR").String())
 	for i, part := range p.Layout.Partitions {
+		if part.FileSystem == "" {
+			continue
+		}
 		name := fmt.Sprintf("partition-%d", i+1)
 		command := mkfs(part, name)
 		if part.Role == layout.Root && p.options.Unmounted {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
@@ -46,6 +47,7 @@ type DiskPlan struct {
 	Kargs    []string    `json:"kernelArguments,omitempty"`
 	Rooted   []string    `json:"rootArguments,omitempty"` // by which the root is found
 	Verity   Verity      `json:"verity"`
+	Loader   string      `json:"bootloader"`
 	About    Image       `json:"image"`
 
 	options DiskOptions
@@ -60,9 +62,11 @@ type Image struct {
 	Bytes     int64  `json:"bytes"` // of its files
 
 	config     installconfig.Config
-	efi        bool  // it has a directory /efi
-	unbootable error // why it cannot boot
-	kernel     int64 // bytes of what goes to the boot partition; 0 if that is not known
+	loader     string // kind of boot loader that is to be installed
+	bios       bool   // it has what GRUB for a BIOS is made of, as far as is known
+	efi        bool   // it has a directory /efi
+	unbootable error  // why it cannot boot
+	kernel     int64  // bytes of what goes to the boot partition; 0 if that is not known
 }
 
 // A NotEmptyError says what would be lost on a disk.
@@ -94,6 +98,7 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 	if err := o.settle(img.config); err != nil {
 		return DiskPlan{}, nil, err
 	}
+	o.Loader = img.loader
 	target := o.Name != "" // which is locked already
 	o.Name = cmp.Or(o.Name, o.Disk)
 	if info, err := os.Stat(o.Disk); err == nil && info.Mode().IsRegular() && !o.Loopback {
@@ -117,7 +122,8 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 }
 
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
-	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}}
+	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader}
+	p.options.bios = o.Loader == deployment.GRUB && img.bios
 	if err := p.checkTools(); err != nil {
 		return p, err
 	}
@@ -130,7 +136,7 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	}
 	p.Layout, err = layout.New(layout.Options{
 		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
-		ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
+		BIOS: p.options.bios, ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
 	})
 	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
 		return p, fmt.Errorf("%s is %w", o.Name, err)
@@ -188,9 +194,6 @@ func (o *DiskOptions) settle(c installconfig.Config) error {
 	if o.Unmounted && !slices.Contains(fillable, o.FileSystem) {
 		return fmt.Errorf("a root of type %s can only be made by root, with loop devices; without, it has to be %s", o.FileSystem, strings.Join(fillable, " or "))
 	}
-	if b := c.Bootloader; b != nil && *b != "systemd" {
-		return fmt.Errorf("the image wants the boot loader %s, and only systemd is supported", *b)
-	}
 	o.Kargs = append(c.Arguments(), o.Kargs...)
 	return nil
 }
@@ -231,7 +234,8 @@ func (p DiskPlan) rootArgs(c installconfig.Config) []string {
 		return []string{"root=" + *c.RootMount}
 	case root.FileSystem == "btrfs":
 		return []string{byUUID, "rootflags=subvol=/"}
-	case c.Discoverable != nil && !*c.Discoverable:
+	case c.Discoverable != nil && !*c.Discoverable, p.Loader != deployment.SystemdBoot:
+		// Only systemd-boot says from which disk it came, where systemd then looks for a root.
 		return []string{byUUID}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Source oci.Options // how to read the image
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
 	Keys   string      // file with root's SSH keys; "" for none
+	Loader string      // kind of boot loader; "" for what the image wants or has
+	bios   bool        // a BIOS is to start GRUB, too
 
 	etc []carry.File // that the machine begins with
 }
@@ -50,6 +53,7 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	if err := o.complete(); err != nil {
 		return update.Result{}, err
 	}
+	o.Loader = cmp.Or(o.Loader, Loaders[0])
 	if err := checkRoot(o.Root); err != nil {
 		return update.Result{}, err
 	}
@@ -62,8 +66,15 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	if err != nil {
 		return update.Result{}, fmt.Errorf("cannot install: %w", err)
 	}
-	return o.deploy(ctx, m, root, m.Boot, r, warn)
+	result, l, err := o.deploy(ctx, m, root, m.Boot, r, warn)
+	if err == nil && l.GRUB != nil && !l.GRUB.EFI() {
+		err = errOnlyBIOS
+	}
+	return result, err
 }
+
+// errOnlyBIOS says that nothing starts what was installed.
+var errOnlyBIOS = errors.New("the image's GRUB starts from a BIOS only: install with to-disk, which writes what starts it")
 
 // complete reads the SSH keys, checks the reference to follow, and writes it as origins have
 // it.
@@ -81,19 +92,26 @@ func (o *Options) complete() (err error) {
 
 // deploy makes the image the first deployment of a machine, and installs its boot loader on
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
-func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, error) {
+func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, loader.Loader, error) {
 	apply := update.Options{
-		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: true, Etc: o.etc,
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, Etc: o.etc,
+	}
+	if err := m.PrepareLoader(o.Loader); err != nil {
+		return update.Result{}, loader.Loader{}, err
 	}
 	result, err := m.Apply(ctx, apply, r)
 	if err != nil {
-		return update.Result{}, err
+		return update.Result{}, loader.Loader{}, err
 	}
 	if o.Source.PolicyFile != "" {
 		warn(errors.New("the new machine will check its updates by " + o.Source.PolicyFile + ": copy it there, with the keys that it names"))
 	}
-	r.Step("Installing the boot loader")
-	return result, m.InstallLoaderOn(result.ID, esp)
+	warnOfLoader(o.Loader, warn)
+	if o.Loader != deployment.NoLoader {
+		r.Step("Installing the boot loader")
+	}
+	l, err := m.InstallLoader(result.ID, o.Loader, esp, o.bios)
+	return result, l, err
 }
 
 // A RootDoubtError warns that an initramfs may not find the root file system.
@@ -104,7 +122,11 @@ func (e *RootDoubtError) Error() string { return e.Why + "; the machine may not 
 // findRoot returns the kernel arguments by which the initramfs finds the root file
 // system, unless it is named.
 func findRoot(o Options, warn func(error)) ([]string, error) {
-	found, err := boot.FindRoot(o.Host.Root, o.Root, o.ESP, cmp.Or(o.Source.Architecture, runtime.GOARCH))
+	arch := cmp.Or(o.Source.Architecture, runtime.GOARCH)
+	if o.Loader != deployment.SystemdBoot {
+		arch = "" // no other says from which disk it came, where systemd then looks for a root by its type
+	}
+	found, err := boot.FindRoot(o.Host.Root, o.Root, o.ESP, arch)
 	if _, named := kcmdline.Parse(strings.Join(o.Kargs, " ")).Last("root"); named {
 		return slices.DeleteFunc(found.Args, func(a string) bool { return strings.HasPrefix(a, "root=") }), nil
 	}

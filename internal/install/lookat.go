@@ -15,7 +15,8 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -46,12 +47,19 @@ func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	arch := cmp.Or(o.Source.Architecture, runtime.GOARCH)
 	kernel, unbootable := system.CheckTree(img.Root)
 	found.kernel = int64(kernel.Size())
-	if err := boot.FindLoader(func(path string) bool { return img.Root.Lookup(path) != nil }, arch); err != nil {
+	if found.config, err = installconfig.Load(tree.FollowingFS(img.Root, img.Open), arch); err != nil {
+		return found, err
+	}
+	has := func(path string) bool { return img.Root.Lookup(path) != nil }
+	if found.loader, err = loaderOf(o.Loader, found.config, has, arch); err != nil {
+		return found, err
+	}
+	if err := loader.Lacks(found.loader, has, arch); err != nil {
 		unbootable = cmp.Or(unbootable, fmt.Errorf("cannot install boot loader: %w", err))
 	}
+	found.bios = grub.HasBIOS(has, arch)
 	found.unbootable = unbootable
-	found.config, err = installconfig.Load(tree.FollowingFS(img.Root, img.Open), arch)
-	return found, err
+	return found, nil
 }
 
 // GlanceAt is LookAt for an image whose configuration does not count: no layer of it is read.
@@ -67,6 +75,8 @@ func GlanceAt(ctx context.Context, o Options, r update.Reporter) (Image, error) 
 	}
 	found := imageOf(img)
 	found.efi = true // as far as is known
+	found.loader = cmp.Or(o.Loader, Loaders[0])
+	found.bios = cmp.Or(o.Source.Architecture, runtime.GOARCH) == "amd64"
 	for _, l := range img.Layers {
 		found.Bytes += max(l.Size, 0) // contents take at least as much
 	}

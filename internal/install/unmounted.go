@@ -67,7 +67,7 @@ func (p DiskPlan) makeFiles(ctx context.Context, dir string) ([]device.Part, err
 		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, part.Size)); err != nil {
 			return nil, err
 		}
-		if part.Role != layout.Root {
+		if part.Role != layout.Root && part.FileSystem != "" {
 			if err := mkfs(part, name).Run(ctx); err != nil {
 				return nil, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
 			}

@@ -46,6 +46,7 @@ func Gather(system *machine.System) Status {
 	g.readEtc()
 	g.readChecked()
 	g.status.Loader = printable.Title(g.m.Loader.Loader())
+	g.readLoader()
 	if len(g.denied) > 0 {
 		g.status.Notes = append(g.status.Notes, onlyRoot+": "+strings.Join(g.denied, ", "))
 	}

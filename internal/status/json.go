@@ -131,6 +131,7 @@ func (s Status) JSON() any {
 	}
 	for _, d := range s.Deployments {
 		e := d.json(s.Running)
+		e.Composefs.Bootloader = s.bootcsLoader()
 		if d.Booted && s.Newest != nil && s.Newest.ManifestDigest != d.Origin.ManifestDigest {
 			e.CachedUpdate = s.Newest.image()
 		}
@@ -171,7 +172,7 @@ func (d Deployment) json(running bool) entryJSON {
 		DownloadOnly: d.Locked, SoftRebootCapable: d.SoftReboot,
 		Pinned: d.Pinned,
 		Composefs: composefsJSON{
-			Verity: d.ID, BootType: "Bls", Bootloader: "systemd",
+			Verity: d.ID, BootType: "Bls",
 			BootDigest: pointer(d.Origin.BootDigest), MissingVerityAllowed: d.VerityOptional,
 		},
 		Extra: entryExtraJSON{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
@@ -11,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 )
 
 // Options say what to apply.
@@ -23,7 +25,7 @@ type Options struct {
 	Source    oci.Options // how to read the image
 	Reuse     []string    // repositories from which layers are taken instead of being fetched
 	Verity    Verity      // whether the system boots without fs-verity; empty keeps what it is
-	Loader    bool        // the image must have the boot loader that InstallLoader takes from it
+	Loader    string      // the kind of boot loader that the image must have, "" if it need not have one
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
@@ -71,6 +73,9 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 		result.Removed = pruned.Deployments
 	}
 	clock.split("prune")
+	if err := m.updateLoader(r); err != nil {
+		m.warn(err)
+	}
 	result.Timings = clock.timings
 	return result, nil
 }
@@ -267,8 +272,8 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	if err != nil {
 		return candidate{}, err
 	}
-	if o.Loader {
-		if err := boot.CheckLoader(system.OpenPath); err != nil {
+	if o.Loader != "" {
+		if _, err := loader.Find(o.Loader, system.OpenPath, runtime.GOARCH); err != nil {
 			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
 		}
 	}

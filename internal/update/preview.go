@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
@@ -11,7 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 )
 
 // A preview is an image whose layers are here as the system that would be built of it, beside
@@ -42,8 +43,8 @@ func (m *Machine) preview(ctx context.Context, img *oci.Image, o Options) (*prev
 	if err := m.checkSealed(img, sys, o); err != nil {
 		return nil, err
 	}
-	if o.Loader {
-		if err := boot.CheckLoader(sys.OpenPath); err != nil {
+	if o.Loader != "" {
+		if _, err := loader.Find(o.Loader, sys.OpenPath, runtime.GOARCH); err != nil {
 			return nil, err
 		}
 	}

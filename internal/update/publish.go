@@ -2,12 +2,15 @@ package update
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // publish makes a deployment the next on a machine that does not run: at once,
@@ -33,16 +36,28 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 	return m.publishEntry(c.id, entry)
 }
 
-// InstallLoader puts the boot loader of a deployment's image on the boot
-// partition, which is the EFI system partition.
-func (m *Machine) InstallLoader(id deployment.ID) error { return m.InstallLoaderOn(id, m.Boot) }
+// PrepareLoader has the boot entries of a new machine written as a kind of boot loader needs
+// them.
+func (m *Machine) PrepareLoader(kind string) error { return loader.Loader{Kind: kind}.Prepare(m.Boot) }
 
-// InstallLoaderOn is InstallLoader for an EFI system partition beside the boot partition.
-func (m *Machine) InstallLoaderOn(id deployment.ID, p *boot.Partition) error {
+// InstallLoader puts the boot loader of a deployment's image on the EFI system partition, which
+// may be the boot partition, and records it. With bios, the caller has a BIOS start it, too. It
+// returns the loader.
+func (m *Machine) InstallLoader(id deployment.ID, kind string, esp *boot.Partition, bios bool) (loader.Loader, error) {
 	tree, err := m.readImage(id)
 	if err != nil {
-		return err
+		return loader.Loader{}, err
 	}
-	image := system.Of(tree, m.Repository)
-	return p.InstallLoader(image.OpenPath)
+	l, err := loader.Find(kind, system.Of(tree, m.Repository).OpenPath, runtime.GOARCH)
+	if err != nil {
+		return l, err
+	}
+	record, err := l.Install(esp, m.Boot)
+	if err != nil {
+		return l, err
+	}
+	if bios && l.GRUB != nil {
+		record.BIOS = l.GRUB.BIOS
+	}
+	return l, records.StoreLoader(m.Changes, record)
 }

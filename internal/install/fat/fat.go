@@ -71,6 +71,9 @@ func Read(ctx context.Context, path string, size int64, keep ...*os.File) (*Part
 	if err := f.mtool("mcopy", "-s", "-n", "-m", "-Q", "-i", path, "::*", procPath(f.staged)).Run(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot read the boot partition: %w", err), f.CloseAll())
 	}
+	if err := f.FindGRUB(); err != nil {
+		return nil, errors.Join(err, f.CloseAll())
+	}
 	return f, nil
 }
 

@@ -18,6 +18,7 @@ type Role string
 // The roles of partitions.
 const (
 	ESP  Role = "esp"
+	BIOS Role = "bios" // what a BIOS starts
 	Boot Role = "xbootldr"
 	Root Role = "root"
 )
@@ -26,6 +27,7 @@ const (
 const (
 	TypeESP  = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 	TypeBoot = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+	TypeBIOS = "21686148-6449-6e6f-744e-656564454649"
 )
 
 // FileSystems are those that a root may have, the default first.
@@ -40,7 +42,7 @@ type Partition struct {
 	Start      int64  `json:"start"` // bytes
 	Size       int64  `json:"size"`  // bytes
 	Attributes uint64 `json:"attributes,omitempty"`
-	FileSystem string `json:"fileSystem"`
+	FileSystem string `json:"fileSystem"` // "" for none
 	FSUUID     string `json:"fsUUID"`
 	// Rest reports whether the partition takes what others leave.
 	Rest bool `json:"rest,omitempty"`
@@ -59,6 +61,7 @@ type Options struct {
 	Size, Sector int64  // of the disk
 	Arch         string // as Go spells it
 	FileSystem   string // of the root
+	BIOS         bool   // with a partition for what a BIOS starts
 	ESP          int64  // 0 for what fits the disk
 	Boot         int64  // 0 for no extended boot loader partition
 	Root         int64  // 0 for the rest
@@ -72,6 +75,8 @@ const (
 	gibibyte = 1 << 30
 	// align is where partitions begin, and what their sizes are multiples of.
 	align = mebibyte
+	// biosSize is what GRUB's core takes, many times over.
+	biosSize = mebibyte
 	// leastBoot is what a FAT32 with sectors of 4096 bytes has to have, and some kernels.
 	leastBoot = 300 * mebibyte
 	// overhead is what file systems keep for themselves, and what state takes.
@@ -114,6 +119,9 @@ func New(o Options) (Plan, error) {
 		return &p.Partitions[len(p.Partitions)-1]
 	}
 	add(ESP, TypeESP, "vfat", esp)
+	if o.BIOS {
+		add(BIOS, TypeBIOS, "", biosSize)
+	}
 	if o.Boot > 0 {
 		add(Boot, TypeBoot, "vfat", o.Boot)
 	}

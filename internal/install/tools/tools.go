@@ -33,6 +33,7 @@ func (c Command) String() string { return strings.Join(append([]string{c.Name}, 
 var packages = map[string]string{
 	"mkfs.vfat": "dosfstools", "mkfs.ext4": "e2fsprogs", "mkfs.btrfs": "btrfs-progs", "mkfs.xfs": "xfsprogs",
 	"sfdisk": "fdisk or util-linux", "wipefs": "util-linux", "unshare": "util-linux", "mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "qemu-img": "qemu-utils or qemu-img",
+	"grub-mkimage": "grub-common or grub2-tools",
 }
 
 // A MissingError says that a program is not installed.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/discoverable"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/superblock"
@@ -30,6 +31,8 @@ type parts struct {
 	hidden          []int // likewise, that are not to be found by it
 
 	contents map[int]superblock.Content // of all, once they are read
+	bios     int                        // for what a BIOS starts
+	record   deployment.Loader
 }
 
 // disk looks at a whole disk.
@@ -67,6 +70,8 @@ func (r *Report) partitions(table partition.Table) parts {
 			p.esp = n
 		case entry.Type == layout.TypeBoot && p.boot == 0:
 			p.boot = n
+		case entry.Type == layout.TypeBIOS && p.bios == 0:
+			p.bios = n
 		case entry.Type == rootType && entry.Attributes&discoverable.NoAuto != 0:
 			p.hidden = append(p.hidden, n)
 		case entry.Type == rootType:
@@ -114,7 +119,11 @@ func (r *Report) mounted(ctx context.Context, host machine.Host, d *device.Disk,
 		}
 		defer esp.CloseAll()
 	}
-	r.loader(esp.Partition)
+	p.record = loaderOf(root)
+	r.loader(esp.Partition, entries.Partition, p.record)
+	if err := r.bios(d, p); err != nil {
+		return err
+	}
 	dir := fmt.Sprintf("/proc/self/fd/%d", root.Fd())
 	system, err := machine.OpenMounted(machine.Place{Host: host, Dir: dir}, entries.Partition, machine.ToRead)
 	if err != nil {

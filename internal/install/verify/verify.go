@@ -14,7 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 // A Finding is something that was looked at.
@@ -118,23 +118,13 @@ func (r *Report) directory(ctx context.Context, at machine.Place) error {
 	if err != nil {
 		return err
 	}
-	r.loader(system.Boot)
+	record := deployment.Loader{}
+	if system.Sysroot != nil {
+		record, _ = records.LoadLoader(system.Sysroot)
+	}
+	r.loader(system.Boot, system.Boot, record)
 	r.machine(ctx, at.Dir, system, nil)
 	return system.Close()
-}
-
-// loader looks at the boot loader on an EFI system partition.
-func (r *Report) loader(p *boot.Partition) {
-	const what = "boot loader"
-	if p == nil {
-		r.add(what, "", errors.New("there is no boot partition"))
-		return
-	}
-	name, err := p.FallbackLoader()
-	if name == "" {
-		name = "of unknown version"
-	}
-	r.add(what, name, err)
 }
 
 // count returns "1 object" or "3 objects".

@@ -124,9 +124,9 @@ func (p *Partition) String() string { return p.name }
 // falls back to another one by itself.
 func (p *Partition) Counts() bool { return !p.uncounted }
 
-// ESP returns the EFI system partition of a running machine: the partition itself, or the one
+// LoaderPartition returns the EFI system partition of a running machine: the partition itself, or the one
 // beside it.
-func (p *Partition) ESP() *Partition {
+func (p *Partition) LoaderPartition() *Partition {
 	if p.esp != nil {
 		return p.esp
 	}

@@ -43,7 +43,9 @@ type Config struct {
 	// program; when Cmdline is empty, it boots as the first entry on that partition
 	// says, but with this kernel.
 	Kernel, Initrd, Cmdline string
-	Disks                   []Disk
+	// BIOS has a PC without a kernel boot by a BIOS, in place of EFI.
+	BIOS  bool
+	Disks []Disk
 	// MemoryMiB and CPUs default to 1536 and 2. UML has one processor.
 	MemoryMiB, CPUs int
 	// KVM says that the host's KVM works, see TryKVM.

@@ -56,6 +56,9 @@ func bootArguments(cfg Config) ([]string, error) {
 	if cfg.Kernel != "" {
 		return []string{"-kernel", cfg.Kernel, "-initrd", cfg.Initrd, "-append", cfg.Cmdline}, nil
 	}
+	if cfg.BIOS {
+		return nil, nil // QEMU's own
+	}
 	vars := filepath.Join(cfg.Dir, varsName)
 	if _, err := os.Stat(vars); errors.Is(err, fs.ErrNotExist) {
 		if err := copyFile(vars, firmwareVars); err != nil {

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
@@ -50,7 +51,7 @@ func (m *Machine) InstallLoader(id deployment.ID, kind string, esp *boot.Partiti
 	}
 	l, err := loader.Find(kind, system.Of(tree, m.Repository).OpenPath, runtime.GOARCH)
 	if err != nil {
-		return l, err
+		return l, fmt.Errorf("cannot install boot loader: %w", err)
 	}
 	record, err := l.Install(esp, m.Boot)
 	if err != nil {

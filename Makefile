@@ -146,7 +146,7 @@ machines:  ## tests that boot virtual machines, two at a time
 
 machines-long:  ## those that take longer than CI has time for
 	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted|TestRollback|TestUKIFallback|TestUKIAndBack|TestUnstable|TestLoaderCountsAll|TestLoaderChooses|TestInitramfsMatrix|TestCounter|TestDeadline|TestToDiskFirmware|TestToImage|TestBootTimeout|TestKexec' ./test/machines/...
-	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -timeout 60m -run TestMutants ./inflate
+	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -timeout 60m -run 'TestMutants|TestArchitectures' ./inflate
 	hack/fuzz 10m 'inflate FuzzSame'
 
 powercut:  ## check what power cuts leave at 10,000 moments on ext4 and 2,000 on btrfs

@@ -63,7 +63,6 @@ func (z *Reader) fast() {
 				}
 			}
 		}
-		begin := pos<<3 - uint(count&63) // where in the input this code begins, in bits
 		if e&entryException != 0 {
 			if e&entryLink == 0 {
 				break
@@ -72,9 +71,7 @@ func (z *Reader) fast() {
 			if e2&entryException != 0 {
 				break
 			}
-			bits >>= litWidth
-			count -= litWidth
-			e = e2
+			e = e2 + litWidth*0x101
 			if int32(e) < 0 {
 				z.window[out&windowMask] = byte(e >> 16)
 				out++
@@ -96,18 +93,16 @@ func (z *Reader) fast() {
 		count |= 56
 		if d&entryException != 0 {
 			if d&entryLink != 0 {
-				bits >>= distWidth
-				count -= distWidth
-				d = z.dist[(uint64(d>>16)+bits&(1<<(d>>8&15)-1))&1023]
+				d = z.dist[(uint64(d>>16)+bits>>distWidth&(1<<(d>>8&15)-1))&1023] + distWidth*0x101
 			}
 			if d&entryException != 0 {
-				bits, count, pos = z.back(begin)
+				bits, count, pos = z.back(pos, count, e)
 				break
 			}
 		}
 		distance := uint(d>>16) + uint(bits&(1<<(d&63)-1)>>(d>>8&15))
 		if distance > out-uint(z.low) {
-			bits, count, pos = z.back(begin)
+			bits, count, pos = z.back(pos, count, e)
 			break
 		}
 		bits >>= d & 63
@@ -168,8 +163,9 @@ func (z *Reader) copy16(to, from uint) {
 }
 
 // back returns the bit buffer, its count and the position in the input as they were
-// before the bit of the input at begin.
-func (z *Reader) back(begin uint) (bits uint64, count uint32, pos uint) {
+// before an entry was consumed, up to whole bytes.
+func (z *Reader) back(at uint, counted uint32, e entry) (bits uint64, count uint32, pos uint) {
+	begin := at<<3 - uint(counted&63) - consumed(e) // in bits
 	count = uint32(-begin & 7)
 	pos = (begin + 7) >> 3
 	return uint64(z.in[pos-1]) >> (8 - count), count, pos

@@ -113,6 +113,9 @@ func spoil(r *rand.Rand, lengths []uint8, longest int) {
 // are invalid.
 func randomDeflate(r *rand.Rand) []byte {
 	w, out := new(writer), 0
+	if r.IntN(25) == 0 {
+		out = nearlyFull(r, w)
+	}
 	for blocks := 1 + r.IntN(5); blocks > 0; blocks-- {
 		final := uint(0)
 		if blocks == 1 {
@@ -149,9 +152,25 @@ func randomStored(r *rand.Rand, w *writer) int {
 	w.put(uint(n), 16)
 	w.put(check, 16)
 	for range n {
-		w.put(uint(r.IntN(256)), 8)
+		w.out = append(w.out, byte(r.IntN(256)))
 	}
 	return n
+}
+
+// nearlyFull writes as much as nearly fills the window, so that what follows moves it.
+func nearlyFull(r *rand.Rand, w *writer) int {
+	size := outLimit - r.IntN(1500)
+	for left := size; left > 0; {
+		n := min(left, 0xffff)
+		w.put(0, 3)
+		w.free = 0
+		w.put(uint(n)|uint(n^0xffff)<<16, 32)
+		for range n {
+			w.out = append(w.out, byte(r.IntN(256)))
+		}
+		left -= n
+	}
+	return size
 }
 
 func fixedHuffman(n int) huffman {
@@ -224,6 +243,9 @@ func runs(r *rand.Rand, lengths []uint8) []run {
 		}
 		i += same
 	}
+	if last := &all[len(all)-1]; r.IntN(40) == 0 && last.symbol >= 16 && last.extra+1 < 1<<last.bits {
+		last.extra++ // one length too many
+	}
 	if r.IntN(60) == 0 {
 		all = append(all, run{16 + r.IntN(3), 3, 2})
 	}
@@ -270,6 +292,7 @@ func randomSymbols(r *rand.Rand, w *writer, lit, dist huffman, out int) int {
 		many = r.IntN(20000)
 	}
 	stray := r.IntN(100) == 0 // whether symbols and distances may be invalid
+	tooFar := []int{2000, 2000, 20}[r.IntN(3)]
 	for range many {
 		s := symbols[r.IntN(len(symbols))]
 		switch {
@@ -277,15 +300,16 @@ func randomSymbols(r *rand.Rand, w *writer, lit, dist huffman, out int) int {
 			lit.put(w, s)
 			out++
 		case s > endOfBlock && (s < numLit || stray) && len(distances) > 0:
-			out += randomMatch(r, w, lit, dist, s, distances, out, stray)
+			out += randomMatch(r, w, lit, dist, s, distances, out, stray, tooFar)
 		}
 	}
 	lit.put(w, endOfBlock)
 	return out
 }
 
-// randomMatch writes a match, whose distance now and then is too far, and returns its length.
-func randomMatch(r *rand.Rand, w *writer, lit, dist huffman, s int, distances []int, out int, stray bool) int {
+// randomMatch writes a match, whose distance is too far once in so many times, and returns its
+// length.
+func randomMatch(r *rand.Rand, w *writer, lit, dist huffman, s int, distances []int, out int, stray bool, tooFar int) int {
 	for range 10 {
 		d := distances[r.IntN(len(distances))]
 		if d >= numDist && !stray {
@@ -294,8 +318,10 @@ func randomMatch(r *rand.Rand, w *writer, lit, dist huffman, s int, distances []
 		var extra, n int
 		if d < numDist {
 			n = max(d/2-1, 0)
-			extra = r.IntN(1 << n)
-			if far := int(distEntries[d]>>16) + extra; far > out && r.IntN(2000) > 0 {
+			if extra = r.IntN(1 << n); r.IntN(8) == 0 {
+				extra = 1<<n - 1
+			}
+			if far := int(distEntries[d]>>16) + extra; far > out && r.IntN(tooFar) > 0 {
 				continue
 			}
 		}

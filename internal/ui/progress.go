@@ -27,8 +27,19 @@ func (s *Screen) Reporter(quiet bool) update.Reporter {
 
 // OnTerminal reports whether results go to a terminal.
 func (s *Screen) OnTerminal() bool {
-	f, ok := s.Out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := s.file()
+	return f != nil && term.IsTerminal(int(f.Fd()))
+}
+
+// file returns the file that results go to, nil if it is none.
+func (s *Screen) file() *os.File {
+	switch out := s.Out.(type) {
+	case *os.File:
+		return out
+	case interface{ File() *os.File }:
+		return out.File()
+	}
+	return nil
 }
 
 // CanMove reports whether results go to a terminal that can show something in place of what it

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"io"
-	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -12,7 +11,7 @@ import (
 // PrintText prints text for people. On a terminal, a line that is too long goes on below where
 // it is set in, so that columns stay columns.
 func (s *Screen) PrintText(text string) error {
-	if f, ok := s.Out.(*os.File); ok {
+	if f := s.file(); f != nil {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
 			text = wrap(text, columns)
 		}

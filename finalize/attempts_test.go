@@ -114,6 +114,10 @@ func TestBlessAfterKexec(t *testing.T) {
 				t.Errorf("blessed (%v), the record is %+v, %v", proves, a, err)
 			}
 		}
+		h, err := records.LoadHistory(os.DirFS(r.disk))
+		if err != nil || len(h) != 1 || h[0].Kind != deployment.EventBlessed || h[0].ID != r.staged {
+			t.Errorf("the history is %+v, %v; want that the deployment has proved itself, once", h, err)
+		}
 		if !strings.Contains(r.log.String(), "stays on trial until the boot loader has booted it") {
 			t.Errorf("the log says %q", r.log)
 		}

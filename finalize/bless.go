@@ -10,6 +10,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/attempts"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
@@ -39,6 +40,7 @@ func Bless(m Machine, kexecProves bool) error {
 	case err != nil:
 		return errors.Join(fmt.Errorf("cannot tell whether this boot is on trial: %w", err), recordErr)
 	case recordErr == nil && entry.UKI: // systemd blesses that
+		m.rememberBlessed()
 		return nil
 	case recordErr == nil && !byLoader:
 		recordErr = m.blessUncounted()
@@ -48,7 +50,30 @@ func Bless(m Machine, kexecProves bool) error {
 	if recordErr != nil {
 		return errors.Join(fmt.Errorf("cannot bless boot entry %s: %w", entry.Name, recordErr), m.noteUnblessed(entry.Name, recordErr))
 	}
+	m.rememberBlessed()
 	return nil
+}
+
+// rememberBlessed adds to the history that the booted deployment has proved itself, and tells
+// the journal. That it has is settled: what goes wrong here is only told.
+func (m Machine) rememberBlessed() {
+	id, _, err := sysroot.Booted(m.root)
+	if err != nil {
+		return
+	}
+	m.tell(msgBlessed, journal.Info, []journal.Field{about(id)}, "deployment %s has proved itself", id.Short())
+	s, err := sysroot.OpenWritable(m.root)
+	if err == nil {
+		defer s.Close()
+		e := deployment.Event{Kind: deployment.EventBlessed, ID: id}
+		if o, err := records.LoadOrigin(s.FS(), id); err == nil {
+			e.Version = o.Version
+		}
+		err = records.AddEvent(s.Root, m.changes(s.Root), e)
+	}
+	if err != nil {
+		m.logf(journal.Warning, "cannot add that to the history: %v", err)
+	}
 }
 
 // isRecorded reports whether the booted deployment has a record of its boots.

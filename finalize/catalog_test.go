@@ -22,7 +22,7 @@ const catalogFile = "sysupdate-image.catalog"
 func messageIDs(t *testing.T) map[string]string {
 	t.Helper()
 	ids := map[string]string{}
-	for _, name := range []string{"messages.go", "../health/messages.go"} {
+	for _, name := range []string{"messages.go", "../health/messages.go", "../internal/update/messages.go"} {
 		addMessageIDs(t, name, ids)
 	}
 	return ids

@@ -20,6 +20,7 @@ const (
 	msgLocked        messageID = "3cbc24b355984ce1acbdc16ba2eef610"
 	msgFailed        messageID = "c96aca95118e49439b8c90fbd8655e3f"
 	msgConflicts     messageID = "e9c7b6f566cd4373b131f3c80b2b4039"
+	msgBlessed       messageID = "335dfb452497461683a67e00525bc50d"
 	msgGaveUp        messageID = "5f8cc4a1292442ec940d0323a48bfd18"
 )
 

@@ -131,6 +131,7 @@ func (m Machine) record(f deployment.BootFailure) (*deployment.BootFailure, erro
 	if err := records.StoreBootFailure(changes, f); err != nil {
 		return previous, err
 	}
+	m.remember(s, deployment.Event{Kind: deployment.EventFailed, ID: f.ID, Reason: cmp.Or(f.Why(), f.Reason)})
 	// The journal is often in memory alone, and gone with this boot. What it says helps,
 	// but the reason is recorded without it.
 	text, err := m.systemd().LastOfJournal(deployment.JournalLines)

@@ -158,8 +158,13 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	if previous != nil && previous.Entry == f.Entry && previous.Reason == f.Reason {
 		return nil
 	}
-	m.logf(journal.Warning, "deployment %s is not booted any more, this one is: %s", spent.ID.Short(), cmp.Or(f.Why(), f.Reason))
-	return records.StoreBootFailure(m.changes(s.Root), f)
+	why := cmp.Or(f.Why(), f.Reason)
+	m.tellFellBack(spent.ID, why)
+	if err := records.StoreBootFailure(m.changes(s.Root), f); err != nil {
+		return err
+	}
+	m.remember(s, deployment.Event{Kind: deployment.EventFellBack, ID: spent.Fallback, From: spent.ID, Reason: why})
+	return nil
 }
 
 // since returns what was recorded of the boots that are counted in the record of a spent

@@ -11,8 +11,11 @@ import (
 // sysupdate-image.catalog explains to people.
 type messageID string
 
-// The outcome that is told.
-const msgBootFailed messageID = "0f91be29760946c3a3a3cc2798a2d936"
+// The outcomes that are told.
+const (
+	msgBootFailed messageID = "0f91be29760946c3a3a3cc2798a2d936"
+	msgFellBack   messageID = "4669369b2aaa45578d7e83473826f32b"
+)
 
 // Fields of the journal that messages have besides those of
 // systemd.journal-fields(7); the catalog uses them.
@@ -29,6 +32,14 @@ func (m Machine) tellBootFailed(id deployment.ID, why string) {
 		Priority: journal.Err, ID: string(msgBootFailed),
 		Message: fmt.Sprintf("deployment %s did not boot completely: %s", id.Short(), why),
 		Fields:  []journal.Field{{Name: fieldDeployment, Value: string(id)}, {Name: fieldError, Value: why}},
+	})
+}
+
+func (m Machine) tellFellBack(spent deployment.ID, why string) {
+	m.log.Write(journal.Entry{
+		Priority: journal.Warning, ID: string(msgFellBack),
+		Message: fmt.Sprintf("deployment %s is not booted any more, this one is: %s", spent.Short(), why),
+		Fields:  []journal.Field{{Name: fieldDeployment, Value: string(spent)}, {Name: fieldError, Value: why}},
 	})
 }
 

@@ -151,7 +151,7 @@ func (s *session) command() *cobra.Command {
 	must(root.MarkPersistentFlagDirname("sysroot"))
 	root.AddCommand(s.imageCommand(), s.initramfsCommand(), s.repoCommand(), s.lintCommand(), s.containerCommand())
 	root.AddCommand(s.pinCommand(), s.unpinCommand(), s.rmCommand(), s.pruneCommand())
-	root.AddCommand(s.applyCommand(), s.statusCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
+	root.AddCommand(s.applyCommand(), s.statusCommand(), s.historyCommand(), s.rollbackCommand(), s.etcCommand(), s.installCommand())
 	root.AddCommand(s.kargsCommand())
 	root.AddCommand(s.usrOverlayCommand(), s.bootTimelineCommand(), s.motdCommand())
 	root.AddCommand(s.manualCommand(), s.completionCommand())

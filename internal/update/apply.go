@@ -61,10 +61,12 @@ type Result struct {
 // again uses what is there already.
 func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, error) {
 	clock := startClock()
+	from, _ := m.current() // for the history alone
 	result, err := m.apply(ctx, o, r, clock)
 	if err != nil {
 		return Result{}, m.afterFull(ctx, err)
 	}
+	m.rememberApply(result, from)
 	// The next boot is settled. If this run cannot collect garbage, the next one does.
 	pruned, err := m.pruneAfter(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -64,6 +65,9 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 		return RollbackResult{}, err
 	}
 	m.checkNext(id)
+	if !result.Already {
+		m.rememberRollback(id, cmp.Or(result.DroppedStaged, first.Target.ID))
+	}
 	return result, nil
 }
 

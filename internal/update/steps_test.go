@@ -231,6 +231,12 @@ boot: sync loader/entries/sysupdate-image-000003-THREE+3-0.conf
 boot: sync loader/entries
 boot: remove loader/entries/sysupdate-image-000003-THREE+3-0.conf.staged
 boot: sync loader/entries
+create state/sysupdate-image/history.jsonl.tmp
+write state/sysupdate-image/history.jsonl.tmp
+sync state/sysupdate-image/history.jsonl.tmp
+rename state/sysupdate-image/history.jsonl.tmp state/sysupdate-image/history.jsonl
+sync state/sysupdate-image/history.jsonl
+sync state/sysupdate-image
 `
 	// What is not needed goes: entries, kernels, the records of both, state.
 	rmSteps = `remove state/sysupdate-image/pins/ONE

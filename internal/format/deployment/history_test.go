@@ -1,0 +1,53 @@
+package deployment
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestHistory(t *testing.T) {
+	id, before := ID(strings.Repeat("a", 128)), ID(strings.Repeat("b", 128))
+	h := History{
+		{Time: "2026-01-02T03:04:05Z", Kind: EventInstalled, ID: id, Version: "1", Reference: "example.org/os"},
+		{Unread: "half of a li"},
+		{Time: "2026-01-02T03:04:06Z", Kind: EventFellBack, ID: id, From: before, FromVersion: "2", By: "the \"loader\"", Reason: "a\nb"},
+	}
+	if got, err := ParseHistory(h.Encode()); err != nil || !reflect.DeepEqual(got, h) {
+		t.Errorf("read back %+v, %v; want %+v", got, err, h)
+	}
+	for _, line := range []string{"{}", `{"time": "t"}`, `{"time": "t", "event": "x", "deployment": "zz"}`, `{"time": 1, "event": "x"}`, "\xff", "["} {
+		if got, err := ParseHistory([]byte(line)); err != nil || !reflect.DeepEqual(got, History{{Unread: line}}) {
+			t.Errorf("ParseHistory(%q) = %+v, %v; want it kept as it is", line, got, err)
+		}
+	}
+}
+
+// However much happens, the history has an end, and has the newest.
+func TestHistoryIsBounded(t *testing.T) {
+	var h History
+	for i := range 2 * HistoryEvents {
+		h.Add(Event{Time: fmt.Sprint(i), Kind: EventStaged, Reason: "\xff" + strings.Repeat("ä", 1000)})
+	}
+	if len(h) != HistoryEvents || h[0].Time != fmt.Sprint(HistoryEvents) || len(h[0].Reason) > eventTextSize {
+		t.Errorf("%d events are left, the first from %s with a reason of %d bytes", len(h), h[0].Time, len(h[0].Reason))
+	}
+	if size := len(h.Encode()); size > 1<<20 {
+		t.Errorf("the history has %d bytes; a record may have 1 MiB", size)
+	}
+}
+
+func FuzzParseHistory(f *testing.F) {
+	f.Add([]byte(`{"time": "2026-01-02T03:04:05Z", "event": "staged"}` + "\n{\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		h, err := ParseHistory(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseHistory(h.Encode())
+		if err != nil || !reflect.DeepEqual(again, h) {
+			t.Errorf("ParseHistory(%q) = %+v; read back %+v, %v", in, h, again, err)
+		}
+	})
+}

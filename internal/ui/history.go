@@ -1,0 +1,80 @@
+package ui
+
+import (
+	"bufio"
+	"fmt"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+)
+
+// History is a history as JSON, the oldest event first.
+type History struct {
+	Events deployment.History `json:"events"`
+}
+
+// eventWords are what a person reads for an event; %s is a deployment.
+var eventWords = map[deployment.EventKind]string{
+	deployment.EventInstalled:  "installed %s",
+	deployment.EventStaged:     "staged %s",
+	deployment.EventUpdated:    "updated to %s",
+	deployment.EventRolledBack: "rolled back to %s",
+	deployment.EventBlessed:    "%s proved itself",
+	deployment.EventFailed:     "%s failed to boot",
+	deployment.EventFellBack:   "fell back to %s",
+}
+
+// PrintHistory prints a history, a line for each event and one for its reason.
+func (s *Screen) PrintHistory(h deployment.History) error {
+	w := bufio.NewWriter(s.Out)
+	unread := 0
+	for _, e := range h {
+		if e.Unread != "" {
+			unread++
+			continue
+		}
+		words, known := eventWords[e.Kind]
+		if !known {
+			words = Name(string(e.Kind)) + " %s" // of a later version
+		}
+		line := fmt.Sprintf(words, versioned(e.ID, e.Version))
+		if e.From != "" {
+			line += ", from " + versioned(e.From, e.FromVersion)
+		}
+		if e.By != "" {
+			line += ", by " + Name(e.By)
+		}
+		fmt.Fprintf(w, "%s  %s\n", when(e.Time), line)
+		if e.Reason != "" {
+			fmt.Fprintf(w, "%21s%s\n", "", printable.Text(e.Reason))
+		}
+	}
+	if len(h) == 0 {
+		fmt.Fprintln(w, "Nothing is recorded.")
+	}
+	if unread > 0 {
+		s.Warn(Count(unread, "line") + " of the history cannot be read; --json shows what is there")
+	}
+	return w.Flush()
+}
+
+// when returns a time as people read it, in their time zone.
+func when(text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return fmt.Sprintf("%-19s", Name(text))
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// versioned returns "2 (0123456789ab)".
+func versioned(id deployment.ID, version string) string {
+	switch {
+	case id == "":
+		return "a deployment"
+	case version == "":
+		return "deployment " + id.Short()
+	}
+	return fmt.Sprintf("%s (%s)", Name(version), id.Short())
+}

@@ -168,7 +168,7 @@ func refusedCommand(r refusal) *cobra.Command {
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("%s: not here: %s", nameOf(cmd), r.why)}
+			return usageError{fmt.Errorf("%s: not supported: %s", nameOf(cmd), r.why)}
 		},
 	}
 }
@@ -187,7 +187,7 @@ func refuseFlag(cmd *cobra.Command, r refusal) {
 	before := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed(r.option) {
-			return usageError{fmt.Errorf("%s: --%s: not here: %s", nameOf(cmd), r.option, r.why)}
+			return usageError{fmt.Errorf("%s: --%s: not supported: %s", nameOf(cmd), r.option, r.why)}
 		}
 		if before == nil {
 			return nil

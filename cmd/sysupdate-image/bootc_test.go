@@ -128,9 +128,9 @@ func (r bootcRow) wantRefused(t *testing.T) {
 	s := &session{called: bootcName}
 	s.Out, s.Err = &out, &stderr
 	code := s.run(t.Context(), args)
-	want := "bootc: " + r.command + ": not here: " + r.notes + "\n"
+	want := "bootc: " + r.command + ": not supported: " + r.notes + "\n"
 	if r.option != "" {
-		want = "bootc: " + r.command + ": --" + r.option + ": not here: " + r.notes + "\n"
+		want = "bootc: " + r.command + ": --" + r.option + ": not supported: " + r.notes + "\n"
 	}
 	if code != exitUsage || !strings.HasPrefix(stderr.String(), want) || out.Len() > 0 {
 		t.Errorf("bootc %s: exit code %d, error %q; want %d, %q", strings.Join(args, " "), code, stderr.String(), exitUsage, want)

@@ -117,6 +117,9 @@ func TestSoftReboot(t *testing.T) {
 			if err != nil || plan.SoftReboot == nil || plan.SoftReboot.Why != notYet {
 				t.Errorf("%s: Plan() without the layers = %+v, %v; want that it is not known yet", tag, plan.SoftReboot, err)
 			}
+			if plan.Reboot != nil {
+				t.Errorf("%s: Plan() without the layers says that %+v is needed; want that it is not known yet", tag, plan.Reboot)
+			}
 			_, err = m.Apply(t.Context(), o, silent{})
 			refused, _ := errors.AsType[*SoftRebootError](err)
 			if want != "" && (refused == nil || refused.Why != want) || want == "" && !notArmed(err) {
@@ -132,6 +135,13 @@ func TestSoftReboot(t *testing.T) {
 			plan, err = m.Plan(t.Context(), o, silent{})
 			if err != nil || plan.SoftReboot == nil || plan.SoftReboot.Possible != (want == "") || plan.SoftReboot.Why != want {
 				t.Errorf("%s: Plan() = %+v, %v; want %q", tag, plan.SoftReboot, err, want)
+			}
+			need := RebootPlan{RebootFull, want}
+			if want == "" {
+				need.Needed = RebootSoft
+			}
+			if plan.Reboot == nil || *plan.Reboot != need {
+				t.Errorf("%s: Plan() says that %+v is needed; want %+v", tag, plan.Reboot, need)
 			}
 			b.must(m.Close())
 		}

@@ -32,7 +32,7 @@ var mutants = []struct{ file, old, wrong string }{
 	{"table.go", "t[285] = 258 << 16", "t[285] = 257 << 16"},
 	{"table.go", "for free > 0 && w+width < most {", "for free > 1 && w+width < most {"},
 	{"inflate.go", "z.low = max(z.low-shift, 0)", "z.low = 0"},
-	{"inflate.go", "history = 32 << 10", "history = 32<<10 - 9"},
+	{"inflate.go", "history = 32 << 10", "history = 31 << 10"},
 	{"member.go", "maxText = 512", "maxText = 513"},
 	{"member.go", "z.size += uint32(len(b))", "z.size += uint32(len(b)) &^ 1"},
 	{"input.go", "begin := z.pos - keep\n", "begin := z.pos - keep/4\n"},

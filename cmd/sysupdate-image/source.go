@@ -8,9 +8,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
-// gzipVariable is the environment variable that names the decoder for layers.
-const gzipVariable = "SYSUPDATE_IMAGE_GZIP"
-
 // sourceFlags tell how to reach a registry.
 type sourceFlags struct {
 	authFile, policy string
@@ -26,7 +23,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 }
 
 func (f *sourceFlags) options() oci.Options {
-	return oci.Options{AuthFile: f.authFile, PolicyFile: f.policy, InsecureTLS: f.insecureTLS, Gzip: oci.Gzip(os.Getenv(gzipVariable))}
+	return oci.Options{AuthFile: f.authFile, PolicyFile: f.policy, InsecureTLS: f.insecureTLS, Gzip: oci.Gzip(os.Getenv(oci.GzipVariable))}
 }
 
 func addReuseFlag(cmd *cobra.Command, dirs *[]string) {

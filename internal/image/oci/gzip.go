@@ -19,13 +19,16 @@ const (
 	GzipLibrary Gzip = "library"
 )
 
+// GzipVariable is the environment variable that names the decoder.
+const GzipVariable = "SYSUPDATE_IMAGE_GZIP"
+
 // Check returns an error if there is no such decoder.
 func (g Gzip) Check() error {
 	switch g {
 	case "", GzipBuiltIn, GzipLibrary:
 		return nil
 	}
-	return fmt.Errorf("gzip decoder %q: want %q or %q", string(g), GzipBuiltIn, GzipLibrary)
+	return fmt.Errorf("invalid gzip decoder %q in %s: want %q or %q", string(g), GzipVariable, GzipBuiltIn, GzipLibrary)
 }
 
 // UseGzip makes g the decoder for layers, unless the options of the image name one.

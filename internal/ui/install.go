@@ -36,6 +36,7 @@ func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
 		fmt.Fprintf(s.Out, "  run       %s\n", program)
 	}
 	fmt.Fprintf(s.Out, "  install   %s\n", p.About.Reference)
+	fmt.Fprintf(s.Out, "  loader    %s\n", p.Loader)
 	if args := slices.Concat(p.Rooted, p.Kargs); len(args) > 0 {
 		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(args, " ")))
 	}

@@ -32,7 +32,7 @@ grub_debs() {
   # apt drops its privileges, and may not write to the directory then.
   # shellcheck disable=SC2016 # for the inner shell
   quietly with_apt "$tree" trixie sh -ec 'cd /tmp && apt-get -o APT::Sandbox::User=root download "$@"' sh \
-    grub-common grub-pc-bin grub-efi-amd64-signed shim-signed shim-signed-common shim-helpers-amd64-signed shim-unsigned
+    grub-common libdevmapper1.02.1 grub-pc-bin grub-efi-amd64-signed shim-signed shim-signed-common shim-helpers-amd64-signed shim-unsigned
   mv "$tree"/tmp/*.deb "$1"
   rm -rf "$1/bundle"
 }

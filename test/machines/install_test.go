@@ -75,7 +75,7 @@ func TestToImage(t *testing.T) {
 		says       string // on the kernel command line
 	}{
 		"root": {nil, "btrfs", "rootflags=subvol=/"},
-		"user": {[]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, "ext4", "composefs=?"},
+		"user": {[]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"}, "ext4", "composefs=?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,8 @@ sed -i 's/^options /options administrator=1 /' /mnt/loader/entries/*.conf
 umount /mnt`)
 	m.Do(ctx, t, keepJournal+" && systemctl --quiet enable systemd-boot-update.service")
 	loaderIs(ctx, t, m, "257")
+	// A distribution's kernel, which is not that of User Mode Linux.
+	m.Do(ctx, t, "mkdir /run/image && sysupdate-image image mount booted /run/image && test -x /run/image/usr/bin/sysupdate-image && umount /run/image")
 	failsOnce(ctx, t, m, "sysupdate-image apply "+uki)
 	proves(ctx, t, m, "uki")
 	blessed(ctx, t, m)

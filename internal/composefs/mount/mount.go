@@ -51,7 +51,7 @@ type way struct {
 func mountFrom(image, objects *os.File, opts Options, ways []way) (mount *os.File, err error) {
 	for _, w := range ways {
 		mount, err = w.mount(image, objects, opts)
-		if !errors.Is(err, sys.ErrInvalid) {
+		if !errors.Is(err, sys.ErrInvalid) && !errors.Is(err, sys.ErrBadFile) {
 			break
 		}
 	}

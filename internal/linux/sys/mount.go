@@ -29,6 +29,7 @@ const (
 	ErrNoSuchFileSystem = unix.ENODEV  // fsopen: the kernel has no such file system
 	ErrNotBlockDevice   = unix.ENOTBLK // the file system wants a block device, not a file
 	ErrInvalid          = unix.EINVAL  // the kernel does not know an option, or how to do this
+	ErrBadFile          = unix.EBADF   // the kernel wants a file for an option that is no detached mount
 	ErrReadOnly         = unix.EROFS   // the file system or its medium is read-only
 )
 

@@ -1,0 +1,88 @@
+package machines
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
+	"github.com/sysupdate-image/sysupdate-image/test/disks"
+)
+
+// TestGRUBCounts is TestLoaderCounts for GRUB, which shim starts. Kernel arguments survive it.
+func TestGRUBCounts(t *testing.T) {
+	ctx, began := needLong(t), time.Now()
+	loaders, err := disks.Loader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout, err := disks.Image(ctx, "grub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	tree := filepath.Join(dir, "tree")
+	if err := disks.Unpack(ctx, layout, "grub", tree); err != nil {
+		t.Fatal(err)
+	}
+	esp := t.TempDir()
+	publishGRUB(t, tree, esp, loaders)
+	disk := filepath.Join(dir, "disk")
+	makeESP(ctx, t, disk, esp)
+	cfg := vm.Config{Kind: vm.PC, Dir: dir, MemoryMiB: 512, CPUs: 1, Disks: []vm.Disk{{Path: disk, Serial: "esp"}}}
+	boots := bootsUntil(ctx, t, cfg, "good")
+	t.Logf("boots %s, in %s", boots, time.Since(began).Round(time.Second))
+	if want := []string{"trial", "trial", "trial", "good"}; !slices.Equal(boots, want) {
+		t.Errorf("boots %s; want %s", boots, want)
+	}
+	contains(t, "grubenv", output(ctx, t, "mtype", "-i", disk, "::"+boot.GRUBEnv), "trial=sysupdate-image-000002-", "left=0")
+	console, err := os.ReadFile(filepath.Join(dir, "console.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the console", string(console), `"test.words=a b $c;d"`)
+}
+
+// publishGRUB makes a directory that is a boot partition with a tree's GRUB, a good entry, and
+// one on trial.
+func publishGRUB(t *testing.T, tree, dir, loaders string) {
+	t.Helper()
+	p, err := boot.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	open := func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(tree, name)) }
+	l, err := loader.Find(deployment.GRUB, open, runtime.GOARCH)
+	if err == nil {
+		err = l.Prepare(p)
+	}
+	if err == nil {
+		_, err = l.Install(p, p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := panicsKernel(t, p, loaders)
+	trial.Options = `test.words="a b $c;d" ` + trial.Options
+	good := trial
+	good.Options = strings.Replace(good.Options, "test.boots=trial composefs="+long(trialID), "test.boots=good composefs="+long(goodID), 1)
+	for _, e := range []bootentry.Entry{good, trial} {
+		name, err := p.StageEntry(e)
+		if err == nil {
+			err = p.Publish(name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -112,13 +112,6 @@ func noLoader(name string) error {
 	return fmt.Errorf("the image has no %s/%s (package systemd-boot)", LoaderDir, name)
 }
 
-// CheckLoader says what in an image keeps InstallLoader from installing its
-// systemd-boot. open opens a file of the image by its path below the root.
-func CheckLoader(open func(path string) (io.ReadCloser, error)) error {
-	_, _, err := loaderOf(open, runtime.GOARCH)
-	return err
-}
-
 // loaderOf returns the image's loader for an architecture, and its names.
 func loaderOf(open func(string) (io.ReadCloser, error), goarch string) (loaderName, []byte, error) {
 	names, ok := loaderNames[goarch]

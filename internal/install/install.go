@@ -94,7 +94,7 @@ func (o *Options) complete() (err error) {
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
 func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, loader.Loader, error) {
 	apply := update.Options{
-		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, Etc: o.etc,
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, Etc: o.etc, RootHome: o.Keys != "",
 	}
 	if err := m.PrepareLoader(o.Loader); err != nil {
 		return update.Result{}, loader.Loader{}, err

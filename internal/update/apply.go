@@ -33,6 +33,7 @@ type Options struct {
 	Kexec        Wish         // the running kernel is to start the new one
 	Reboot       bool         // the machine is to reboot then: update.toml may wish for a way
 	Etc          []carry.File // local files in /etc that a machine's first deployment begins with
+	RootHome     bool         // root must have a home that can be written to
 	DownloadOnly bool         // what is staged is locked: no reboot boots it until it is unlocked
 }
 
@@ -278,6 +279,9 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 		if _, err := loader.Find(o.Loader, system.OpenPath, runtime.GOARCH); err != nil {
 			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
 		}
+	}
+	if o.RootHome && !hasRootHome(system) {
+		return candidate{}, ErrNoRootHome
 	}
 	if err := m.checkSealed(img, system, o); err != nil {
 		return candidate{}, err

@@ -131,3 +131,12 @@ func (m *Machine) addEtcAgain(ctx context.Context, r Result, o Options) error {
 	}
 	return durable.Syncfs(m.Changes)
 }
+
+// ErrNoRootHome says that nothing can be written to the home of root.
+var ErrNoRootHome = errors.New("the image has no home for root that can be written to: /root is no link to a directory in /var")
+
+// hasRootHome reports whether the home of root can be written to once the system runs.
+func hasRootHome(s *system.System) bool {
+	home := s.Tree.Entry("root")
+	return s.Mounts.RootTransient || home != nil && home.IsSymlink() && strings.HasPrefix(strings.TrimPrefix(home.Target, "/"), "var/")
+}

@@ -95,10 +95,10 @@ func (s State) Current() deployment.ID {
 }
 
 // RollbackQueued reports whether the loader's first deployment is not the booted one
-// though nothing is staged.
+// though nothing is staged that would come before it.
 func (s State) RollbackQueued() bool {
 	next := s.first()
-	return s.Booted != "" && next != "" && next != s.Booted && s.Staged == nil
+	return s.Booted != "" && next != "" && next != s.Booted && (s.Staged == nil || s.Staged.FinalizationLocked)
 }
 
 // Rollback returns the deployment to go back to from the current one, or that a queued

@@ -361,7 +361,7 @@ func (m *Machine) stayBooted(ctx context.Context, c candidate, result *Result) e
 	}
 	if entry != "" {
 		result.Outcome = Published
-		return m.publishEntry(c.id, entry)
+		return m.publishOnly(c.id, entry)
 	}
 	return m.bootedNext(c)
 }

@@ -22,6 +22,17 @@ func (m *Machine) arm(id deployment.ID, trial, counted bool) error {
 	return nil
 }
 
+// publishOnly drops what was staged before, and publishes the staged entry of a deployment.
+func (m *Machine) publishOnly(id deployment.ID, entry string) error {
+	if _, err := m.unstageFor(entry); err != nil {
+		return err
+	}
+	if err := m.Boot.KeepStaged(entry); err != nil { // without a record, a crash may have left some
+		return err
+	}
+	return m.publishEntry(id, entry)
+}
+
 // publishEntry publishes the staged entry of a deployment, whose boots are counted from then
 // on.
 func (m *Machine) publishEntry(id deployment.ID, entry string) error {

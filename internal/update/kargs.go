@@ -210,50 +210,65 @@ func entryOf(s machine.State, id deployment.ID) (bootentry.Entry, error) {
 	return s.Files[i].Entry, nil
 }
 
-// replaceEntries gives the current deployment its new entry, and a staged one likewise. In
-// between nothing is staged: after a crash there, the next apply stages the image again.
+// replaceEntries gives the current deployment its new entry, and a staged one likewise. Both
+// are there before a record or a loader leads to them, so that nothing that is staged is lost
+// on the way. The staged one has the higher serial: once published, it comes first.
 func (m *Machine) replaceEntries(
 	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string, result *KargsChange,
 ) error {
-	record, err := m.staged()
+	record, staged, err := m.stagedWith(s, add, remove, result)
 	if err != nil {
 		return err
-	}
-	var staged bootentry.Entry
-	if record != nil && record.ID != result.ID {
-		if record.Published {
-			return fmt.Errorf("deployment %s is already published; reboot into it first", record.ID.Short())
-		}
-		if staged, err = entryOf(s, record.ID); err != nil {
-			return err
-		}
-		options, err := changed(kcmdline.Parse(boot.WithoutTrial(staged.Options)), add, remove)
-		if err != nil {
-			return err
-		}
-		staged.Options, result.Staged = options.String(), record.ID
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := m.unstage(); err != nil {
-		return err
-	}
 	m.clearDiversions()
 	name, err := m.Boot.StageEntry(entry)
-	if err == nil {
-		err = m.publishEntry(result.ID, name)
-	}
-	if err != nil || result.Staged == "" {
+	if err != nil {
 		return err
+	}
+	if record == nil {
+		return m.publishOnly(result.ID, name)
 	}
 	if record.Entry, err = m.Boot.StageEntry(staged); err != nil {
 		return err
 	}
-	if err := m.writeRecord(*record); err != nil || record.FinalizationLocked || m.Booted == "" {
+	if err := m.forgetSoftReboot(); err != nil { // it would keep the arguments
+		return err
+	}
+	if err := m.writeRecord(*record); err != nil {
+		return err
+	}
+	if err := m.publishEntry(result.ID, name); err != nil {
+		return err
+	}
+	if err := m.Boot.KeepStaged(record.Entry); err != nil || record.FinalizationLocked || m.Booted == "" {
 		return err
 	}
 	return arm(ctx)
+}
+
+// stagedWith returns the record of a staged deployment other than the current one, and its entry
+// with the change; nil if there is none.
+func (m *Machine) stagedWith(s machine.State, add, remove []string, result *KargsChange) (*deployment.Staged, bootentry.Entry, error) {
+	record, err := m.staged()
+	if err == nil && record == nil && s.Staged != nil {
+		err = errors.New("bootc has staged an update; reboot into it, or drop it with 'rollback booted', before kernel arguments are changed")
+	}
+	if err != nil || record == nil || record.ID == result.ID {
+		return nil, bootentry.Entry{}, err
+	}
+	if record.Published {
+		return nil, bootentry.Entry{}, fmt.Errorf("deployment %s is already published; reboot into it first", record.ID.Short())
+	}
+	entry, err := entryOf(s, record.ID)
+	if err != nil {
+		return nil, entry, err
+	}
+	options, err := changed(kcmdline.Parse(boot.WithoutTrial(entry.Options)), add, remove)
+	entry.Options, result.Staged = options.String(), record.ID
+	return record, entry, err
 }
 
 // changed returns a command line with arguments added, before what is for init, and removed.

@@ -34,7 +34,7 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
-	return m.publishEntry(c.id, entry)
+	return m.publishOnly(c.id, entry)
 }
 
 // PrepareLoader has the boot entries of a new machine written as a kind of boot loader needs

@@ -36,7 +36,8 @@ type candidate struct {
 // writeDeployment writes all that a deployment needs to boot, under names that
 // no boot looks at yet: kernel and initramfs, its state directory, and its boot
 // entry. It returns the name of the entry. It may be repeated. What was staged
-// before is dropped last, when there is nothing left that is likely to fail.
+// before stays until the caller has the new one in its place: a power cut loses
+// neither.
 func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry string, err error) {
 	current, before, err := m.entryBefore()
 	if err != nil {
@@ -60,9 +61,6 @@ func (m *Machine) writeDeployment(ctx context.Context, c candidate) (entry strin
 	}
 	if err := m.writeState(ctx, c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
-	}
-	if _, err := m.unstage(); err != nil {
-		return "", err
 	}
 	return m.Boot.StageEntry(e)
 }
@@ -189,7 +187,7 @@ func (m *Machine) stage(ctx context.Context, c candidate, entry string) error {
 	if err := durable.Syncfs(m.Changes); err != nil {
 		return err
 	}
-	if err := m.writeRecord(record); err != nil || c.locked {
+	if err := m.replaceStaged(record); err != nil || c.locked {
 		return err
 	}
 	if !m.Boot.Counts() {
@@ -229,10 +227,30 @@ func (m *Machine) writeRecord(record deployment.Staged) error {
 	return records.StoreRunStaged(durable.OS(m.Host), record)
 }
 
+// replaceStaged makes the record that of what is staged, whose entry is there, and then drops
+// the entry of what was staged before.
+func (m *Machine) replaceStaged(record deployment.Staged) error {
+	if err := m.forgetSoftReboot(); err != nil {
+		return err
+	}
+	if _, err := m.Root.Lstat(deployment.OverdueRecord); !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(m.Changes, deployment.OverdueRecord); err != nil {
+			return err
+		}
+	}
+	if err := m.writeRecord(record); err != nil {
+		return err
+	}
+	return m.Boot.KeepStaged(record.Entry)
+}
+
 // unstage forgets the staged deployment, if there is one, and returns it. First
 // the record goes: without it, an entry that is still there is garbage, while a
 // record without its entry would make each shutdown fail.
-func (m *Machine) unstage() (deployment.ID, error) {
+func (m *Machine) unstage() (deployment.ID, error) { return m.unstageFor("") }
+
+// unstageFor is unstage, but keeps the staged entry with a name, which is about to be published.
+func (m *Machine) unstageFor(entry string) (deployment.ID, error) {
 	if _, err := m.Root.Lstat(deployment.StagedRecord); errors.Is(err, fs.ErrNotExist) {
 		return m.unstageBootcs()
 	}
@@ -248,7 +266,7 @@ func (m *Machine) unstage() (deployment.ID, error) {
 		return "", fmt.Errorf("cannot drop the staged deployment: %w", err)
 	}
 	if m.Boot != nil {
-		if err := m.Boot.Unstage(); err != nil {
+		if err := m.Boot.KeepStaged(entry); err != nil {
 			return "", err
 		}
 	}

@@ -29,10 +29,10 @@ func newEntry(prettyName, version string) bootentry.Entry {
 
 // StageEntry writes a boot entry under a name that no loader reads and returns
 // the name that Publish will give it, before all other entries. It has three
-// tries if there is a good deployment to fall back to. What was staged before
-// is gone. When StageEntry returns nil, the entry survives a crash, and so does
-// all that was written to the partition before: the kernel that it names. If
-// StageEntry fails, what was staged before may be gone or not.
+// tries if there is a good deployment to fall back to. What was staged before stays
+// until KeepStaged, so a record can be changed from one to the other in between. When
+// StageEntry returns nil, the entry survives a crash, and so does all that was written
+// to the partition before: the kernel that it names.
 func (p *Partition) StageEntry(e bootentry.Entry) (string, error) {
 	name, err := p.stageEntry(e)
 	if err != nil {
@@ -62,9 +62,6 @@ func (p *Partition) stageEntry(e bootentry.Entry) (string, error) {
 		return "", err
 	}
 	if err := p.checkStaged(name); err != nil {
-		return "", err
-	}
-	if err := p.removeStaged(durable.Unsynced(p.fs), files, name+stagedSuffix); err != nil {
 		return "", err
 	}
 	return name, p.sync()
@@ -155,12 +152,12 @@ func (p *Partition) writeNew(name string, content io.Reader) error {
 
 // removeStaged removes staged entries and what a crash left of them, except the one
 // called keep.
-func (p *Partition) removeStaged(fsys durable.FS, files []EntryFile, keep string) error {
+func (p *Partition) removeStaged(files []EntryFile, keep string) error {
 	for _, f := range files {
 		if !f.isStaged() && !isFiller(f.File) || f.File == keep {
 			continue
 		}
-		if err := durable.Remove(fsys, entriesDir+"/"+f.File); err != nil {
+		if err := p.removeEntry(f.File); err != nil {
 			return err
 		}
 	}
@@ -168,10 +165,13 @@ func (p *Partition) removeStaged(fsys durable.FS, files []EntryFile, keep string
 }
 
 // Unstage removes all staged entries.
-func (p *Partition) Unstage() error {
+func (p *Partition) Unstage() error { return p.KeepStaged("") }
+
+// KeepStaged removes all staged entries except the one that Publish would give a name.
+func (p *Partition) KeepStaged(name string) error {
 	files, err := p.Entries()
 	if err == nil {
-		err = p.removeStaged(p.fs, files, "")
+		err = p.removeStaged(files, name+stagedSuffix)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove staged boot entry: %w", err)

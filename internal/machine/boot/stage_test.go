@@ -24,6 +24,9 @@ func TestStageTrace(t *testing.T) {
 	if got := next(t, dir); got != "a" {
 		t.Errorf("%s boots next after StageEntry; want a", got)
 	}
+	if err := p.KeepStaged(name); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.Publish(name); err != nil {
 		t.Fatal(err)
 	}
@@ -35,9 +38,10 @@ syncfs
 sync .
 create loader/entries/NEW.staged
 write loader/entries/NEW.staged
-remove loader/entries/OLD.staged
 syncfs
 sync .
+remove loader/entries/OLD.staged
+sync loader/entries
 create sysupdate-image/.new/BOOT-NEW
 write sysupdate-image/.new/BOOT-NEW
 sync sysupdate-image/.new/BOOT-NEW
@@ -227,6 +231,9 @@ func TestCrash(t *testing.T) {
 	}{
 		"stage and publish": {func(p *Partition) error {
 			name, err := p.StageEntry(entryFor("c"))
+			if err == nil {
+				err = p.KeepStaged(name)
+			}
 			if err != nil {
 				return err
 			}

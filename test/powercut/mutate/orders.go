@@ -120,16 +120,10 @@ var orders = []order{
 		from: `	if err := m.writeState(ctx, c); err != nil {
 		return "", fmt.Errorf("cannot write state of deployment: %w", err)
 	}
-	if _, err := m.unstage(); err != nil {
-		return "", err
-	}
 	return m.Boot.StageEntry(e)
 }
 `,
-		to: `	if _, err := m.unstage(); err != nil {
-		return "", err
-	}
-	entry, err = m.Boot.StageEntry(e)
+		to: `	entry, err = m.Boot.StageEntry(e)
 	if err == nil && m.Booted != "" {
 		err = m.writeRecord(deployment.Staged{ID: c.id, Entry: entry, BootID: bootID(), Etc: deployment.EtcMode(c.Mounts.Etc)})
 	}

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
@@ -38,7 +37,7 @@ type Options struct {
 	Loader string      // kind of boot loader; "" for what the image wants or has
 	bios   bool        // a BIOS is to start GRUB, too
 
-	etc []carry.File // that the machine begins with
+	keys []byte // the content of Keys
 }
 
 // ErrNotEmpty says that there is something on the root file system.
@@ -79,7 +78,7 @@ var errOnlyBIOS = errors.New("the image's GRUB starts from a BIOS only: install 
 // complete reads the SSH keys, checks the reference to follow, and writes it as origins have
 // it.
 func (o *Options) complete() (err error) {
-	if o.etc, err = rootKeys(o.Keys); err != nil || o.Track == "" {
+	if o.keys, err = rootKeys(o.Keys); err != nil || o.Track == "" {
 		return err
 	}
 	ref, err := oci.ParseReference(o.Track)
@@ -94,7 +93,7 @@ func (o *Options) complete() (err error) {
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
 func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, loader.Loader, error) {
 	apply := update.Options{
-		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, Etc: o.etc, RootHome: o.Keys != "",
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, RootKeys: o.keys,
 	}
 	if err := m.PrepareLoader(o.Loader); err != nil {
 		return update.Result{}, loader.Loader{}, err

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
@@ -29,12 +28,11 @@ type Options struct {
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
-	SoftReboot   Wish         // a soft reboot is to continue with the new deployment
-	Kexec        Wish         // the running kernel is to start the new one
-	Reboot       bool         // the machine is to reboot then: update.toml may wish for a way
-	Etc          []carry.File // local files in /etc that a machine's first deployment begins with
-	RootHome     bool         // root must have a home that can be written to
-	DownloadOnly bool         // what is staged is locked: no reboot boots it until it is unlocked
+	SoftReboot   Wish   // a soft reboot is to continue with the new deployment
+	Kexec        Wish   // the running kernel is to start the new one
+	Reboot       bool   // the machine is to reboot then: update.toml may wish for a way
+	RootKeys     []byte // the SSH keys that let root log in to a machine's first deployment; nil for none
+	DownloadOnly bool   // what is staged is locked: no reboot boots it until it is unlocked
 }
 
 // A Result says what apply came to, and with which system.
@@ -280,9 +278,6 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
 		}
 	}
-	if o.RootHome && !hasRootHome(system) {
-		return candidate{}, ErrNoRootHome
-	}
 	if err := m.checkSealed(img, system, o); err != nil {
 		return candidate{}, err
 	}
@@ -318,7 +313,10 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	if c.origin.Installed, err = m.installedOptions(system, o); err != nil {
 		return candidate{}, err
 	}
-	c.policy, c.locked, c.etc = o.EtcConflicts, o.DownloadOnly, o.Etc
+	c.policy, c.locked = o.EtcConflicts, o.DownloadOnly
+	if c.etc, err = keysFor(system, o.RootKeys); err != nil {
+		return candidate{}, err
+	}
 	clock.split("image")
 	return c, nil
 }

@@ -136,6 +136,7 @@ var uninterruptible = map[string]string{
 	"sysupdate-image install to-image":                   "likewise",
 	"sysupdate-image usr-overlay":                        "it makes mounts that nobody sees before the last",
 	"sysupdate-image motd":                               "it writes one short file",
+	"sysupdate-image history":                            "it reads one file",
 	"sysupdate-image boot-timeline":                      "it reads what systemd says of the running system",
 	"sysupdate-image manual":                             "it prints what it knows",
 	"sysupdate-image completion":                         "it prints what it knows",

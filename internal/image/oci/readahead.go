@@ -77,7 +77,9 @@ func (r *readAhead) runChecks() {
 	defer close(r.done)
 	defer close(r.full)
 	for p := range r.read {
-		p.err = r.check(p.data, p.err)
+		if p.err = r.check(p.data, p.err); p.err != nil && p.err != io.EOF {
+			p.data = p.data[:0] // so that it is the error that is told, and not what becomes of wrong data
+		}
 		r.full <- p
 	}
 }

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -54,7 +55,9 @@ func (m *Machine) InstallLoader(id deployment.ID, kind string, esp *boot.Partiti
 		return l, fmt.Errorf("cannot install boot loader: %w", err)
 	}
 	record, err := l.Install(esp, m.Boot)
-	if err != nil {
+	if fallback, ok := errors.AsType[*loader.FallbackError](err); ok {
+		m.warn(fallback)
+	} else if err != nil {
 		return l, err
 	}
 	if bios && l.GRUB != nil {

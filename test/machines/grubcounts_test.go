@@ -18,7 +18,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// TestGRUBCounts is TestLoaderCounts for GRUB, which shim starts. Kernel arguments survive it.
+// TestGRUBCounts is TestLoaderCounts for GRUB, which shim starts, and for two updates one after
+// the other: what has failed is not tried again when another one fails. Kernel arguments survive
+// it.
 func TestGRUBCounts(t *testing.T) {
 	ctx, began := needLong(t), time.Now()
 	loaders, err := disks.Loader(ctx)
@@ -41,10 +43,10 @@ func TestGRUBCounts(t *testing.T) {
 	cfg := vm.Config{Kind: vm.PC, Dir: dir, MemoryMiB: 512, CPUs: 1, Disks: []vm.Disk{{Path: disk, Serial: "esp"}}}
 	boots := bootsUntil(ctx, t, cfg, "good")
 	t.Logf("boots %s, in %s", boots, time.Since(began).Round(time.Second))
-	if want := []string{"trial", "trial", "trial", "good"}; !slices.Equal(boots, want) {
+	if want := []string{"second", "second", "second", "trial", "trial", "trial", "good"}; !slices.Equal(boots, want) {
 		t.Errorf("boots %s; want %s", boots, want)
 	}
-	contains(t, "grubenv", output(ctx, t, "mtype", "-i", disk, "::"+boot.GRUBEnv), "trial=sysupdate-image-000002-", "left=0")
+	contains(t, "grubenv", output(ctx, t, "mtype", "-i", disk, "::"+boot.GRUBEnv), "trial=sysupdate-image-000002-", "left=0", "spent= sysupdate-image-000003-")
 	console, err := os.ReadFile(filepath.Join(dir, "console.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +55,7 @@ func TestGRUBCounts(t *testing.T) {
 }
 
 // publishGRUB makes a directory that is a boot partition with a tree's GRUB, a good entry, and
-// one on trial.
+// two on trial.
 func publishGRUB(t *testing.T, tree, dir, loaders string) {
 	t.Helper()
 	p, err := boot.OpenDir(dir)
@@ -76,7 +78,9 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 	trial.Options = `test.words="a b $c;d" ` + trial.Options
 	good := trial
 	good.Options = strings.Replace(good.Options, "test.boots=trial composefs="+long(trialID), "test.boots=good composefs="+long(goodID), 1)
-	for _, e := range []bootentry.Entry{good, trial} {
+	second := trial
+	second.Options = strings.Replace(second.Options, "test.boots=trial composefs="+long(trialID), "test.boots=second composefs="+long("c"), 1)
+	for _, e := range []bootentry.Entry{good, trial, second} {
 		name, err := p.StageEntry(e)
 		if err == nil {
 			err = p.Publish(name)

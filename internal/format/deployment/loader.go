@@ -25,6 +25,7 @@ type Loader struct {
 	Kind    string
 	Version string       // "" if it is not known
 	Files   []LoaderFile // on the EFI system partition
+	Config  string       // SHA-256 of what the loader reads beside the entries, "" if that is nothing
 	BIOS    string       // version of what a BIOS starts, "" if it starts nothing
 }
 
@@ -40,7 +41,7 @@ func ParseLoader(data []byte) (Loader, error) {
 	if err != nil {
 		return Loader{}, err
 	}
-	l := Loader{Kind: jsonMember[string](r, "loader"), Version: jsonMember[string](r, "version"), BIOS: jsonMember[string](r, "bios")}
+	l := Loader{Kind: jsonMember[string](r, "loader"), Version: jsonMember[string](r, "version"), BIOS: jsonMember[string](r, "bios"), Config: jsonMember[string](r, "config")}
 	eachObject(r, "files", func(object *jsonRecord) {
 		l.Files = append(l.Files, LoaderFile{jsonMember[string](object, "path"), jsonMember[string](object, "sha256")})
 	})
@@ -57,7 +58,7 @@ func ParseLoader(data []byte) (Loader, error) {
 func (l Loader) Encode() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\n  \"loader\": %s", quoteJSON(l.Kind))
-	for _, m := range []struct{ name, value string }{{"version", l.Version}, {"bios", l.BIOS}} {
+	for _, m := range []struct{ name, value string }{{"version", l.Version}, {"bios", l.BIOS}, {"config", l.Config}} {
 		if m.value != "" {
 			fmt.Fprintf(&b, ",\n  %s: %s", quoteJSON(m.name), quoteJSON(m.value))
 		}

@@ -9,7 +9,7 @@ func TestLoader(t *testing.T) {
 	for _, l := range []Loader{
 		{Kind: NoLoader},
 		{Kind: SystemdBoot, Version: "257.13", Files: []LoaderFile{{"EFI/BOOT/BOOTX64.EFI", "00"}}},
-		{Kind: GRUB, Version: "2.12", BIOS: "2.12", Files: []LoaderFile{{"a", "00"}, {`b"`, "11"}}},
+		{Kind: GRUB, Version: "2.12", BIOS: "2.12", Config: "22", Files: []LoaderFile{{"a", "00"}, {`b"`, "11"}}},
 	} {
 		if got, err := ParseLoader(l.Encode()); err != nil || !reflect.DeepEqual(got, l) {
 			t.Errorf("ParseLoader(%s) = %+v, %v; want %+v", l.Encode(), got, err, l)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/grubimage"
@@ -45,27 +46,27 @@ func (r *Report) loader(esp, entries *boot.Partition, record deployment.Loader) 
 
 // grub looks at the files of GRUB.
 func (r *Report) grub(esp, entries *boot.Partition, record deployment.Loader) {
-	text := record.Kind + " " + record.Version
-	if len(record.Files) > 0 {
+	if record.Kind == "" {
 		_, err := esp.FallbackLoader() // it is a whole program, at least
-		r.add("boot loader", text, err)
+		r.add("boot loader", deployment.GRUB+" of unknown version", err)
 	}
-	if changed, err := loader.Changed(esp, record); err != nil {
-		r.add("boot loader", "", err)
-	} else if len(changed) > 0 {
-		r.warn("boot loader", fmt.Errorf("not as it was installed: %s", changed))
-	}
-	if !entries.HasGRUB() {
-		r.add("GRUB's configuration", "", fmt.Errorf("there is no %s", boot.GRUBConfig))
-		return
-	}
-	files, err := entries.Entries()
-	if err == nil {
-		for _, f := range files {
-			err = errors.Join(err, entries.CheckMenuEntry(f))
+	if len(record.Files) > 0 {
+		changed, err := loader.Check(esp, record)
+		r.add("boot loader", record.Kind+" "+record.Version, err)
+		if len(changed) > 0 {
+			r.warn("boot loader", fmt.Errorf("not as it was installed: %s", strings.Join(changed, ", ")))
 		}
 	}
+	err := loader.CheckConfig(entries, record)
+	files, errEntries := entries.Entries()
+	err = errors.Join(err, errEntries)
+	for _, f := range files {
+		err = errors.Join(err, entries.CheckMenuEntry(f))
+	}
 	r.add("GRUB's configuration", "it has all boot entries", err)
+	if err := entries.CheckGRUBEnv(); err != nil {
+		r.warn("GRUB's configuration", err)
+	}
 }
 
 // bios looks at what a BIOS starts.

@@ -81,10 +81,10 @@ func (p *Partition) Entries() ([]EntryFile, error) {
 		return nil, fmt.Errorf("cannot read boot entries on %s: %w", p, err)
 	}
 	var files []EntryFile
-	trial, left := p.readGRUBEnv()
+	counts := p.readGRUBCounts()
 	for _, name := range list {
 		f := p.readEntry(name)
-		f.countedByGRUB(trial, left)
+		counts.apply(&f)
 		have.disown(&f)
 		files = insertEntry(files, f)
 	}

@@ -35,10 +35,12 @@ const (
 	menuEntrySuffix = ".cfg"
 )
 
-// Variables of the environment block: the entry on trial by its name, and its tries.
+// Variables of the environment block: the last entry on trial that was booted by its name, its
+// tries, and those before it that have none left, each after a space.
 const (
 	envTrial = "trial"
 	envLeft  = "left"
+	envSpent = "spent"
 )
 
 // UseGRUB has entries written for GRUB too, on a partition where it is about to be installed,
@@ -84,57 +86,115 @@ func (p *Partition) MakeDir(name string) error {
 	return p.moveDirsOnce(name, nil)
 }
 
-// readGRUBEnv returns the name of the entry that GRUB counts, and the tries that are left; ""
-// if it has counted nothing, or that cannot be read.
-func (p *Partition) readGRUBEnv() (trial string, left uint) {
+// grubCounts has the tries that entries have left by GRUB's count, by their names.
+type grubCounts map[string]uint
+
+// readGRUBCounts returns what GRUB has counted; nothing if that cannot be read.
+func (p *Partition) readGRUBCounts() grubCounts {
 	if !p.grub {
-		return "", 0
+		return nil
 	}
 	block, err := p.readSmall(GRUBEnv)
 	if err != nil {
-		return "", 0
+		return nil
 	}
-	trial, err = grubenv.Get(block, envTrial)
+	trial, spent, err := countsIn(block)
 	if err != nil {
-		return "", 0
+		return nil
 	}
-	text, err := grubenv.Get(block, envLeft)
-	if err != nil {
-		return "", 0
+	counts := make(grubCounts)
+	for _, name := range spent {
+		counts[name] = 0
 	}
-	n, err := strconv.ParseUint(text, 10, 8)
-	if err != nil {
-		return "", 0
+	left, err := grubenv.Get(block, envLeft)
+	if n, errParse := strconv.ParseUint(left, 10, 8); trial != "" && err == nil && errParse == nil {
+		counts[trial] = uint(n)
 	}
-	return trial, uint(n)
+	return counts
 }
 
-// countedByGRUB gives the entry that GRUB counts the tries that are left.
-func (f *EntryFile) countedByGRUB(trial string, left uint) {
-	if !f.Name.Counted || f.Staged || trial == "" || f.File != trial+bootentry.Suffix || left > f.Name.TriesLeft {
+// CheckGRUBEnv says why GRUB cannot count boots.
+func (p *Partition) CheckGRUBEnv() error {
+	block, err := p.readSmall(GRUBEnv)
+	if err == nil {
+		_, _, err = countsIn(block)
+	}
+	if found, err := bounded.Found(err); err != nil {
+		return fmt.Errorf("GRUB cannot count boots: /%s is damaged: %w; the next update replaces it", GRUBEnv, err)
+	} else if !found {
+		return fmt.Errorf("GRUB cannot count boots: /%s is missing; the next update writes it", GRUBEnv)
+	}
+	return nil
+}
+
+// countsIn returns the names of the entries whose boots are counted in an environment block.
+func countsIn(block []byte) (trial string, spent []string, err error) {
+	trial, err = grubenv.Get(block, envTrial)
+	if err != nil {
+		return "", nil, err
+	}
+	names, err := grubenv.Get(block, envSpent)
+	return trial, strings.Fields(names), err
+}
+
+// apply gives an entry that GRUB counts the tries that are left.
+func (c grubCounts) apply(f *EntryFile) {
+	left, counted := c[strings.TrimSuffix(f.File, bootentry.Suffix)]
+	if !counted || !f.Name.Counted || f.Staged || left > f.Name.TriesLeft {
 		return
 	}
 	f.Name.TriesDone += f.Name.TriesLeft - left
 	f.Name.TriesLeft, f.byGRUB = left, true
 }
 
-// forgetTrial has GRUB count a new entry from the beginning, also one that was there before
-// under the same name.
-func (p *Partition) forgetTrial(entry string) error {
-	if trial, _ := p.readGRUBEnv(); trial == "" || trial+bootentry.Suffix != entry {
+// tidyGRUBEnv has GRUB count a new entry from the beginning, also one that was there before
+// under the same name, and forget those that are gone, for which there is no room. A block that
+// is damaged is replaced: GRUB cannot write to it.
+func (p *Partition) tidyGRUBEnv(entry string) error {
+	if !p.grub {
 		return nil
 	}
 	block, err := bounded.ReadRoot(p.root, GRUBEnv, limits.Record)
-	if err == nil {
-		block, err = grubenv.Set(block, envTrial, "")
+	if found, err := bounded.Found(err); err != nil {
+		return fmt.Errorf("cannot read what GRUB has counted: %w", err)
+	} else if !found {
+		block = nil
 	}
-	if err == nil {
-		err = p.overwrite(GRUBEnv, block)
-	}
+	trial, spent, err := countsIn(block)
 	if err != nil {
+		return p.replace(GRUBEnv, grubenv.Empty())
+	}
+	files, err := p.readDir(entriesDir)
+	if err != nil {
+		return err
+	}
+	stays := func(name string) bool {
+		return name+bootentry.Suffix != entry && slices.Contains(files, name+bootentry.Suffix)
+	}
+	values := map[string]string{}
+	if trial != "" && !stays(trial) {
+		values[envTrial] = ""
+	}
+	if kept := slices.DeleteFunc(slices.Clone(spent), func(name string) bool { return !stays(name) }); len(kept) < len(spent) {
+		values[envSpent] = strings.Join(kept, " ")
+	}
+	if err := p.setGRUBEnv(block, values); err != nil {
 		return fmt.Errorf("cannot reset what GRUB has counted: %w", err)
 	}
 	return nil
+}
+
+// setGRUBEnv sets variables in the environment block.
+func (p *Partition) setGRUBEnv(block []byte, values map[string]string) (err error) {
+	if len(values) == 0 {
+		return nil
+	}
+	for name, value := range values {
+		if block, err = grubenv.Set(block, name, value); err != nil {
+			return err
+		}
+	}
+	return p.overwrite(GRUBEnv, block)
 }
 
 // overwrite writes a file in place, as GRUB itself does. What matters is in its first sector.

@@ -92,9 +92,61 @@ func TestGRUBCounts(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, GRUBEnv), []byte(bad), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if trial, left := p.readGRUBEnv(); trial != "" || left != 0 {
-			t.Errorf("of a damaged block: %q, %d", trial, left)
+		if counts := p.readGRUBCounts(); len(counts) > 0 {
+			t.Errorf("of a damaged block: %v", counts)
 		}
+		if _, err := p.Rollback(id("a")); err != nil {
+			t.Fatal(err)
+		}
+		if block, err := p.readSmall(GRUBEnv); err != nil || string(block) != string(grubenv.Empty()) {
+			t.Errorf("after a change, %q is %q, %v; want an empty block", bad, block, err)
+		}
+		if _, err := p.Rollback(id("b")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What GRUB has counted of entries before the last one on trial stays known while they are
+// there, so that none of them is tried again, and no longer.
+func TestGRUBSpent(t *testing.T) {
+	p, dir := withGRUB(t)
+	publish := func(id string) string {
+		name, err := p.StageEntry(entryFor(id))
+		if err == nil {
+			err = p.Publish(name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSuffix(name, ".conf")
+	}
+	b, c := publish("b"), publish("c")
+	counted(t, dir, c, 0)
+	block, err := p.readSmall(GRUBEnv)
+	if err == nil {
+		block, err = grubenv.Set(block, envSpent, " gone "+b)
+	}
+	if err == nil {
+		err = p.overwrite(GRUBEnv, block)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish("d")
+	files, err := p.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, f := range files {
+		order = append(order, fmt.Sprintf("%.16s+%d-%d", f.Name.Base[len("sysupdate-image-"):], f.Name.TriesLeft, f.Name.TriesDone))
+	}
+	if got, want := strings.Join(order, " "), "000004-d00000000+3-0 000001-a00000000+0-0 000003-c00000000+0-3 000002-b00000000+0-3"; got != want {
+		t.Errorf("entries are %s; want %s", got, want)
+	}
+	if counts := p.readGRUBCounts(); len(counts) != 2 {
+		t.Errorf("GRUB counts %v; want two entries", counts)
 	}
 }
 

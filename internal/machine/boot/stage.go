@@ -253,7 +253,7 @@ func (p *Partition) checkPublished(n bootentry.Name) error {
 // renamed: on FAT the new name takes several sectors and leads to nothing until it is
 // synced, while the old one may already be gone. A power cut would lose the entry.
 func (p *Partition) commit(name string, content []byte, old string) error {
-	if err := p.forgetTrial(name); err != nil {
+	if err := p.tidyGRUBEnv(name); err != nil {
 		return err
 	}
 	if err := p.writeEntry(name, content); err != nil {

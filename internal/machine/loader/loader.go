@@ -4,18 +4,21 @@
 package loader
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
 )
@@ -93,8 +96,17 @@ func (l Loader) Prepare(entries *boot.Partition) error {
 	return nil
 }
 
+// A FallbackError warns that another program's loader is where firmware looks without being
+// told of one.
+type FallbackError struct{ Path, Partition, Start string }
+
+func (e *FallbackError) Error() string {
+	return fmt.Sprintf("%s on %s is another boot loader, and stays: have the firmware boot %s, such as with efibootmgr --create", e.Path, e.Partition, e.Start)
+}
+
 // Install writes the loader to the EFI system partition of a new machine, and what it reads
-// beside the entries, which may be on another partition. It returns what was written.
+// beside the entries, which may be on another partition. It returns what was written. The error
+// may be a *FallbackError, with all done but what that says.
 func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error) {
 	record := deployment.Loader{Kind: l.Kind, Version: l.Version}
 	switch l.Kind {
@@ -113,7 +125,9 @@ func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error)
 	if err == nil {
 		err = entries.WriteFile(l.GRUB.Config().Path, l.GRUB.Config().Content)
 	}
-	for _, f := range l.files {
+	files, occupied, errFallback := l.free(esp)
+	err = errors.Join(err, errFallback)
+	for _, f := range files {
 		if err == nil {
 			err = write(esp, f)
 		}
@@ -122,7 +136,35 @@ func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error)
 	if err != nil {
 		return record, fmt.Errorf("cannot install GRUB on %s: %w", esp, err)
 	}
+	record.Config = fileOf(l.GRUB.Config()).SHA256
+	if occupied != "" {
+		return record, &FallbackError{occupied, esp.String(), files[len(files)-1].Path}
+	}
 	return record, nil
+}
+
+// fallbackDir is where firmware looks if it was told of no loader.
+const fallbackDir = "EFI/BOOT"
+
+// free returns the files to write. Where another program has one of those in fallbackDir, none
+// of them is: that path is returned.
+func (l Loader) free(esp *boot.Partition) (files []grub.File, occupied string, err error) {
+	for _, f := range l.files {
+		if path.Dir(f.Path) != fallbackDir {
+			files = append(files, f)
+			continue
+		}
+		data, err := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
+		if found, err := bounded.Found(err); err != nil {
+			return nil, "", err
+		} else if found && string(data) != string(f.Content) {
+			occupied = f.Path
+		}
+	}
+	if occupied != "" {
+		return files, occupied, nil
+	}
+	return l.files, "", nil
 }
 
 func write(p *boot.Partition, f grub.File) error {
@@ -153,13 +195,14 @@ func (l Loader) Update(esp, entries *boot.Partition, was deployment.Loader) (dep
 	now := deployment.Loader{Kind: l.Kind, Version: l.Version, BIOS: was.BIOS}
 	var changed []string
 	if l.GRUB != nil {
-		wrote, err := renew(entries, l.GRUB.Config())
-		if err != nil {
-			return was, nil, err
+		config := l.GRUB.Config()
+		if have, err := bounded.ReadRoot(entries.Root(), config.Path, limits.Text); err != nil || string(have) != string(config.Content) {
+			if err := write(entries, config); err != nil {
+				return was, nil, err
+			}
+			changed = append(changed, config.Path)
 		}
-		if wrote {
-			changed = append(changed, l.GRUB.Config().Path)
-		}
+		now.Config = fileOf(config).SHA256
 	}
 	for _, f := range l.files {
 		own, err := isOwn(esp, f, was)
@@ -191,17 +234,53 @@ func isOwn(p *boot.Partition, f grub.File, was deployment.Loader) (bool, error) 
 	return was.Has(there) || there == fileOf(f), nil
 }
 
-// Changed returns the paths of files that are not as they were written.
-func Changed(esp *boot.Partition, was deployment.Loader) (changed []string, err error) {
+// Check returns the paths of files that are not as they were written, and says of which the
+// loader cannot start.
+func Check(esp *boot.Partition, was deployment.Loader) (changed []string, err error) {
 	for _, f := range was.Files {
-		data, err := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
-		if found, err := bounded.Found(err); err != nil {
-			return nil, err
-		} else if !found || fileOf(grub.File{Path: f.Path, Content: data}) != f {
+		data, errRead := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
+		found, errRead := bounded.Found(errRead)
+		switch {
+		case errRead != nil:
+			err = errors.Join(err, errRead)
+		case !found:
+			err = errors.Join(err, fmt.Errorf("there is no %s", f.Path))
+		case fileOf(grub.File{Path: f.Path, Content: data}) == f:
+		default:
 			changed = append(changed, f.Path)
+			err = errors.Join(err, checkFile(f.Path, data))
 		}
 	}
-	return changed, nil
+	return changed, err
+}
+
+// checkFile says why a file that somebody else has written cannot be what the loader needs.
+func checkFile(name string, data []byte) error {
+	if !strings.EqualFold(path.Ext(name), ".efi") {
+		if len(data) == 0 {
+			return fmt.Errorf("%s is empty", name)
+		}
+		return nil
+	}
+	if err := uki.CheckProgram(bytes.NewReader(data), int64(len(data)), runtime.GOARCH); err != nil {
+		return fmt.Errorf("%s is %w", name, err)
+	}
+	return nil
+}
+
+// CheckConfig says why what GRUB reads beside the entries is not what was written.
+func CheckConfig(entries *boot.Partition, was deployment.Loader) error {
+	own := grub.Loader{}.Config()
+	data, err := bounded.ReadRoot(entries.Root(), own.Path, limits.Text)
+	if found, err := bounded.Found(err); err != nil {
+		return err
+	} else if !found {
+		return fmt.Errorf("there is no /%s", own.Path)
+	}
+	if sum := fileOf(grub.File{Content: data}).SHA256; sum != was.Config && string(data) != string(own.Content) {
+		return fmt.Errorf("GRUB would do something else: /%s was changed", own.Path)
+	}
+	return nil
 }
 
 // renew writes a file, and reports whether it was another one before.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
 )
 
 // image returns an image with a systemd-boot of a version.
@@ -64,8 +65,14 @@ func TestUpdate(t *testing.T) {
 	if again, changed, err := find(t, "257.10").Update(p, p, now); err != nil || len(changed) > 0 || len(again.Files) != 1 {
 		t.Errorf("Update again = %+v, %s, %v", again, changed, err)
 	}
-	if list, err := Changed(p, was); err != nil || len(list) != 2 {
-		t.Errorf("Changed = %s, %v; want both", list, err)
+	if list, err := Check(p, was); len(list) != 2 || err == nil || !strings.Contains(err.Error(), was.Files[1].Path+" is not an EFI program") {
+		t.Errorf("Check = %s, %v; want both changed, and what is no program an error", list, err)
+	}
+	if err := os.Remove(fallback); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(p, was); err == nil || !strings.Contains(err.Error(), "there is no "+was.Files[1].Path) {
+		t.Errorf("Check without a file: %v", err)
 	}
 	if _, _, err := (Loader{Kind: deployment.GRUB}).Update(p, p, now); err == nil {
 		t.Error("a loader of another kind has no error")
@@ -90,5 +97,56 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := Find("lilo", image("1"), runtime.GOARCH); err == nil {
 		t.Error("a loader that is not known has no error")
+	}
+}
+
+// Another program's loader stays where firmware looks without being told of one, and what GRUB
+// reads is checked.
+func TestInstallBesides(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("EFI/BOOT/BOOTX64.EFI", "another's")
+	p, err := boot.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	l := Loader{Kind: deployment.GRUB, GRUB: &grub.Loader{}, files: []grub.File{
+		{Path: "EFI/os/shimx64.efi", Content: []byte("shim")},
+		{Path: "EFI/BOOT/grubx64.efi", Content: []byte("grub")}, {Path: "EFI/BOOT/BOOTX64.EFI", Content: []byte("shim")},
+	}}
+	if err := l.Prepare(p); err != nil {
+		t.Fatal(err)
+	}
+	record, err := l.Install(p, p)
+	if fallback := (*FallbackError)(nil); !errors.As(err, &fallback) || fallback.Path != "EFI/BOOT/BOOTX64.EFI" || fallback.Start != "EFI/os/shimx64.efi" || len(record.Files) != 1 {
+		t.Errorf("Install = %+v, %v; want one file, and a FallbackError", record, err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "EFI/BOOT/BOOTX64.EFI")); err != nil || string(data) != "another's" {
+		t.Errorf("another's loader is %q, %v now", data, err)
+	}
+	if _, err := p.Root().Lstat("EFI/BOOT/grubx64.efi"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("EFI/BOOT/grubx64.efi: %v; want none beside another's loader", err)
+	}
+	if err := errors.Join(CheckConfig(p, record), p.CheckGRUBEnv()); err != nil {
+		t.Error(err)
+	}
+	for _, text := range []string{"", "# Written by sysupdate-image"} {
+		write(boot.GRUBConfig, text)
+		write(boot.GRUBEnv, text)
+		if CheckConfig(p, record) == nil || p.CheckGRUBEnv() == nil {
+			t.Errorf("%q in the files that GRUB reads has no error", text)
+		}
+	}
+	if _, changed, err := l.Update(p, p, record); err != nil || !slices.Equal(changed, []string{boot.GRUBConfig}) || CheckConfig(p, record) != nil {
+		t.Errorf("Update = %s, %v; want the configuration to be as before", changed, err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
 
-// TestGRUBCounts is TestLoaderCounts for GRUB, which shim starts, and for two updates one after
-// the other: what has failed is not tried again when another one fails. Kernel arguments survive
-// it.
+// TestGRUBCounts is TestLoaderCounts for GRUB, which shim starts, and for three updates one after
+// the other: what has failed is not tried again when another one fails, nor does GRUB wait for
+// somebody where it cannot load the kernel. Kernel arguments survive it.
 func TestGRUBCounts(t *testing.T) {
 	ctx, began := needLong(t), time.Now()
 	loaders, err := disks.Loader(ctx)
@@ -46,7 +46,7 @@ func TestGRUBCounts(t *testing.T) {
 	if want := []string{"second", "second", "second", "trial", "trial", "trial", "good"}; !slices.Equal(boots, want) {
 		t.Errorf("boots %s; want %s", boots, want)
 	}
-	contains(t, "grubenv", output(ctx, t, "mtype", "-i", disk, "::"+boot.GRUBEnv), "trial=sysupdate-image-000002-", "left=0", "spent= sysupdate-image-000003-")
+	contains(t, "grubenv", output(ctx, t, "mtype", "-i", disk, "::"+boot.GRUBEnv), "trial=sysupdate-image-000002-", "left=0", "spent= sysupdate-image-000004-", " sysupdate-image-000003-")
 	console, err := os.ReadFile(filepath.Join(dir, "console.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ func TestGRUBCounts(t *testing.T) {
 	contains(t, "the console", string(console), `"test.words=a b $c;d"`)
 }
 
-// publishGRUB makes a directory that is a boot partition with a tree's GRUB, a good entry, and
-// two on trial.
+// publishGRUB makes a directory that is a boot partition with a tree's GRUB, a good entry,
+// two on trial, and one on trial whose kernel is damaged.
 func publishGRUB(t *testing.T, tree, dir, loaders string) {
 	t.Helper()
 	p, err := boot.OpenDir(dir)
@@ -80,7 +80,8 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 	good.Options = strings.Replace(good.Options, "test.boots=trial composefs="+long(trialID), "test.boots=good composefs="+long(goodID), 1)
 	second := trial
 	second.Options = strings.Replace(second.Options, "test.boots=trial composefs="+long(trialID), "test.boots=second composefs="+long("c"), 1)
-	for _, e := range []bootentry.Entry{good, trial, second} {
+	damaged := damagedKernel(t, p)
+	for _, e := range []bootentry.Entry{good, trial, second, damaged} {
 		name, err := p.StageEntry(e)
 		if err == nil {
 			err = p.Publish(name)
@@ -89,4 +90,17 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, damaged.Linux), make([]byte, 1<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damagedKernel returns the entry of a kernel of its own, which is to be damaged later.
+func damagedKernel(t *testing.T, p *boot.Partition) bootentry.Entry {
+	t.Helper()
+	digest, _, err := p.WriteKernel(t.Context(), strings.NewReader("kernel"), strings.NewReader("initramfs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boot.NewEntry("OS", "1", p.KernelDir(digest), "test.boots=damaged composefs="+long("d"))
 }

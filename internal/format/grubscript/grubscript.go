@@ -22,7 +22,8 @@ func Word(s string) string {
 
 // MenuEntry returns the menu entry that boots what a boot entry does. Its id is given. Before
 // anything is loaded, it calls the function count with the value that the variable entry has
-// when the menu entry is defined.
+// when the menu entry is defined, and then the function start, even if something could not be
+// loaded.
 func MenuEntry(id string, e bootentry.Entry) (string, error) {
 	load, err := load(e)
 	if err != nil {
@@ -37,7 +38,7 @@ func MenuEntry(id string, e bootentry.Entry) (string, error) {
 	for _, words := range load {
 		b.WriteString("  " + strings.Join(words, " ") + "\n")
 	}
-	b.WriteString("}\n")
+	b.WriteString("  start\n}\n")
 	return b.String(), nil
 }
 

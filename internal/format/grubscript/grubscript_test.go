@@ -25,11 +25,13 @@ func TestMenuEntry(t *testing.T) {
   linux '/a/vmlinuz' 'root=UUID=1' 'dyndbg=file a.c +p' 'x=$y;z'
   initrd '/a/initrd' '/a/more'
   devicetree '/a/x.dtb'
+  start
 }
 `},
 		"unified kernel image": {bootentry.Entry{UKI: "/EFI/Linux/a.efi"}, `menuentry 'os-1' --id 'os-1' "$entry" {
   count "$2"
   chainloader '/EFI/Linux/a.efi'
+  start
 }
 `},
 	} {
@@ -65,8 +67,8 @@ func FuzzMenuEntry(f *testing.F) {
 		if entryErr != nil {
 			return
 		}
-		if lines := strings.Count(script, "\n"); lines != 4 {
-			t.Fatalf("%d lines; want 4:\n%s", lines, script)
+		if lines := strings.Count(script, "\n"); lines != 5 {
+			t.Fatalf("%d lines; want 5:\n%s", lines, script)
 		}
 		if err != nil {
 			return

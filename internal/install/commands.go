@@ -24,7 +24,7 @@ func (p DiskPlan) checkTools() error {
 	return nil
 }
 
-// commands returns what the programs do that make partitions and file systems.
+// commands returns what the programs do that make partitions, file systems, and what a BIOS starts.
 func (p DiskPlan) commands() (out []string, err error) {
 	disk, err := filepath.Abs(p.Disk)
 	if err != nil {
@@ -44,6 +44,9 @@ func (p DiskPlan) commands() (out []string, err error) {
 			command = mkfsOf(part, "DIR", name)
 		}
 		out = append(out, command.String())
+	}
+	if p.options.bios {
+		out = append(out, p.coreCommand("DIR", "core.img").String())
 	}
 	return out, nil
 }

@@ -64,6 +64,7 @@ type Image struct {
 	config     installconfig.Config
 	loader     string // kind of boot loader that is to be installed
 	bios       bool   // it has what GRUB for a BIOS is made of, as far as is known
+	onlyBIOS   bool   // its GRUB does not start from UEFI
 	efi        bool   // it has a directory /efi
 	unbootable error  // why it cannot boot
 	kernel     int64  // bytes of what goes to the boot partition; 0 if that is not known
@@ -124,6 +125,9 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
 	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader}
 	p.options.bios = o.Loader == deployment.GRUB && img.bios
+	if err := p.checkSector(d.Sector); err != nil {
+		return p, err
+	}
 	if err := p.checkTools(); err != nil {
 		return p, err
 	}

@@ -3,6 +3,7 @@ package install
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,30 @@ func loaderOf(option string, c installconfig.Config, has func(path string) bool,
 		return "", fmt.Errorf("boot loader %q is not supported: want %s", kind, strings.Join(Loaders, ", "))
 	}
 	return kind, nil
+}
+
+// noStart says why nothing would start an image with GRUB: a BIOS cannot, and its GRUB is for
+// that only.
+func noStart(img Image, has func(string) bool, arch string) error {
+	if img.loader == deployment.GRUB && !img.bios && grub.HasBIOS(has, arch) && !grub.HasEFI(has, arch) {
+		return errors.New("cannot install boot loader: the image has GRUB for a BIOS only, which cannot boot its unified kernel image")
+	}
+	return nil
+}
+
+// biosSector is the only size of a sector with which a BIOS starts a disk.
+const biosSector = 512
+
+// checkSector says that a BIOS does not start a disk with sectors of another size.
+func (p *DiskPlan) checkSector(sector int64) error {
+	if sector == biosSector || !p.options.bios {
+		return nil
+	}
+	if p.About.onlyBIOS {
+		return fmt.Errorf("%s has sectors of %d bytes, so that no BIOS starts it, and the image's GRUB is for a BIOS only", p.Disk, sector)
+	}
+	p.options.bios = false // UEFI starts it
+	return nil
 }
 
 // A LoaderLimitError warns of what a boot loader cannot do.
@@ -112,14 +137,8 @@ func (p DiskPlan) makeCore(ctx context.Context, dir string, l grub.Loader) (img,
 			return nil, nil, err
 		}
 	}
-	role := layout.ESP
-	if _, _, ok := p.Layout.Of(layout.Boot); ok {
-		role = layout.Boot
-	}
-	_, number, _ := p.Layout.Of(role)
 	output := filepath.Join(dir, "core.img")
-	command := tools.Command{Name: mkimage(), Args: grub.CoreArguments(dir, output, strconv.Itoa(number))}
-	if err := command.Run(ctx); err != nil {
+	if err := p.coreCommand(dir, output).Run(ctx); err != nil {
 		return nil, nil, err
 	}
 	if img, err = bounded.ReadPath(filepath.Join(dir, "boot.img"), limits.Text); err != nil {
@@ -127,6 +146,16 @@ func (p DiskPlan) makeCore(ctx context.Context, dir string, l grub.Loader) (img,
 	}
 	core, err = bounded.ReadPath(output, limits.Loader)
 	return img, core, err
+}
+
+// coreCommand returns the command that makes a core image of the modules in a directory.
+func (p DiskPlan) coreCommand(dir, output string) tools.Command {
+	role := layout.ESP
+	if _, _, ok := p.Layout.Of(layout.Boot); ok {
+		role = layout.Boot
+	}
+	_, number, _ := p.Layout.Of(role)
+	return tools.Command{Name: mkimage(), Args: grub.CoreArguments(dir, output, strconv.Itoa(number))}
 }
 
 // mkimages are what distributions call the program that makes a core image, Debian first.

@@ -57,7 +57,11 @@ func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	if err := loader.Lacks(found.loader, has, arch); err != nil {
 		unbootable = cmp.Or(unbootable, fmt.Errorf("cannot install boot loader: %w", err))
 	}
-	found.bios = grub.HasBIOS(has, arch)
+	found.bios = grub.HasBIOS(has, arch) && kernel.UKI == nil
+	if err := noStart(found, has, arch); err != nil {
+		unbootable = cmp.Or(unbootable, err)
+	}
+	found.onlyBIOS = found.bios && !grub.HasEFI(has, arch)
 	found.unbootable = unbootable
 	return found, nil
 }

@@ -218,8 +218,13 @@ func (l Loader) Check(esp *boot.Partition) error {
 // Has reports whether an image has a GRUB for an architecture. has reports whether there is a
 // file with a path below its root.
 func Has(has func(path string) bool, goarch string) bool {
+	return HasEFI(has, goarch) || HasBIOS(has, goarch)
+}
+
+// HasEFI reports whether an image has a GRUB that UEFI starts.
+func HasEFI(has func(path string) bool, goarch string) bool {
 	n, ok := architectures[goarch]
-	return ok && (slices.ContainsFunc(grubPaths(n), has) || HasBIOS(has, goarch))
+	return ok && slices.ContainsFunc(grubPaths(n), has)
 }
 
 // HasBIOS reports whether an image has what a GRUB is made of that a BIOS starts.

@@ -51,9 +51,12 @@ grub_newer() {
   done
 }
 
-# grub_panic_tree TREE - the initramfs is no initramfs
+# grub_panic_tree TREE - the initramfs has the program that mounts the root, and no init that
+# would start it
 grub_panic_tree() {
-  local tree=$1
+  local tree=$1 initramfs
   grub_tree "$tree"
-  head -c 4096 /dev/zero >"$(echo "$tree"/usr/lib/modules/*/initramfs.img)"
+  initramfs=$(echo "$tree"/usr/lib/modules/*/initramfs.img)
+  (cd "$tree" && printf '%s\n' usr usr/lib usr/lib/sysupdate-image usr/lib/sysupdate-image/prepare-root |
+    cpio --quiet --create --format=newc --reproducible --owner=+0:+0) >"$initramfs"
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // TestGRUB installs an image on a disk with GRUB, and has the firmware boot it: EFI by shim, or
-// a BIOS. It is updated, with GRUB. Then it gets an update whose kernel panics before anything
+// a BIOS. It is updated, and the next update replaces GRUB by that of the system that has proved itself. Then it gets an update whose kernel panics before anything
 // of ours runs, so that only GRUB can count it, and undoes that; and it is rolled back.
 func TestGRUB(t *testing.T) {
 	ctx := needLong(t)
@@ -33,6 +33,8 @@ func TestGRUB(t *testing.T) {
 				t.Fatalf("version %s runs after an update that panics; want 2", v)
 			}
 			contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed")
+			contains(t, "status", m.Do(ctx, t, "sysupdate-image status --verbose"), "grub 2.19-9+deb13u")
+			contains(t, "GRUB's files", m.Do(ctx, t, newGRUBs), "EFI/BOOT/grubx64.efi", "EFI/debian/grubx64.efi")
 
 			to(ctx, t, m, "sysupdate-image rollback", "1")
 		})
@@ -43,6 +45,7 @@ const (
 	grub2      = "--insecure-registry 127.0.0.1:5000/os:grub2"
 	grubPanic  = "--insecure-registry 127.0.0.1:5000/os:grub_panic"
 	entryFiles = "mount " + esp + " /mnt && ls /mnt/loader/entries /mnt/loader/grub; cat /mnt/loader/grub/grubenv; umount /mnt"
+	newGRUBs   = "mount " + esp + " /mnt && cd /mnt && grep -rl 2.19-9+deb13u EFI; cd / && umount /mnt"
 )
 
 // startPanics updates to an image whose kernel panics, and returns once the machine is back.

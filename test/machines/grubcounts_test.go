@@ -90,6 +90,10 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 			t.Fatal(err)
 		}
 	}
+	// Who has closed GRUB's editor has not closed the way to boot.
+	if err := os.WriteFile(filepath.Join(dir, boot.GRUBDir, "custom.cfg"), []byte("set superusers=admin\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, damaged.Linux), make([]byte, 1<<20), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func Word(s string) string {
 // MenuEntry returns the menu entry that boots what a boot entry does. Its id is given. Before
 // anything is loaded, it calls the function count with the value that the variable entry has
 // when the menu entry is defined, and then the function start, even if something could not be
-// loaded.
+// loaded. A password of GRUB's protects its editor, not booting.
 func MenuEntry(id string, e bootentry.Entry) (string, error) {
 	load, err := load(e)
 	if err != nil {
@@ -34,7 +34,7 @@ func MenuEntry(id string, e bootentry.Entry) (string, error) {
 		title = id
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "menuentry %s --id %s \"$entry\" {\n  count \"$2\"\n", Word(title), Word(id))
+	fmt.Fprintf(&b, "menuentry %s --id %s --unrestricted \"$entry\" {\n  count \"$2\"\n", Word(title), Word(id))
 	for _, words := range load {
 		b.WriteString("  " + strings.Join(words, " ") + "\n")
 	}

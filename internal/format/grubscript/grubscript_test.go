@@ -20,7 +20,7 @@ func TestMenuEntry(t *testing.T) {
 		entry bootentry.Entry
 		want  string
 	}{
-		"kernel": {kernel, `menuentry 'Bob'\''s $OS; {1}' --id 'os-1' "$entry" {
+		"kernel": {kernel, `menuentry 'Bob'\''s $OS; {1}' --id 'os-1' --unrestricted "$entry" {
   count "$2"
   linux '/a/vmlinuz' 'root=UUID=1' 'dyndbg=file a.c +p' 'x=$y;z'
   initrd '/a/initrd' '/a/more'
@@ -28,7 +28,7 @@ func TestMenuEntry(t *testing.T) {
   start
 }
 `},
-		"unified kernel image": {bootentry.Entry{UKI: "/EFI/Linux/a.efi"}, `menuentry 'os-1' --id 'os-1' "$entry" {
+		"unified kernel image": {bootentry.Entry{UKI: "/EFI/Linux/a.efi"}, `menuentry 'os-1' --id 'os-1' --unrestricted "$entry" {
   count "$2"
   chainloader '/EFI/Linux/a.efi'
   start

@@ -10,8 +10,9 @@ import (
 )
 
 // TestGRUB installs an image on a disk with GRUB, and has the firmware boot it: EFI by shim, or
-// a BIOS. It is updated, and the next update replaces GRUB by that of the system that has proved itself. Then it gets an update whose kernel panics before anything
-// of ours runs, so that only GRUB can count it, and undoes that; and it is rolled back.
+// a BIOS. It is updated. Then it gets an update whose kernel panics before anything of ours runs,
+// so that only GRUB can count it, and undoes that; with this update, GRUB's files are replaced by
+// those of the system that had proved itself. It is rolled back.
 func TestGRUB(t *testing.T) {
 	ctx := needLong(t)
 	disk := installGRUB(ctx, t)

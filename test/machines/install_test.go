@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
@@ -73,9 +74,12 @@ func TestToImage(t *testing.T) {
 		as         []string // the command that becomes another user
 		fileSystem string
 		says       string // on the kernel command line
+		loader     string
 	}{
-		"root": {nil, "btrfs", "rootflags=subvol=/"},
-		"user": {[]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"}, "ext4", "composefs=?"},
+		"root": {nil, "btrfs", "rootflags=subvol=/", deployment.SystemdBoot},
+		"user": {[]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"}, "ext4", "composefs=?", deployment.SystemdBoot},
+		// Nothing is on the disk but the entry, by which User Mode Linux boots.
+		"without a loader": {nil, "ext4", "root=UUID=", deployment.NoLoader},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,10 +92,11 @@ func TestToImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			disk := makeImage(ctx, t, tt.as, "--filesystem", tt.fileSystem)
+			disk := makeImage(ctx, t, tt.as, "--filesystem", tt.fileSystem, "--bootloader", tt.loader)
 			m := vm.Boot(ctx, t, installer.Installed(filepath.Dir(disk), disk, registry))
 			settled(ctx, t, m)
 			contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), tt.fileSystem, tt.says)
+			contains(t, "the loader", m.Do(ctx, t, "sysupdate-image status --verbose"), "Boot loader: "+tt.loader)
 			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
 			reboot(ctx, t, m)
 			if v := version(ctx, t, m); v != "2" {

@@ -35,7 +35,7 @@ var (
 	Trust      = Limit{Name: "trust file size", Value: 4 << 20, Unit: Bytes, Bounds: "policy.json and a key it names, registries.conf, a file of registries.d or certs.d, auth.json"}
 	Kernel     = Limit{Name: "kernel file size", Value: 64 << 20, Unit: Bytes, Bounds: "a file in /proc, /sys or /run/udev, such as the mount table"}
 	BootEntry  = Limit{Name: "boot entry size", Value: 64 << 10, Unit: Bytes, Bounds: "a boot entry"}
-	Loader     = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "systemd-boot, where it is installed or its version is looked up"}
+	Loader     = Limit{Name: "boot loader size", Value: 32 << 20, Unit: Bytes, Bounds: "a file of the boot loader, where it is installed, replaced or looked at"}
 	Section    = Limit{Name: "section size", Value: 64 << 10, Unit: Bytes, Bounds: "a section with text in a unified kernel image"}
 	Contexts   = Limit{Name: "file contexts size", Value: 16 << 20, Unit: Bytes, Bounds: "a file of an SELinux policy with the labels of files"}
 	Packages   = Limit{Name: "package database size", Value: 256 << 20, Unit: Bytes, Bounds: "the database of rpm or dpkg"}

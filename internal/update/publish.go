@@ -54,7 +54,11 @@ func (m *Machine) InstallLoader(id deployment.ID, kind string, esp *boot.Partiti
 	if err != nil {
 		return l, fmt.Errorf("cannot install boot loader: %w", err)
 	}
-	record, err := l.Install(esp, m.Boot)
+	was, err := records.LoadLoader(m.Sysroot)
+	if err != nil {
+		was = deployment.Loader{} // of a new machine there is none
+	}
+	record, err := l.Install(esp, m.Boot, was)
 	if fallback, ok := errors.AsType[*loader.FallbackError](err); ok {
 		m.warn(fallback)
 	} else if err != nil {

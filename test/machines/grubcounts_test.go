@@ -69,7 +69,7 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 		err = l.Prepare(p)
 	}
 	if err == nil {
-		_, err = l.Install(p, p)
+		_, err = l.Install(p, p, deployment.Loader{})
 	}
 	if err != nil {
 		t.Fatal(err)

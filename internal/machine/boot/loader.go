@@ -46,15 +46,16 @@ func loaderConf(loader []byte) []byte {
 // InstallLoader puts the image's systemd-boot on the EFI system partition, both
 // under its own name and under the one that firmware looks for where nobody
 // told it about a loader, and a loader.conf if there is none. open opens a file
-// of the image by its path below the root. A loader that is there is replaced.
-func (p *Partition) InstallLoader(open func(path string) (io.ReadCloser, error)) error {
-	if err := p.installLoader(open, runtime.GOARCH); err != nil {
+// of the image by its path below the root. A loader that is there is replaced, under the latter
+// only with fallback.
+func (p *Partition) InstallLoader(open func(path string) (io.ReadCloser, error), fallback bool) error {
+	if err := p.installLoader(open, runtime.GOARCH, fallback); err != nil {
 		return fmt.Errorf("cannot install boot loader on %s: %w", p, p.explain(err))
 	}
 	return nil
 }
 
-func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goarch string) error {
+func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goarch string, fallback bool) error {
 	names, loader, err := loaderOf(open, goarch)
 	if err != nil {
 		return err
@@ -62,7 +63,11 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 	if err := p.makeLoaderDirs(); err != nil {
 		return err
 	}
-	for _, name := range []string{"EFI/systemd/" + names.image, "EFI/BOOT/" + names.fallback} {
+	all := []string{"EFI/systemd/" + names.image}
+	if fallback {
+		all = append(all, "EFI/BOOT/"+names.fallback)
+	}
+	for _, name := range all {
 		if err := durable.WriteFile(p.fs, name, loader); err != nil {
 			return err
 		}
@@ -86,6 +91,9 @@ func ReadLoader(open func(path string) (io.ReadCloser, error)) (loader []byte, v
 	}
 	return loader, strings.TrimPrefix(loaderInfo(loader), "systemd-boot "), nil
 }
+
+// IsSystemdBoot reports whether a program is a systemd-boot.
+func IsSystemdBoot(program []byte) bool { return loaderInfo(program) != "" }
 
 // loaderInfo returns what a systemd-boot calls itself, "" if it does not say.
 func loaderInfo(loader []byte) string {

@@ -18,7 +18,7 @@ func TestInstallLoaderSteps(t *testing.T) {
 	image := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("MZ new")), nil }
 	const own, fallback = "EFI/systemd/systemd-bootaa64.efi", "EFI/BOOT/BOOTAA64.EFI"
 	p, trace := traced(t, t.TempDir())
-	if err := p.installLoader(image, "arm64"); err != nil {
+	if err := p.installLoader(image, "arm64", true); err != nil {
 		t.Fatal(err)
 	}
 	const want = `mkdir loader
@@ -60,14 +60,14 @@ sync loader
 	for n := 0; ; n++ {
 		dir := t.TempDir()
 		put(t, dir, map[string]string{own: "MZ old", fallback: "MZ old"})
-		err := open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }).installLoader(image, "arm64")
+		err := open(t, dir, func(fsys durable.FS) durable.FS { return durabletest.CrashAfter(fsys, n) }).installLoader(image, "arm64", true)
 		p := open(t, dir, nil)
 		for _, name := range []string{own, fallback} {
 			if got, _ := p.Root().ReadFile(name); string(got) != "MZ old" && string(got) != "MZ new" {
 				t.Errorf("after %d steps %s is %q", n, name, got)
 			}
 		}
-		if err := p.installLoader(image, "arm64"); err != nil {
+		if err := p.installLoader(image, "arm64", true); err != nil {
 			t.Errorf("after %d steps: again: %v", n, err)
 		}
 		if got, want := tree(t, dir), []string{fallback, own, "loader/loader.conf"}; !slices.Equal(got, want) {
@@ -90,7 +90,7 @@ func TestInstallLoader(t *testing.T) {
 		}
 		return io.NopCloser(bytes.NewReader([]byte(data))), nil
 	}
-	if err := p.installLoader(openImage, "arm64"); err != nil {
+	if err := p.installLoader(openImage, "arm64", true); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"EFI/BOOT/BOOTAA64.EFI", "EFI/systemd/systemd-bootaa64.efi", "loader/loader.conf"}
@@ -99,7 +99,7 @@ func TestInstallLoader(t *testing.T) {
 	}
 	put(t, dir, map[string]string{"loader/loader.conf": "timeout 9\n"})
 	image[LoaderDir+"/systemd-bootaa64.efi.signed"] = "MZ signed"
-	if err := p.installLoader(openImage, "arm64"); err != nil {
+	if err := p.installLoader(openImage, "arm64", true); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"loader/loader.conf": "timeout 9\n", "EFI/BOOT/BOOTAA64.EFI": "MZ signed"} {
@@ -107,14 +107,14 @@ func TestInstallLoader(t *testing.T) {
 			t.Errorf("%s is %q; want %q", name, got, want)
 		}
 	}
-	if err := p.installLoader(openImage, "amd64"); err == nil || !strings.Contains(err.Error(), "package systemd-boot") {
+	if err := p.installLoader(openImage, "amd64", true); err == nil || !strings.Contains(err.Error(), "package systemd-boot") {
 		t.Errorf("installLoader from an image without one: %v", err)
 	}
 	image[LoaderDir+"/systemd-bootaa64.efi.signed"] = "ELF"
-	if err := p.installLoader(openImage, "arm64"); err == nil || !strings.Contains(err.Error(), "not an EFI program") {
+	if err := p.installLoader(openImage, "arm64", true); err == nil || !strings.Contains(err.Error(), "not an EFI program") {
 		t.Errorf("installLoader of no EFI program: %v", err)
 	}
-	if err := p.installLoader(openImage, "mips"); err == nil {
+	if err := p.installLoader(openImage, "mips", true); err == nil {
 		t.Error("installLoader for mips: no error")
 	}
 }

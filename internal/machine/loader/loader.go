@@ -105,27 +105,22 @@ func (e *FallbackError) Error() string {
 }
 
 // Install writes the loader to the EFI system partition of a new machine, and what it reads
-// beside the entries, which may be on another partition. It returns what was written. The error
-// may be a *FallbackError, with all done but what that says.
-func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error) {
+// beside the entries, which may be on another partition. It returns what was written. What an
+// earlier try has written is replaced. The error may be a *FallbackError, with all done but
+// what that says.
+func (l Loader) Install(esp, entries *boot.Partition, was deployment.Loader) (deployment.Loader, error) {
 	record := deployment.Loader{Kind: l.Kind, Version: l.Version}
 	switch l.Kind {
 	case deployment.NoLoader:
 		return record, nil
 	case deployment.SystemdBoot:
-		if err := esp.InstallLoader(l.open); err != nil {
-			return record, err
-		}
-		for _, f := range l.files {
-			record.Files = append(record.Files, fileOf(f))
-		}
-		return record, nil
+		return l.installSystemdBoot(esp, was)
 	}
 	err := l.GRUB.Check(esp)
 	if err == nil {
 		err = entries.WriteFile(l.GRUB.Config().Path, l.GRUB.Config().Content)
 	}
-	files, occupied, errFallback := l.free(esp)
+	files, occupied, errFallback := l.free(esp, was)
 	err = errors.Join(err, errFallback)
 	for _, f := range files {
 		if err == nil {
@@ -143,12 +138,30 @@ func (l Loader) Install(esp, entries *boot.Partition) (deployment.Loader, error)
 	return record, nil
 }
 
+func (l Loader) installSystemdBoot(esp *boot.Partition, was deployment.Loader) (deployment.Loader, error) {
+	record := deployment.Loader{Kind: l.Kind, Version: l.Version}
+	files, occupied, err := l.free(esp, was)
+	if err != nil {
+		return record, err
+	}
+	if err := esp.InstallLoader(l.open, occupied == ""); err != nil {
+		return record, err
+	}
+	for _, f := range files {
+		record.Files = append(record.Files, fileOf(f))
+	}
+	if occupied != "" {
+		return record, &FallbackError{occupied, esp.String(), files[0].Path}
+	}
+	return record, nil
+}
+
 // fallbackDir is where firmware looks if it was told of no loader.
 const fallbackDir = "EFI/BOOT"
 
 // free returns the files to write. Where another program has one of those in fallbackDir, none
 // of them is: that path is returned.
-func (l Loader) free(esp *boot.Partition) (files []grub.File, occupied string, err error) {
+func (l Loader) free(esp *boot.Partition, was deployment.Loader) (files []grub.File, occupied string, err error) {
 	for _, f := range l.files {
 		if path.Dir(f.Path) != fallbackDir {
 			files = append(files, f)
@@ -157,7 +170,7 @@ func (l Loader) free(esp *boot.Partition) (files []grub.File, occupied string, e
 		data, err := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
 		if found, err := bounded.Found(err); err != nil {
 			return nil, "", err
-		} else if found && string(data) != string(f.Content) {
+		} else if found && !l.replaces(f, data, was) {
 			occupied = f.Path
 		}
 	}
@@ -165,6 +178,13 @@ func (l Loader) free(esp *boot.Partition) (files []grub.File, occupied string, e
 		return files, occupied, nil
 	}
 	return l.files, "", nil
+}
+
+// replaces reports whether a file takes the place of what is there: an earlier try has written
+// that, or both are systemd-boot.
+func (l Loader) replaces(f grub.File, data []byte, was deployment.Loader) bool {
+	there := fileOf(grub.File{Path: f.Path, Content: data})
+	return there == fileOf(f) || was.Has(there) || l.Kind == deployment.SystemdBoot && boot.IsSystemdBoot(data)
 }
 
 func write(p *boot.Partition, f grub.File) error {

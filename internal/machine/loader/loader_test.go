@@ -44,7 +44,21 @@ func TestUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	was, err := find(t, "257.2").Install(p, p)
+	if err := os.MkdirAll(filepath.Join(dir, "EFI/BOOT"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(dir, boot.LoaderPaths()[1])
+	if err := os.WriteFile(first, []byte("another's"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	record, err := find(t, "257.2").Install(p, p, deployment.Loader{})
+	if fallback := (*FallbackError)(nil); !errors.As(err, &fallback) || len(record.Files) != 1 {
+		t.Errorf("Install beside another loader = %+v, %v; want one file, and a FallbackError", record, err)
+	}
+	if err := os.WriteFile(first, []byte("MZ #### LoaderInfo: systemd-boot 256 ####"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	was, err := find(t, "257.2").Install(p, p, deployment.Loader{})
 	if err != nil || was.Version != "257.2" || len(was.Files) != 2 {
 		t.Fatalf("Install = %+v, %v", was, err)
 	}
@@ -126,7 +140,7 @@ func TestInstallBesides(t *testing.T) {
 	if err := l.Prepare(p); err != nil {
 		t.Fatal(err)
 	}
-	record, err := l.Install(p, p)
+	record, err := l.Install(p, p, deployment.Loader{})
 	if fallback := (*FallbackError)(nil); !errors.As(err, &fallback) || fallback.Path != "EFI/BOOT/BOOTX64.EFI" || fallback.Start != "EFI/os/shimx64.efi" || len(record.Files) != 1 {
 		t.Errorf("Install = %+v, %v; want one file, and a FallbackError", record, err)
 	}
@@ -135,6 +149,9 @@ func TestInstallBesides(t *testing.T) {
 	}
 	if _, err := p.Root().Lstat("EFI/BOOT/grubx64.efi"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("EFI/BOOT/grubx64.efi: %v; want none beside another's loader", err)
+	}
+	if _, err := l.Install(p, p, deployment.Loader{Files: []deployment.LoaderFile{fileOf(grub.File{Path: "EFI/BOOT/BOOTX64.EFI", Content: []byte("another's")})}}); err != nil {
+		t.Errorf("Install where an earlier try has written that: %v", err)
 	}
 	if err := errors.Join(CheckConfig(p, record), p.CheckGRUBEnv()); err != nil {
 		t.Error(err)

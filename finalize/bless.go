@@ -72,7 +72,7 @@ func (m Machine) rememberBlessed() {
 		err = records.AddEvent(s.Root, m.changes(s.Root), e)
 	}
 	if err != nil {
-		m.logf(journal.Warning, "cannot add that to the history: %v", err)
+		m.logf(journal.Warning, "%v", err)
 	}
 }
 

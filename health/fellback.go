@@ -155,16 +155,24 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	if f.Why() == "" || spent.Failures > 0 && spent.Reason != "" {
 		f.Reason = spent.Why()
 	}
-	if previous != nil && previous.Entry == f.Entry && previous.Reason == f.Reason {
-		return nil
+	if previous == nil || previous.Entry != f.Entry || previous.Reason != f.Reason {
+		if err := records.StoreBootFailure(m.changes(s.Root), f); err != nil {
+			return err
+		}
 	}
-	why := cmp.Or(f.Why(), f.Reason)
-	m.tellFellBack(spent.ID, why)
-	if err := records.StoreBootFailure(m.changes(s.Root), f); err != nil {
-		return err
-	}
-	m.remember(s, deployment.Event{Kind: deployment.EventFellBack, ID: spent.Fallback, From: spent.ID, Reason: why})
+	m.noteFellBack(s, spent, cmp.Or(f.Why(), f.Reason))
 	return nil
+}
+
+// noteFellBack adds to the history that this system was booted in place of a spent deployment,
+// and tells the journal, unless an earlier boot did: the record of the failure may have been
+// complete before.
+func (m Machine) noteFellBack(s *sysroot.Writable, spent deployment.Attempts, why string) {
+	if h, err := records.LoadHistory(s.FS()); err == nil && h.ToldFellBack(spent.ID) {
+		return
+	}
+	m.tellFellBack(spent.ID, why)
+	m.remember(s, deployment.Event{Kind: deployment.EventFellBack, ID: spent.Fallback, From: spent.ID, Reason: why})
 }
 
 // since returns what was recorded of the boots that are counted in the record of a spent

@@ -19,6 +19,6 @@ func (m Machine) remember(s *sysroot.Writable, e deployment.Event) {
 		}
 	}
 	if err := records.AddEvent(s.Root, m.changes(s.Root), e); err != nil {
-		m.logf(journal.Warning, "cannot add to the history: %v", err)
+		m.logf(journal.Warning, "%v", err)
 	}
 }

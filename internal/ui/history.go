@@ -3,6 +3,7 @@ package ui
 import (
 	"bufio"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -47,7 +48,9 @@ func (s *Screen) PrintHistory(h deployment.History) error {
 		}
 		fmt.Fprintf(w, "%s  %s\n", when(e.Time), line)
 		if e.Reason != "" {
-			fmt.Fprintf(w, "%21s%s\n", "", printable.Text(e.Reason))
+			// Each line of it: one at the margin would look like an event.
+			indent := strings.Repeat(" ", len(whenLayout)+2)
+			fmt.Fprintln(w, indent+strings.ReplaceAll(printable.Text(e.Reason), "\n", "\n"+indent))
 		}
 	}
 	if len(h) == 0 {
@@ -59,13 +62,15 @@ func (s *Screen) PrintHistory(h deployment.History) error {
 	return w.Flush()
 }
 
+const whenLayout = "2006-01-02 15:04:05"
+
 // when returns a time as people read it, in their time zone.
 func when(text string) string {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return fmt.Sprintf("%-19s", Name(text))
+		return fmt.Sprintf("%-*s", len(whenLayout), Name(text))
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format(whenLayout)
 }
 
 // versioned returns "2 (0123456789ab)".

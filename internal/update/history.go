@@ -1,7 +1,6 @@
 package update
 
 import (
-	"fmt"
 	"path"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 func (m *Machine) remember(e deployment.Event) {
 	e.By = m.who()
 	if err := records.AddEvent(m.Root, m.Changes, e); err != nil {
-		m.warn(fmt.Errorf("cannot add to the history that deployment %s was %s: %w", e.ID.Short(), e.Kind, err))
+		m.warn(err)
 	}
 }
 

@@ -33,6 +33,7 @@ func TestCounter(t *testing.T) {
 	t.Logf("back in version 1 after %d boots and %.0f s", boots+1, time.Since(began).Seconds())
 	contains(t, "the console", m.Console(), "has used up its 3 boots: booting ")
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted", "failed 3 times", "test-broken.service")
+	failedHere(ctx, t, m)
 
 	// The loader has a new first entry; a timer leaves the image alone.
 	contains(t, "apply", m.Fails(ctx, t, 1, "systemctl start test-registry && sysupdate-image apply 127.0.0.1:5000/os:broken"), "failed to boot here")
@@ -40,6 +41,23 @@ func TestCounter(t *testing.T) {
 	settled(ctx, t, m)
 	contains(t, "the command line", m.Do(ctx, t, "cat /proc/cmdline"), "composefs="+m.Do(ctx, t, bootedID))
 	contains(t, "status", m.Do(ctx, t, "sysupdate-image status"), "●→ booted")
+	failedHere(ctx, t, m)
+}
+
+// failedHere wants the history and the journal to tell of version 3 that it was staged, failed
+// in three boots, and was undone once.
+func failedHere(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	history := m.Do(ctx, t, "sysupdate-image history")
+	t.Log(history)
+	for text, n := range map[string]int{"  staged 3 (": 1, "  3 (": 3, ") failed to boot\n": 3, "  fell back to 1 (": 1, ", from 3 (": 1} {
+		if got := strings.Count(history+"\n", text); got != n {
+			t.Errorf("the history has %q %d times, want %d", text, got, n)
+		}
+	}
+	if i := strings.Index(history, "fell back"); i < strings.LastIndex(history, "failed to boot") {
+		t.Error("the history has falling back before the last failure")
+	}
 }
 
 const (

@@ -2,20 +2,26 @@ package deployment
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
-// HistoryFile holds the History of the machine.
-const HistoryFile = StateDir + "/history.jsonl"
+// Files of the History of the machine.
+const (
+	HistoryFile        = StateDir + "/history.jsonl"
+	HistoryLockFile    = StateDir + "/history.lock" // for root alone: who can open a file can lock it
+	DamagedHistoryFile = HistoryFile + ".damaged"   // what could not be read as one
+)
 
 // A History is what has happened to the deployments of a machine, the oldest first. It has an
-// end: of more than HistoryEvents the oldest are dropped.
+// end: of more than HistoryEvents, or more than historySize, the oldest are dropped.
 type History []Event
 
-// HistoryEvents is how many events a History has at most, and eventTextSize how much of each
-// text is kept, in bytes.
+// HistoryEvents is how many events a History has at most, historySize how large its file may
+// get, and eventTextSize how much of each text is kept, in bytes.
 const (
 	HistoryEvents = 500
+	historySize   = 768 << 10 // limits.Record is more
 	eventTextSize = 500
 )
 
@@ -56,9 +62,28 @@ func (h *History) Add(e Event) {
 		}
 	}
 	*h = append(*h, e)
-	if extra := len(*h) - HistoryEvents; extra > 0 {
-		*h = (*h)[extra:]
+	size, first := 0, len(*h)
+	for first > max(0, len(*h)-HistoryEvents) {
+		if size += len((*h)[first-1].encode()); size > historySize {
+			break
+		}
+		first--
 	}
+	*h = (*h)[first:]
+}
+
+// ToldFellBack reports whether the last event of a deployment is that another one was booted in
+// its place.
+func (h History) ToldFellBack(spent ID) bool {
+	for _, e := range slices.Backward(h) {
+		switch {
+		case e.Kind == EventFellBack && e.From == spent:
+			return true
+		case e.ID == spent:
+			return false
+		}
+	}
+	return false
 }
 
 // ParseHistory reads a HistoryFile: an event a line. A line that is none is kept as it is.
@@ -107,13 +132,17 @@ func parseEvent(line string) (Event, error) {
 func (h History) Encode() []byte {
 	var b strings.Builder
 	for _, e := range h {
-		if e.Unread != "" {
-			b.WriteString(e.Unread + "\n")
-			continue
-		}
-		b.WriteString(encodeObject(text("time", e.Time), text("event", string(e.Kind)), optional("deployment", string(e.ID)),
-			optional("version", e.Version), optional("from", string(e.From)), optional("fromVersion", e.FromVersion),
-			optional("reference", e.Reference), optional("by", e.By), optional("reason", e.Reason)) + "\n")
+		b.WriteString(e.encode())
 	}
 	return []byte(b.String())
+}
+
+// encode returns the line of an event.
+func (e Event) encode() string {
+	if e.Unread != "" {
+		return e.Unread + "\n"
+	}
+	return encodeObject(text("time", e.Time), text("event", string(e.Kind)), optional("deployment", string(e.ID)),
+		optional("version", e.Version), optional("from", string(e.From)), optional("fromVersion", e.FromVersion),
+		optional("reference", e.Reference), optional("by", e.By), optional("reason", e.Reason)) + "\n"
 }

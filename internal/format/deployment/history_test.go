@@ -38,6 +38,36 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// A line that damage has made long, and texts that take most room as JSON, leave room for what
+// happens next.
+func TestHistoryIsSmall(t *testing.T) {
+	h := History{{Unread: strings.Repeat("x", 900<<10)}}
+	for range HistoryEvents {
+		bad := strings.Repeat("\x01", 1000)
+		h.Add(Event{Time: "t", Kind: EventFailed, Version: bad, FromVersion: bad, Reference: bad, By: bad, Reason: bad})
+	}
+	if size := len(h.Encode()); size > historySize || len(h) < 50 {
+		t.Errorf("%d events take %d bytes", len(h), size)
+	}
+}
+
+func TestToldFellBack(t *testing.T) {
+	bad, good := ID(strings.Repeat("a", 128)), ID(strings.Repeat("b", 128))
+	staged, failed := Event{Kind: EventStaged, ID: bad, From: good}, Event{Kind: EventFailed, ID: bad}
+	fell := Event{Kind: EventFellBack, ID: good, From: bad}
+	for _, test := range []struct {
+		h    History
+		want bool
+	}{
+		{nil, false}, {History{staged, failed}, false}, {History{staged, failed, fell}, true},
+		{History{staged, failed, fell, {Kind: EventRolledBack, ID: good}}, true}, {History{staged, failed, fell, staged, failed}, false},
+	} {
+		if got := test.h.ToldFellBack(bad); got != test.want {
+			t.Errorf("%+v: %v", test.h, got)
+		}
+	}
+}
+
 func FuzzParseHistory(f *testing.F) {
 	f.Add([]byte(`{"time": "2026-01-02T03:04:05Z", "event": "staged"}` + "\n{\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {

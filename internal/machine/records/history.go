@@ -2,6 +2,7 @@ package records
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -21,37 +22,60 @@ func LoadHistory(root fs.FS) (deployment.History, error) {
 const historyTime = 2 * time.Second
 
 // AddEvent adds an event to the history, with the time if it has none. root and changes are
-// both the physical root. Programs that add at the same time wait for each other.
+// both the physical root. Programs that add at the same time wait for each other. Where the
+// file is no history, that is moved away, and told after a new one has begun: what happened
+// must not be lost because of what somebody else left there.
 func AddEvent(root *os.Root, changes durable.FS, e deployment.Event) error {
 	if _, err := changes.Lstat(deployment.StateDir); errors.Is(err, fs.ErrNotExist) {
 		if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {
-			return err
+			return noEvent(err)
 		}
 	}
-	dir, err := root.Open(deployment.StateDir)
+	lock, err := lockHistory(root)
 	if err != nil {
-		return err
+		return noEvent(err)
 	}
-	defer dir.Close()
-	for until := time.Now().Add(historyTime); ; time.Sleep(10 * time.Millisecond) {
-		locked, err := sys.TryFlock(dir, true)
-		if err != nil {
-			return err
+	defer lock.Close()
+	h, unreadable := LoadHistory(root.FS())
+	switch {
+	case errors.Is(unreadable, fs.ErrNotExist):
+		unreadable = nil
+	case unreadable != nil:
+		if err := durable.Rename(changes, deployment.HistoryFile, deployment.DamagedHistoryFile); err != nil {
+			return noEvent(errors.Join(unreadable, err))
 		}
-		if locked {
-			break
-		}
-		if time.Now().After(until) {
-			return errors.New("another program is writing to the history")
-		}
-	}
-	h, err := LoadHistory(root.FS())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		unreadable = fmt.Errorf("the history begins anew; what was there is now in %s: %w", deployment.DamagedHistoryFile, unreadable)
 	}
 	if e.Time == "" {
 		e.Time = time.Now().UTC().Format(time.RFC3339)
 	}
 	h.Add(e)
-	return durable.WriteFile(changes, deployment.HistoryFile, h.Encode())
+	if err := durable.WriteFile(changes, deployment.HistoryFile, h.Encode()); err != nil {
+		return errors.Join(noEvent(err), unreadable)
+	}
+	return unreadable
+}
+
+func noEvent(err error) error { return fmt.Errorf("cannot add this to the history: %w", err) }
+
+// lockHistory keeps other programs from adding an event, until the file is closed. Users can
+// neither open the file nor lock it.
+func lockHistory(root *os.Root) (*os.File, error) {
+	lock, err := root.OpenFile(deployment.HistoryLockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for until := time.Now().Add(historyTime); ; time.Sleep(10 * time.Millisecond) {
+		locked, err := sys.TryFlock(lock, true)
+		if err == nil && !locked && time.Now().After(until) {
+			err = errors.New("another program is writing to it")
+		}
+		if err != nil {
+			lock.Close()
+			return nil, err
+		}
+		if locked {
+			return lock, nil
+		}
+	}
 }

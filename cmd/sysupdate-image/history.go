@@ -18,9 +18,9 @@ whom: the user who had logged in, or the unit. Any user can run it.
 
 The last 500 events are kept. They are also in the journal, as far as that goes back.
 
-With --json: {"events": [{"time", "event": "installed|staged|updated|rolled-back|blessed|
-failed|fell-back", "deployment", "version", "from", "fromVersion", "reference", "by",
-"reason"}]}. A line of the record that cannot be read is in "unread".`
+With --json: {"events": [{"time", "event": "installed|staged|updated|rolled-back|dropped|
+blessed|failed|fell-back", "deployment", "version", "from", "fromVersion", "reference",
+"by", "reason"}]}. A line of the record that cannot be read is in "unread".`
 
 func (s *session) historyCommand() *cobra.Command {
 	var asJSON bool

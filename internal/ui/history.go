@@ -21,6 +21,7 @@ var eventWords = map[deployment.EventKind]string{
 	deployment.EventStaged:     "staged %s",
 	deployment.EventUpdated:    "updated to %s",
 	deployment.EventRolledBack: "rolled back to %s",
+	deployment.EventDropped:    "%s no longer boots next",
 	deployment.EventBlessed:    "%s proved itself",
 	deployment.EventFailed:     "%s failed to boot",
 	deployment.EventFellBack:   "fell back to %s",

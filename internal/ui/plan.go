@@ -19,6 +19,11 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	if slices.Contains(p.Steps, update.StepRestrict) {
 		fmt.Fprintln(s.Out, "Would keep other users out of the repository: its mode would become 0700.")
 	}
+	if p.UpToDate() || p.Outcome == update.Skipped {
+		for _, d := range p.Remove {
+			fmt.Fprintf(s.Out, "Would remove deployment %s%s\n", d.ID.Short(), inBrackets(Name(d.Title())))
+		}
+	}
 	switch {
 	case p.UpToDate() && p.Outcome == update.RollbackQueued:
 		_, err := fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
@@ -176,7 +181,7 @@ func printSteps(w io.Writer, p update.Plan) {
 			planRow(w, "cancel", "the rollback to deployment %s: the running one boots next", p.DroppedRollback.Short())
 		case update.StepPrune:
 			for _, d := range p.Remove {
-				planRow(w, "remove", "deployment %s%s", d.ID.Short(), inBrackets(d.Title()))
+				planRow(w, "remove", "deployment %s%s", d.ID.Short(), inBrackets(Name(d.Title())))
 			}
 		}
 	}
@@ -199,7 +204,7 @@ func printSummary(w io.Writer, p update.Plan, policy deployment.ConflictPolicy) 
 	}
 	printConflicts(w, len(p.EtcConflicts), policy)
 	for _, r := range p.Room {
-		printRoom(w, r)
+		printRoom(w, r, p.Fetch.Bytes)
 	}
 	if r := p.Reboot; r != nil {
 		switch {
@@ -217,14 +222,23 @@ func printSummary(w io.Writer, p update.Plan, policy deployment.ConflictPolicy) 
 	fmt.Fprintln(w, ". Nothing was changed.")
 }
 
-// printRoom prints what is needed of a file system where that is known.
-func printRoom(w io.Writer, r update.Room) {
-	if r.Need == nil || *r.Need == 0 {
+// printRoom prints what is needed of a file system, or only what is free where that is not
+// known: contents take at least about as much as the bytes to fetch.
+func printRoom(w io.Writer, r update.Room, fetch int64) {
+	if r.Need != nil && *r.Need == 0 {
 		return
 	}
 	name := map[string]string{"root": "the root file system", "boot": "the boot partition", "esp": "the EFI system partition"}[r.FileSystem]
 	if r.Where != "" {
 		name += " (" + Name(r.Where) + ")"
+	}
+	if r.Need == nil {
+		verdict := ""
+		if r.FileSystem == "root" && r.Free < fetch {
+			verdict = ", less than would be fetched"
+		}
+		fmt.Fprintf(w, "Free on %s: %s%s\n", name, Size(r.Free), verdict)
+		return
 	}
 	verdict := ""
 	if r.Short() {

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
@@ -29,10 +30,17 @@ func (m *Machine) rememberApply(r Result, from deployment.ID) {
 		e.Kind = deployment.EventInstalled
 	case r.Outcome == Published:
 		e.Kind = deployment.EventUpdated
+	case r.DroppedStaged != "" || r.DroppedRollback != "":
+		e.Kind, e.From = deployment.EventDropped, ""
+		e.ID = cmp.Or(r.DroppedStaged, r.DroppedRollback)
+		e.Version, e.Reference = m.versionOf(e.ID), ""
 	default:
 		return
 	}
-	e.FromVersion = m.versionOf(from)
+	if e.From == e.ID { // lost its boot entry, or has another reference now
+		e.From, e.Reason = "", "it was there already; its boot entry was written again"
+	}
+	e.FromVersion = m.versionOf(e.From)
 	m.remember(e)
 }
 

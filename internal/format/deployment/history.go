@@ -34,6 +34,7 @@ const (
 	EventStaged     EventKind = "staged"      // on the running machine, to take over at shutdown
 	EventUpdated    EventKind = "updated"     // on a machine that was not running: it boots next
 	EventRolledBack EventKind = "rolled-back" // somebody made another deployment the next
+	EventDropped    EventKind = "dropped"     // it was to boot next, and no longer is
 	EventBlessed    EventKind = "blessed"     // a deployment on trial has proved itself
 	EventFailed     EventKind = "failed"      // a boot of it
 	EventFellBack   EventKind = "fell-back"   // it was booted in place of one that failed

@@ -16,7 +16,9 @@ func TestHistoryOfApply(t *testing.T) {
 	defer m.Close()
 	before, err := records.LoadHistory(m.Root.FS())
 	b.must(err)
-	decided := func(o Outcome, id deployment.ID) Result { return Result{Decision: Decision{Outcome: o, ID: id}, Version: "v"} }
+	decided := func(o Outcome, id deployment.ID) Result {
+		return Result{Decision: Decision{Outcome: o, ID: id}, Version: "v"}
+	}
 	dropsStaged, dropsRollback := decided(AlreadyBooted, one), decided(AlreadyBooted, two)
 	dropsStaged.DroppedStaged, dropsRollback.DroppedRollback = two, one
 	again := "it was there already; its boot entry was written again"

@@ -205,15 +205,16 @@ type ManagerDiff struct {
 type Comparison struct {
 	Diffs    []ManagerDiff // of the managers that differ
 	Notes    []string      // what cannot be compared, and why
-	Old, New []List        // as far as they can be read
+	Old, New []List        // of the managers that could be compared
 }
 
 // Compare returns how the packages of the system old become those of new, for each manager
 // that either has. names are what messages call the two.
 func Compare(old, new fs.FS, names [2]string) (c Comparison) {
+	var lists [2][]List
 	var errs [2]error
-	c.Old, errs[0] = Of(old)
-	c.New, errs[1] = Of(new)
+	lists[0], errs[0] = Of(old)
+	lists[1], errs[1] = Of(new)
 	for i, err := range errs {
 		if err != nil {
 			c.Notes = append(c.Notes, fmt.Sprintf("cannot compare packages: %s: %v", names[i], err))
@@ -221,10 +222,13 @@ func Compare(old, new fs.FS, names [2]string) (c Comparison) {
 		}
 	}
 	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
-		a, b := listOf(c.Old, manager), listOf(c.New, manager)
+		a, b := listOf(lists[0], manager), listOf(lists[1], manager)
 		if a.Unread || b.Unread {
 			c.Notes = append(c.Notes, fmt.Sprintf("cannot compare packages of %s: its database has an unsupported format", manager))
-		} else if changes := Diff(a.Packages, b.Packages); len(changes) > 0 {
+			continue
+		}
+		c.Old, c.New = append(c.Old, a), append(c.New, b)
+		if changes := Diff(a.Packages, b.Packages); len(changes) > 0 {
 			c.Diffs = append(c.Diffs, ManagerDiff{manager, changes})
 		}
 	}
@@ -249,23 +253,57 @@ func Paths() (all []string) {
 	return append(all, "usr/lib/sysimage/rpm", "usr/share/rpm", "var/lib/rpm") // also the log of SQLite
 }
 
-// Diff returns how the list old becomes the list new, by name. Both are sorted.
+// Diff returns how the list old becomes the list new, by name. Both are sorted. Of a package
+// that is there in several versions, such as a kernel, those that stay are no change.
 func Diff(old, new []Package) []Change {
 	var all []Change
 	for len(old) > 0 || len(new) > 0 {
-		switch {
-		case len(new) == 0 || len(old) > 0 && old[0].Name < new[0].Name:
-			all = append(all, Change{Name: old[0].Name, Old: old[0].Version})
-			old = old[1:]
-		case len(old) == 0 || new[0].Name < old[0].Name:
-			all = append(all, Change{Name: new[0].Name, New: new[0].Version})
-			new = new[1:]
-		default:
-			if old[0].Version != new[0].Version {
-				all = append(all, Change{old[0].Name, old[0].Version, new[0].Version})
+		name := firstName(old, new)
+		var a, b []Package
+		a, old = named(old, name)
+		b, new = named(new, name)
+		a, b = withoutVersions(a, b), withoutVersions(b, a)
+		for i := range max(len(a), len(b)) {
+			c := Change{Name: name}
+			if i < len(a) {
+				c.Old = a[i].Version
 			}
-			old, new = old[1:], new[1:]
+			if i < len(b) {
+				c.New = b[i].Version
+			}
+			all = append(all, c)
 		}
 	}
 	return all
+}
+
+// firstName returns the first name in two lists, one of which is not empty.
+func firstName(a, b []Package) string {
+	if len(a) == 0 || len(b) > 0 && b[0].Name < a[0].Name {
+		return b[0].Name
+	}
+	return a[0].Name
+}
+
+// named splits off the packages with a name, with which a list begins if it has any.
+func named(list []Package, name string) (these, rest []Package) {
+	n := 0
+	for n < len(list) && list[n].Name == name {
+		n++
+	}
+	return list[:n], list[n:]
+}
+
+// withoutVersions returns what of a is not in b, a copy.
+func withoutVersions(a, b []Package) (left []Package) {
+	have := make(map[string]int)
+	for _, p := range b {
+		have[p.Version]++
+	}
+	for _, p := range a {
+		if have[p.Version]--; have[p.Version] < 0 {
+			left = append(left, p)
+		}
+	}
+	return left
 }

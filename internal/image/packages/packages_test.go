@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -63,9 +64,34 @@ func TestDiff(t *testing.T) {
 	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
 		t.Errorf("Diff(%v, %v) = %v; want %v", old, new, got, want)
 	}
+	old = []Package{{"kernel", "1", 1}, {"kernel", "2", 1}, {"x", "1", 1}}
+	new = []Package{{"kernel", "2", 1}, {"kernel", "3", 1}, {"x", "1", 1}, {"x", "1", 1}, {"x", "2", 1}}
+	want = []Change{{"kernel", "1", "3"}, {"x", "", "1"}, {"x", "", "2"}}
+	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
+		t.Errorf("Diff(%v, %v) = %v; want %v", old, new, got, want)
+	}
 	if got := Diff(old, old); got != nil {
 		t.Errorf("Diff of one list = %v; want nothing", got)
 	}
+}
+
+// What only one of two systems tells is no difference between them, also not of sizes.
+func TestCompareUnread(t *testing.T) {
+	good := fstest.MapFS{"var/lib/dpkg/status": {Data: []byte(status), Mode: 0o644}}
+	for name, file := range map[string]string{"damaged": "var/lib/rpm/rpmdb.sqlite", "unsupported": "var/lib/rpm/Packages"} {
+		other := fstest.MapFS{file: {Data: []byte("x"), Mode: 0o644}}
+		c := Compare(other, good, [2]string{"a", "b"})
+		if name == "unsupported" { // only that of the other manager can be compared
+			c.New, c.Diffs = without(c.New, "dpkg"), nil
+		}
+		if packages := append(slices.Clone(c.Old), c.New...); len(c.Notes) != 1 || len(c.Diffs) > 0 || slices.ContainsFunc(packages, func(l List) bool { return len(l.Packages) > 0 }) {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func without(lists []List, manager string) []List {
+	return slices.DeleteFunc(lists, func(l List) bool { return l.Manager == manager })
 }
 
 func FuzzStatus(f *testing.F) {

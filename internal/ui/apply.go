@@ -139,5 +139,8 @@ func whyNoUpdate(u update.Update) string {
 	case update.Skipped:
 		return printable.Text(u.Why)
 	}
+	if u.Locked {
+		return "it is staged, but locked; 'apply' unlocks it"
+	}
 	return "it boots next"
 }

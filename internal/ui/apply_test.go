@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"io"
 	"bytes"
 	"strings"
 	"testing"
@@ -118,6 +119,24 @@ func TestPrintKnownPlan(t *testing.T) {
 	}
 }
 
+// What is staged and locked boots only once apply has unlocked it.
+func TestPrintLocked(t *testing.T) {
+	var out strings.Builder
+	s := &Screen{Out: &out, Err: io.Discard}
+	if err := s.PrintUpdate(update.Update{Decision: update.Decision{Outcome: update.AlreadyNext}, Reference: "oci:os:2", Locked: true}, true); err != nil {
+		t.Fatal(err)
+	}
+	p := update.Plan{Reference: "oci:os:2", ManifestDigest: "sha256:cc", Steps: []update.Step{update.StepUnlock}}
+	if err := s.PrintPlan(p, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := "No update: oci:os:2 (): it is staged, but locked; 'apply' unlocks it\n" +
+		"Would unlock the staged oci:os:2: takes effect at the next reboot (sha256:cc). Nothing was changed.\n"
+	if out.String() != want {
+		t.Errorf("printed %q; want %q", out.String(), want)
+	}
+}
+
 const knownPlan = `oci:os:2
   version   OS (2)
   manifest  sha256:cc
@@ -128,7 +147,7 @@ const knownPlan = `oci:os:2
   note      cannot compare packages
   remove    deployment aaaaaaaaaaaa (OS (0))
 Needs at most 3.0 MiB of the root file system, 1.0 MiB free: not enough
-Needs at most 3.0 MiB of the boot partition (/dev/vda1), 1.0 MiB free: kernels of superseded deployments are removed first
+Needs at most 3.0 MiB of the boot partition (/dev/vda1), 1.0 MiB free: not enough unless kernels of superseded deployments can be removed
 It takes effect at a reboot; a soft reboot is not enough: its kernel differs.
 Would fetch 0 layers, 0 B, and write 2.0 MiB to the repository and 1.0 MiB to the boot partition. Nothing was changed.
 `

@@ -29,6 +29,11 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 		_, err := fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
 			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
 		return err
+	case slices.Contains(p.Steps, update.StepUnlock):
+		s.printImpossible(p.SoftReboot, p.Kexec)
+		_, err := fmt.Fprintf(s.Out, "Would unlock the staged %s: takes effect at the next reboot%s (%s). Nothing was changed.\n",
+			p.Reference, orSoftReboot(p.SoftReboot), p.ManifestDigest)
+		return err
 	case p.UpToDate():
 		s.printImpossible(p.SoftReboot, p.Kexec)
 		_, err := fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
@@ -244,7 +249,7 @@ func printRoom(w io.Writer, r update.Room, fetch int64) {
 	if r.Short() {
 		verdict = ": not enough"
 		if r.FileSystem == "boot" {
-			verdict = ": kernels of superseded deployments are removed first"
+			verdict = ": not enough unless kernels of superseded deployments can be removed"
 		}
 	}
 	fmt.Fprintf(w, "Needs at most %s of %s, %s free%s\n", Size(*r.Need), name, Size(r.Free), verdict)

@@ -9,7 +9,8 @@ import (
 // An Update is what a reference has for a machine.
 type Update struct {
 	Decision
-	Available      bool   `json:"available"` // Apply would make it the next to boot, or try
+	Available      bool   `json:"available"`        // Apply would make it the next to boot, or try
+	Locked         bool   `json:"locked,omitempty"` // it is staged, and no reboot boots it: Apply would unlock it
 	Reference      string `json:"reference"`
 	ManifestDigest string `json:"manifestDigest"`
 	Version        string `json:"version,omitempty"` // as the image's label has it
@@ -36,6 +37,7 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
 		ManifestDigest: img.ManifestDigest, Signature: img.Signature,
 	}
+	u.Locked = u.Outcome == AlreadyNext && isLocked(s)
 	u.Available = u.Outcome == Staged || u.Outcome == Published
 	if !u.Available {
 		m.noteChecked(img)

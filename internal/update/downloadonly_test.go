@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,11 +62,22 @@ func TestDownloadOnly(t *testing.T) {
 		}
 		wantLocked(t, m, true)
 
-		// An apply without the option unlocks it.
+		// A plan and a check say that an apply without the option unlocks it.
+		plan, err := m.Plan(t.Context(), b.options("3"), silent{})
+		if err != nil || !slices.Contains(plan.Steps, StepUnlock) {
+			t.Errorf("Plan = %v, %v; want it to unlock what is staged", plan.Steps, err)
+		}
+		if u, err := m.Check(t.Context(), b.options("3"), silent{}); err != nil || u.Available || !u.Locked {
+			t.Errorf("Check = %+v, %v; want it staged and locked", u, err)
+		}
 		if _, err := m.Apply(t.Context(), b.options("3"), silent{}); !notArmed(err) {
 			t.Errorf("Apply without DownloadOnly: %v; want systemd to be asked", err)
 		}
 		wantLocked(t, m, false)
+		plan, err = m.Plan(t.Context(), b.options("3"), silent{})
+		if err != nil || slices.Contains(plan.Steps, StepUnlock) {
+			t.Errorf("Plan = %v, %v; want nothing to be unlocked", plan.Steps, err)
+		}
 
 		// What is staged can be locked afterwards, and a soft reboot does not boot it either.
 		b.must(m.requestSoftReboot(deployment.Target{ID: id}, rootconfig.Config{}))

@@ -60,6 +60,7 @@ const (
 	StepBuild    Step = "build"     // the composefs image
 	StepEtc      Step = "check-etc" // that local changes to /etc fit, or that a policy decides
 	StepUnstage  Step = "unstage"   // what is staged
+	StepUnlock   Step = "unlock"    // what is staged: it takes over at shutdown
 	StepStage    Step = "stage"     // kernel, state and boot entry, for finalize to publish at shutdown
 	StepPublish  Step = "publish"   // the same, and carry over /etc: it boots next
 	StepRestore  Step = "restore"   // kernel and boot entry of the booted deployment, which are gone: it boots next
@@ -217,11 +218,17 @@ func (p Plan) steps(s machine.State) []Step {
 			steps = append(steps, StepRollback)
 		}
 	}
+	if p.Outcome == AlreadyNext && isLocked(s) {
+		steps = append(steps, StepUnlock)
+	}
 	if len(p.Remove) > 0 {
 		steps = append(steps, StepPrune)
 	}
 	return steps
 }
+
+// isLocked reports whether something is staged that no reboot boots.
+func isLocked(s machine.State) bool { return s.Staged != nil && s.Staged.FinalizationLocked }
 
 // unbuilt stands for the deployment of an image that is not built yet.
 const unbuilt deployment.ID = "unbuilt"

@@ -55,22 +55,26 @@ func Bless(m Machine, kexecProves bool) error {
 }
 
 // rememberBlessed adds to the history that the booted deployment has proved itself, and tells
-// the journal. That it has is settled: what goes wrong here is only told.
+// the journal, once: the unit also runs after a soft reboot, and when somebody starts it again.
+// That it has is settled: what goes wrong here is only told.
 func (m Machine) rememberBlessed() {
 	id, _, err := sysroot.Booted(m.root)
 	if err != nil {
 		return
 	}
-	m.tell(msgBlessed, journal.Info, []journal.Field{about(id)}, "deployment %s has proved itself", id.Short())
 	s, err := sysroot.OpenWritable(m.root)
 	if err == nil {
 		defer s.Close()
+		if h, err := records.LoadHistory(s.FS()); err == nil && h.ToldBlessed(id) {
+			return
+		}
 		e := deployment.Event{Kind: deployment.EventBlessed, ID: id}
 		if o, err := records.LoadOrigin(s.FS(), id); err == nil {
 			e.Version = o.Version
 		}
 		err = records.AddEvent(s.Root, m.changes(s.Root), e)
 	}
+	m.tell(msgBlessed, journal.Info, []journal.Field{about(id)}, "deployment %s has proved itself", id.Short())
 	if err != nil {
 		m.logf(journal.Warning, "%v", err)
 	}

@@ -155,24 +155,19 @@ func (m Machine) noteSpent(s *sysroot.Writable, spent deployment.Attempts, base 
 	if f.Why() == "" || spent.Failures > 0 && spent.Reason != "" {
 		f.Reason = spent.Why()
 	}
-	if previous == nil || previous.Entry != f.Entry || previous.Reason != f.Reason {
-		if err := records.StoreBootFailure(m.changes(s.Root), f); err != nil {
-			return err
+	// The last boot of the spent deployment may have recorded all that there is: the history
+	// alone knows whether an earlier boot of this one has told that it was booted in its place.
+	if previous != nil && previous.Entry == f.Entry && previous.Reason == f.Reason {
+		if h, err := records.LoadHistory(s.FS()); err == nil && h.ToldFellBack(spent.ID) {
+			return nil
 		}
+	} else if err := records.StoreBootFailure(m.changes(s.Root), f); err != nil {
+		return err
 	}
-	m.noteFellBack(s, spent, cmp.Or(f.Why(), f.Reason))
-	return nil
-}
-
-// noteFellBack adds to the history that this system was booted in place of a spent deployment,
-// and tells the journal, unless an earlier boot did: the record of the failure may have been
-// complete before.
-func (m Machine) noteFellBack(s *sysroot.Writable, spent deployment.Attempts, why string) {
-	if h, err := records.LoadHistory(s.FS()); err == nil && h.ToldFellBack(spent.ID) {
-		return
-	}
+	why := cmp.Or(f.Why(), f.Reason)
 	m.tellFellBack(spent.ID, why)
 	m.remember(s, deployment.Event{Kind: deployment.EventFellBack, ID: spent.Fallback, From: spent.ID, Reason: why})
+	return nil
 }
 
 // since returns what was recorded of the boots that are counted in the record of a spent

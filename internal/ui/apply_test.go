@@ -1,8 +1,8 @@
 package ui
 
 import (
-	"io"
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 

@@ -87,6 +87,16 @@ func (h History) ToldFellBack(spent ID) bool {
 	return false
 }
 
+// ToldBlessed reports whether the last event of a deployment is that it has proved itself.
+func (h History) ToldBlessed(id ID) bool {
+	for _, e := range slices.Backward(h) {
+		if e.ID == id {
+			return e.Kind == EventBlessed
+		}
+	}
+	return false
+}
+
 // ParseHistory reads a HistoryFile: an event a line. A line that is none is kept as it is.
 func ParseHistory(data []byte) (History, error) {
 	var h History

@@ -68,6 +68,17 @@ func TestToldFellBack(t *testing.T) {
 	}
 }
 
+func TestToldBlessed(t *testing.T) {
+	id, other := ID(strings.Repeat("a", 128)), ID(strings.Repeat("b", 128))
+	h := History{{Kind: EventStaged, ID: id}, {Kind: EventBlessed, ID: id}, {Kind: EventStaged, ID: other, From: id}}
+	if !h.ToldBlessed(id) || h.ToldBlessed(other) || h[:1].ToldBlessed(id) {
+		t.Errorf("of %+v: %v, %v; and before: %v", h, h.ToldBlessed(id), h.ToldBlessed(other), h[:1].ToldBlessed(id))
+	}
+	if h = append(h, Event{Kind: EventRolledBack, ID: id}); h.ToldBlessed(id) {
+		t.Error("it is on trial again, and counts as blessed")
+	}
+}
+
 func FuzzParseHistory(f *testing.F) {
 	f.Add([]byte(`{"time": "2026-01-02T03:04:05Z", "event": "staged"}` + "\n{\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {

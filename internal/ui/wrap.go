@@ -33,7 +33,7 @@ func wrap(text string, columns int) string {
 	var out strings.Builder
 	for i, line := range lines {
 		indent := hanging(line)
-		if next := i + 1; next < len(lines) && setIn(line) == 0 && setIn(lines[next]) > 0 {
+		if next := i + 1; next < len(lines) && setIn(lines[next]) > setIn(line) {
 			indent = setIn(lines[next]) // the details of what the line is about
 		}
 		wrapLine(&out, line, min(indent, columns/2), columns)

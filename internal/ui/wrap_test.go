@@ -15,6 +15,7 @@ func TestWrap(t *testing.T) {
 		"no newline": "no newline",
 		"one two three four five six seven eight\n":                                               "one two three four five\n  six seven eight\n",
 		"● booted  Example OS (1) registry.example.org/os\n          more and more words of it\n": "● booted  Example OS (1)\n          registry.example.org/os\n          more and more\n          words of it\n",
+		" → next    Example OS (1) of us\n            details\n":                                  " → next    Example OS\n            (1) of us\n            details\n",
 		"registry.example.org/a/very/long/name and\n":                                             "registry.example.org/a/very/long/name\n  and\n",
 		"    registry.example.org/a/very/long/name\n":                                             "    registry.example.org/a/very/long/name\n",
 		"漢字漢字漢字 漢字漢字漢字 漢字\n":                                                                      "漢字漢字漢字\n  漢字漢字漢字 漢字\n",

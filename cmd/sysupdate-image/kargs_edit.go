@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,11 @@ func (s *session) kargsEditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.changeKargs(cmd, notIn(after, before), notIn(before, after), false)
+			add, remove := notIn(after, before), notIn(before, after)
+			if len(add)+len(remove) == 0 && !slices.Equal(after, before) {
+				return errors.New("nothing was changed: edit keeps the order of arguments; remove one, and add it again to have it last")
+			}
+			return s.changeKargs(cmd, add, remove, false)
 		},
 	}
 }

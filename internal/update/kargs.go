@@ -179,11 +179,48 @@ func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsC
 		return KargsChange{}, err
 	}
 	result.Added, result.Removed = only(next, now), only(now, next)
+	m.warnOfKargs(now, next, remove)
 	if len(result.Added)+len(result.Removed) == 0 {
-		return result, ctx.Err()
+		return result, errors.Join(ctx.Err(), m.checkStagedKargs(s, add, remove))
 	}
 	entry.Options = next.String()
 	return result, m.replaceEntries(ctx, s, entry, add, remove, &result)
+}
+
+// warnOfKargs warns of what is not there to be removed, and of what may keep the machine from
+// finding its root.
+func (m *Machine) warnOfKargs(now, next kcmdline.Cmdline, remove []string) {
+	for _, text := range remove {
+		if rest, err := changed(now, nil, []string{text}); err == nil && len(rest) == len(now) {
+			m.warn(fmt.Errorf("no kernel argument is %q", text))
+		}
+	}
+	for _, a := range now {
+		if findsRoot(a.Key) && !slices.Contains(next, a) {
+			m.warn(fmt.Errorf("the machine may not boot without %s, by which the initramfs finds its root or can write to it; if so, choose the entry before in the boot loader's menu", a))
+		}
+	}
+}
+
+// findsRoot reports whether an argument with a key decides how the initramfs mounts the root.
+func findsRoot(key string) bool {
+	key = strings.ReplaceAll(key, "-", "_")
+	return slices.Contains([]string{"root", "rootflags", "rootfstype", "rw"}, key) || strings.HasPrefix(key, "rd.luks.") || strings.HasPrefix(key, "luks.")
+}
+
+// checkStagedKargs returns an error if the staged deployment differs from the current one in what
+// is to be added or removed: a change of the current one alone would not tell.
+func (m *Machine) checkStagedKargs(s machine.State, add, remove []string) error {
+	var result KargsChange
+	record, staged, err := m.stagedWith(s, add, remove, &result)
+	if err != nil || record == nil {
+		return err
+	}
+	before, err := entryOf(s, record.ID)
+	if err != nil || kcmdline.Parse(boot.WithoutTrial(before.Options)).String() == staged.Options {
+		return err
+	}
+	return fmt.Errorf("only the staged deployment %s would change; reboot into it first", record.ID.Short())
 }
 
 // checkKargs refuses what would not have the effect that is wanted.

@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -71,6 +72,29 @@ func TestChangeKargsKeepsStaged(t *testing.T) {
 				b.must(m.Close())
 			}
 		}
+	})
+}
+
+// What only the staged deployment has is not said to be nothing to do.
+func TestChangeKargsOfStaged(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		b := newBench(t)
+		m := b.open(b.held(true), nil)
+		defer m.Close()
+		b.runAsTwo(m)
+		record, err := m.staged()
+		b.must(err)
+		name := filepath.Join(m.Root.Name(), "boot/loader/entries", record.Entry+".staged")
+		text, err := os.ReadFile(name)
+		b.must(err)
+		b.must(os.WriteFile(name, []byte(strings.Replace(string(text), "composefs=", "new composefs=", 1)), 0o644))
+		if _, err := m.ChangeKargs(t.Context(), nil, []string{"new"}); err == nil || !strings.Contains(err.Error(), "only the staged deployment") {
+			t.Errorf("removing what only the staged deployment has: %v; want that", err)
+		}
+		if _, err := m.ChangeKargs(t.Context(), nil, []string{"neither"}); err != nil {
+			t.Errorf("removing what neither has: %v", err)
+		}
+		b.wantStaged(m, true)
 	})
 }
 

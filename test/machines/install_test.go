@@ -96,7 +96,7 @@ func TestToImage(t *testing.T) {
 			m := vm.Boot(ctx, t, installer.Installed(filepath.Dir(disk), disk, registry))
 			settled(ctx, t, m)
 			contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), tt.fileSystem, tt.says)
-			contains(t, "the loader", m.Do(ctx, t, "sysupdate-image status --verbose"), "Boot loader: "+tt.loader)
+			contains(t, "the loader", m.Do(ctx, t, "sysupdate-image status --verbose"), "Loader: "+tt.loader)
 			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
 			reboot(ctx, t, m)
 			if v := version(ctx, t, m); v != "2" {

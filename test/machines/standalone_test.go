@@ -123,7 +123,8 @@ func TestStandaloneFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			contains(t, "the console", m.Console(), "This system cannot start:", tt.want, "The machine is switched off in 5 seconds.")
-			if strings.Contains(m.Console(), "Kernel panic") {
+			// An emulated machine on a busy host can panic before that, and starts again.
+			if _, since, _ := strings.Cut(m.Console(), "Run /init"); strings.Contains(since, "Kernel panic") {
 				t.Error("/init has ended")
 			}
 		})

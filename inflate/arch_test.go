@@ -11,7 +11,7 @@ import (
 // and for arm64, the latter by QEMU. It builds them, and so runs only where tests may take long.
 func TestArchitectures(t *testing.T) {
 	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
-		t.Skip("SYSUPDATE_VM_TESTS is not \"long\"")
+		t.Skip("a test of minutes runs only with SYSUPDATE_VM_TESTS=long, as in make machines-long")
 	}
 	tests := []struct {
 		arch    string
@@ -23,7 +23,7 @@ func TestArchitectures(t *testing.T) {
 			if tt.runners != nil {
 				runner := firstProgram(tt.runners)
 				if runner == "" {
-					t.Skipf("none of %v is installed", tt.runners)
+					t.Skipf("none of %v is installed (Debian's package qemu-user-static)", tt.runners)
 				}
 				args = append([]string{runner}, args...)
 			}

@@ -42,7 +42,7 @@ var mutants = []struct{ file, old, wrong string }{
 // each, and so runs only where tests may take long.
 func TestMutants(t *testing.T) {
 	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
-		t.Skip("SYSUPDATE_VM_TESTS is not \"long\"")
+		t.Skip("a test of minutes runs only with SYSUPDATE_VM_TESTS=long, as in make machines-long")
 	}
 	for _, m := range mutants {
 		t.Run(m.file+"/"+m.wrong, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,10 +98,11 @@ var refusals = []refusal{
 	{"install to-filesystem", "acknowledge-destructive", false, "an existing system is not replaced in place"},
 }
 
-// sharedRefusals are the options of install to-disk that to-filesystem refuses for the same
-// reason.
-func sharedRefusals() (all []refusal) {
-	for _, r := range refusals {
+// withFilesystem returns options, and those of install to-disk once more for install
+// to-filesystem.
+func withFilesystem(options []refusal) []refusal {
+	all := slices.Clone(options)
+	for _, r := range options {
 		if r.command == "install to-disk" {
 			r.command = "install to-filesystem"
 			all = append(all, r)
@@ -117,17 +119,12 @@ var ignored = []refusal{
 	{"install to-disk", "composefs-backend", false, "there is no other"},
 	{"install to-disk", "bootupd-skip-boot-uuid", false, "bootupd is not used"},
 	{"install to-disk", "generic-image", false, "variables of the firmware are never changed"},
-	{"install to-filesystem", "target-no-signature-verification", false, "it does nothing in bootc either"},
-	{"install to-filesystem", "skip-fetch-check", false, "nothing is fetched to check"},
-	{"install to-filesystem", "composefs-backend", false, "there is no other"},
-	{"install to-filesystem", "bootupd-skip-boot-uuid", false, "bootupd is not used"},
-	{"install to-filesystem", "generic-image", false, "variables of the firmware are never changed"},
 	{"install to-filesystem", "skip-finalize", false, "the file system is left mounted and writable"},
 }
 
 // addBootc adds to the commands below root what bootc has besides them.
 func addBootc(root *cobra.Command) {
-	for _, r := range append(refusals, sharedRefusals()...) {
+	for _, r := range withFilesystem(refusals) {
 		parent := commandAt(root, path(r, r.option == ""))
 		if r.option == "" {
 			parent.AddCommand(refusedCommand(r))
@@ -136,7 +133,7 @@ func addBootc(root *cobra.Command) {
 		addHiddenFlag(parent, r)
 		refuseFlag(parent, r)
 	}
-	for _, r := range ignored {
+	for _, r := range withFilesystem(ignored) {
 		addHiddenFlag(commandAt(root, path(r, false)), r)
 	}
 }

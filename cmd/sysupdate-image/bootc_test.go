@@ -96,9 +96,10 @@ func TestBootcTable(t *testing.T) {
 			if row.option != "" && cmd.Flag(row.option) == nil {
 				t.Fatal("there is no such option")
 			}
-			if refusals := append(refusals, sharedRefusals()...); slices.ContainsFunc(refusals, row.isAbout) {
+			if slices.ContainsFunc(withFilesystem(refusals), row.isAbout) {
 				t.Error("it is refused")
 			}
+			ignored := withFilesystem(ignored)
 			if i := slices.IndexFunc(ignored, row.isAbout); i >= 0 && row.notes != "accepted and ignored: "+ignored[i].why {
 				t.Errorf("the row has %q; want that it is ignored, since %s", row.notes, ignored[i].why)
 			}
@@ -119,7 +120,8 @@ func (r bootcRow) wantRefused(t *testing.T) {
 	args := strings.Fields(r.command)
 	if r.option != "" {
 		args = append(args, "--"+r.option)
-		if i := slices.IndexFunc(append(refusals, sharedRefusals()...), r.isAbout); i >= 0 && append(refusals, sharedRefusals()...)[i].value {
+		refusals := withFilesystem(refusals)
+		if i := slices.IndexFunc(refusals, r.isAbout); i >= 0 && refusals[i].value {
 			args = append(args, "x")
 		}
 		args = append(args, "target")

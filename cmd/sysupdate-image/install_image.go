@@ -24,9 +24,9 @@ and those that it has started have ended; if it is killed, these are killed too.
 are no loop devices, as in a container, and for a user other than root, the files are
 collected in FILE.partial.d, and mkfs and mtools fill the file systems. That takes three
 times the room for a while, leaves fs-verity to an update on the new machine, and cannot
-make XFS. A user other than root becomes that of a user namespace (unshare(1)), and needs
-lines in subuid(5) and subgid(5) and the program newuidmap(1) for images whose /etc and /var
-have files of other owners than root. SELinux labels need the real root.
+make XFS. A user other than root gets a user namespace (unshare(1)). If the
+image has files in /var that are not owned by root, this takes lines in subuid(5) and subgid(5)
+and the program newuidmap(1). SELinux labels need the real root.
 
 With --seed the UUIDs of the disk, its partitions and file systems are always the same.
 mtools, which are used where FAT is not mounted, give the boot partition the time of

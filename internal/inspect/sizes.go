@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"cmp"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -66,11 +65,8 @@ func directorySizes(root *tree.Node) map[string]int64 {
 
 // sized returns what either has, the largest first.
 func sized(old, new map[string]int64) []SizedChange {
-	names := slices.Collect(maps.Keys(old))
-	names = slices.AppendSeq(names, maps.Keys(new))
-	slices.Sort(names)
 	all := []SizedChange{}
-	for _, name := range slices.Compact(names) {
+	for _, name := range keysOf(old, new) {
 		if old[name] > 0 || new[name] > 0 {
 			all = append(all, SizedChange{name, old[name], new[name]})
 		}

@@ -21,15 +21,19 @@ type NamedChange struct {
 // changesOf returns how the things old became new, by name.
 func changesOf(old, new map[string]string) []NamedChange {
 	changes := []NamedChange{}
-	names := slices.Collect(maps.Keys(old))
-	names = slices.AppendSeq(names, maps.Keys(new))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	for _, name := range keysOf(old, new) {
 		if old[name] != new[name] {
 			changes = append(changes, NamedChange{name, old[name], new[name]})
 		}
 	}
 	return changes
+}
+
+// keysOf returns the keys that either has, sorted.
+func keysOf[V any](old, new map[string]V) []string {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(new))
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // unitDirs are where links enable units, in the order of their importance.

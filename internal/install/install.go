@@ -35,9 +35,9 @@ type Options struct {
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
 	Keys   string      // file with root's SSH keys; "" for none
 	Loader string      // kind of boot loader; "" for what the image wants or has
-	bios   bool        // a BIOS is to start GRUB, too
 
 	keys []byte // the content of Keys
+	bios bool   // a BIOS is to start GRUB, too
 }
 
 // ErrNotEmpty says that there is something on the root file system.

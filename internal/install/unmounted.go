@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
@@ -117,15 +115,8 @@ func copyTo(ctx context.Context, d *device.Disk, offset int64, name string) erro
 	if err != nil {
 		return err
 	}
-	for at := int64(0); at < info.Size(); {
-		begin, end, err := sys.NextData(from, at, info.Size())
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.NewOffsetWriter(d, offset+begin), cancel.Reader(ctx, io.NewSectionReader(from, begin, end-begin))); err != nil {
-			return err
-		}
-		at = end
+	if err := sys.CopyData(ctx, d, offset, from, info.Size()); err != nil {
+		return err
 	}
 	return os.Remove(name) // so that only one at a time takes twice its room
 }

@@ -46,6 +46,8 @@ var always = []struct {
 	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
 	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
 	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
+	{update.ErrBootcUpdate, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
+	{update.ErrNoRootHome, "; make it one in the image, such as to /var/roothome"},
 	{update.ErrNothingStaged, "; fetch one with 'sysupdate-image apply --download-only'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
 	{install.ErrOwner, "; a user other than root needs lines in /etc/subuid and /etc/subgid, and newuidmap (package uidmap)"},

@@ -96,7 +96,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if done, err := m.decideFor(ctx, img, "", o, &result); err != nil {
 		return result, err
 	} else if done {
-		return result, m.addEtcAgain(ctx, result, o)
+		return result, m.addRootKeys(ctx, result, o)
 	}
 	if err := img.ReadConfig(ctx); err != nil { // unless that is done, see readUnknown
 		return Result{}, err

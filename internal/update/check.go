@@ -50,8 +50,8 @@ func (m *Machine) Check(ctx context.Context, o Options, r Reporter) (Update, err
 		return Update{}, err
 	}
 	u.Version = printable.Title(img.Config.Config.Labels["org.opencontainers.image.version"])
-	plan := Plan{Layers: m.planLayers(img)}
-	u.FetchLayers, u.FetchBytes = plan.FetchLayers(), plan.FetchBytes()
+	fetch := fetchPlan(m.planLayers(img))
+	u.FetchLayers, u.FetchBytes = fetch.Layers, fetch.Bytes
 	m.noteChecked(img)
 	return u, nil
 }

@@ -121,14 +121,6 @@ func (m *Machine) softRebootHere(ctx context.Context, s machine.State, o Options
 	return result, m.requestSoftReboot(target, sys.Mounts)
 }
 
-// impossible returns a Possibility that is none, for a reason, or an error if it must be one.
-func impossible(why string, o Options) (*Possibility, error) {
-	if o.SoftReboot == IfPossibleOrFail {
-		return nil, &SoftRebootError{why}
-	}
-	return &Possibility{Why: why}, nil
-}
-
 // stagedTarget returns what the boot entry of the staged deployment names, and its kernel
 // command line.
 func stagedTarget(s machine.State) (deployment.Target, string) {

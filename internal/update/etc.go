@@ -2,16 +2,13 @@ package update
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
 // An EtcConflictsError reports that an image was not deployed because of conflicts
@@ -117,59 +114,4 @@ func (m *Machine) addEtc(ctx context.Context, to carry.Side, files []carry.File)
 		return fmt.Errorf("cannot add files to /etc: %w", err)
 	}
 	return nil
-}
-
-// addEtcAgain is addEtc for a machine that boots the image next already.
-func (m *Machine) addEtcAgain(ctx context.Context, r Result, o Options) error {
-	if r.Outcome != AlreadyNext || o.RootKeys == nil {
-		return nil
-	}
-	mode, err := carry.OnDisk(m.Root, r.ID)
-	if err != nil {
-		return err
-	}
-	tree, err := m.readImage(r.ID)
-	if err != nil {
-		return err
-	}
-	sys, err := system.Deployed(ctx, tree, m.Repository)
-	if errors.Is(err, system.ErrSealedDeployment) {
-		sys, err = system.Of(tree, m.Repository), nil
-	}
-	if err != nil {
-		return err
-	}
-	files, err := keysFor(sys, o.RootKeys)
-	if err != nil {
-		return err
-	}
-	if err := m.addEtc(ctx, carry.Side{ID: r.ID, Etc: mode}, files); err != nil {
-		return err
-	}
-	return durable.Syncfs(m.Changes)
-}
-
-// ErrNoRootHome says that nothing can be written to the home of root.
-var ErrNoRootHome = errors.New("the image has no home for root that can be written to: /root is no link to a directory in /var")
-
-// sshKeys is the file by which systemd-tmpfiles(8) gives root its keys at each boot: the home
-// of root is in /var, which the image fills only at the first boot. bootc has the same name.
-const sshKeys = "tmpfiles.d/bootc-root-ssh.conf"
-
-// keysFor returns the local file that has root's authorized keys be these, none for nil. It names
-// the directory in /var that /root leads to: that one may come from another line for
-// systemd-tmpfiles, which is only sure to be first if its path begins the same.
-func keysFor(s *system.System, keys []byte) ([]carry.File, error) {
-	if keys == nil {
-		return nil, nil
-	}
-	home := "/root"
-	if link := s.Tree.Entry("root"); link != nil && link.IsSymlink() && strings.HasPrefix(path.Join("/", link.Target), "/var/") {
-		home = path.Join("/", link.Target)
-	} else if !s.Mounts.RootTransient {
-		return nil, ErrNoRootHome
-	}
-	text := fmt.Sprintf("d %s/.ssh 700 root root -\nf~ %s/.ssh/authorized_keys 600 root root - %s\n",
-		home, home, base64.StdEncoding.EncodeToString(keys))
-	return []carry.File{{Path: sshKeys, Perm: 0o644, Data: []byte(text)}}, nil
 }

@@ -57,6 +57,10 @@ func (e *SealedKargsError) Error() string {
 	return fmt.Sprintf("the kernel arguments of deployment %s are in its unified kernel image: more of them take a signed addon", e.ID.Short())
 }
 
+// ErrBootcUpdate reports that kernel arguments cannot be changed, because a staged deployment
+// of bootc's would not get the change.
+var ErrBootcUpdate = errors.New("cannot change kernel arguments: bootc has staged an update, which would not have the change")
+
 // Kargs returns the kernel arguments of the deployment that name stands for, as for Find; "" is
 // the one that a new deployment inherits from.
 func (m *Machine) Kargs(name string) (Kargs, error) {
@@ -187,12 +191,12 @@ func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsC
 	return result, m.replaceEntries(ctx, s, entry, add, remove, &result)
 }
 
-// warnOfKargs warns of what is not there to be removed, and of what may keep the machine from
-// finding its root.
+// warnOfKargs warns of arguments to remove that do not exist, and of a removal after which the
+// machine may not find its root.
 func (m *Machine) warnOfKargs(now, next kcmdline.Cmdline, remove []string) {
 	for _, text := range remove {
 		if rest, err := changed(now, nil, []string{text}); err == nil && len(rest) == len(now) {
-			m.warn(fmt.Errorf("no kernel argument is %q", text))
+			m.warn(fmt.Errorf("there is no kernel argument %q", text))
 		}
 	}
 	for _, a := range now {
@@ -211,8 +215,7 @@ func findsRoot(key string) bool {
 // checkStagedKargs returns an error if the staged deployment differs from the current one in what
 // is to be added or removed: a change of the current one alone would not tell.
 func (m *Machine) checkStagedKargs(s machine.State, add, remove []string) error {
-	var result KargsChange
-	record, staged, err := m.stagedWith(s, add, remove, &result)
+	record, staged, err := m.stagedWith(s, add, remove)
 	if err != nil || record == nil {
 		return err
 	}
@@ -253,9 +256,12 @@ func entryOf(s machine.State, id deployment.ID) (bootentry.Entry, error) {
 func (m *Machine) replaceEntries(
 	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string, result *KargsChange,
 ) error {
-	record, staged, err := m.stagedWith(s, add, remove, result)
+	record, staged, err := m.stagedWith(s, add, remove)
 	if err != nil {
 		return err
+	}
+	if record != nil {
+		result.Staged = record.ID
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -288,12 +294,12 @@ func (m *Machine) replaceEntries(
 
 // stagedWith returns the record of a staged deployment other than the current one, and its entry
 // with the change; nil if there is none.
-func (m *Machine) stagedWith(s machine.State, add, remove []string, result *KargsChange) (*deployment.Staged, bootentry.Entry, error) {
+func (m *Machine) stagedWith(s machine.State, add, remove []string) (*deployment.Staged, bootentry.Entry, error) {
 	record, err := m.staged()
 	if err == nil && record == nil && s.Staged != nil {
-		err = errors.New("bootc has staged an update; reboot into it, or drop it with 'rollback booted', before kernel arguments are changed")
+		err = ErrBootcUpdate
 	}
-	if err != nil || record == nil || record.ID == result.ID {
+	if err != nil || record == nil || record.ID == s.Current() {
 		return nil, bootentry.Entry{}, err
 	}
 	if record.Published {
@@ -304,7 +310,7 @@ func (m *Machine) stagedWith(s machine.State, add, remove []string, result *Karg
 		return nil, entry, err
 	}
 	options, err := changed(kcmdline.Parse(boot.WithoutTrial(entry.Options)), add, remove)
-	entry.Options, result.Staged = options.String(), record.ID
+	entry.Options = options.String()
 	return record, entry, err
 }
 
@@ -340,7 +346,7 @@ func changed(c kcmdline.Cmdline, add, remove []string) (kcmdline.Cmdline, error)
 func parseKarg(text string) (kcmdline.Cmdline, error) {
 	args := kcmdline.Parse(text)
 	if len(args) == 0 || strings.ContainsAny(text, "\n\r\x00") {
-		return nil, fmt.Errorf("%q is no kernel argument", text)
+		return nil, fmt.Errorf("%q is not a kernel argument", text)
 	}
 	for _, a := range args {
 		switch {

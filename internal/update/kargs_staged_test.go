@@ -29,6 +29,26 @@ func (b *bench) held(locked bool) string {
 	return dir
 }
 
+// stopped stops change after each number of steps, on machines like before that run the image 2,
+// and looks at each as it is after a power cut.
+func (b *bench) stopped(before string, change func(*Machine) error, look func(steps int, m *Machine)) {
+	b.t.Helper()
+	done := false
+	for n := 0; !done; n++ {
+		dir := b.t.TempDir()
+		b.must(os.CopyFS(dir, os.DirFS(before)))
+		m := b.open(dir, durabletest.Crash(n))
+		b.runAsTwo(m)
+		done = change(m) == nil
+		b.must(m.Close())
+
+		m = b.open(dir, nil)
+		b.runAsTwo(m)
+		look(n, m)
+		b.must(m.Close())
+	}
+}
+
 // A change of the kernel arguments that stops after any step leaves what is staged staged, and
 // locked if it was, and gets through the next time.
 func TestChangeKargsKeepsStaged(t *testing.T) {
@@ -42,18 +62,7 @@ func TestChangeKargsKeepsStaged(t *testing.T) {
 			return err
 		}
 		for _, locked := range []bool{true, false} {
-			before := b.held(locked)
-			done := false
-			for n := 0; !done; n++ {
-				dir := b.t.TempDir()
-				b.must(os.CopyFS(dir, os.DirFS(before)))
-				m := b.open(dir, durabletest.Crash(n))
-				b.runAsTwo(m)
-				done = change(m) == nil
-				b.must(m.Close())
-
-				m = b.open(dir, nil)
-				b.runAsTwo(m)
+			b.stopped(b.held(locked), change, func(n int, m *Machine) {
 				b.wantStaged(m, locked)
 				if err := change(m); err != nil {
 					t.Errorf("after %d steps: again: %v", n, err)
@@ -69,8 +78,7 @@ func TestChangeKargsKeepsStaged(t *testing.T) {
 						t.Errorf("after %d steps: %s boots with %q; want the argument", n, id.Short(), all)
 					}
 				}
-				b.must(m.Close())
-			}
+			})
 		}
 	})
 }
@@ -146,18 +154,14 @@ func TestReplaceLocked(t *testing.T) {
 	ns.Run(t, func(t *testing.T) { // without a systemd that could be asked
 		b := newBench(t)
 		writeImage(t, b.layout, "4", "4")
-		before := b.held(true)
-		done := false
-		for n := 0; !done; n++ {
-			dir := b.t.TempDir()
-			b.must(os.CopyFS(dir, os.DirFS(before)))
-			m := b.open(dir, durabletest.Crash(n))
-			b.runAsTwo(m)
+		apply := func(m *Machine) error {
 			err := b.applyError(m, "4")
-			done = err == nil || notArmed(err)
-			b.must(m.Close())
-			m = b.open(dir, nil)
-			b.runAsTwo(m)
+			if notArmed(err) {
+				err = nil
+			}
+			return err
+		}
+		b.stopped(b.held(true), apply, func(n int, m *Machine) {
 			record, err := m.staged()
 			b.must(err)
 			if record == nil {
@@ -167,8 +171,7 @@ func TestReplaceLocked(t *testing.T) {
 			if is4 := m.State().Origins[record.ID].Version == "4"; is4 == record.FinalizationLocked {
 				t.Errorf("after %d steps: the staged deployment is the image 4: %v, and locked: %v", n, is4, record.FinalizationLocked)
 			}
-			b.must(m.Close())
-		}
+		})
 	})
 }
 

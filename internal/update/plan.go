@@ -98,7 +98,7 @@ func (m *Machine) Plan(ctx context.Context, o Options, r Reporter) (Plan, error)
 		Decision: decide(s, o.subject(img, "")), Reference: img.Reference.String(),
 		ManifestDigest: img.ManifestDigest, Signature: img.Signature, Layers: m.planLayers(img),
 	}
-	p.Fetch = FetchPlan{p.FetchLayers(), p.FetchBytes()}
+	p.Fetch = fetchPlan(p.Layers)
 	open, err := m.isOpen()
 	if err != nil {
 		return Plan{}, err
@@ -255,24 +255,15 @@ func removed(s machine.State, d Decision, spare int) []deployment.ID {
 	return slices.DeleteFunc(s.Known(), func(id deployment.ID) bool { return slices.Contains(kept, id) })
 }
 
-// FetchLayers returns how many layers would be fetched.
-func (p Plan) FetchLayers() (n int) {
-	for _, l := range p.Layers {
+// fetchPlan returns what of the layers would be fetched.
+func fetchPlan(layers []LayerPlan) (f FetchPlan) {
+	for _, l := range layers {
 		if !l.Present {
-			n++
+			f.Layers++
+			f.Bytes += l.Size
 		}
 	}
-	return n
-}
-
-// FetchBytes returns how many bytes would be fetched.
-func (p Plan) FetchBytes() (n int64) {
-	for _, l := range p.Layers {
-		if !l.Present {
-			n += l.Size
-		}
-	}
-	return n
+	return f
 }
 
 // warnOnce has each warning be told once, until restore is called: a plan looks at some

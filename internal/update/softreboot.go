@@ -68,10 +68,18 @@ func (m *Machine) checkSoftReboot(ctx context.Context, s *system.System, options
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether a soft reboot is possible: %w", err)
 	}
-	if why != "" && o.SoftReboot == IfPossibleOrFail {
+	if why != "" {
+		return impossible(why, o)
+	}
+	return &Possibility{Possible: true}, nil
+}
+
+// impossible returns a Possibility that is none, for a reason, or an error if it must be one.
+func impossible(why string, o Options) (*Possibility, error) {
+	if o.SoftReboot == IfPossibleOrFail {
 		return nil, &SoftRebootError{why}
 	}
-	return &Possibility{Possible: why == "", Why: why}, nil
+	return &Possibility{Why: why}, nil
 }
 
 // softRebootOf is checkSoftReboot for an image that is not being built. It returns the

@@ -90,7 +90,7 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 			t.Fatal(err)
 		}
 	}
-	// Who has closed GRUB's editor has not closed the way to boot.
+	// A password for GRUB's editor does not keep the machine from booting.
 	if err := os.WriteFile(filepath.Join(dir, boot.GRUBDir, "custom.cfg"), []byte("set superusers=admin\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (f File) addTo(etc *tree.Node) error {
 			dir.Set(name, next)
 		}
 		if !next.IsDir() {
-			return fmt.Errorf("/etc/%s is no directory", name)
+			return fmt.Errorf("/etc/%s is not a directory", name)
 		}
 		dir = next
 	}

@@ -2,10 +2,8 @@ package merge
 
 import (
 	"context"
-	"io"
 	"os"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/format/cancel"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -38,15 +36,8 @@ func copyLocal(ctx context.Context, out, in *os.File) error {
 		return nil
 	}
 	size := info.Size()
-	for at := int64(0); at < size; {
-		begin, end, err := sys.NextData(in, at, size)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.NewOffsetWriter(out, begin), cancel.Reader(ctx, io.NewSectionReader(in, begin, end-begin))); err != nil {
-			return err
-		}
-		at = end
+	if err := sys.CopyData(ctx, out, 0, in, size); err != nil {
+		return err
 	}
 	return out.Truncate(size)
 }

@@ -9,7 +9,7 @@ import (
 // Files of the History of the machine.
 const (
 	HistoryFile        = StateDir + "/history.jsonl"
-	HistoryLockFile    = StateDir + "/history.lock" // for root alone: who can open a file can lock it
+	HistoryLockFile    = StateDir + "/history.lock" // only root can open it, and so lock it
 	DamagedHistoryFile = HistoryFile + ".damaged"   // what could not be read as one
 )
 
@@ -51,7 +51,7 @@ type Event struct {
 	Reference   string    `json:"reference,omitempty"`
 	By          string    `json:"by,omitempty"`     // who did it: a user, or a unit
 	Reason      string    `json:"reason,omitempty"` // why
-	// Unread is a line of the file that is no event; the other fields are "".
+	// Unread is a line of the file that is not an event; the other fields are "".
 	Unread string `json:"unread,omitempty"`
 }
 
@@ -97,7 +97,7 @@ func (h History) ToldBlessed(id ID) bool {
 	return false
 }
 
-// ParseHistory reads a HistoryFile: an event a line. A line that is none is kept as it is.
+// ParseHistory reads a HistoryFile: an event a line. Any other line is kept as it is.
 func ParseHistory(data []byte) (History, error) {
 	var h History
 	for line := range strings.Lines(string(data)) {

@@ -78,7 +78,7 @@ func (r *readAhead) runChecks() {
 	defer close(r.full)
 	for p := range r.read {
 		if p.err = r.check(p.data, p.err); p.err != nil && p.err != io.EOF {
-			p.data = p.data[:0] // so that it is the error that is told, and not what becomes of wrong data
+			p.data = p.data[:0] // the caller is to see this error, and not what wrong data looks like
 		}
 		r.full <- p
 	}

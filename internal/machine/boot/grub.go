@@ -71,7 +71,7 @@ func (p *Partition) FindGRUB() (err error) {
 // HasGRUB reports whether GRUB boots the entries of the partition.
 func (p *Partition) HasGRUB() bool { return p.grub }
 
-// WriteFile atomically and durably writes a file, whose directory there is.
+// WriteFile atomically and durably writes a file. Its directory must exist.
 func (p *Partition) WriteFile(name string, content []byte) error {
 	return p.replace(name, content)
 }

@@ -170,27 +170,25 @@ func (l Loader) Files() []File {
 		return nil
 	}
 	e, n := l.efi, l.names
-	all := []File{{e.dir + "/grub.cfg", stub}}
-	fallback := "BOOT" + strings.ToUpper(n.efi) + ".EFI"
-	for _, dir := range []string{e.dir, "EFI/BOOT"} {
-		grub, first := "grub"+n.efi+".efi", "shim"+n.efi+".efi"
-		if dir != e.dir {
-			first = fallback
-		}
-		if e.shim == nil {
-			if dir != e.dir {
-				grub = fallback
-			}
-			all = append(all, File{dir + "/" + grub, e.grub})
-			continue
-		}
-		all = append(all, File{dir + "/" + grub, e.grub})
-		if e.manager != nil {
-			all = append(all, File{dir + "/mm" + n.efi + ".efi", e.manager})
-		}
-		all = append(all, File{dir + "/" + first, e.shim})
+	first := "grub"
+	if e.shim != nil {
+		first = "shim"
 	}
-	return all
+	all := []File{{e.dir + "/grub.cfg", stub}}
+	all = append(all, e.in(e.dir, first+n.efi+".efi", n)...)
+	return append(all, e.in("EFI/BOOT", "BOOT"+strings.ToUpper(n.efi)+".EFI", n)...)
+}
+
+// in returns the programs for a directory, in which the firmware starts the one called first.
+func (e *efi) in(dir, first string, n names) []File {
+	if e.shim == nil {
+		return []File{{dir + "/" + first, e.grub}}
+	}
+	all := []File{{dir + "/grub" + n.efi + ".efi", e.grub}}
+	if e.manager != nil {
+		all = append(all, File{dir + "/mm" + n.efi + ".efi", e.manager})
+	}
+	return append(all, File{dir + "/" + first, e.shim})
 }
 
 // Config returns GRUB's configuration, which is beside the entries.

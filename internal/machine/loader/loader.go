@@ -167,10 +167,11 @@ func (l Loader) free(esp *boot.Partition, was deployment.Loader) (files []grub.F
 			files = append(files, f)
 			continue
 		}
-		data, err := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
-		if found, err := bounded.Found(err); err != nil {
+		data, found, err := contentOf(esp, f.Path)
+		if err != nil {
 			return nil, "", err
-		} else if found && !l.replaces(f, data, was) {
+		}
+		if found && !l.replaces(f, data, was) {
 			occupied = f.Path
 		}
 	}
@@ -183,8 +184,20 @@ func (l Loader) free(esp *boot.Partition, was deployment.Loader) (files []grub.F
 // replaces reports whether a file takes the place of what is there: an earlier try has written
 // that, or both are systemd-boot.
 func (l Loader) replaces(f grub.File, data []byte, was deployment.Loader) bool {
-	there := fileOf(grub.File{Path: f.Path, Content: data})
-	return there == fileOf(f) || was.Has(there) || l.Kind == deployment.SystemdBoot && boot.IsSystemdBoot(data)
+	return isOwn(f, data, was) || l.Kind == deployment.SystemdBoot && boot.IsSystemdBoot(data)
+}
+
+// isOwn reports whether what is in the place of a file is what this program wrote, or is about
+// to.
+func isOwn(f grub.File, there []byte, was deployment.Loader) bool {
+	return bytes.Equal(there, f.Content) || was.Has(fileOf(grub.File{Path: f.Path, Content: there}))
+}
+
+// contentOf returns what is in a file of a partition, and whether there is one.
+func contentOf(p *boot.Partition, name string) (data []byte, found bool, err error) {
+	data, err = bounded.ReadRoot(p.Root(), name, limits.Loader)
+	found, err = bounded.Found(err)
+	return data, found, err
 }
 
 func write(p *boot.Partition, f grub.File) error {
@@ -216,7 +229,7 @@ func (l Loader) Update(esp, entries *boot.Partition, was deployment.Loader) (dep
 	var changed []string
 	if l.GRUB != nil {
 		config := l.GRUB.Config()
-		if have, err := bounded.ReadRoot(entries.Root(), config.Path, limits.Text); err != nil || string(have) != string(config.Content) {
+		if have, found, err := contentOf(entries, config.Path); err != nil || !found || !bytes.Equal(have, config.Content) {
 			if err := write(entries, config); err != nil {
 				return was, nil, err
 			}
@@ -225,18 +238,17 @@ func (l Loader) Update(esp, entries *boot.Partition, was deployment.Loader) (dep
 		now.Config = fileOf(config).SHA256
 	}
 	for _, f := range l.files {
-		own, err := isOwn(esp, f, was)
+		there, found, err := contentOf(esp, f.Path)
 		if err != nil {
 			return was, changed, err
 		}
-		if !own {
+		if !found || !isOwn(f, there, was) {
 			continue
 		}
-		wrote, err := renew(esp, f)
-		if err != nil {
-			return was, changed, err
-		}
-		if wrote {
+		if !bytes.Equal(there, f.Content) {
+			if err := write(esp, f); err != nil {
+				return was, changed, err
+			}
 			changed = append(changed, f.Path)
 		}
 		now.Files = append(now.Files, fileOf(f))
@@ -244,22 +256,11 @@ func (l Loader) Update(esp, entries *boot.Partition, was deployment.Loader) (dep
 	return now, changed, nil
 }
 
-// isOwn reports whether a file on the partition is what this program wrote, or is about to.
-func isOwn(p *boot.Partition, f grub.File, was deployment.Loader) (bool, error) {
-	data, err := bounded.ReadRoot(p.Root(), f.Path, limits.Loader)
-	if found, err := bounded.Found(err); !found || err != nil {
-		return false, err
-	}
-	there := fileOf(grub.File{Path: f.Path, Content: data})
-	return was.Has(there) || there == fileOf(f), nil
-}
-
 // Check returns the paths of files that are not as they were written, and says of which the
 // loader cannot start.
 func Check(esp *boot.Partition, was deployment.Loader) (changed []string, err error) {
 	for _, f := range was.Files {
-		data, errRead := bounded.ReadRoot(esp.Root(), f.Path, limits.Loader)
-		found, errRead := bounded.Found(errRead)
+		data, found, errRead := contentOf(esp, f.Path)
 		switch {
 		case errRead != nil:
 			err = errors.Join(err, errRead)
@@ -291,24 +292,15 @@ func checkFile(name string, data []byte) error {
 // CheckConfig says why what GRUB reads beside the entries is not what was written.
 func CheckConfig(entries *boot.Partition, was deployment.Loader) error {
 	own := grub.Loader{}.Config()
-	data, err := bounded.ReadRoot(entries.Root(), own.Path, limits.Text)
-	if found, err := bounded.Found(err); err != nil {
+	data, found, err := contentOf(entries, own.Path)
+	if err != nil {
 		return err
-	} else if !found {
+	}
+	if !found {
 		return fmt.Errorf("there is no /%s", own.Path)
 	}
 	if sum := fileOf(grub.File{Content: data}).SHA256; sum != was.Config && string(data) != string(own.Content) {
 		return fmt.Errorf("GRUB would do something else: /%s was changed", own.Path)
 	}
 	return nil
-}
-
-// renew writes a file, and reports whether it was another one before.
-func renew(p *boot.Partition, f grub.File) (bool, error) {
-	data, err := bounded.ReadRoot(p.Root(), f.Path, limits.Loader)
-	found, err := bounded.Found(err)
-	if err != nil || found && string(data) == string(f.Content) {
-		return false, err
-	}
-	return true, write(p, f)
 }

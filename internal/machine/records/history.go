@@ -22,9 +22,9 @@ func LoadHistory(root fs.FS) (deployment.History, error) {
 const historyTime = 2 * time.Second
 
 // AddEvent adds an event to the history, with the time if it has none. root and changes are
-// both the physical root. Programs that add at the same time wait for each other. Where the
-// file is no history, that is moved away, and told after a new one has begun: what happened
-// must not be lost because of what somebody else left there.
+// both the physical root. Programs that add at the same time wait for each other. A
+// file that is not a history is moved away, a new one begins, and the error says so: what
+// happened must not be lost because of what somebody else left there.
 func AddEvent(root *os.Root, changes durable.FS, e deployment.Event) error {
 	if _, err := changes.Lstat(deployment.StateDir); errors.Is(err, fs.ErrNotExist) {
 		if err := durable.MkdirAll(changes, deployment.StateDir, 0o755); err != nil {

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/test/powercut/replay"
 	"github.com/sysupdate-image/sysupdate-image/test/powercut/writelog"
 )
@@ -121,20 +120,11 @@ func (a *area) put(content []byte, e writelog.Entry, from, to int64) {
 // restore makes the device what is durable again, whoever has written to it. It
 // compares all that the file has; where it has nothing, there was no write.
 func (a *area) restore() error {
-	fd := int(a.file.Fd())
 	for at := int64(0); at < a.Size; {
-		start, err := unix.Seek(fd, at, unix.SEEK_DATA)
-		if errors.Is(err, syscall.ENXIO) {
-			return nil
-		}
+		start, end, err := sys.NextData(a.file, at, a.Size)
 		if err != nil {
-			return fmt.Errorf("SEEK_DATA: %w", err)
+			return fmt.Errorf("cannot find the data of %s: %w", a.file.Name(), err)
 		}
-		end, err := unix.Seek(fd, start, unix.SEEK_HOLE)
-		if err != nil {
-			return fmt.Errorf("SEEK_HOLE: %w", err)
-		}
-		end = min(end, a.Size)
 		for ; start < end; start += page {
 			if p := a.durable[start : start+page]; !bytes.Equal(a.content[start:start+page], p) {
 				copy(a.content[start:], p)

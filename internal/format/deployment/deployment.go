@@ -29,6 +29,7 @@ const (
 	VarTarget = "../../os/default/var"
 
 	StateDir     = "state/sysupdate-image" // ours alone
+	LockFile     = StateDir + "/lock"      // only root can open it, and so lock it
 	StagedRecord = StateDir + "/staged.json"
 	// KernelsRecord has the paths of the kernels that were written to the boot partition,
 	// a line each.

@@ -2,6 +2,7 @@ package update
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -125,7 +126,7 @@ func (w *wreck) checkPlan(about string) Outcome {
 	w.must(err)
 	o := w.options(string(w.any(tags)))
 	if w.rand.IntN(2) == 0 { // a timer asks for what the machine follows
-		for id := range before.Origins {
+		for _, id := range slices.Sorted(maps.Keys(before.Origins)) {
 			w.leadTo(m, id, string(w.any(tags)))
 		}
 		o = Options{}

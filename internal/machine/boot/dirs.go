@@ -65,6 +65,9 @@ func (p *Partition) grownDirs() []string {
 	return grownDirs[:]
 }
 
+// IsFAT reports whether the partition is a FAT file system.
+func (p *Partition) IsFAT() bool { return p.fat }
+
 // isFAT reports whether a directory of the partition grows by clusters.
 func (p *Partition) isFAT() bool {
 	info, err := sys.Statfs(p.dir)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -119,6 +120,15 @@ func (f EntryFile) class() int {
 		return 1
 	}
 	return 0
+}
+
+// EntryPath returns the path of an entry by its file name.
+func EntryPath(file string) string { return path.Join(entriesDir, file) }
+
+// IsOthers reports whether a name in the root of a partition is none of ours, of the boot loaders'
+// and of firmware's.
+func IsOthers(name string) bool {
+	return !slices.ContainsFunc([]string{"EFI", "loader", kernelsDir}, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
 // Next returns the entry that the loader boots next if nobody and no setting

@@ -155,6 +155,32 @@ func (m machine) deviceName(device string) string {
 	return "/dev/" + device
 }
 
+// FATID returns the number of the FAT file system that a partition is, as GRUB finds it by.
+// Host is the root directory of the running system.
+func (p *Partition) FATID(host *os.Root) (string, error) {
+	if !p.fat {
+		return "", fmt.Errorf("%s is not a FAT file system, which GRUB would find by its number", p)
+	}
+	m := machine{root: host}
+	device, err := m.deviceUnder(p)
+	if err == nil && device == "" {
+		err = errNoDevice
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %w", p, err)
+	}
+	f, err := host.Open(below("dev", device))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	id, err := superblock.FATID(f)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", m.deviceName(device), err)
+	}
+	return id, nil
+}
+
 // uuidOf returns the UUID of the file system on a block device, as blkid(8) does.
 func (m machine) uuidOf(device string) (string, error) {
 	f, err := m.root.Open(below("dev", device))

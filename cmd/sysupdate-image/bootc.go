@@ -76,8 +76,6 @@ var refusals = []refusal{
 	{command: "container export", why: "use podman export"},
 	{command: "container split-kernel-and-rootfs", why: "the kernel stays in the image; mount it with 'image mount' and copy it"},
 	{command: "container compute-composefs-digest-from-storage", why: "there is no container storage here; use 'image digest --boot' with an OCI layout or a reference"},
-	{command: "install to-existing-root", why: "a running system is not replaced in place; boot another and use install to-disk"},
-	{command: "install reset", why: "use install to-disk for a fresh state"},
 	{command: "install finalize", why: "install leaves nothing to finish"},
 	{command: "install ensure-completion", why: "install leaves nothing to finish"},
 
@@ -87,7 +85,6 @@ var refusals = []refusal{
 	{"install to-disk", "run-fetch-check", false, "check with apply --check once it is installed"},
 	{"install to-disk", "experimental-unified-storage", false, "there is no container storage here"},
 	{"install to-disk", "disable-selinux", false, "SELinux labels are computed from the image's policy; an image without a policy has none"},
-	{"install to-disk", "karg-delete", true, "kernel arguments of the image are deleted by karg-deletes in bootc/install/*.toml"},
 	{"install to-disk", "bound-images", true, "bound images are not pulled here"},
 	{"install to-disk", "stateroot", true, "the state is always that called default"},
 	{"install to-disk", "allow-missing-verity", false, "fs-verity is enabled where the file system can do that, and the output says so"},
@@ -96,16 +93,18 @@ var refusals = []refusal{
 	{"install to-filesystem", "boot-mount-spec", true, "the boot partition is found by its type; use --esp"},
 	{"install to-filesystem", "replace", true, "an existing system is not replaced in place"},
 	{"install to-filesystem", "acknowledge-destructive", false, "an existing system is not replaced in place"},
+	{"install to-existing-root", "cleanup", false, "remove the old system with 'install remove-old' once the new one has proved itself"},
 }
 
-// withFilesystem returns options, and those of install to-disk once more for install
-// to-filesystem.
+// withFilesystem returns options, and those of install to-disk once more for the two other
+// commands that install on a machine.
 func withFilesystem(options []refusal) []refusal {
 	all := slices.Clone(options)
 	for _, r := range options {
 		if r.command == "install to-disk" {
-			r.command = "install to-filesystem"
-			all = append(all, r)
+			for _, r.command = range []string{"install to-filesystem", "install to-existing-root"} {
+				all = append(all, r)
+			}
 		}
 	}
 	return all
@@ -120,6 +119,7 @@ var ignored = []refusal{
 	{"install to-disk", "bootupd-skip-boot-uuid", false, "bootupd is not used"},
 	{"install to-disk", "generic-image", false, "variables of the firmware are never changed"},
 	{"install to-filesystem", "skip-finalize", false, "the file system is left mounted and writable"},
+	{"install to-existing-root", "acknowledge-destructive", false, "nothing is destroyed"},
 }
 
 // addBootc adds to the commands below root what bootc has besides them.

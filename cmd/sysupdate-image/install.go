@@ -34,7 +34,7 @@ func (s *session) installCommand() *cobra.Command {
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(s.toDiskCommand(), s.toImageCommand(), s.toFilesystemCommand())
+	cmd.AddCommand(s.toDiskCommand(), s.toImageCommand(), s.toFilesystemCommand(), s.toExistingRootCommand(), s.bootOldCommand(), s.removeOldCommand(), s.resetCommand())
 	cmd.AddCommand(s.printConfigurationCommand(), s.verifyCommand())
 	return cmd
 }
@@ -72,7 +72,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.ESP, "esp", "", "`DIR` where the EFI system partition is mounted")
 	cmd.Flags().StringVar(&o.Image, "image", "", "install the image `REF`")
 	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates instead of the installed one")
-	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	addKargFlags(cmd, &o)
 	addLoaderFlag(cmd, &o.Loader)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the result")
 	addKeysFlag(cmd, &o.Keys)
@@ -81,6 +81,12 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	source.add(cmd)
 	takeBootcNames(cmd)
 	return cmd
+}
+
+// addKargFlags adds --karg and --karg-delete.
+func addKargFlags(cmd *cobra.Command, o *install.Options) {
+	cmd.Flags().StringArrayVar(&o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	cmd.Flags().StringArrayVar(&o.Delete, "karg-delete", nil, "leave out kernel argument `ARG` of the image, or all that begin with ARG= (can be repeated)")
 }
 
 // addLoaderFlag adds --bootloader.

@@ -55,7 +55,7 @@ type diskFlags struct {
 func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.o.Image, "image", "", "install the image `REF`")
 	cmd.Flags().StringVar(&f.o.Track, "track", "", "follow `REF` for updates instead of the installed one")
-	cmd.Flags().StringArrayVar(&f.o.Kargs, "karg", nil, "add `ARG` to the kernel command line (can be repeated)")
+	addKargFlags(cmd, &f.o.Options)
 	cmd.Flags().StringVar(&f.o.FileSystem, "filesystem", "", "file system of the root: `ext4|btrfs|xfs` (default: what the image wants, or ext4)")
 	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct`, on the partitions themselves")
 	addLoaderFlag(cmd, &f.o.Loader)

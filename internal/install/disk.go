@@ -123,7 +123,7 @@ func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 }
 
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
-	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.Kargs, Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader}
+	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.leftKargs(o.Kargs), Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader}
 	p.options.bios = o.Loader == deployment.GRUB && img.bios
 	if err := p.checkSector(d.Sector); err != nil {
 		return p, err

@@ -31,6 +31,7 @@ type Options struct {
 	Image  string      // reference of the image
 	Track  string      // reference to follow for updates; empty means Image
 	Kargs  []string    // more kernel arguments
+	Delete []string    // kernel arguments, or keys, that the image would add
 	Source oci.Options // how to read the image
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
 	Keys   string      // file with root's SSH keys; "" for none
@@ -78,7 +79,7 @@ var errOnlyBIOS = errors.New("the image's GRUB starts from a BIOS only: install 
 // complete reads the SSH keys, checks the reference to follow, and writes it as origins have
 // it.
 func (o *Options) complete() (err error) {
-	if o.keys, err = rootKeys(o.Keys); err != nil || o.Track == "" {
+	if o.keys, err = RootKeys(o.Keys); err != nil || o.Track == "" {
 		return err
 	}
 	ref, err := oci.ParseReference(o.Track)
@@ -92,13 +93,10 @@ func (o *Options) complete() (err error) {
 // deploy makes the image the first deployment of a machine, and installs its boot loader on
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
 func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, loader.Loader, error) {
-	apply := update.Options{
-		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, RootKeys: o.keys,
-	}
 	if err := m.PrepareLoader(o.Loader); err != nil {
 		return update.Result{}, loader.Loader{}, err
 	}
-	result, err := m.Apply(ctx, apply, r)
+	result, err := m.Apply(ctx, o.apply(root), r)
 	if err != nil {
 		return update.Result{}, loader.Loader{}, err
 	}
@@ -111,6 +109,21 @@ func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, e
 	}
 	l, err := m.InstallLoader(result.ID, o.Loader, esp, o.bios)
 	return result, l, err
+}
+
+// apply returns the options by which the image becomes the first deployment.
+func (o Options) apply(root []string) update.Options {
+	return update.Options{
+		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, KargDeletes: o.Delete, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, RootKeys: o.keys,
+	}
+}
+
+// leftKargs returns kernel arguments without those that are to be left out.
+func (o Options) leftKargs(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(a string) bool {
+		key, _, _ := strings.Cut(a, "=")
+		return slices.Contains(o.Delete, a) || slices.Contains(o.Delete, key)
+	})
 }
 
 // A RootDoubtError warns that an initramfs may not find the root file system.

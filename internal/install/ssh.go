@@ -8,9 +8,9 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
-// rootKeys returns the content of a file with root's authorized keys, as sshd(8) reads them;
+// RootKeys returns the content of a file with root's authorized keys, as sshd(8) reads them;
 // nothing for no name.
-func rootKeys(name string) ([]byte, error) {
+func RootKeys(name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}

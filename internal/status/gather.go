@@ -44,6 +44,7 @@ func Gather(system *machine.System) Status {
 	g.mark()
 	g.readHealth()
 	g.readEtc()
+	g.readReset()
 	g.readChecked()
 	g.status.Loader = printable.Title(g.m.Loader.Loader())
 	g.readLoader()

@@ -47,6 +47,8 @@ var always = []struct {
 	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
 	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
 	{update.ErrBootcUpdate, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
+	{update.ErrResetWaits, "; 'sysupdate-image install reset --confirm' removes it"},
+	{update.ErrStagedReset, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
 	{update.ErrNoRootHome, "; make it one in the image, such as to /var/roothome"},
 	{update.ErrNothingStaged, "; fetch one with 'sysupdate-image apply --download-only'"},
 	{update.ErrNothingTracked, "; name one: 'sysupdate-image apply REF'"},
@@ -82,6 +84,9 @@ func adviseOnDeployment(err error) string {
 	}
 	if _, ok := errors.AsType[*install.NotEmptyError](err); ok {
 		return "; all of this is lost with --wipe"
+	}
+	if _, ok := errors.AsType[*install.NotFirstError](err); ok {
+		return "; 'bootctl set-default \"sysupdate-image-*\"' has it boot the new system"
 	}
 	if _, ok := errors.AsType[*install.RootDoubtError](err); ok {
 		return "; if so, install with --karg root=..."

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -18,6 +19,12 @@ func (s *Screen) PrintRollback(r update.RollbackResult) error {
 		title = r.ID.Short()
 	}
 	format := "%s boots next, deployment %s\n"
+	switch r.Reset {
+	case machine.ResetUndone:
+		format = "%s boots next with the state before the reset, deployment %s\n"
+	case machine.ResetFresh:
+		format = "%s boots next with the fresh state, deployment %s\n"
+	}
 	if r.Already {
 		format = "Nothing to do: %s already boots next, deployment %s\n"
 	}

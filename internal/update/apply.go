@@ -16,23 +16,25 @@ import (
 
 // Options say what to apply.
 type Options struct {
-	Reference string      // of the image; empty means the one the machine follows
-	Force     bool        // also an image whose deployment has failed here, also without any boot entry
-	Track     string      // reference to follow from then on; empty means Reference
-	Kargs     []string    // kernel arguments for a machine's first deployment
-	RootKargs []string    // by which it finds its root, if neither Kargs nor the image name one
-	Source    oci.Options // how to read the image
-	Reuse     []string    // repositories from which layers are taken instead of being fetched
-	Verity    Verity      // whether the system boots without fs-verity; empty keeps what it is
-	Loader    string      // the kind of boot loader that the image must have, "" if it need not have one
+	Reference   string      // of the image; empty means the one the machine follows
+	Force       bool        // also an image whose deployment has failed here, also without any boot entry
+	Track       string      // reference to follow from then on; empty means Reference
+	Kargs       []string    // kernel arguments for a machine's first deployment
+	KargDeletes []string    // arguments, or keys, that the first deployment does not have though its image or Kargs do
+	RootKargs   []string    // by which it finds its root, if neither Kargs nor the image name one
+	Source      oci.Options // how to read the image
+	Reuse       []string    // repositories from which layers are taken instead of being fetched
+	Verity      Verity      // whether the system boots without fs-verity; empty keeps what it is
+	Loader      string      // the kind of boot loader that the image must have, "" if it need not have one
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
-	SoftReboot   Wish   // a soft reboot is to continue with the new deployment
-	Kexec        Wish   // the running kernel is to start the new one
-	Reboot       bool   // the machine is to reboot then: update.toml may wish for a way
-	RootKeys     []byte // the SSH keys that let root log in to a machine's first deployment; nil for none
-	DownloadOnly bool   // what is staged is locked: no reboot boots it until it is unlocked
+	SoftReboot   Wish    // a soft reboot is to continue with the new deployment
+	Kexec        Wish    // the running kernel is to start the new one
+	Reboot       bool    // the machine is to reboot then: update.toml may wish for a way
+	RootKeys     []byte  // the SSH keys that let root log in to a machine's first deployment; nil for none
+	Former       *Former // the system whose place a machine's first deployment takes; nil for none
+	DownloadOnly bool    // what is staged is locked: no reboot boots it until it is unlocked
 }
 
 // A Result says what apply came to, and with which system.
@@ -96,7 +98,7 @@ func (m *Machine) apply(ctx context.Context, o Options, r Reporter, clock *clock
 	if done, err := m.decideFor(ctx, img, "", o, &result); err != nil {
 		return result, err
 	} else if done {
-		return result, m.addRootKeys(ctx, result, o)
+		return result, m.addLocal(ctx, result, o)
 	}
 	if err := img.ReadConfig(ctx); err != nil { // unless that is done, see readUnknown
 		return Result{}, err
@@ -313,7 +315,7 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	if c.origin.Installed, err = m.installedOptions(system, o); err != nil {
 		return candidate{}, err
 	}
-	c.policy, c.locked = o.EtcConflicts, o.DownloadOnly
+	c.policy, c.locked, c.former = o.EtcConflicts, o.DownloadOnly, o.Former
 	if c.etc, err = keysFor(system, o.RootKeys); err != nil {
 		return candidate{}, err
 	}

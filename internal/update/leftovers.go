@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // leftovers returns what is on the root file system, outside the repository,
@@ -41,7 +42,15 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 		return nil, err
 	}
 	old, err := m.oldFailures(keep)
-	return append(append(names, work...), old...), err
+	if err != nil {
+		return nil, err
+	}
+	if reset, _, err := machine.ResetOf(m.Root.FS()); err != nil {
+		return nil, err
+	} else if _, errStat := m.Root.Lstat(deployment.OtherDir); errStat == nil && reset == machine.NoReset {
+		names = append(names, deployment.OtherDir) // of a reset that was cut off, or confirmed
+	}
+	return append(append(names, work...), old...), nil
 }
 
 // oldVarWork returns the work directories of overlays at /var that soft reboots have left,

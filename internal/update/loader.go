@@ -50,6 +50,16 @@ func (m *Machine) updateLoader(r Reporter) error {
 	return records.StoreLoader(m.Changes, record)
 }
 
+// Proved reports whether the machine no longer needs anything but its deployments to boot: the
+// running system has proved itself, or on a machine that does not run the next one.
+func (m *Machine) Proved() (bool, error) {
+	if m.Booted != "" {
+		return m.hasProved()
+	}
+	s, err := m.readState()
+	return err == nil && slices.Contains(s.Proven(), s.Current()), err
+}
+
 // hasProved reports whether the running system is a deployment that nobody counts any more,
 // with the /usr of its image.
 func (m *Machine) hasProved() (bool, error) {

@@ -28,12 +28,15 @@ func (m *Machine) options(system *system.System, o Options, architecture string,
 	if system.Kernel.UKI != nil && len(o.Kargs) > 0 {
 		return "", fmt.Errorf("cannot add kernel arguments %q: the command line is part of the image's %s", o.Kargs, system.Kernel)
 	}
+	if system.Kernel.UKI != nil && len(o.KargDeletes) > 0 {
+		return "", fmt.Errorf("cannot delete kernel arguments %q: the command line is part of the image's %s", o.KargDeletes, system.Kernel)
+	}
 	current, before, err := m.optionsBefore()
 	if err != nil {
 		return "", err
 	}
 	if before == "" {
-		return kargs.Next(m.firstOptions(system, o), nil, system.Kargs, target), nil
+		return withoutDeleted(kargs.Next(m.firstOptions(system, o), nil, system.Kargs, target), o.KargDeletes, target)
 	}
 	old, err := m.kargsOf(current, architecture)
 	if err != nil {
@@ -41,6 +44,22 @@ func (m *Machine) options(system *system.System, o Options, architecture string,
 		m.warn(fmt.Errorf("keeping the kernel arguments of the current image: %w", err))
 	}
 	return kargs.Next(before, old, system.Kargs, target), nil
+}
+
+// withoutDeleted returns a kernel command line without arguments, or all with a key. The
+// argument that names the target stays. It is an error if there is nothing to delete.
+func withoutDeleted(options string, deletes []string, target deployment.Target) (string, error) {
+	line := kcmdline.Parse(options)
+	for _, d := range deletes {
+		left := slices.DeleteFunc(slices.Clone(line), func(a kcmdline.Arg) bool {
+			return (a.String() == d || a.Key == d) && a.String() != target.Karg()
+		})
+		if len(left) == len(line) {
+			return "", fmt.Errorf("cannot delete kernel argument %q: there is none", d)
+		}
+		line = left
+	}
+	return line.String(), nil
 }
 
 // firstOptions returns the kernel command line of a machine's first deployment, without

@@ -27,7 +27,11 @@ func (m *Machine) publish(ctx context.Context, c candidate, entry string) error 
 			return err
 		}
 	}
-	if err := m.addEtc(ctx, carry.Side{ID: c.id, Etc: deployment.EtcMode(c.Mounts.Etc)}, c.etc); err != nil {
+	side := carry.Side{ID: c.id, Etc: deployment.EtcMode(c.Mounts.Etc)}
+	if err := m.takeOver(ctx, side, c.Tree, c.former); err != nil {
+		return err
+	}
+	if err := m.addEtc(ctx, side, c.etc); err != nil {
 		return err
 	}
 	// All that the deployment needs on the root file system; StageEntry has synced

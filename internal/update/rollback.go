@@ -18,6 +18,7 @@ type RollbackResult struct {
 	Title         string
 	Already       bool          // it was the next before
 	DroppedStaged deployment.ID // "" if nothing was staged
+	Reset         machine.Reset // which state counts next, if it returned to the other one of a reset
 }
 
 // Rollback makes a deployment the next to boot: the one that name stands for, as
@@ -28,6 +29,12 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	s, err := m.readState()
 	if err != nil {
 		return RollbackResult{}, err
+	}
+	if name == "" {
+		reset, since, err := machine.ResetOf(m.Root.FS())
+		if err != nil || reset != machine.NoReset {
+			return m.rollbackReset(ctx, s, reset, since, err)
+		}
 	}
 	target, err := rollbackTo(s, name)
 	if err != nil {
@@ -90,4 +97,24 @@ func rollbackTo(s machine.State, name string) (boot.EntryFile, error) {
 		return boot.EntryFile{}, fmt.Errorf("deployment %s cannot boot: %w", id.Short(), s.Files[i].Err)
 	}
 	return s.Files[i], nil
+}
+
+// rollbackReset returns to the other state of a reset.
+func (m *Machine) rollbackReset(ctx context.Context, s machine.State, reset machine.Reset, since string, err error) (RollbackResult, error) {
+	first, _ := s.First()
+	result := RollbackResult{ID: first.Target.ID, Title: first.Entry.Title, Reset: machine.ResetUndone}
+	if reset == machine.ResetUndone {
+		result.Reset = machine.ResetFresh
+	}
+	if err == nil {
+		result.DroppedStaged, err = m.unstage()
+	}
+	if err != nil {
+		return RollbackResult{}, err
+	}
+	m.clearDiversions()
+	if err := m.returnTo(ctx, result.Reset, since); err != nil {
+		return RollbackResult{}, fmt.Errorf("cannot return to the other state of the reset: %w", err)
+	}
+	return result, nil
 }

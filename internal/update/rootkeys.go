@@ -13,10 +13,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
 
-// addRootKeys adds root's SSH keys on a machine that boots the image next already, such as
-// when it is installed again.
-func (m *Machine) addRootKeys(ctx context.Context, r Result, o Options) error {
-	if r.Outcome != AlreadyNext || o.RootKeys == nil {
+// addLocal adds root's SSH keys, and what is taken over of a former system, on a machine that
+// boots the image next already, such as when it is installed again.
+func (m *Machine) addLocal(ctx context.Context, r Result, o Options) error {
+	if r.Outcome != AlreadyNext || o.RootKeys == nil && o.Former == nil {
 		return nil
 	}
 	mode, err := carry.OnDisk(m.Root, r.ID)
@@ -38,7 +38,11 @@ func (m *Machine) addRootKeys(ctx context.Context, r Result, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := m.addEtc(ctx, carry.Side{ID: r.ID, Etc: mode}, files); err != nil {
+	side := carry.Side{ID: r.ID, Etc: mode}
+	if err := m.takeOver(ctx, side, tree, o.Former); err != nil {
+		return err
+	}
+	if err := m.addEtc(ctx, side, files); err != nil {
 		return err
 	}
 	return durable.Syncfs(m.Changes)

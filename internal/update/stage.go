@@ -30,7 +30,8 @@ type candidate struct {
 	policy  deployment.ConflictPolicy
 	dtb     deviceTree
 	etc     []carry.File // that are added to local changes
-	locked  bool         // once it is staged
+	former  *Former
+	locked  bool // once it is staged
 }
 
 // writeDeployment writes all that a deployment needs to boot, under names that

@@ -38,6 +38,14 @@ const (
 	// and suffix, a line each.
 	EntriesRecord = StateDir + "/entries"
 
+	// StateRoot holds the state of all deployments. A reset keeps the state before it, or after
+	// a rollback the fresh one, in OtherState. Until the reset is confirmed, the record is in the
+	// state that counts.
+	StateRoot   = "state"
+	OtherDir    = "reset"
+	OtherState  = OtherDir + "/" + StateRoot
+	ResetRecord = StateDir + "/reset"
+
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"
 )

@@ -29,7 +29,8 @@ type FS interface {
 	Mkdir(name string, perm fs.FileMode) error
 	Symlink(target, name string) error
 	Rename(oldName, newName string) error
-	Remove(name string) error // of a file or an empty directory
+	Exchange(a, b string) error // lets two names change places, at once
+	Remove(name string) error   // of a file or an empty directory
 	// RemoveTree removes name with everything below it, in the order of the names, also
 	// files that chattr(1) +i or +a protects. It returns nil if name does not exist, and
 	// an error at a mount point. Each removal is a step that goes through step. It stops
@@ -74,8 +75,16 @@ func (o osFS) Create(name string, perm fs.FileMode) (File, error) {
 func (o osFS) Mkdir(name string, perm fs.FileMode) error { return o.root.Mkdir(name, perm) }
 func (o osFS) Symlink(target, name string) error         { return o.root.Symlink(target, name) }
 func (o osFS) Rename(oldName, newName string) error      { return o.root.Rename(oldName, newName) }
-func (o osFS) Remove(name string) error                  { return o.root.Remove(name) }
-func (o osFS) Lstat(name string) (fs.FileInfo, error)    { return o.root.Lstat(name) }
+func (o osFS) Exchange(a, b string) error {
+	dir, err := o.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(sys.Renameat2(dir, a, dir, b, sys.RenameExchange), dir.Close())
+}
+
+func (o osFS) Remove(name string) error               { return o.root.Remove(name) }
+func (o osFS) Lstat(name string) (fs.FileInfo, error) { return o.root.Lstat(name) }
 
 func (o osFS) Sync(name string) error {
 	f, err := o.root.Open(name)
@@ -236,6 +245,16 @@ func Rename(fsys FS, oldName, newName string) error {
 		return fmt.Errorf("cannot rename %s: %w", oldName, err)
 	}
 	return syncRenamed(fsys, newName)
+}
+
+// Exchange lets two names change places. After Exchange has returned without an error, that
+// survives a crash; at every moment each of them is one or the other. The kernel follows links
+// in the directories that lead to them.
+func Exchange(fsys FS, a, b string) error {
+	if err := fsys.Exchange(a, b); err != nil {
+		return err
+	}
+	return errors.Join(syncParent(fsys, a), syncParent(fsys, b))
 }
 
 // MkdirAll makes the directory called name and those above it, as far as they

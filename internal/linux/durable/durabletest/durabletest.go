@@ -131,6 +131,10 @@ func (s stepper) Rename(oldName, newName string) error {
 	return s.step("rename "+oldName+" "+newName, func() error { return s.FS.Rename(oldName, newName) }, nil)
 }
 
+func (s stepper) Exchange(a, b string) error {
+	return s.step("exchange "+a+" "+b, func() error { return s.FS.Exchange(a, b) }, nil)
+}
+
 func (s stepper) Remove(name string) error {
 	return s.step("remove "+name, func() error { return s.FS.Remove(name) }, nil)
 }

@@ -1,0 +1,130 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+)
+
+func resetNow(m *Machine) error {
+	p, err := m.PlanReset(context.Background(), ResetOptions{})
+	if err != nil {
+		return err
+	}
+	return m.Reset(context.Background(), p, silent{})
+}
+
+func undoReset(m *Machine) error {
+	_, err := m.Rollback(context.Background(), "")
+	return err
+}
+
+func confirmReset(m *Machine) error {
+	_, err := m.ConfirmReset(silent{})
+	return err
+}
+
+// mine returns which states have the local change of a bench, and what the machine knows of a
+// reset.
+func (b *bench) mine(dir string) (now, other bool, reset machine.Reset) {
+	b.t.Helper()
+	has := func(below string) bool {
+		_, err := os.Stat(filepath.Join(dir, below, deployment.ID(b.idOf("2")).EtcUpper(), "mine"))
+		return err == nil
+	}
+	root, err := os.OpenRoot(dir)
+	b.must(err)
+	defer root.Close()
+	reset, _, err = machine.ResetOf(root.FS())
+	b.must(err)
+	return has(""), has(deployment.OtherDir), reset
+}
+
+// TestResetStopped stops each step of a reset, of the way back and forth, and of what confirms
+// it. The state that counts is always a whole one, and the other is not lost before it is
+// confirmed.
+func TestResetStopped(t *testing.T) {
+	t.Parallel()
+	ns.Run(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, tt := range []struct {
+			name        string
+			before      []func(*Machine) error
+			do          func(*Machine) error
+			old, new    machine.Reset
+			gone, fresh bool // the other state is no longer there; the state that counts is fresh at the end
+		}{
+			{"reset", nil, resetNow, machine.NoReset, machine.ResetFresh, false, true},
+			{"undo", []func(*Machine) error{resetNow}, undoReset, machine.ResetFresh, machine.ResetUndone, false, false},
+			{"redo", []func(*Machine) error{resetNow, undoReset}, undoReset, machine.ResetUndone, machine.ResetFresh, false, true},
+			{"confirm", []func(*Machine) error{resetNow}, confirmReset, machine.ResetFresh, machine.NoReset, true, true},
+			{"confirm what was undone", []func(*Machine) error{resetNow, undoReset}, confirmReset, machine.ResetUndone, machine.NoReset, true, false},
+		} {
+			for n := 0; ; n++ {
+				dir := b.copy()
+				for _, f := range tt.before {
+					m := b.open(dir, nil)
+					b.must(errors.Join(f(m), m.Close()))
+				}
+				wasMine, _, _ := b.mine(dir)
+				m := b.open(dir, durabletest.Crash(n))
+				err := tt.do(m)
+				b.must(m.Close())
+				now, other, reset := b.mine(dir)
+				switch {
+				case reset != tt.old && reset != tt.new, err == nil && reset != tt.new:
+					t.Errorf("%s: after %d steps the reset is %q (%v)", tt.name, n, reset, err)
+				case reset == tt.old && now != wasMine, reset == tt.new && now == tt.fresh:
+					t.Errorf("%s: after %d steps the state has the change: %t (reset %q)", tt.name, n, now, reset)
+				case !tt.gone && now == other && (reset != machine.NoReset || !now):
+					t.Errorf("%s: after %d steps the change is in neither state, or in both", tt.name, n)
+				}
+				m = b.open(dir, nil)
+				if _, errPrune := m.Prune(context.Background(), false); errPrune != nil {
+					t.Errorf("%s: after %d steps: prune: %v", tt.name, n, errPrune)
+				}
+				if again, _, _ := machine.ResetOf(m.Root.FS()); again == tt.old {
+					if err := tt.do(m); err != nil {
+						t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
+					}
+				}
+				b.must(m.Close())
+				if now, other, _ := b.mine(dir); now == tt.fresh || other == now && !tt.gone {
+					t.Errorf("%s: after %d steps and again, the change is here: %t, in the other state: %t", tt.name, n, now, other)
+				}
+				b.must(os.RemoveAll(dir))
+				if err == nil {
+					break
+				}
+			}
+		}
+	})
+}
+
+// What the fresh state lacks nobody misses: it is that of a machine that was just installed.
+func TestResetTrace(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		b := newBench(t)
+		trace := durabletest.Trace(nil)
+		m := b.open(b.dir, func(changes durable.FS) durable.FS {
+			if trace.FS == nil {
+				trace = durabletest.Trace(changes)
+				return trace
+			}
+			return changes
+		})
+		defer m.Close()
+		b.must(resetNow(m))
+		if got, want := trace.String(), "sync .\nmkdir reset\nsync .\nsyncfs\nexchange state reset/state\nsync .\nsync reset\n"; got != want {
+			t.Errorf("the steps are\n%s; want\n%s", got, want)
+		}
+	})
+}

@@ -1,0 +1,154 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
+	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine"
+)
+
+// systemOf returns the system of a deployment as it boots.
+func (m *Machine) systemOf(ctx context.Context, id deployment.ID) (*system.System, error) {
+	tree, err := m.readImage(id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := system.Deployed(ctx, tree, m.Repository)
+	if errors.Is(err, system.ErrSealedDeployment) {
+		return system.Of(tree, m.Repository), nil
+	}
+	return s, err
+}
+
+// freshEtc makes the /etc of a deployment as its image has it, with what is kept.
+func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System, to carry.Side, p ResetPlan) error {
+	keeps := to.ID == p.ID && (len(p.keep) > 0 || p.options.RootKeys != nil)
+	if to.Etc == deployment.EtcOverlay && !keeps {
+		return durable.MkdirAll(fresh.Changes, to.ID.EtcUpper(), 0o755) // the running system is known by it
+	}
+	t := carry.TakeOver{Fresh: true, Files: func([]merge.Person) []carry.File { return nil }}
+	if keeps {
+		var end func() error
+		var err error
+		if t.From, end, err = m.currentEtc(ctx); err != nil {
+			return err
+		}
+		defer end()
+		keys, err := keysFor(s, p.options.RootKeys)
+		if err != nil {
+			return err
+		}
+		t.Keep = p.keep
+		t.Files = func(people []merge.Person) []carry.File { return append(m.homes(s.Tree, people, nil), keys...) }
+	}
+	return fresh.carrier("").TakeOver(ctx, to, t)
+}
+
+// copyRecords copies the files below a directory to the same place in another directory, except
+// for the record of a reset.
+func (m *Machine) copyRecords(to durable.FS, dir string) error {
+	return m.copyRecordsAs(to, dir, dir)
+}
+
+func (m *Machine) copyRecordsAs(to durable.FS, dir, as string) error {
+	if err := durable.MkdirAll(to, as, 0o755); err != nil {
+		return err
+	}
+	list, err := fs.ReadDir(m.Root.FS(), dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, d := range list {
+		name, target := path.Join(dir, d.Name()), path.Join(as, d.Name())
+		switch {
+		case name == deployment.ResetRecord:
+		case d.IsDir():
+			err = m.copyRecordsAs(to, name, target)
+		case d.Type().IsRegular():
+			err = m.copyRecordAs(to, name, target)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyRecord copies a file with its mode to the same place in another directory.
+func (m *Machine) copyRecord(to durable.FS, name string) error { return m.copyRecordAs(to, name, name) }
+
+func (m *Machine) copyRecordAs(to durable.FS, name, as string) error {
+	info, err := m.Root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	data, err := bounded.ReadRoot(m.Root, name, limits.Report)
+	if err != nil {
+		return err
+	}
+	return durable.Write(to, as, info.Mode().Perm(), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// newRecords is where the records of the other state are made.
+const newRecords = deployment.OtherDir + "/" + deployment.StateDir + ".new"
+
+// returnTo lets the state of a machine and the other one, which is what next says, change places.
+// The records, such as of what is on the boot partition, are those of now.
+func (m *Machine) returnTo(ctx context.Context, next machine.Reset, since string) error {
+	if err := durable.RemoveAll(m.Changes, newRecords); err != nil {
+		return err
+	}
+	if err := m.copyRecordsAs(m.Changes, deployment.StateDir, newRecords); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(m.Changes, path.Join(newRecords, path.Base(deployment.ResetRecord)), next.Record(since)); err != nil {
+		return err
+	}
+	const records = deployment.OtherDir + "/" + deployment.StateDir
+	if err := durable.MkdirAll(m.Changes, records, 0o755); err != nil {
+		return err
+	}
+	if err := durable.Exchange(m.Changes, newRecords, records); err != nil {
+		return err
+	}
+	if err := durable.RemoveAll(m.Changes, newRecords); err != nil {
+		return err
+	}
+	if err := durable.Syncfs(m.Changes); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return durable.Exchange(m.Changes, deployment.StateRoot, deployment.OtherState)
+}
+
+// ConfirmReset removes the state that a reset has kept, or after a rollback the fresh one. Without
+// the record, what is left of it counts for nothing.
+func (m *Machine) ConfirmReset(r Reporter) (machine.Reset, error) {
+	reset, _, err := machine.ResetOf(m.Root.FS())
+	if err != nil {
+		return reset, err
+	}
+	if reset == machine.NoReset {
+		return reset, ErrNoReset
+	}
+	r.Step("Removing the state that was kept")
+	if err := durable.Remove(m.Changes, deployment.ResetRecord); err != nil {
+		return reset, err
+	}
+	return reset, durable.RemoveAll(m.Changes, deployment.OtherDir)
+}

@@ -83,7 +83,7 @@ install: all  ## install below DESTDIR
 	install -Dm644 examples/system.conf.d/*.conf -t $(DESTDIR)$(DOCDIR)/examples/system.conf.d
 	rm -rf $(DESTDIR)$(DOCDIR)/examples/images && cp -R images $(DESTDIR)$(DOCDIR)/examples
 	chmod -R u=rwX,go=rX $(DESTDIR)$(DOCDIR)/examples/images
-	install -Dm644 docs/tutorial.md docs/operating.md docs/bootc.md docs/initramfs.md docs/lint.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
+	install -Dm644 docs/tutorial.md docs/operating.md docs/bootc.md docs/errors.md docs/initramfs.md docs/lint.md docs/security.md docs/sealed-images.md docs/words.md -t $(DESTDIR)$(DOCDIR)/docs
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7

@@ -36,6 +36,7 @@ func Arm(m Machine) error {
 		return err
 	}
 	overdue, countErr := m.countBoot(s.Root, staged.ID)
+	m.rememberUnfinished(s.Root, overdue)
 	m.tellRearmed(*staged, overdue)
 	return errors.Join(err, countErr)
 }
@@ -63,6 +64,22 @@ func (m Machine) tellArmed(staged deployment.Staged) {
 			"deployment %s boots next; what changes in /etc until then is carried over at shutdown", staged.ID.Short())
 	default:
 		m.tell(msgArmed, journal.Info, fields, "deployment %s is staged: it takes over when this system shuts down", staged.ID.Short())
+	}
+}
+
+// rememberUnfinished adds to the history that finalize failed at an earlier shutdown, once. A
+// shutdown has no time for that, and often no room.
+func (m Machine) rememberUnfinished(root *os.Root, overdue deployment.Overdue) {
+	h, err := records.LoadHistory(root.FS())
+	if overdue.Error == "" || err == nil && h.ToldUnfinished(overdue.ID, overdue.ErrorTime) {
+		return
+	}
+	e := deployment.Event{Kind: deployment.EventUnfinished, ID: overdue.ID, Time: overdue.ErrorTime, Reason: overdue.Error}
+	if o, err := records.LoadOrigin(root.FS(), overdue.ID); err == nil {
+		e.Version = o.Version
+	}
+	if err := records.AddEvent(root, m.changes(root), e); err != nil {
+		m.logf(journal.Warning, "%v", err)
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
@@ -51,6 +53,16 @@ func (r *rig) arm(boot, want string, boots int) {
 	}
 }
 
+// checkUnfinished wants one event that finalize failed, however often it was told.
+func (r *rig) checkUnfinished() {
+	r.t.Helper()
+	h, err := records.LoadHistory(os.DirFS(r.disk))
+	h = slices.DeleteFunc(h, func(e deployment.Event) bool { return e.Kind != deployment.EventUnfinished })
+	if err != nil || len(h) != 1 || h[0].ID != r.staged || h[0].Reason == "" || h[0].Time == "" {
+		r.t.Errorf("the history has %+v, %v; want one failure of finalize, with time and reason", h, err)
+	}
+}
+
 func (r *rig) checkRecord(want bool) {
 	r.t.Helper()
 	for _, name := range []string{
@@ -80,6 +92,7 @@ func TestArm(t *testing.T) {
 		}
 		r.arm("c", "shuts down: finalize failed: ", 2)
 		r.checkRecord(true)
+		r.checkUnfinished()
 		object()
 		r.must(Finalize(r.Machine, reboot))
 		r.checkPublished()

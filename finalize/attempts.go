@@ -36,7 +36,7 @@ func (m Machine) armAttempts(plan Plan, root *os.Root, p *boot.Partition) error 
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("cannot have the boots of deployment %s counted: %w", plan.Staged.Short(), err)
+	err = fmt.Errorf("cannot set up boot counting for deployment %s: %w", plan.Staged.Short(), err)
 	if !name.Counted {
 		return err
 	}

@@ -61,14 +61,14 @@ type leftError struct {
 }
 
 func (e *leftError) Error() string {
-	return "deployment " + e.id.Short() + " boots next, the update is in effect; something is left behind: " + e.err.Error()
+	return "deployment " + e.id.Short() + " boots next, but cleaning up after the update failed: " + e.err.Error()
 }
 
 func (e *leftError) Unwrap() error { return e.err }
 
 // notFinalized returns err as what kept a deployment from becoming the next one.
 func notFinalized(id deployment.ID, err error) error {
-	return fmt.Errorf("cannot finalize deployment %s, the next boot is the one that runs: %w", id.Short(), err)
+	return fmt.Errorf("cannot finalize deployment %s; the running system boots next: %w", id.Short(), err)
 }
 
 // apply does what the plan says. published reports that the deployment is the next one,

@@ -286,7 +286,7 @@ func TestFinalizeLostEtc(t *testing.T) {
 			r := makeRig(t, from, "")
 			r.must(os.RemoveAll(filepath.Join(r.disk, dir(r.booted))))
 			err := Finalize(r.Machine, reboot)
-			if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs: cannot read local changes to /etc: ") {
+			if err == nil || !strings.Contains(err.Error(), "; the running system boots next: cannot read local changes to /etc: ") {
 				t.Errorf("%s: error %v", from, err)
 			}
 			if _, err := os.Lstat(r.disk + "/boot/loader/entries/" + r.entry); !os.IsNotExist(err) {
@@ -370,7 +370,7 @@ func TestFinalizeFails(t *testing.T) {
 		r := makeRig(t, deployment.EtcOverlay, "")
 		repair := r.breakImage()
 		err := Finalize(r.Machine, reboot)
-		if err == nil || !strings.Contains(err.Error(), "the next boot is the one that runs") || !strings.Contains(err.Error(), "damaged: the digest of its content is") {
+		if err == nil || !strings.Contains(err.Error(), "the running system boots next") || !strings.Contains(err.Error(), "damaged: the digest of its content is") {
 			t.Errorf("with a damaged image: error %v", err)
 		}
 		if _, err := os.Lstat(r.disk + "/boot/loader/entries/" + r.entry); !os.IsNotExist(err) {

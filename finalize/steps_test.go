@@ -56,7 +56,7 @@ func TestFinalizeStopped(t *testing.T) {
 			r := makeRig(t, deployment.EtcOverlay, "")
 			r.wrap = durabletest.Crash(n)
 			err := Finalize(r.Machine, reboot)
-			if err != nil && strings.Contains(err.Error(), "boots next, the update is in effect; something is left behind: ") != (n >= published) {
+			if err != nil && strings.Contains(err.Error(), "boots next, but cleaning up after the update failed: ") != (n >= published) {
 				t.Errorf("after %d steps: %v; want that it is in effect: %v", n, err, n >= published)
 			}
 			p, bootErr := boot.OpenDir(r.disk + "/boot")

@@ -50,11 +50,11 @@ On a running machine, apply without REF keeps a queued rollback unless the refer
 then replaces it. apply REF cancels a queued rollback, and drops a staged update, if REF
 is the running image.
 
---soft-reboot=MODE restarts only user space, in the new system, where kernel, initramfs,
-kernel arguments (but for composefs=) and SELinux policy are those of the running one. With
---reboot that is done at once; else systemctl soft-reboot does it, and any reboot boots the
-new system as usual. If a soft reboot is not possible, apply says why: auto then leaves it
-to a reboot, required stages nothing.
+--soft-reboot=MODE restarts only user space, in the new system, if the kernel, the initramfs,
+the kernel arguments (except composefs=) and the SELinux policy stay the same. With --reboot
+this happens at once; otherwise systemctl soft-reboot does it, and any reboot boots the new
+system as usual. If a soft reboot is not possible, apply says why: auto then leaves it to a
+reboot, required stages nothing.
 
 --kexec reboots at once, but has the running kernel start the new one with the arguments of
 its boot entry, without the firmware and the boot loader. If the running kernel refuses, for
@@ -64,17 +64,16 @@ if it fails before, the machine reboots through the firmware.
 
 update.toml can make --reboot use one of the two ways, where it is possible.
 
---plan shows from which version to which it would go, what would be fetched and written, how
-much room that needs, and which deployments would be removed. If all layers are here already,
+--plan shows the current and the new version, what would be fetched and written, how much
+room that needs, and which deployments would be removed. If all layers are here already,
 it also shows which packages (dpkg, pacman, rpm), files in /etc and kernel arguments change,
 whether the kernel does, conflicts in /etc, and whether a soft reboot is enough; otherwise
 these are unknown. Bytes to fetch and to write are exact, apart from records, boot entries,
 and what is copied of /etc and /var; the room is an upper bound. With --json, the output is
 as /usr/share/sysupdate-image/schema/plan.schema.json describes.
 
---check only looks whether there is an update. The exit code is 0 if there is none, and 10 if
-there is one. An image that update.toml or the signature policy refuses is an error, as for
-apply.
+--check only checks for an update. The exit code is 10 if there is one, and 0 if there is
+none. An image that update.toml or the signature policy refuses is an error, as for apply.
 
 --download-only stages the image, but locked: it is complete on disk, and no reboot boots it.
 --from-downloaded unlocks what is staged, so that the next reboot boots it, and looks for no

@@ -25,7 +25,7 @@ func (f *applyFlags) checkDownload(s *session, ref string) error {
 	case f.fromDownloaded && (f.check || f.plan || f.force || ref != "" || len(f.reuse) > 0):
 		return usageError{errors.New("--from-downloaded cannot be combined with REF, --check, --plan, --force or --reuse")}
 	case (f.downloadOnly || f.fromDownloaded) && s.sysroot != "":
-		return usageError{errors.New("--download-only and --from-downloaded are about the running system: --sysroot cannot be used with them")}
+		return usageError{errors.New("--download-only and --from-downloaded change the running system: --sysroot cannot be used with them")}
 	}
 	return nil
 }

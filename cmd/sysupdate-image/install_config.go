@@ -9,13 +9,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
 
-const aboutPrintConfiguration = `Print how an image wants to be installed, as JSON: what the files bootc/install/*.toml in
-/usr/lib, /usr/local/lib, /etc and /run say together. Of two files of one name, that in the
-later directory counts, and a link to /dev/null there masks the other; files are merged in the
-order of their names. The keys are bootc's.
+const aboutPrintConfiguration = `Print the installation settings of an image as JSON, merged from the files
+bootc/install/*.toml in /usr/lib, /usr/local/lib, /etc and /run. Of two files of one name, the
+one in the later directory counts, and a link to /dev/null there masks the other; files are
+merged in the order of their names. The keys are bootc's.
 
 Without --image, the files are those of the running system, such as a container of the
-image. Without --all, kernel arguments are left out, which install adds by itself.
+image. Without --all, kernel arguments are left out; install adds these by itself.
 
 install to-disk and to-image use root-fs-type, filesystem.root.type, block, kargs,
 karg-deletes, root-mount-spec, bootloader, discoverable-partitions and
@@ -27,7 +27,7 @@ func (s *session) printConfigurationCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "print-configuration",
-		Short: "Print how an image wants to be installed",
+		Short: "Print the installation settings of an image",
 		Long:  aboutPrintConfiguration,
 		Example: `  sysupdate-image install print-configuration
   sysupdate-image install print-configuration --all --image registry.example.org/os:stable`,

@@ -18,27 +18,26 @@ partition, with GRUB for a BIOS one for that, with --xbootldr-size an extended b
 partition, and the root, which takes the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
 
 A disk that has partitions, a file system or any other data is refused unless --wipe is
-given. Looked at are the partition table; what wipefs(8) recognises; file systems at 1 MiB and
-at 32256 bytes, where a partition may have been; the first MiB; and 256 blocks all over the
-disk. Data that is nowhere there is overwritten.
+given. These are checked: the partition table; what wipefs(8) recognises; file systems at
+1 MiB and at 32256 bytes, where a partition may have been; the first MiB; and 256 blocks all
+over the disk. Data anywhere else goes unnoticed and is overwritten.
 
 A disk that is mounted, is swap space, belongs to RAID, LVM or LUKS, or is read-only or too
-small is refused in any case, and so is a file that a loop device reads. All of this is
-checked before the first write, and that the programs, root and loop devices are there that
-it takes.
+small is always refused, and so is a file that a loop device uses. All of this is checked
+before the first write, as are the programs, root privileges and loop devices that are needed.
 
 Until everything is on the disk, its root partition has the label "unfinished install". An
 installation that was interrupted is refused like any other content: start again with --wipe.
 
-The boot loader is systemd-boot if the image has that, or else GRUB. With --bootloader none
-there is none: what boots the machine has to be given its kernel.
+The boot loader is systemd-boot if the image has it, or else GRUB. With --bootloader none, no
+boot loader is installed: the firmware or the hypervisor must be given the kernel.
 
-What no option says comes from the image, from bootc/install/*.toml in /usr/lib,
+Settings that no option gives come from the image, from bootc/install/*.toml in /usr/lib,
 /usr/local/lib, /etc and /run; see print-configuration. To read it before the disk is
 partitioned, the layers are read twice, and are fetched twice from a registry unless they
 are in a repository that --reuse names, or --ignore-image-config is given.
 
-bootc's names --source-imgref and --target-imgref are taken for --image and --track.
+bootc's names --source-imgref and --target-imgref mean --image and --track.
 
 fs-verity is enabled while installing if the kernel and the file system can do that; XFS
 cannot. The output says so.`
@@ -63,7 +62,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: an eighth of the disk, but 300M to 1G, and room for two kernels)")
 	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
 	cmd.Flags().StringVar(&f.seed, "seed", "", "compute the UUIDs of disk, partitions and file systems from `UUID` (default: random)")
-	cmd.Flags().BoolVar(&f.ignore, "ignore-image-config", false, "do not look for settings in the image, whose layers are read once then")
+	cmd.Flags().BoolVar(&f.ignore, "ignore-image-config", false, "do not read settings from the image; its layers are then read only once")
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, or the plan, as JSON")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result")

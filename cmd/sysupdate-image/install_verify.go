@@ -20,16 +20,16 @@ boots next is looked at, and the repository is checked as by repo fsck, every ob
 Nothing is changed. File systems are mounted read-only, and journals are not replayed. The
 kernel must have fs-verity to read the objects of a repository that is protected by it.
 
-A warning is about what should be mended, and does not keep it from booting: a backup of the
+A warning is about something to fix that does not keep the disk from booting: a backup of the
 partition table that is not at the end of a larger disk, or a missing origin.
 
-The exit code is 0 if it would boot, and 1 if not, or if something could not be looked at.`
+The exit code is 0 if it would boot, and 1 if not, or if something could not be checked.`
 
 func (s *session) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify TARGET",
-		Short: "Read an installed disk back, and say whether it would boot",
+		Short: "Check whether an installed disk would boot",
 		Long:  aboutVerify,
 		Example: `  sysupdate-image install verify /dev/sdb
   sysupdate-image install verify disk.raw`,
@@ -51,7 +51,7 @@ func (s *session) verifyCommand() *cobra.Command {
 				err = fmt.Errorf("%s would not boot: %s", args[0], ui.Count(n, "problem"))
 			}
 			if n := report.Unknowns(); err == nil && n > 0 {
-				err = fmt.Errorf("cannot say whether %s boots: %s could not be looked at", args[0], ui.Count(n, "thing"))
+				err = fmt.Errorf("cannot tell whether %s would boot: %s could not be checked", args[0], ui.Count(n, "thing"))
 			}
 			return err
 		},

@@ -10,13 +10,14 @@ import (
 
 const aboutKargs = `Show and change the kernel arguments of this machine.
 
-They are those of the boot entry of the booted deployment. A new deployment inherits them, with
-what its image's kargs.d asks for differently, so what was added or removed here stays. A
-rollback brings back those of the deployment that it leads to.
+They are in the boot entry of the booted deployment. A new deployment inherits them, together
+with the changes in its image's kargs.d, so what was added or removed here stays so. A
+rollback brings back the kernel arguments of the deployment that it leads to.
 
 A change takes effect at the next boot. The booted deployment gets another boot entry, on
 trial like an update where there is another deployment to go back to, and the entry before
-stays in the boot loader's menu until it is pruned. A staged update gets the same change.
+stays in the boot loader's menu until it is pruned. Entries of changes that were never booted
+are removed at once. A staged update gets the same change.
 
 The kernel arguments of a sealed image are part of what is signed. There, add makes an addon:
 an EFI program with the arguments, to be signed, see systemd-stub(7).`
@@ -72,8 +73,8 @@ func (s *session) kargs(name string) (update.Kargs, error) {
 	return m.Kargs(name)
 }
 
-const aboutKargsAdd = `Add kernel arguments, behind those that there are. One that is there already is not added
-again. See sysupdate-image kargs for when that takes effect.
+const aboutKargsAdd = `Add kernel arguments after the present ones. An argument that is already there is not added
+again. See sysupdate-image kargs for when a change takes effect.
 
 On a machine with a sealed image, --addon FILE writes an addon with the arguments instead,
 which is not signed. Sign it, as with sbsign(1), and put it beside the unified kernel image
@@ -92,7 +93,7 @@ func (s *session) kargsAddCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("addon") {
 				if s.sysroot != "" || addon == "" {
-					return usageError{errors.New("kargs add: --addon needs the name of a file, and cannot be combined with --sysroot")}
+					return usageError{errors.New("kargs add: --addon needs the name of a file and cannot be combined with --sysroot")}
 				}
 				return s.writeAddon(addon, args)
 			}

@@ -16,9 +16,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutKargsEdit = `Change kernel arguments in an editor: $VISUAL, $EDITOR or vi. There is one on each line; empty lines
-and lines that begin with # do not count. What names the deployment is not shown. New
-arguments come last, whatever line they are on. An editor that fails changes nothing.`
+const aboutKargsEdit = `Change kernel arguments in an editor: $VISUAL, $EDITOR or vi. Each line has one argument;
+empty lines and lines that begin with # are ignored. The argument that names the deployment is
+not shown. New arguments go last, whatever line they are on. If the editor fails, nothing
+changes.`
 
 func (s *session) kargsEditCommand() *cobra.Command {
 	return &cobra.Command{

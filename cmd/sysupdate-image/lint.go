@@ -29,12 +29,12 @@ Containerfile:
 What is mounted below a directory is left out: it is not part of the image. Of a container
 image all layers are read, and nothing is stored.
 
-Each finding says where it is, why it matters and how to mend it. A fatal one keeps the image
-from booting, from being installed or from being updated; a warning tells of something that
-most likely should be mended. --list shows all rules. Those of bootc have the names and
+Each finding says where it is, why it matters and how to fix it. A fatal one keeps the image
+from booting, from being installed or from being updated; a warning is about something that
+most likely should be fixed. --list shows all rules. Those of bootc have the names and
 levels that they have there, and some of them look closer: lines of sysusers.d and tmpfiles.d
-are read as systemd reads them. What only bootc and ostree need is wanted of images that have
-one of them; of all, by sysupdate-image container lint.
+are read as systemd reads them. Rules that only bootc and ostree need apply to images that
+have one of them; sysupdate-image container lint applies them to all images.
 
 The exit code is 0 if there are no fatal findings (with --fatal-warnings, no findings), and 1
 if there are, or if a rule could not be checked. It is also 1 if IMAGE cannot be read; then

@@ -32,6 +32,7 @@ func runScripts(t *testing.T, dir string) {
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			e.Values[askedKey{}] = new(askedState)
+			e.Values[failedKey{}] = new(failedCommand)
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -47,6 +48,8 @@ func runScripts(t *testing.T, dir string) {
 			"bless":    bless,
 			"busy":     busy,
 			"exhaust":  exhaust,
+			"failing":  failing,
+			"follow":   follow,
 			"last-id":  lastID,
 			"layout":   layout,
 			"listing":  listing,

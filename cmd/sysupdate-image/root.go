@@ -85,7 +85,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	fmt.Fprintln(stderr, s.name()+":", printable.Text(ui.Advise(err).Error()))
+	fmt.Fprintln(stderr, s.name()+":", printable.Text(ui.Advise(err, s.sysroot).Error()))
 	return bug.Status(err, exitFailed)
 }
 
@@ -146,6 +146,7 @@ func (s *session) command() *cobra.Command {
 		if s.sysroot == "" && cmd.Flags().Changed("sysroot") {
 			return usageError{errors.New("--sysroot: the directory name is empty")}
 		}
+		s.Sysroot = s.sysroot
 		return nil
 	}
 	must(root.MarkPersistentFlagDirname("sysroot"))

@@ -55,7 +55,7 @@ func (s *session) statusCommand() *cobra.Command {
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version > 1 {
-				return fmt.Errorf("--format-version %d: there is only version 1", f.version)
+				return fmt.Errorf("--format-version %d: want 1, the only version", f.version)
 			}
 			if f.failed {
 				return s.showFailed(f.asJSON)
@@ -73,10 +73,10 @@ func (s *session) statusCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: org.containers.bootc/v1 with additions")
 	addFormatFlag(cmd, &f.format)
 	cmd.Flags().UintVar(&f.version, "format-version", 1, "print version `N` of the JSON or YAML: 1, which is also called 0")
-	cmd.Flags().BoolVar(&f.booted, "booted", false, "show the booted deployment alone")
+	cmd.Flags().BoolVar(&f.booted, "booted", false, "show only the booted deployment")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show more of each deployment")
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "show the status again whenever it changes, until interrupted")
-	cmd.Flags().BoolVar(&f.failed, "failed", false, "show the failed boots alone: what failed, and the end of the journal")
+	cmd.Flags().BoolVar(&f.failed, "failed", false, "show only failed boots: what failed, and the end of the journal")
 	exclude(cmd, [2]string{"failed", "format"}, [2]string{"failed", "booted"}, [2]string{"failed", "verbose"},
 		[2]string{"failed", "watch"}, [2]string{"verbose", "watch"})
 	must(cmd.RegisterFlagCompletionFunc("format-version", cobra.NoFileCompletions))

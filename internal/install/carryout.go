@@ -92,12 +92,12 @@ func (p DiskPlan) partition(ctx context.Context, d *device.Disk, r update.Report
 // compare refuses a table that is not what was planned.
 func (p DiskPlan) compare(table partition.Table) error {
 	if got, want := len(table.Numbers()), len(p.Layout.Partitions); got != want {
-		return fmt.Errorf("%s has made %d partitions; want %d", p.tool, got, want)
+		return fmt.Errorf("%s made %d partitions; want %d", p.tool, got, want)
 	}
 	for i, want := range p.Layout.Partitions {
 		got, ok := table.Partition(i + 1)
 		if !ok || got.Type != want.Type || got.UUID != want.UUID || got.Size < want.Size {
-			return fmt.Errorf("%s has made partition %d otherwise than planned: type %s, UUID %s, %d bytes; want type %s, UUID %s, %d bytes",
+			return fmt.Errorf("%s made partition %d with type %s, UUID %s and %d bytes; want type %s, UUID %s and %d bytes",
 				p.tool, i+1, got.Type, got.UUID, got.Size, want.Type, want.UUID, want.Size)
 		}
 	}
@@ -190,7 +190,7 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 	result := DiskResult{Disk: p.Disk}
 	result.Result, result.loader, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
 	if err == nil && result.ManifestDigest != p.About.Digest {
-		err = fmt.Errorf("the reference leads to another image now, %s, than when the disk was planned, %s", result.ManifestDigest, p.About.Digest)
+		err = fmt.Errorf("the reference now leads to another image, %s; the disk was planned for %s", result.ManifestDigest, p.About.Digest)
 	}
 	if err == nil && m.Repository != nil {
 		result.Verity = VerityNow

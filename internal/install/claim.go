@@ -11,7 +11,7 @@ import (
 )
 
 // ErrWritten says that another run writes the disk image.
-var ErrWritten = errors.New("another install is writing it")
+var ErrWritten = errors.New("another install is writing to it")
 
 // claimTries is how often claim begins again because another run was faster.
 const claimTries = 8

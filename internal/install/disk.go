@@ -89,7 +89,7 @@ func (e *NotEmptyError) Error() string {
 var ErrNoEFI = errors.New("the image has no directory /efi, where systemd mounts the EFI system partition: efi.automount will fail")
 
 // ErrNotBlock says that a file was named in place of a disk.
-var ErrNotBlock = errors.New("is a file, and not a block device")
+var ErrNotBlock = errors.New("is a file, not a block device")
 
 // PlanDisk plans an installation on a disk. It changes nothing, and returns the disk open.
 func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.Disk, error) {

@@ -20,10 +20,10 @@ import (
 var Formats = []string{"raw", "qcow2", "vhd"}
 
 // ErrExists says that a disk image is there already.
-var ErrExists = errors.New("exists already")
+var ErrExists = errors.New("already exists")
 
 // ErrDevice says that a device was named in place of a disk image.
-var ErrDevice = errors.New("is a device, and not a disk image")
+var ErrDevice = errors.New("is a device, not a disk image")
 
 // partial is the suffix of a disk image until it is complete.
 const partial = ".partial"

@@ -64,7 +64,7 @@ func (p *DiskPlan) checkSector(sector int64) error {
 		return nil
 	}
 	if p.About.onlyBIOS {
-		return fmt.Errorf("%s has sectors of %d bytes, so that no BIOS starts it, and the image's GRUB is for a BIOS only", p.Disk, sector)
+		return fmt.Errorf("no BIOS can boot %s, which has sectors of %d bytes, and the image's GRUB is for a BIOS only", p.Disk, sector)
 	}
 	p.options.bios = false // UEFI starts it
 	return nil
@@ -74,7 +74,7 @@ func (p *DiskPlan) checkSector(sector int64) error {
 type LoaderLimitError struct{ Kind string }
 
 var loaderLimits = map[string]string{
-	deployment.NoLoader: "without a boot loader, what boots the machine has to be given the kernel, the initramfs and the kernel command line " +
+	deployment.NoLoader: "without a boot loader, the firmware or the hypervisor must be given the kernel, the initramfs and the kernel command line " +
 		"of the boot entry, again after each update; boots are counted by the initramfs alone",
 }
 
@@ -120,7 +120,7 @@ func (p DiskPlan) writeBIOS(ctx context.Context, d *device.Disk, table partition
 		return err
 	}
 	if int64(len(core)) > entry.Size {
-		return fmt.Errorf("the core image has %d bytes, and its partition %d", len(core), entry.Size)
+		return fmt.Errorf("GRUB's core image has %d bytes, more than the %d of its partition", len(core), entry.Size)
 	}
 	if _, err := d.WriteAt(core, entry.Start); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrOwner says that files cannot get their owner in a user namespace.
-var ErrOwner = errors.New("the image has files of other owners than root")
+var ErrOwner = errors.New("the image has files that root does not own")
 
 // NeedsNamespace reports whether files of root can only be made in a user namespace.
 func NeedsNamespace() bool { return os.Geteuid() != 0 }

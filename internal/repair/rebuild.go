@@ -69,7 +69,7 @@ func (r *run) rebuild(want digest.Digest, built sources) error {
 	}
 	m, err := r.find(config, want, false)
 	if other := (*canonical.Mismatch)(nil); errors.As(err, &other) {
-		return fmt.Errorf("%s makes another image, %s; apply the image again", config, other.Tried[0].Digest)
+		return fmt.Errorf("%s builds a different image, %s; apply the image again", config, other.Tried[0].Digest)
 	}
 	if err != nil {
 		return err

@@ -109,7 +109,7 @@ func (f *refetch) left(layers []oci.Layer) []oci.Layer {
 // learn takes manifest and configuration from the image itself.
 func (what *fetch) learn(img *oci.Image) error {
 	if img.ManifestDigest != what.ManifestDigest {
-		return fmt.Errorf("%s names another image by now, and the manifest of %s is lost", what.name(), what.ManifestDigest)
+		return fmt.Errorf("%s has moved to another image, and the manifest of %s is lost", what.name(), what.ManifestDigest)
 	}
 	what.documents.manifest, what.documents.config = img.RawManifest, img.RawConfig
 	what.documents.configDigest, what.documents.layers = img.ConfigDigest, img.Layers

@@ -3,7 +3,10 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
@@ -19,14 +22,31 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// Advise adds to an error the next step for the administrator, where there is one.
-func Advise(err error) error {
+// Advise adds to an error the next step for the administrator, where there is one. The commands
+// that it names are for the machine in the directory sysroot, or the running one if that is "".
+func Advise(err error, sysroot string) error {
 	for _, advice := range []func(error) string{adviseAlways, adviseOnDeployment, adviseOnImage} {
 		if text := advice(err); text != "" {
-			return fmt.Errorf("%w%s", err, text)
+			return fmt.Errorf("%w%s", err, forMachine(text, sysroot))
 		}
 	}
 	return err
+}
+
+// ofNoMachine are advised commands that are about no installed machine.
+var ofNoMachine = []string{"'sysupdate-image kargs add --addon ", "'sysupdate-image install "}
+
+// forMachine has the commands in a text be about the machine in a directory.
+func forMachine(text, sysroot string) string {
+	if sysroot == "" || slices.ContainsFunc(ofNoMachine, func(c string) bool { return strings.Contains(text, c) }) {
+		return text
+	}
+	if strings.ContainsFunc(sysroot, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+", r)
+	}) {
+		sysroot = strconv.Quote(sysroot)
+	}
+	return strings.ReplaceAll(text, "'sysupdate-image ", "'sysupdate-image --sysroot "+sysroot+" ")
 }
 
 // always is the advice that depends on nothing but the error.

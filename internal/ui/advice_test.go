@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
@@ -15,13 +17,20 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// Advise appends the next step to the errors that have one, however they are wrapped.
-func TestAdvise(t *testing.T) {
+// An advised is an error with the next step that Advise appends.
+type advised struct {
+	err  error
+	want string
+}
+
+// advisedErrors returns one of each kind that is advised on by its type.
+func advisedErrors() []advised {
 	id := deployment.ID(strings.Repeat("a", 128))
-	for _, tt := range []struct {
-		err  error
-		want string // appended
-	}{
+	want, err := digest.FromBytes(digest.SHA512, make([]byte, 64))
+	if err != nil {
+		panic(err)
+	}
+	return []advised{
 		{errors.New("no space left on device"), ""},
 		{&machine.HeldError{ID: id, Hold: machine.HeldPinned, PinName: "old"},
 			"; unpin it with 'sysupdate-image unpin old' first"},
@@ -40,10 +49,37 @@ func TestAdvise(t *testing.T) {
 		{&install.RootDoubtError{Why: "x"}, "; if so, install with --karg root=..."},
 		{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 		{&edit.AccountsError{Path: "/etc/passwd"}, "; --force resets it anyway"},
-	} {
+		{&machine.HeldError{ID: id, Hold: machine.HeldStaged}, "; drop it with 'sysupdate-image rollback' to another one"},
+		{&machine.HeldError{ID: id, Hold: machine.HeldNext}, "; make another one next with 'sysupdate-image rollback' first"},
+		{&update.SealedKargsError{ID: id}, "; make one with 'sysupdate-image kargs add --addon FILE ARG...'"},
+		{&install.NotEmptyError{Disk: "/dev/sda"}, "; all of this is lost with --wipe"},
+		{&update.LostPolicyError{Err: errors.New("gone")}, "; return to the machine's policy with --policy /etc/containers/policy.json"},
+		{&update.SoftRebootError{Why: "x"}, "; --soft-reboot=auto leaves it to a reboot"},
+		{&update.EtcConflictsError{}, "\nMove these files away, or choose the winning side; the other one is moved to /etc/.conflicts:" +
+			"\n  --etc-conflicts=keep   keep the local versions\n  --etc-conflicts=new    use the image's versions"},
+		{&canonical.Mismatch{Image: "x", Want: want}, "\nTo see the difference, dump the tree that was sealed, on the machine that has it, and compare:" +
+			"\n  cfsctl --no-repo --hash sha512 create-dumpfile ROOT > THEIRS\n  sysupdate-image image diff THEIRS x"},
+	}
+}
+
+// Advise appends the next step to the errors that have one, however they are wrapped.
+func TestAdvise(t *testing.T) {
+	for _, tt := range advisedErrors() {
 		err := fmt.Errorf("cannot do it: %w", tt.err)
-		if got := Advise(err); got.Error() != err.Error()+tt.want || !errors.Is(got, tt.err) {
+		if got := Advise(err, ""); got.Error() != err.Error()+tt.want || !errors.Is(got, tt.err) {
 			t.Errorf("Advise(%v) = %v; want %q appended", err, got, tt.want)
+		}
+	}
+}
+
+// The commands that an advice names are for the machine that the error is about.
+func TestAdviseElsewhere(t *testing.T) {
+	for sysroot, want := range map[string]string{
+		"": "'sysupdate-image apply REF'", "/mnt": "'sysupdate-image --sysroot /mnt apply REF'",
+		"a b": `'sysupdate-image --sysroot "a b" apply REF'`,
+	} {
+		if got := Advise(update.ErrNothingTracked, sysroot).Error(); !strings.HasSuffix(got, want) {
+			t.Errorf("in %q: %q; want %q at the end", sysroot, got, want)
 		}
 	}
 }

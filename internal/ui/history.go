@@ -25,6 +25,8 @@ var eventWords = map[deployment.EventKind]string{
 	deployment.EventBlessed:    "%s proved itself",
 	deployment.EventFailed:     "%s failed to boot",
 	deployment.EventFellBack:   "fell back to %s",
+	deployment.EventUnfinished: "%s did not take over at shutdown",
+	deployment.EventKargs:      "changed kernel arguments of %s",
 }
 
 // PrintHistory prints a history, a line for each event and one for its reason.

@@ -25,13 +25,17 @@ import (
 )
 
 // A Screen is where a command writes: results to Out, all else to Err.
-type Screen struct{ Out, Err io.Writer }
+type Screen struct {
+	Out, Err io.Writer
+	// Sysroot is the directory of the machine that commands are about; "" for the running one.
+	Sysroot string
+}
 
 // Warn tells the administrator of something to look at.
 func (s *Screen) Warn(text string) { fmt.Fprintln(s.Err, "Warning:", printable.Text(text)) }
 
 // WarnOf warns of an error, with advice.
-func (s *Screen) WarnOf(err error) { s.Warn(Advise(err).Error()) }
+func (s *Screen) WarnOf(err error) { s.Warn(Advise(err, s.Sysroot).Error()) }
 
 // Say prints a line about what is being done.
 func (s *Screen) Say(text string) { fmt.Fprintln(s.Err, printable.Text(text)) }

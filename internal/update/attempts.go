@@ -17,7 +17,7 @@ func (m *Machine) arm(id deployment.ID, trial, counted bool) error {
 	}
 	c := attempts.Case{ID: id, Booted: m.Booted, Files: files, Trial: trial, Counted: counted && m.Boot.Counts()}
 	if err := m.attempts().Arm(c); err != nil {
-		return fmt.Errorf("cannot have the boots of deployment %s counted: %w", id.Short(), err)
+		return fmt.Errorf("cannot set up boot counting for deployment %s: %w", id.Short(), err)
 	}
 	return nil
 }

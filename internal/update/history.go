@@ -60,6 +60,20 @@ func (m *Machine) rememberRollback(id, from deployment.ID) {
 	})
 }
 
+// rememberKargs adds a change to the kernel arguments of a deployment to the history.
+func (m *Machine) rememberKargs(c KargsChange) {
+	var changes []string
+	for _, arg := range c.Added {
+		changes = append(changes, "+"+arg)
+	}
+	for _, arg := range c.Removed {
+		changes = append(changes, "-"+arg)
+	}
+	m.remember(deployment.Event{
+		Kind: deployment.EventKargs, ID: c.ID, Version: m.versionOf(c.ID), Reason: "kernel arguments: " + strings.Join(changes, " "),
+	})
+}
+
 // nowhere drops what the journal does not take: the history has it.
 type nowhere struct{}
 

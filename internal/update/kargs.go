@@ -188,7 +188,31 @@ func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsC
 		return result, errors.Join(ctx.Err(), m.checkStagedKargs(s, add, remove))
 	}
 	entry.Options = next.String()
-	return result, m.replaceEntries(ctx, s, entry, add, remove, &result)
+	record, err := m.replaceEntries(ctx, s, entry, add, remove)
+	if err != nil {
+		return result, err
+	}
+	m.tidyEntries(current)
+	m.rememberKargs(result)
+	if record == nil {
+		return result, nil
+	}
+	if result.Staged = record.ID; record.FinalizationLocked || m.Booted == "" {
+		return result, nil
+	}
+	return result, arm(ctx)
+}
+
+// tidyEntries removes boot entries that the newest one of a deployment has replaced. The change
+// is done: an error is a warning, and the next prune removes them.
+func (m *Machine) tidyEntries(id deployment.ID) {
+	r, err := m.Boot.PlanTidy(id)
+	if err == nil && len(r.Entries) > 0 {
+		err = m.Boot.Prune(r)
+	}
+	if err != nil {
+		m.warn(err)
+	}
 }
 
 // warnOfKargs warns of arguments to remove that do not exist, and of a removal after which the
@@ -201,7 +225,7 @@ func (m *Machine) warnOfKargs(now, next kcmdline.Cmdline, remove []string) {
 	}
 	for _, a := range now {
 		if findsRoot(a.Key) && !slices.Contains(next, a) {
-			m.warn(fmt.Errorf("the machine may not boot without %s, by which the initramfs finds its root or can write to it; if so, choose the entry before in the boot loader's menu", a))
+			m.warn(fmt.Errorf("the machine may not boot without %s: the initramfs may need it to find the root or to make it writable; if so, choose the previous entry in the boot loader's menu", a))
 		}
 	}
 }
@@ -234,7 +258,7 @@ func (m *Machine) checkKargs(s machine.State, current deployment.ID) error {
 	case o.BootType == deployment.BootUKI:
 		return &SealedKargsError{current}
 	case s.RollbackQueued():
-		return errors.New("a rollback is queued; reboot into it, or cancel it, before kernel arguments are changed")
+		return errors.New("a rollback is queued; reboot into it or cancel it before you change kernel arguments")
 	}
 	return nil
 }
@@ -252,44 +276,39 @@ func entryOf(s machine.State, id deployment.ID) (bootentry.Entry, error) {
 
 // replaceEntries gives the current deployment its new entry, and a staged one likewise. Both
 // are there before a record or a loader leads to them, so that nothing that is staged is lost
-// on the way. The staged one has the higher serial: once published, it comes first.
+// on the way. The staged one has the higher serial: once published, it comes first. The
+// record of the staged one is returned, nil without one.
 func (m *Machine) replaceEntries(
-	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string, result *KargsChange,
-) error {
+	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string,
+) (*deployment.Staged, error) {
 	record, staged, err := m.stagedWith(s, add, remove)
 	if err != nil {
-		return err
-	}
-	if record != nil {
-		result.Staged = record.ID
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	m.clearDiversions()
 	name, err := m.Boot.StageEntry(entry)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if record == nil {
-		return m.publishOnly(result.ID, name)
+		return nil, m.publishOnly(s.Current(), name)
 	}
 	if record.Entry, err = m.Boot.StageEntry(staged); err != nil {
-		return err
+		return nil, err
 	}
 	if err := m.forgetSoftReboot(); err != nil { // it would keep the arguments
-		return err
+		return nil, err
 	}
 	if err := m.writeRecord(*record); err != nil {
-		return err
+		return nil, err
 	}
-	if err := m.publishEntry(result.ID, name); err != nil {
-		return err
+	if err := m.publishEntry(s.Current(), name); err != nil {
+		return nil, err
 	}
-	if err := m.Boot.KeepStaged(record.Entry); err != nil || record.FinalizationLocked || m.Booted == "" {
-		return err
-	}
-	return arm(ctx)
+	return record, m.Boot.KeepStaged(record.Entry)
 }
 
 // stagedWith returns the record of a staged deployment other than the current one, and its entry
@@ -351,9 +370,9 @@ func parseKarg(text string) (kcmdline.Cmdline, error) {
 	for _, a := range args {
 		switch {
 		case namesDeployment(a):
-			return nil, fmt.Errorf("%s says which deployment is booted, and cannot be changed", a.Key)
+			return nil, fmt.Errorf("%s selects the deployment to boot, and cannot be changed", a.Key)
 		case a.String() == "--":
-			return nil, errors.New("what is behind -- is for init, and cannot be changed")
+			return nil, errors.New("arguments after -- are for init, and cannot be changed")
 		}
 	}
 	return args, nil

@@ -2,12 +2,14 @@ package update
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
@@ -63,6 +65,41 @@ func TestChangeKargs(t *testing.T) {
 		}
 		if got := b.optionsIn(m, m.Booted); strings.Contains(got[0], "added") {
 			t.Errorf("the first of %q still has it", got)
+		}
+	})
+}
+
+// Ten changes leave the entry that was booted and the newest one, on the running machine and
+// elsewhere, with another deployment to go back to and without, and the history has them.
+func TestChangeKargsManyTimes(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		b := newBench(t)
+		for name, make := range map[string]func(*Machine){
+			"running": func(m *Machine) { b.runAsTwo(m) },
+			"other":   func(*Machine) {},
+			"alone": func(m *Machine) {
+				_, err := m.Remove(t.Context(), []string{"rollback"})
+				b.must(err)
+			},
+		} {
+			m := b.open(b.copy(), nil)
+			make(m)
+			two := deployment.ID(b.idIn(m, "2"))
+			before := b.optionsIn(m, two)
+			for i := range 10 {
+				_, err := m.ChangeKargs(t.Context(), []string{fmt.Sprintf("n%d", i)}, nil)
+				b.must(err)
+			}
+			after := b.optionsIn(m, two)
+			if len(after) != 2 || !strings.Contains(after[0], " n9") || after[1] != before[0] {
+				t.Errorf("%s: after ten changes the entries have %q; want the newest, and %q", name, after, before[0])
+			}
+			h, err := records.LoadHistory(m.Sysroot)
+			b.must(err)
+			if last := h[len(h)-1]; last.Kind != deployment.EventKargs || last.ID != two || last.Reason != "kernel arguments: +n9" {
+				t.Errorf("%s: the last event is %+v; want the change", name, last)
+			}
+			b.must(m.Close())
 		}
 	})
 }

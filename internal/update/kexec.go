@@ -22,7 +22,7 @@ import (
 type KexecError struct{ Err error }
 
 func (e *KexecError) Error() string {
-	return "the running kernel cannot start that of the image: " + e.Err.Error()
+	return "the running kernel cannot start the image's kernel: " + e.Err.Error()
 }
 func (e *KexecError) Unwrap() error { return e.Err }
 

@@ -20,7 +20,7 @@ func TellAtLogin(system *machine.System) error {
 	}
 	err := tellAtLogin(system)
 	if err != nil {
-		return fmt.Errorf("cannot change what users are told at login: %w", err)
+		return fmt.Errorf("cannot write the message that users see at login: %w", err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (m *Machine) underPolicy(o Options) (Options, error) {
 type LostPolicyError struct{ Err error }
 
 func (e *LostPolicyError) Error() string {
-	return "cannot read the signature policy of an earlier run: " + e.Err.Error()
+	return "cannot read the signature policy that an earlier run used: " + e.Err.Error()
 }
 
 func (e *LostPolicyError) Unwrap() error { return e.Err }

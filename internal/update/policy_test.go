@@ -30,12 +30,12 @@ func TestOriginOfAnother(t *testing.T) {
 		{name: "as it is", age: time.Hour},
 		{name: "older", age: time.Hour, broken: "[origin\n"},
 		{name: "older, and a FIFO or the like", age: time.Hour, broken: "directory"},
-		{name: "newer", age: -time.Hour, broken: "[origin\n", err: "cannot read the signature policy of an earlier run: cannot read the origin of deployment " + one.Short()},
+		{name: "newer", age: -time.Hour, broken: "[origin\n", err: "cannot read the signature policy that an earlier run used: cannot read the origin of deployment " + one.Short()},
 		{name: "newer, but there is a policy", age: -time.Hour, broken: "[origin\n", policy: policy,
 			change: func(_ string, o *deployment.Origin) { o.Policy = policy }},
 		{name: "newer, but one is given", age: -time.Hour, broken: "[origin\n", given: policy, policy: policy},
 		{name: "older, where another program wrote the other", age: time.Hour, broken: "[origin\n",
-			change: func(_ string, o *deployment.Origin) { o.Signature = "" }, err: "cannot read the signature policy of an earlier run"},
+			change: func(_ string, o *deployment.Origin) { o.Signature = "" }, err: "cannot read the signature policy that an earlier run used"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -55,6 +55,6 @@ func refusesKexec(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	m.Do(ctx, t, "echo integrity > /sys/kernel/security/lockdown && systemctl start test-registry")
 	contains(t, "apply --kexec", m.Fails(ctx, t, 1, "sysupdate-image apply --kexec "+sid),
-		"the running kernel cannot start that of the image: the running kernel is locked down (integrity) and does not trust the signature of the new one")
+		"the running kernel cannot start the image's kernel: the running kernel is locked down (integrity) and does not trust the signature of the new one")
 	nothingStaged(ctx, t, m)
 }

@@ -96,7 +96,7 @@ umount /run/image && rmdir /run/image
 object=$(readlink -f $link)
 ` + damages,
 		repair:  repairs,
-		console: "the next boot is the one that runs",
+		console: "the running system boots next",
 	},
 }
 

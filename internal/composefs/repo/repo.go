@@ -183,7 +183,7 @@ func (r *Repository) fits(opts Options) error {
 	case opts.Algorithm != 0 && opts.Algorithm != r.algorithm:
 		return fmt.Errorf("it has %s digests, not %s", r.algorithm, opts.Algorithm)
 	case opts.RequireVerity && r.insecure:
-		return errors.New("it does without fs-verity")
+		return errors.New("it does not use fs-verity")
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ const (
 	EventBlessed    EventKind = "blessed"     // a deployment on trial has proved itself
 	EventFailed     EventKind = "failed"      // a boot of it
 	EventFellBack   EventKind = "fell-back"   // it was booted in place of one that failed
+	EventUnfinished EventKind = "unfinished"  // it was staged, and finalize failed at a shutdown
+	EventKargs      EventKind = "kargs"       // somebody changed its kernel arguments
 )
 
 // An Event is something that has happened to a deployment.
@@ -95,6 +97,11 @@ func (h History) ToldBlessed(id ID) bool {
 		}
 	}
 	return false
+}
+
+// ToldUnfinished reports whether there is an event that finalize failed at some time.
+func (h History) ToldUnfinished(id ID, time string) bool {
+	return slices.ContainsFunc(h, func(e Event) bool { return e.Kind == EventUnfinished && e.ID == id && e.Time == time })
 }
 
 // ParseHistory reads a HistoryFile: an event a line. Any other line is kept as it is.

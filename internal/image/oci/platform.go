@@ -31,7 +31,7 @@ var otherNames = map[string]string{
 func ParseArchitecture(name string) (architecture, variant string, err error) {
 	architecture, variant, cut := strings.Cut(strings.TrimPrefix(name, "linux/"), "/")
 	if other := otherNames[architecture]; other != "" {
-		return "", "", fmt.Errorf("images call %s %s", architecture, other)
+		return "", "", fmt.Errorf("container images call %s %s", architecture, other)
 	}
 	if !slices.Contains(Architectures, architecture) {
 		return "", "", fmt.Errorf("unknown architecture %q: want one of %s, or with a variant, such as arm/v7",

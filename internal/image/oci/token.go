@@ -31,7 +31,7 @@ func (b bearer) valid() bool { return b.token != "" && time.Now().Before(b.expir
 func newBearer(ctx context.Context, client *http.Client, agent string, c challenge, scope string, auth types.DockerAuthConfig) (bearer, error) {
 	realm, err := url.Parse(c.params["realm"])
 	if err != nil || realm.Host == "" {
-		return bearer{}, fmt.Errorf("the registry says that tokens come from %q", c.params["realm"])
+		return bearer{}, fmt.Errorf("the registry names no valid server for tokens: %q", c.params["realm"])
 	}
 	params := url.Values{}
 	if service := c.params["service"]; service != "" {
@@ -108,7 +108,7 @@ func readBearer(r io.Reader) (bearer, error) {
 		b.token = answer.AccessToken
 	}
 	if b.token == "" {
-		return bearer{}, fmt.Errorf("there is none in %s", startOf(text))
+		return bearer{}, fmt.Errorf("the answer has none: %s", startOf(text))
 	}
 	return b, nil
 }

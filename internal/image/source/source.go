@@ -95,7 +95,7 @@ type Image struct {
 }
 
 // ErrNoContent says that the content of a file is not at hand.
-var ErrNoContent = errors.New("its content is not at hand")
+var ErrNoContent = errors.New("its content is not available")
 
 // Open opens the image called name. That is a file or directory if it exists;
 // else the id of an image of the repository, or how one begins in four

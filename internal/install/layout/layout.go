@@ -95,7 +95,7 @@ func (e *TooSmallError) Error() string {
 // New plans the partitions.
 func New(o Options) (Plan, error) {
 	if discoverable.RootType(o.Arch) == "" {
-		return Plan{}, fmt.Errorf("no type of root partitions is known for %s", o.Arch)
+		return Plan{}, fmt.Errorf("there is no partition type for a root on %s", o.Arch)
 	}
 	if !slices.Contains(FileSystems, o.FileSystem) {
 		return Plan{}, fmt.Errorf("no file system for a root: %q", o.FileSystem)
@@ -143,14 +143,14 @@ func checkSizes(o Options, esp int64) error {
 	case o.Sector < 512 || align%o.Sector != 0:
 		return fmt.Errorf("no disk has sectors of %d bytes", o.Sector)
 	case esp < leastBoot || o.Boot > 0 && o.Boot < leastBoot:
-		return fmt.Errorf("a boot partition needs %d MiB at least", leastBoot/mebibyte)
+		return fmt.Errorf("a boot partition needs at least %d MiB", leastBoot/mebibyte)
 	case cmp.Or(o.Boot, esp) < bootSize(o.Kernel):
-		return fmt.Errorf("the boot partition needs %d MiB at least, for two kernels of %d MiB each",
+		return fmt.Errorf("the boot partition needs at least %d MiB, for two kernels of %d MiB each",
 			(bootSize(o.Kernel)+mebibyte-1)/mebibyte, (o.Kernel+mebibyte-1)/mebibyte)
 	case o.Root < 0 || o.Boot < 0:
 		return errors.New("a size is negative")
 	case o.Root > 0 && o.Root < o.leastRoot():
-		return fmt.Errorf("the root needs %d MiB at least, but its size was to be %d MiB",
+		return fmt.Errorf("the root needs at least %d MiB, more than the %d MiB that were asked for",
 			(o.leastRoot()+mebibyte-1)/mebibyte, o.Root/mebibyte)
 	}
 	return nil

@@ -32,7 +32,7 @@ func (r *Report) loader(esp, entries *boot.Partition, record deployment.Loader) 
 	case esp == nil:
 		r.add(what, "", errors.New("there is no boot partition"))
 	case record.Kind == deployment.NoLoader:
-		r.warn(what, errors.New("there is none: something else has to boot the kernel, the initramfs and the kernel command line of the boot entry"))
+		r.warn(what, errors.New("there is none: the firmware or the hypervisor must be given the kernel, the initramfs and the kernel command line of the boot entry"))
 	case record.Kind == deployment.GRUB || entries.HasGRUB():
 		r.grub(esp, entries, record)
 	default:

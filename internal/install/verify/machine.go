@@ -187,7 +187,7 @@ func (r *Report) repository(ctx context.Context, dir string, system *machine.Sys
 // readable explains that a kernel refuses to open what fs-verity protects.
 func readable(err error) error {
 	if errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("this kernel has no fs-verity, and cannot read what it protects: look at it on another machine (%w)", err)
+		return fmt.Errorf("this kernel has no fs-verity and cannot read files that it protects: check it on another machine (%w)", err)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrOtherKernel says that an entry boots files whose digest nobody has written down.
-var ErrOtherKernel = errors.New("its files are in no directory that is named by their digest")
+var ErrOtherKernel = errors.New("its files are not in a directory named after their digest")
 
 // CheckKernel reads the files that an entry boots, and compares them with the digest that
 // is the name of their directory.
@@ -122,7 +122,7 @@ func (p *Partition) Cmdline(e bootentry.Entry) (string, error) {
 func (p *Partition) FallbackLoader() (string, error) {
 	names, ok := loaderNames[runtime.GOARCH]
 	if !ok {
-		return "", fmt.Errorf("systemd-boot is not known for %s", runtime.GOARCH)
+		return "", fmt.Errorf("systemd-boot is not supported on %s", runtime.GOARCH)
 	}
 	name := "EFI/BOOT/" + names.fallback
 	f, err := p.root.Open(name)

@@ -35,14 +35,14 @@ func (p *Partition) Claim() error {
 		return nil // nothing can be changed, then
 	}
 	if err != nil {
-		return fmt.Errorf("cannot tell whose boot entries are: %w", err)
+		return fmt.Errorf("cannot tell which system owns the boot entries: %w", err)
 	}
 	if exists && len(found) == 0 {
 		return nil
 	}
 	e, err := p.evidence()
 	if err != nil {
-		return fmt.Errorf("cannot tell whose boot entries are: %w", err)
+		return fmt.Errorf("cannot tell which system owns the boot entries: %w", err)
 	}
 	all := e.sort(found)
 	p.claimed, p.claiming = all.ours, !exists

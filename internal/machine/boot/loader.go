@@ -107,7 +107,7 @@ func loaderInfo(loader []byte) string {
 func FindLoader(has func(path string) bool, goarch string) error {
 	names, ok := loaderNames[goarch]
 	if !ok {
-		return fmt.Errorf("systemd-boot is not known for %s", goarch)
+		return fmt.Errorf("systemd-boot is not supported on %s", goarch)
 	}
 	name := LoaderDir + "/" + names.image
 	if !has(name) && !has(name+".signed") {
@@ -124,7 +124,7 @@ func noLoader(name string) error {
 func loaderOf(open func(string) (io.ReadCloser, error), goarch string) (loaderName, []byte, error) {
 	names, ok := loaderNames[goarch]
 	if !ok {
-		return names, nil, fmt.Errorf("systemd-boot is not known for %s", goarch)
+		return names, nil, fmt.Errorf("systemd-boot is not supported on %s", goarch)
 	}
 	loader, err := readLoader(open, names.image)
 	return names, loader, err

@@ -199,6 +199,28 @@ func isRedundant(files []EntryFile, i int) bool {
 	})
 }
 
+// PlanTidy returns the boot entries of a deployment that others of it have replaced before
+// anybody booted them, as after several changes to its kernel arguments: the first stays, the
+// one that was booted, each that has used a try, and the oldest good one, to go back to.
+func (p *Partition) PlanTidy(id deployment.ID) (Removal, error) {
+	r := Removal{stays: func(string) bool { return true }}
+	files, err := p.Entries()
+	if err != nil {
+		return r, fmt.Errorf("cannot prune boot entries: %w", err)
+	}
+	isOlder := func(f EntryFile) bool { return f.Bootable() && f.Good() && f.Target.ID == id }
+	for i, f := range files {
+		booted := f.Name.TriesDone > 0 || f.byGRUB || f.Name.ID() == p.bootedID
+		if f.Target.ID != id || f.Foreign || booted || !isRedundant(files, i) {
+			continue
+		}
+		if f.Name.Counted || slices.ContainsFunc(files[i+1:], isOlder) {
+			r.Entries = append(r.Entries, entriesDir+"/"+f.File)
+		}
+	}
+	return r, nil
+}
+
 // unnamed returns what there is in dir, of names that begin with prefix, and
 // no entry names: also what a crash left of a kernel being written.
 func (p *Partition) unnamed(dir, prefix string, rest []EntryFile) ([]string, error) {

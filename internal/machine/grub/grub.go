@@ -64,7 +64,7 @@ func Find(open Open, goarch string) (Loader, error) {
 	n, ok := architectures[goarch]
 	l := Loader{names: n}
 	if !ok {
-		return l, fmt.Errorf("GRUB is not supported for %s", goarch)
+		return l, fmt.Errorf("GRUB is not supported on %s", goarch)
 	}
 	program, err := readFirst(open, grubPaths(n))
 	if err != nil {
@@ -195,7 +195,7 @@ func (e *efi) in(dir, first string, n names) []File {
 func (l Loader) Config() File { return File{boot.GRUBConfig, config} }
 
 // ErrOthers says that another system has its GRUB on the EFI system partition.
-var ErrOthers = errors.New("another system has its GRUB there")
+var ErrOthers = errors.New("it belongs to another system's GRUB")
 
 // Check refuses to replace the configuration of another system.
 func (l Loader) Check(esp *boot.Partition) error {

@@ -213,7 +213,7 @@ func fileOf(f grub.File) deployment.LoaderFile {
 }
 
 // ErrOlder says that a loader is not replaced by an older one.
-var ErrOlder = errors.New("the loader that is installed is newer")
+var ErrOlder = errors.New("the installed loader is newer")
 
 // Update replaces what was installed by this loader, which must be of the same kind and not
 // older. It returns what is there then, and the paths of the files that were written. Files

@@ -34,7 +34,7 @@ func Advise(err error, sysroot string) error {
 }
 
 // ofNoMachine are advised commands that are about no installed machine.
-var ofNoMachine = []string{"'sysupdate-image kargs add --addon ", "'sysupdate-image install "}
+var ofNoMachine = []string{"'sysupdate-image kargs add --addon ", "'sysupdate-image install to-disk"}
 
 // forMachine has the commands in a text be about the machine in a directory.
 func forMachine(text, sysroot string) string {

@@ -19,7 +19,8 @@ ROOT is the mount point of the new root file system: ext4 or btrfs with fs-verit
 Specification. If its partition has another type, or it is a subvolume or on another disk
 than DIR, or the boot loader is not systemd-boot, root=UUID=... and rootflags=... are added;
 --karg root=... overrides them. DIR is the mount point of the EFI system partition. The image
-must contain the boot loader: systemd-boot unless --bootloader says otherwise.
+must contain the boot loader: what --bootloader says, or bootloader in its bootc/install/*.toml,
+or else systemd-boot, or GRUB if it has only that.
 
 With --reuse, layers are copied from another repository instead of being fetched: on a
 running machine, /sysroot/composefs has those of its deployments.`

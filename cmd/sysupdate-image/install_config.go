@@ -19,7 +19,8 @@ image. Without --all, kernel arguments are left out; install adds these by itsel
 
 install to-disk and to-image use root-fs-type, filesystem.root.type, block, kargs,
 karg-deletes, root-mount-spec, bootloader, discoverable-partitions and
-enforce-container-sigpolicy.`
+enforce-container-sigpolicy; to-filesystem uses bootloader; to-existing-root kargs and
+karg-deletes.`
 
 func (s *session) printConfigurationCommand() *cobra.Command {
 	var o install.Options

@@ -8,15 +8,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
@@ -53,7 +57,6 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 	if err := o.complete(); err != nil {
 		return update.Result{}, err
 	}
-	o.Loader = cmp.Or(o.Loader, Loaders[0])
 	if err := checkRoot(o.Root); err != nil {
 		return update.Result{}, err
 	}
@@ -62,7 +65,11 @@ func ToFilesystem(ctx context.Context, o Options, r update.Reporter, warn func(e
 		return update.Result{}, err
 	}
 	defer m.Close()
-	root, err := findRoot(o, warn)
+	early := func(error) {} // it warns again once the loader is known
+	if o.Loader != "" {
+		early = warn
+	}
+	root, err := findRoot(o, early)
 	if err != nil {
 		return update.Result{}, fmt.Errorf("cannot install: %w", err)
 	}
@@ -93,10 +100,16 @@ func (o *Options) complete() (err error) {
 // deploy makes the image the first deployment of a machine, and installs its boot loader on
 // the EFI system partition. Root are the arguments by which the initramfs finds the root.
 func (o Options) deploy(ctx context.Context, m *update.Machine, root []string, esp *boot.Partition, r update.Reporter, warn func(error)) (update.Result, loader.Loader, error) {
-	if err := m.PrepareLoader(o.Loader); err != nil {
+	apply := o.apply(root)
+	if o.Loader == "" {
+		apply.Settle = func(s *system.System, u *update.Options) error { return o.settleLoader(m, s, u, warn) }
+	} else if err := m.PrepareLoader(o.Loader); err != nil {
 		return update.Result{}, loader.Loader{}, err
 	}
-	result, err := m.Apply(ctx, o.apply(root), r)
+	result, err := m.Apply(ctx, apply, r)
+	if err == nil && o.Loader == "" { // nothing had to be settled: the image is there already
+		o.Loader, err = wantedLoader(m, result.ID)
+	}
 	if err != nil {
 		return update.Result{}, loader.Loader{}, err
 	}
@@ -116,6 +129,37 @@ func (o Options) apply(root []string) update.Options {
 	return update.Options{
 		Reference: o.Image, Track: o.Track, Kargs: o.Kargs, KargDeletes: o.Delete, RootKargs: root, Source: o.Source, Reuse: o.Reuse, Loader: o.Loader, RootKeys: o.keys,
 	}
+}
+
+// settleLoader finds out which boot loader an image wants or has, and by which arguments the root
+// is found with it.
+func (o *Options) settleLoader(m *update.Machine, s *system.System, u *update.Options, warn func(error)) (err error) {
+	if o.Loader, err = loaderIn(s); err != nil {
+		return err
+	}
+	u.Loader = o.Loader
+	if u.RootKargs, err = findRoot(*o, warn); err != nil {
+		return fmt.Errorf("cannot install: %w", err)
+	}
+	return m.PrepareLoader(o.Loader)
+}
+
+// loaderIn returns the kind of boot loader that an image wants, or else has.
+func loaderIn(s *system.System) (string, error) {
+	config, err := installconfig.Load(tree.FollowingFS(s.Tree, func(n *tree.Node) (io.ReadCloser, error) { return s.Open(n) }), runtime.GOARCH)
+	if err != nil {
+		return "", err
+	}
+	return loaderOf("", config, func(path string) bool { return s.Tree.Lookup(path) != nil }, runtime.GOARCH)
+}
+
+// wantedLoader is loaderIn for a deployment.
+func wantedLoader(m *update.Machine, id deployment.ID) (string, error) {
+	s, err := m.SystemOf(id)
+	if err != nil {
+		return "", err
+	}
+	return loaderIn(s)
 }
 
 // leftKargs returns kernel arguments without those that are to be left out.

@@ -55,7 +55,8 @@ func wayBack(p install.ExistingPlan) []string {
 	case deployment.GRUB:
 		return []string{
 			"choose " + p.Former + " in GRUB's menu",
-			"to make it the default again: 'sysupdate-image install boot-old' in the new system, or 'rm /" + p.Menu + "' in the old one",
+			"to make it the default again: 'sysupdate-image install boot-old' in the new system, in the old one " +
+				"'sed -i \"/sysupdate-image: begin/,/sysupdate-image: end/d\" /" + p.Menu + "'",
 		}
 	case deployment.SystemdBoot:
 		ways := []string{"choose " + p.Former + " in the menu of systemd-boot"}

@@ -26,6 +26,9 @@ type Options struct {
 	Reuse       []string    // repositories from which layers are taken instead of being fetched
 	Verity      Verity      // whether the system boots without fs-verity; empty keeps what it is
 	Loader      string      // the kind of boot loader that the image must have, "" if it need not have one
+	// Settle completes the options once the image is read, before anything of it is staged; nil
+	// if they are complete.
+	Settle func(*system.System, *Options) error
 	// EtcConflicts says what to do where a local change to /etc and the image
 	// exclude each other; "" is deployment.ConflictsFail, which changes nothing.
 	EtcConflicts deployment.ConflictPolicy
@@ -274,6 +277,11 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	system, err := system.Compose(ctx, img, m.Repository, true)
 	if err != nil {
 		return candidate{}, err
+	}
+	if o.Settle != nil {
+		if err := o.Settle(system, &o); err != nil {
+			return candidate{}, err
+		}
 	}
 	if o.Loader != "" {
 		if _, err := loader.Find(o.Loader, system.OpenPath, runtime.GOARCH); err != nil {

@@ -183,7 +183,7 @@ func (m *Machine) makeFresh(ctx context.Context, p ResetPlan) error {
 			}
 		}
 	}
-	if err := m.copyRecords(fresh.Changes, deployment.StateDir); err != nil {
+	if err := m.copyRecords(durable.Unsynced(durable.OS(m.Root)), deployment.StateDir, path.Join(deployment.OtherDir, deployment.StateDir)); err != nil {
 		return err
 	}
 	now := time.Now().UTC().Format(time.RFC3339)

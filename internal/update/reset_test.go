@@ -75,8 +75,10 @@ func TestResetStopped(t *testing.T) {
 					b.must(errors.Join(f(m), m.Close()))
 				}
 				wasMine, _, _ := b.mine(dir)
+				lock, err := os.Stat(filepath.Join(dir, deployment.LockFile))
+				b.must(err)
 				m := b.open(dir, durabletest.Crash(n))
-				err := tt.do(m)
+				err = tt.do(m)
 				b.must(m.Close())
 				now, other, reset := b.mine(dir)
 				switch {
@@ -97,6 +99,9 @@ func TestResetStopped(t *testing.T) {
 					}
 				}
 				b.must(m.Close())
+				if now, err := os.Stat(filepath.Join(dir, deployment.LockFile)); err != nil || !os.SameFile(now, lock) {
+					t.Errorf("%s: after %d steps the lock is another file (%v)", tt.name, n, err)
+				}
 				if now, other, _ := b.mine(dir); now == tt.fresh || other == now && !tt.gone {
 					t.Errorf("%s: after %d steps and again, the change is here: %t, in the other state: %t", tt.name, n, now, other)
 				}

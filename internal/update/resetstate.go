@@ -30,6 +30,15 @@ func (m *Machine) systemOf(ctx context.Context, id deployment.ID) (*system.Syste
 	return s, err
 }
 
+// SystemOf returns the system of a deployment, without what only its boot needs.
+func (m *Machine) SystemOf(id deployment.ID) (*system.System, error) {
+	tree, err := m.readImage(id)
+	if err != nil {
+		return nil, err
+	}
+	return system.Of(tree, m.Repository), nil
+}
+
 // freshEtc makes the /etc of a deployment as its image has it, with what is kept.
 func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System, to carry.Side, p ResetPlan) error {
 	keeps := to.ID == p.ID && (len(p.keep) > 0 || p.options.RootKeys != nil)
@@ -54,13 +63,10 @@ func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System
 	return fresh.carrier("").TakeOver(ctx, to, t)
 }
 
-// copyRecords copies the files below a directory to the same place in another directory, except
-// for the record of a reset.
-func (m *Machine) copyRecords(to durable.FS, dir string) error {
-	return m.copyRecordsAs(to, dir, dir)
-}
-
-func (m *Machine) copyRecordsAs(to durable.FS, dir, as string) error {
+// copyRecords copies the files below a directory of the physical root to another one, except for
+// the record of a reset. Files that are locked are the same in both, so that a lock counts for
+// either state.
+func (m *Machine) copyRecords(to durable.FS, dir, as string) error {
 	if err := durable.MkdirAll(to, as, 0o755); err != nil {
 		return err
 	}
@@ -72,8 +78,10 @@ func (m *Machine) copyRecordsAs(to durable.FS, dir, as string) error {
 		name, target := path.Join(dir, d.Name()), path.Join(as, d.Name())
 		switch {
 		case name == deployment.ResetRecord:
+		case name == deployment.LockFile, name == deployment.HistoryLockFile:
+			err = m.Root.Link(name, target)
 		case d.IsDir():
-			err = m.copyRecordsAs(to, name, target)
+			err = m.copyRecords(to, name, target)
 		case d.Type().IsRegular():
 			err = m.copyRecordAs(to, name, target)
 		}
@@ -111,7 +119,7 @@ func (m *Machine) returnTo(ctx context.Context, next machine.Reset, since string
 	if err := durable.RemoveAll(m.Changes, newRecords); err != nil {
 		return err
 	}
-	if err := m.copyRecordsAs(m.Changes, deployment.StateDir, newRecords); err != nil {
+	if err := m.copyRecords(m.Changes, deployment.StateDir, newRecords); err != nil {
 		return err
 	}
 	if err := durable.WriteFile(m.Changes, path.Join(newRecords, path.Base(deployment.ResetRecord)), next.Record(since)); err != nil {

@@ -63,7 +63,7 @@ func TestToExistingRoot(t *testing.T) {
 	besideOld(ctx, t, m)
 	off(ctx, t, m)
 	m = vm.Boot(ctx, t, old)
-	m.Do(ctx, t, `test "$(hostname)" = old-machine && test -e /home/alice/data && findmnt --noheadings --output FSTYPE / | grep ext4`)
+	backInOld(ctx, t, m)
 	off(ctx, t, m)
 	m = vm.Boot(ctx, t, image)
 	removeOld(ctx, t, m)
@@ -106,6 +106,20 @@ test -e /sysroot/home/alice/data`)
 	m.Do(ctx, t, `set -e
 sysupdate-image install boot-old && ! grep default= /sysroot/boot/grub/custom.cfg
 sysupdate-image install boot-old --undo && grep default= /sysroot/boot/grub/custom.cfg`)
+}
+
+// backInOld looks at the old system after the image has run, where both boot by default in turn.
+func backInOld(ctx context.Context, t *testing.T, m *vm.Machine) {
+	t.Helper()
+	m.Do(ctx, t, `set -e
+test "$(hostname)" = old-machine && test -e /home/alice/data
+findmnt --noheadings --output FSTYPE / | grep ext4
+sysupdate-image --sysroot / install boot-old && ! grep default= /boot/grub/custom.cfg
+sysupdate-image --sysroot / install boot-old --undo && grep default= /boot/grub/custom.cfg
+sed -i "/sysupdate-image: begin/,/sysupdate-image: end/d" /boot/grub/custom.cfg
+test ! -s /boot/grub/custom.cfg
+sysupdate-image install to-existing-root / --image oci:/image:v1 --ignore-image-config
+grep default= /boot/grub/custom.cfg`)
 }
 
 // removeOld removes the old system, and reboots.

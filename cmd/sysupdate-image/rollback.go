@@ -13,7 +13,8 @@ import (
 const aboutRollback = `Make the previous deployment the next to boot, with its own /etc as it was, and with /var
 as it is now. If that deployment is already next, the booted one becomes next again: a
 second rollback undoes the first. With DEPLOYMENT, make that one the next to boot, older
-or newer. A staged update is dropped.
+or newer. A staged update is dropped. After 'install reset', until that is confirmed,
+rollback without DEPLOYMENT returns to the state before it instead.
 
 The change is one rename on the boot partition and takes effect at the next reboot.
 ` + namingDeployments

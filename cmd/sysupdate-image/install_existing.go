@@ -37,11 +37,35 @@ A run that was interrupted can be repeated.`
 // alongside is what bootc calls it that the old system stays.
 const alongside = "alongside"
 
+type existingFlags struct {
+	o                           install.ExistingOptions
+	source                      sourceFlags
+	replace                     string
+	plan, quiet, asJSON, ignore bool
+}
+
+func (f *existingFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.replace, "replace", alongside, "what becomes of the old system: `alongside`, it stays")
+	completeValues(cmd, "replace", alongside)
+	cmd.Flags().StringVar(&f.o.ESP, "esp", "", "`DIR` where the EFI system partition is mounted (default: efi, boot/efi or boot in ROOT)")
+	cmd.Flags().StringVar(&f.o.Image, "image", "", "install the image `REF`")
+	cmd.Flags().StringVar(&f.o.Track, "track", "", "follow `REF` for updates instead of the installed one")
+	addKargFlags(cmd, &f.o.Options)
+	cmd.Flags().StringArrayVar(&f.o.KeepEtc, "keep-etc", nil, "take over `FILE` from /etc of the old system (can be repeated)")
+	addLoaderFlag(cmd, &f.o.Loader)
+	cmd.Flags().BoolVar(&f.ignore, "ignore-image-config", false, "do not look for settings in the image, whose layers are read once then")
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result, or the plan, as JSON")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the result and the way back")
+	addKeysFlag(cmd, &f.o.Keys)
+	addReuseFlag(cmd, &f.o.Reuse)
+	must(cmd.MarkFlagDirname("esp"))
+	f.source.add(cmd)
+	takeBootcNames(cmd)
+}
+
 func (s *session) toExistingRootCommand() *cobra.Command {
-	var o install.ExistingOptions
-	var source sourceFlags
-	var plan, quiet, asJSON, ignore bool
-	var replace string
+	var f existingFlags
 	cmd := &cobra.Command{
 		Use:   "to-existing-root [ROOT] --image REF",
 		Short: "Install beside the system of a machine",
@@ -54,52 +78,40 @@ func (s *session) toExistingRootCommand() *cobra.Command {
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.checkExistingFlags(&o, replace); err != nil {
+			if err := s.checkExistingFlags(&f.o, f.replace); err != nil {
 				return err
 			}
-			o.Host, o.Source = s.host, source.options()
-			if o.Root = first(args); o.Root == "" {
-				o.Root = "/target"
+			f.o.Host, f.o.Source = s.host, f.source.options()
+			if f.o.Root = first(args); f.o.Root == "" {
+				f.o.Root = "/target"
 			}
-			p, err := s.planExisting(cmd, o, ignore, quiet)
-			switch {
-			case err != nil:
-				return err
-			case plan && asJSON:
-				return s.PrintJSON(p)
-			case plan:
-				return s.PrintExistingPlan(p)
-			}
-			s.changing.Store(true)
-			result, err := p.Install(cmd.Context(), s.Reporter(quiet), s.WarnOf)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return s.PrintJSON(result)
-			}
-			s.PrintWayBack(p)
-			return s.PrintResult(result, quiet)
+			return s.toExistingRoot(cmd, f)
 		},
 	}
-	cmd.Flags().StringVar(&replace, "replace", alongside, "what becomes of the old system: `alongside`, it stays")
-	completeValues(cmd, "replace", alongside)
-	cmd.Flags().StringVar(&o.ESP, "esp", "", "`DIR` where the EFI system partition is mounted (default: efi, boot/efi or boot in ROOT)")
-	cmd.Flags().StringVar(&o.Image, "image", "", "install the image `REF`")
-	cmd.Flags().StringVar(&o.Track, "track", "", "follow `REF` for updates instead of the installed one")
-	addKargFlags(cmd, &o.Options)
-	cmd.Flags().StringArrayVar(&o.KeepEtc, "keep-etc", nil, "take over `FILE` from /etc of the old system (can be repeated)")
-	addLoaderFlag(cmd, &o.Loader)
-	cmd.Flags().BoolVar(&ignore, "ignore-image-config", false, "do not look for settings in the image, whose layers are read once then")
-	cmd.Flags().BoolVar(&plan, "plan", false, "show what would be done, and change nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result, or the plan, as JSON")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the result and the way back")
-	addKeysFlag(cmd, &o.Keys)
-	addReuseFlag(cmd, &o.Reuse)
-	must(cmd.MarkFlagDirname("esp"))
-	source.add(cmd)
-	takeBootcNames(cmd)
+	f.add(cmd)
 	return cmd
+}
+
+func (s *session) toExistingRoot(cmd *cobra.Command, f existingFlags) error {
+	p, err := s.planExisting(cmd, f.o, f.ignore, f.quiet)
+	switch {
+	case err != nil:
+		return err
+	case f.plan && f.asJSON:
+		return s.PrintJSON(p)
+	case f.plan:
+		return s.PrintExistingPlan(p)
+	}
+	s.changing.Store(true)
+	result, err := p.Install(cmd.Context(), s.Reporter(f.quiet), s.WarnOf)
+	if err != nil {
+		return err
+	}
+	s.PrintWayBack(p)
+	if f.asJSON {
+		return s.PrintJSON(result)
+	}
+	return s.PrintResult(result, f.quiet)
 }
 
 func (s *session) checkExistingFlags(o *install.ExistingOptions, replace string) error {

@@ -278,15 +278,8 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	if err != nil {
 		return candidate{}, err
 	}
-	if o.Settle != nil {
-		if err := o.Settle(system, &o); err != nil {
-			return candidate{}, err
-		}
-	}
-	if o.Loader != "" {
-		if _, err := loader.Find(o.Loader, system.OpenPath, runtime.GOARCH); err != nil {
-			return candidate{}, fmt.Errorf("cannot install boot loader: %w", err)
-		}
+	if err := o.settle(system); err != nil {
+		return candidate{}, err
 	}
 	if err := m.checkSealed(img, system, o); err != nil {
 		return candidate{}, err
@@ -329,6 +322,22 @@ func (m *Machine) build(ctx context.Context, img *oci.Image, o Options, v strict
 	}
 	clock.split("image")
 	return c, nil
+}
+
+// settle completes the options, and refuses an image without the boot loader that it must have.
+func (o *Options) settle(s *system.System) error {
+	if o.Settle != nil {
+		if err := o.Settle(s, o); err != nil {
+			return err
+		}
+	}
+	if o.Loader == "" {
+		return nil
+	}
+	if _, err := loader.Find(o.Loader, s.OpenPath, runtime.GOARCH); err != nil {
+		return fmt.Errorf("cannot install boot loader: %w", err)
+	}
+	return nil
 }
 
 // deploy makes the candidate the next to boot, now or at shutdown, as was decided.

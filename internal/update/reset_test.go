@@ -48,6 +48,15 @@ func (b *bench) mine(dir string) (now, other bool, reset machine.Reset) {
 	return has(""), has(deployment.OtherDir), reset
 }
 
+// A resetCase is a change that is stopped.
+type resetCase struct {
+	name        string
+	before      []func(*Machine) error
+	do          func(*Machine) error
+	old, new    machine.Reset
+	gone, fresh bool // the other state is no longer there; the state that counts is fresh at the end
+}
+
 // TestResetStopped stops each step of a reset, of the way back and forth, and of what confirms
 // it. The state that counts is always a whole one, and the other is not lost before it is
 // confirmed.
@@ -55,63 +64,60 @@ func TestResetStopped(t *testing.T) {
 	t.Parallel()
 	ns.Run(t, func(t *testing.T) {
 		b := newBench(t)
-		for _, tt := range []struct {
-			name        string
-			before      []func(*Machine) error
-			do          func(*Machine) error
-			old, new    machine.Reset
-			gone, fresh bool // the other state is no longer there; the state that counts is fresh at the end
-		}{
+		for _, tt := range []resetCase{
 			{"reset", nil, resetNow, machine.NoReset, machine.ResetFresh, false, true},
 			{"undo", []func(*Machine) error{resetNow}, undoReset, machine.ResetFresh, machine.ResetUndone, false, false},
 			{"redo", []func(*Machine) error{resetNow, undoReset}, undoReset, machine.ResetUndone, machine.ResetFresh, false, true},
 			{"confirm", []func(*Machine) error{resetNow}, confirmReset, machine.ResetFresh, machine.NoReset, true, true},
 			{"confirm what was undone", []func(*Machine) error{resetNow, undoReset}, confirmReset, machine.ResetUndone, machine.NoReset, true, false},
 		} {
-			for n := 0; ; n++ {
-				dir := b.copy()
-				for _, f := range tt.before {
-					m := b.open(dir, nil)
-					b.must(errors.Join(f(m), m.Close()))
-				}
-				wasMine, _, _ := b.mine(dir)
-				lock, err := os.Stat(filepath.Join(dir, deployment.LockFile))
-				b.must(err)
-				m := b.open(dir, durabletest.Crash(n))
-				err = tt.do(m)
-				b.must(m.Close())
-				now, other, reset := b.mine(dir)
-				switch {
-				case reset != tt.old && reset != tt.new, err == nil && reset != tt.new:
-					t.Errorf("%s: after %d steps the reset is %q (%v)", tt.name, n, reset, err)
-				case reset == tt.old && now != wasMine, reset == tt.new && now == tt.fresh:
-					t.Errorf("%s: after %d steps the state has the change: %t (reset %q)", tt.name, n, now, reset)
-				case !tt.gone && now == other && (reset != machine.NoReset || !now):
-					t.Errorf("%s: after %d steps the change is in neither state, or in both", tt.name, n)
-				}
-				m = b.open(dir, nil)
-				if _, errPrune := m.Prune(context.Background(), false); errPrune != nil {
-					t.Errorf("%s: after %d steps: prune: %v", tt.name, n, errPrune)
-				}
-				if again, _, _ := machine.ResetOf(m.Root.FS()); again == tt.old {
-					if err := tt.do(m); err != nil {
-						t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
-					}
-				}
-				b.must(m.Close())
-				if now, err := os.Stat(filepath.Join(dir, deployment.LockFile)); err != nil || !os.SameFile(now, lock) {
-					t.Errorf("%s: after %d steps the lock is another file (%v)", tt.name, n, err)
-				}
-				if now, other, _ := b.mine(dir); now == tt.fresh || other == now && !tt.gone {
-					t.Errorf("%s: after %d steps and again, the change is here: %t, in the other state: %t", tt.name, n, now, other)
-				}
-				b.must(os.RemoveAll(dir))
-				if err == nil {
-					break
-				}
+			for n := 0; !tt.stopAfter(b, n); n++ {
 			}
 		}
 	})
+}
+
+// stopAfter stops the change after n steps, and does it again. It reports whether it came to its
+// end the first time.
+func (tt resetCase) stopAfter(b *bench, n int) bool {
+	t, dir := b.t, b.copy()
+	defer os.RemoveAll(dir)
+	for _, f := range tt.before {
+		m := b.open(dir, nil)
+		b.must(errors.Join(f(m), m.Close()))
+	}
+	wasMine, _, _ := b.mine(dir)
+	lock, err := os.Stat(filepath.Join(dir, deployment.LockFile))
+	b.must(err)
+	m := b.open(dir, durabletest.Crash(n))
+	stopped := tt.do(m)
+	b.must(m.Close())
+	now, other, reset := b.mine(dir)
+	switch {
+	case reset != tt.old && reset != tt.new, stopped == nil && reset != tt.new:
+		t.Errorf("%s: after %d steps the reset is %q (%v)", tt.name, n, reset, stopped)
+	case reset == tt.old && now != wasMine, reset == tt.new && now == tt.fresh:
+		t.Errorf("%s: after %d steps the state has the change: %t (reset %q)", tt.name, n, now, reset)
+	case !tt.gone && now == other && (reset != machine.NoReset || !now):
+		t.Errorf("%s: after %d steps the change is in neither state, or in both", tt.name, n)
+	}
+	m = b.open(dir, nil)
+	if _, err := m.Prune(context.Background(), false); err != nil {
+		t.Errorf("%s: after %d steps: prune: %v", tt.name, n, err)
+	}
+	if again, _, _ := machine.ResetOf(m.Root.FS()); again == tt.old {
+		if err := tt.do(m); err != nil {
+			t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
+		}
+	}
+	b.must(m.Close())
+	if now, err := os.Stat(filepath.Join(dir, deployment.LockFile)); err != nil || !os.SameFile(now, lock) {
+		t.Errorf("%s: after %d steps the lock is another file (%v)", tt.name, n, err)
+	}
+	if now, other, _ := b.mine(dir); now == tt.fresh || other == now && !tt.gone {
+		t.Errorf("%s: after %d steps and again, the change is here: %t, in the other state: %t", tt.name, n, now, other)
+	}
+	return stopped == nil
 }
 
 // What the fresh state lacks nobody misses: it is that of a machine that was just installed.

@@ -31,9 +31,8 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 		return RollbackResult{}, err
 	}
 	if name == "" {
-		reset, since, err := machine.ResetOf(m.Root.FS())
-		if err != nil || reset != machine.NoReset {
-			return m.rollbackReset(ctx, s, reset, since, err)
+		if result, done, err := m.rollbackReset(ctx, s); done || err != nil {
+			return result, err
 		}
 	}
 	target, err := rollbackTo(s, name)
@@ -99,22 +98,24 @@ func rollbackTo(s machine.State, name string) (boot.EntryFile, error) {
 	return s.Files[i], nil
 }
 
-// rollbackReset returns to the other state of a reset.
-func (m *Machine) rollbackReset(ctx context.Context, s machine.State, reset machine.Reset, since string, err error) (RollbackResult, error) {
+// rollbackReset returns to the other state of a reset that is not confirmed. It reports whether
+// there is one.
+func (m *Machine) rollbackReset(ctx context.Context, s machine.State) (result RollbackResult, done bool, err error) {
+	reset, since, err := machine.ResetOf(m.Root.FS())
+	if err != nil || reset == machine.NoReset {
+		return result, false, err
+	}
 	first, _ := s.First()
-	result := RollbackResult{ID: first.Target.ID, Title: first.Entry.Title, Reset: machine.ResetUndone}
+	result = RollbackResult{ID: first.Target.ID, Title: first.Entry.Title, Reset: machine.ResetUndone}
 	if reset == machine.ResetUndone {
 		result.Reset = machine.ResetFresh
 	}
-	if err == nil {
-		result.DroppedStaged, err = m.unstage()
-	}
-	if err != nil {
-		return RollbackResult{}, err
+	if result.DroppedStaged, err = m.unstage(); err != nil {
+		return result, false, err
 	}
 	m.clearDiversions()
 	if err := m.returnTo(ctx, result.Reset, since); err != nil {
-		return RollbackResult{}, fmt.Errorf("cannot return to the other state of the reset: %w", err)
+		return result, false, fmt.Errorf("cannot return to the other state of the reset: %w", err)
 	}
-	return result, nil
+	return result, true, nil
 }

@@ -91,8 +91,8 @@ var refusals = []refusal{
 	{"install to-disk", "uki-addon", true, "addons beside the image's unified kernel image are always installed"},
 	{"install to-filesystem", "root-mount-spec", true, "use --karg root=..."},
 	{"install to-filesystem", "boot-mount-spec", true, "the boot partition is found by its type; use --esp"},
-	{"install to-filesystem", "replace", true, "an existing system is not replaced in place"},
-	{"install to-filesystem", "acknowledge-destructive", false, "an existing system is not replaced in place"},
+	{"install to-filesystem", "replace", true, "use install to-existing-root beside an existing system"},
+	{"install to-filesystem", "acknowledge-destructive", false, "use install to-existing-root beside an existing system"},
 	{"install to-existing-root", "cleanup", false, "remove the old system with 'install remove-old' once the new one has proved itself"},
 }
 

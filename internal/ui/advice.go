@@ -60,6 +60,7 @@ var always = []struct {
 	{install.ErrDevice, "; install on a disk with 'sysupdate-image install to-disk'"},
 	{install.ErrExists, "; replace it with --wipe"},
 	{install.ErrNoEFI, ", unless it is masked: --karg systemd.mask=efi.automount"},
+	{install.ErrNotEmpty, ", or beside a system with 'sysupdate-image install to-existing-root'"},
 	{install.ErrNotBlock, "; name it with --via-loopback"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
 	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},

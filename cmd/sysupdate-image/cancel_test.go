@@ -119,6 +119,8 @@ var interruptibles = []interruptible{
 	{line: "repo --repo DIR/sys/composefs gc --dry-run"},
 	{line: "--sysroot DIR/sys repo gc"},
 	{line: "install to-filesystem DIR/root --esp DIR/esp --image oci:DIR/os:1 --karg quiet"},
+	{line: "install to-existing-root DIR/three --esp DIR/esp --image oci:DIR/os:1 --bootloader none --keep-etc hostname"},
+	{line: "--sysroot DIR/sys install reset"},
 	{line: "install print-configuration --image oci:DIR/os:1"},
 }
 
@@ -134,6 +136,8 @@ var uninterruptible = map[string]string{
 	"sysupdate-image install verify":                     "it changes nothing, and checks a repository as repo fsck does",
 	"sysupdate-image install to-disk":                    "it needs loop devices: see testdata/disk/interrupted.txtar",
 	"sysupdate-image install to-image":                   "likewise",
+	"sysupdate-image install boot-old":                   "it writes one short file",
+	"sysupdate-image install remove-old":                 "it removes one thing after the other, and the next run what is left",
 	"sysupdate-image usr-overlay":                        "it makes mounts that nobody sees before the last",
 	"sysupdate-image motd":                               "it writes one short file",
 	"sysupdate-image history":                            "it reads one file",

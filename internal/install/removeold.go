@@ -75,9 +75,11 @@ func PlanRemoveOld(m *update.Machine, keep []string) (RemoveOldPlan, error) {
 	if err := p.findBoot(m); err != nil {
 		return p, err
 	}
-	p.grub, err = grub.FindFormer(m.Root)
-	if err != nil || p.grub == nil {
+	if p.grub, err = grub.FindFormer(m.Root); err != nil {
 		return p, err
+	}
+	if p.grub == nil {
+		return p, p.checkFirst(m)
 	}
 	p.GRUB = p.grub.Dir + "/grub.cfg"
 	p.fatID, err = m.Boot.FATID(m.Host)
@@ -112,6 +114,23 @@ func (p *RemoveOldPlan) findBoot(m *update.Machine) error {
 		if info, err := m.Boot.Root().Stat(token); err == nil && info.IsDir() {
 			p.Kernels = append(p.Kernels, token)
 		}
+	}
+	return nil
+}
+
+// An OldFirstError says that the boot loader would boot another system than the deployments.
+type OldFirstError struct{ Entry string }
+
+func (e *OldFirstError) Error() string {
+	return fmt.Sprintf("cannot remove the old system: the boot loader boots %s by default", e.Entry)
+}
+
+// checkFirst refuses a boot loader that would boot something else without the entries to remove.
+func (p *RemoveOldPlan) checkFirst(m *update.Machine) error {
+	s := m.State()
+	files := slices.DeleteFunc(slices.Clone(s.Files), func(f boot.EntryFile) bool { return slices.Contains(p.Entries, f.File) })
+	if c := s.Loader.Choose(files); c.ID != "" && !c.Entry.IsDeployment() {
+		return &OldFirstError{c.ID}
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ var interruptibles = []interruptible{
 	{line: "--sysroot DIR/sys repo gc"},
 	{line: "install to-filesystem DIR/root --esp DIR/esp --image oci:DIR/os:1 --karg quiet"},
 	{line: "install to-existing-root DIR/three --esp DIR/esp --image oci:DIR/os:1 --bootloader none --keep-etc hostname"},
-	{line: "--sysroot DIR/sys install reset"},
+	{line: "--sysroot DIR/sys install reset", again: "--sysroot DIR/sys prune"}, // which is refused after another
 	{line: "install print-configuration --image oci:DIR/os:1"},
 }
 

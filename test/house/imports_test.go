@@ -4,6 +4,7 @@ package house
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -138,6 +139,7 @@ func listImports(t *testing.T) map[string][]string {
 
 func goList(t *testing.T, args ...string) string {
 	t.Helper()
+	seeSources(t)
 	cmd := exec.Command("go", append([]string{"list", "-tags", buildTags(t)}, args...)...)
 	cmd.Dir = repository(t)
 	cmd.Stderr = os.Stderr
@@ -146,6 +148,21 @@ func goList(t *testing.T, args ...string) string {
 		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
 	}
 	return string(out)
+}
+
+// seeSources opens all folders of the repository: go test does not know what go list reads, and
+// would repeat the result for other sources.
+func seeSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(repository(t), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // buildTags returns the tags that the Makefile builds with.

@@ -33,6 +33,7 @@ var hostEtc = map[string]string{"a": strings.Repeat("image\n", 20), "gone": "ima
 func newHost(t *testing.T, mode deployment.EtcMode) *host {
 	t.Helper()
 	ns.NeedRealRoot(t)
+	t.Setenv("GOTMPDIR", "/var/tmp") // a directory in memory that is bound to /etc is a transient one
 	dir := ns.Dir(t)
 	h := &host{t: t, root: dir + "/root", disk: dir + "/disk"}
 	for _, name := range []string{"root", "disk", "lower/etc/d", "lower/proc", "lower/sysroot", "tmp"} {

@@ -36,6 +36,7 @@ func Run(t *testing.T, f func(t *testing.T)) {
 		f(t)
 		return
 	}
+	see(t, ".")
 	out, err := command(t.Name()).CombinedOutput()
 	switch {
 	case err != nil:
@@ -46,6 +47,21 @@ func Run(t *testing.T, f func(t *testing.T)) {
 		t.Fatalf("did not run in its namespace:\n%s", indent(out))
 	case testing.Verbose():
 		t.Logf("in its namespace:\n%s", indent(out))
+	}
+}
+
+// see opens all folders of a test's package: go test knows what a test reads only of the
+// process that it starts, and would repeat the result of another testdata.
+func see(t *testing.T, dir string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if d.IsDir() {
+			see(t, dir+"/"+d.Name())
+		}
 	}
 }
 
@@ -100,7 +116,7 @@ func command(name string) *exec.Cmd {
 	for part := range strings.SplitSeq(name, "/") {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.run="+strings.Join(pattern, "/"), "-test.v", "-test.count=1")
+	cmd := exec.Command("/proc/self/exe", "-test.run="+strings.Join(pattern, "/"), "-test.v", "-test.count=1", fmt.Sprintf("-test.short=%v", testing.Short()))
 	cmd.Env = append(os.Environ(), inside+"="+name)
 	// Unsharing in the child, rather than cloning into a new namespace, has the
 	// standard library make all mounts private.

@@ -37,7 +37,7 @@ func (b *bench) stopped(before string, change func(*Machine) error, look func(st
 	for n := 0; !done; n++ {
 		dir := b.t.TempDir()
 		b.must(os.CopyFS(dir, os.DirFS(before)))
-		m := b.open(dir, durabletest.Crash(n))
+		m := b.open(dir, durabletest.BriefCrash(n))
 		b.runAsTwo(m)
 		done = change(m) == nil
 		b.must(m.Close())

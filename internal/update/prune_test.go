@@ -61,7 +61,7 @@ func TestPruneScrap(t *testing.T) {
 		for n := 0; ; n++ {
 			dir := b.copy()
 			b.scrap(dir)
-			m := b.open(dir, durabletest.Crash(n))
+			m := b.open(dir, durabletest.BriefCrash(n))
 			_, err := m.Prune(context.Background(), false)
 			b.must(m.Close())
 			m = b.open(dir, nil)

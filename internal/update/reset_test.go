@@ -89,7 +89,7 @@ func (tt resetCase) stopAfter(b *bench, n int) bool {
 	wasMine, _, _ := b.mine(dir)
 	lock, err := os.Stat(filepath.Join(dir, deployment.LockFile))
 	b.must(err)
-	m := b.open(dir, durabletest.Crash(n))
+	m := b.open(dir, durabletest.BriefCrash(n))
 	stopped := tt.do(m)
 	b.must(m.Close())
 	now, other, reset := b.mine(dir)

@@ -214,7 +214,7 @@ func TestSharedBootStopped(t *testing.T) {
 		before := seed.entries("a")
 		for n := 0; ; n++ {
 			tw := seed.copy()
-			err := tw.applyTo("b", "2", durabletest.Crash(n))
+			err := tw.applyTo("b", "2", durabletest.BriefCrash(n))
 			if got := tw.entries("a"); got != before {
 				t.Errorf("after %d steps the entries of the other are\n%s\nwant\n%s", n, got, before)
 			}

@@ -66,7 +66,7 @@ func TestStopped(t *testing.T) {
 				dir := b.copy()
 				var wrap func(durable.FS) durable.FS
 				if n >= 0 {
-					wrap = durabletest.Crash(n)
+					wrap = durabletest.BriefCrash(n)
 				}
 				m := b.open(dir, wrap)
 				err := tt.do(m)

@@ -24,8 +24,18 @@ var budgets = []struct {
 	{"sysupdate-image", 26_000_000, 0},
 }
 
-func TestProgramsKeepTheirBudgets(t *testing.T) {
+// TestPrograms builds the programs and looks at them.
+func TestPrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("all programs are built only without -short, as in make check")
+	}
 	bin := build(t, repository(t))
+	t.Run("budgets", func(t *testing.T) { testBudgets(t, bin) })
+	t.Run("static", func(t *testing.T) { testStatic(t, bin) })
+	t.Run("reproducible", func(t *testing.T) { testReproducible(t, bin) })
+}
+
+func testBudgets(t *testing.T, bin string) {
 	for _, b := range budgets {
 		program := filepath.Join(bin, b.program)
 		info, err := os.Stat(program)
@@ -60,23 +70,22 @@ func compressedSize(t *testing.T, program string) int64 {
 	return int64(out.Len())
 }
 
-// TestBuildsAreReproducible builds the checkout and a copy of it in another
-// directory and compares the programs.
-func TestBuildsAreReproducible(t *testing.T) {
+// testReproducible compares the programs with those of a copy of the checkout in another
+// directory.
+func testReproducible(t *testing.T, bin string) {
 	elsewhere := filepath.Join(t.TempDir(), "some", "where else")
 	copyTree(t, repository(t), elsewhere)
-	one, two := build(t, repository(t)), build(t, elsewhere)
+	again := build(t, elsewhere)
 	for _, b := range budgets {
-		if x, y := sum(t, filepath.Join(one, b.program)), sum(t, filepath.Join(two, b.program)); x != y {
+		if x, y := sum(t, filepath.Join(bin, b.program)), sum(t, filepath.Join(again, b.program)); x != y {
 			t.Errorf("%s: sha256 %s in one directory, %s in another", b.program, x, y)
 		}
 	}
 }
 
-// TestProgramsAreStatic runs the programs' files by file(1)'s rule: no
+// testStatic runs the programs' files by file(1)'s rule: no
 // interpreter, so that they run in an initramfs that holds nothing else.
-func TestProgramsAreStatic(t *testing.T) {
-	bin := build(t, repository(t))
+func testStatic(t *testing.T, bin string) {
 	for _, b := range budgets {
 		if interp := interpreter(t, filepath.Join(bin, b.program)); interp != "" {
 			t.Errorf("%s asks for %s; want a static program", b.program, interp)
@@ -88,11 +97,9 @@ func TestProgramsAreStatic(t *testing.T) {
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	bin := t.TempDir()
-	for _, b := range budgets {
-		cmd := exec.Command("make", "--silent", "-C", dir, b.program, "OUT="+bin)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("make %s: %v\n%s", b.program, err, out)
-		}
+	cmd := exec.Command("make", "--silent", "--jobs=2", "-C", dir, "OUT="+bin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make: %v\n%s", err, out)
 	}
 	return bin
 }

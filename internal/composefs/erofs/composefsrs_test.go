@@ -45,7 +45,7 @@ func TestRandomTreesRS(t *testing.T) {
 	program := composefsRS(t)
 	seed := newSeed(t)
 	file := filepath.Join(t.TempDir(), "dump")
-	for i := range randomTrees {
+	for i := range randomTrees() {
 		g := generator{Rand: rand.New(rand.NewPCG(seed, uint64(i))), common: true}
 		tree := g.tree()
 		if err := os.WriteFile(file, []byte(dump(t, tree)), 0o600); err != nil {

@@ -44,10 +44,15 @@ func mkcomposefs(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-const (
-	randomTrees = 500
-	seedVar     = "SYSUPDATE_SEED" // repeats a run
-)
+const seedVar = "SYSUPDATE_SEED" // repeats a run
+
+// randomTrees returns how many trees a run has.
+func randomTrees() int {
+	if testing.Short() {
+		return 50
+	}
+	return 500 // as in make check
+}
 
 // TestRandomTrees compares the images of random trees with those of the
 // original, and reads them: our reader gives the dump again, and so does
@@ -57,7 +62,7 @@ func TestRandomTrees(t *testing.T) {
 	program := mkcomposefs(t)
 	seed := newSeed(t)
 	c := comparer{t: t, program: program, dir: t.TempDir()}
-	for i := range randomTrees {
+	for i := range randomTrees() {
 		g := generator{Rand: rand.New(rand.NewPCG(seed, uint64(i)))}
 		tree := g.tree()
 		if !c.compare(i, tree) {
@@ -84,7 +89,7 @@ func newSeed(t *testing.T) uint64 {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d trees; to repeat the run, set %s=%d", randomTrees, seedVar, seed)
+	t.Logf("%d trees; to repeat the run, set %s=%d", randomTrees(), seedVar, seed)
 	return seed
 }
 

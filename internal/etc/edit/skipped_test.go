@@ -19,8 +19,10 @@ func TestSkipped(t *testing.T) {
 		r := newRig(t, deployment.EtcBind)
 		r.must(os.Mkdir(r.etc+"/mine.d", 0o755))
 		for _, dir := range []string{"/d/", "/mine.d/"} {
-			for i := range limits.EtcFiles.Value + 1 {
-				r.must(os.Symlink("x", fmt.Sprint(r.etc, dir, i)))
+			first := r.etc + dir + "first"
+			r.must(os.WriteFile(first, nil, 0o644))
+			for i := range limits.EtcFiles.Value {
+				r.must(os.Link(first, fmt.Sprint(r.etc, dir, i))) // made sooner than a file
 			}
 			r.must(os.Chown(r.etc+dir, 1000, 1000))
 		}

@@ -40,6 +40,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // TestTooManyEntries stores an archive without end: it ends at the limit.
 func TestTooManyEntries(t *testing.T) {
+	notShort(t)
 	repo, err := repo.Init(t.TempDir()+"/repo", repo.Options{Insecure: true})
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,14 @@ func TestTooManyEntries(t *testing.T) {
 	}
 	if entries := archive.n / blockSize; entries < limits.Files.Value || entries > limits.Files.Value+2*inputSize/blockSize {
 		t.Errorf("%d entries were read; want %d", entries, limits.Files.Value)
+	}
+}
+
+// notShort skips a test that reads as many files as an image may have.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("%v are read only without -short, as in make check", limits.Files)
 	}
 }
 
@@ -149,6 +158,9 @@ func TestTooManyFiles(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			if tt.want == limits.Files {
+				notShort(t)
+			}
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,11 +31,19 @@ func random(n int) string {
 	return string(data)
 }
 
+// large is made once: half of the tests want it.
+var large struct {
+	once    sync.Once
+	archive []byte
+}
+
 // archives returns the archives of three layers, the first of which is larger
 // than all buffers.
 func archives(t *testing.T) [][]byte {
+	t.Helper()
+	large.once.Do(func() { large.archive = tarOf(t, "usr/large", random(5<<20)) })
 	return [][]byte{
-		tarOf(t, "usr/large", random(5<<20)),
+		large.archive,
 		tarOf(t, "usr/one", "1", "usr/two", strings.Repeat("2", 100000)),
 		tarOf(t, "usr/three", "3"),
 	}

@@ -13,7 +13,7 @@ import (
 // variantOf returns an image for a variant of amd64, and of no other content than that of
 // the others.
 func variantOf(t *testing.T, variant string) testImage {
-	im := newImage(t, "amd64", archives(t)[:1], func(_ *imgspec.Manifest, c *imgspec.Image) {
+	im := newImage(t, "amd64", archives(t)[2:], func(_ *imgspec.Manifest, c *imgspec.Image) {
 		c.Variant = variant
 		c.Author = variant
 	})
@@ -107,7 +107,7 @@ func TestListInList(t *testing.T) {
 	}
 	many := make([]testImage, maxLists+1)
 	for i := range many {
-		many[i] = newList(t, variantOf(t, "v9"), newImage(t, "arm64", archives(t)[:1], func(_ *imgspec.Manifest, c *imgspec.Image) { c.Author = string(rune('a' + i)) }))
+		many[i] = newList(t, variantOf(t, "v9"), newImage(t, "arm64", archives(t)[2:], func(_ *imgspec.Manifest, c *imgspec.Image) { c.Author = string(rune('a' + i)) }))
 	}
 	if _, err := open(t, "oci:"+writeLayout(t, listOf(t, many...), "1"), options(t)); err == nil || !strings.Contains(err.Error(), "too many lists") {
 		t.Errorf("%d lists in one: error %v", len(many), err)

@@ -59,10 +59,11 @@ type checker struct {
 	deps  types.Importer
 }
 
-// newChecker has the packages compiled that the mutants import.
+// newChecker has the packages compiled that the mutants import, unless the programs have been
+// built with the same flags.
 func newChecker(t *testing.T, tags string) *checker {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-C", repository, "-tags", tags, "-export", "-deps", "-json=ImportPath,Export,Dir,GoFiles", "./...")
+	cmd := exec.Command("go", "list", "-C", repository, "-trimpath", "-tags", tags, "-export", "-deps", "-json=ImportPath,Export,Dir,GoFiles", "./...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 )
@@ -83,21 +84,38 @@ func CrashAfter(fsys durable.FS, n int) durable.FS { return Crash(n)(fsys) }
 
 // Crash returns CrashAfter for a change that takes place in several directories:
 // n counts the steps in all that it is called for.
-func Crash(n int) func(durable.FS) durable.FS {
-	var mu sync.Mutex
-	step := func(what string, do, half func() error) error {
-		mu.Lock()
-		defer mu.Unlock()
-		n--
-		if n >= 0 {
-			return do()
-		}
-		if n == -1 && half != nil {
-			_ = half() // what is left of the write is not known to anybody
-		}
-		return fmt.Errorf("%s: %w", what, ErrCrashed)
+func Crash(n int) func(durable.FS) durable.FS { return (&crash{left: n}).wrap }
+
+// BriefCrash is Crash for tests that take long. With -short it counts what follows a sync as
+// one step with it, unless it is a write: to stop there leaves the same files once more.
+func BriefCrash(n int) func(durable.FS) durable.FS {
+	return (&crash{left: n, brief: testing.Short()}).wrap
+}
+
+// A crash takes steps until none are left.
+type crash struct {
+	mu     sync.Mutex
+	left   int
+	brief  bool // see BriefCrash
+	synced bool // the last step was a sync
+}
+
+func (c *crash) wrap(fsys durable.FS) durable.FS { return stepper{FS: fsys, step: c.step} }
+
+func (c *crash) step(what string, do, half func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if same := c.brief && c.synced && half == nil; !same || c.left < 0 {
+		c.left--
 	}
-	return func(fsys durable.FS) durable.FS { return stepper{FS: fsys, step: step} }
+	c.synced = strings.HasPrefix(what, "sync")
+	if c.left >= 0 {
+		return do()
+	}
+	if c.left == -1 && half != nil {
+		_ = half() // what is left of the write is not known to anybody
+	}
+	return fmt.Errorf("%s: %w", what, ErrCrashed)
 }
 
 // A stepper hands every change to step: what it is, the change, and for a write

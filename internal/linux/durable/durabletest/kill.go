@@ -14,8 +14,8 @@ import (
 
 // A Killing kills a program at random moments: the test binary, as Child has it.
 type Killing struct {
-	// Times is how many moments are tried: few, as each run has others.
-	// SYSUPDATE_IMAGE_TEST_KILLS in the environment sets another number.
+	// Times is how many moments are tried: few, as each run has others, and a fifth of them
+	// with -short. SYSUPDATE_IMAGE_TEST_KILLS in the environment sets another number.
 	Times int
 	// Prepare returns a directory with the same in it each time. What it has
 	// returned before is not needed any more.
@@ -62,6 +62,9 @@ func (k Killing) Run(t *testing.T) {
 		if _, err := fmt.Sscan(text, &seed); err != nil {
 			t.Fatalf("SYSUPDATE_IMAGE_TEST_SEED=%s: %v", text, err)
 		}
+	}
+	if testing.Short() {
+		k.Times /= 5
 	}
 	if text := os.Getenv("SYSUPDATE_IMAGE_TEST_KILLS"); text != "" {
 		if _, err := fmt.Sscan(text, &k.Times); err != nil {

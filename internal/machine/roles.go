@@ -104,6 +104,9 @@ func (s State) RollbackQueued() bool {
 // Rollback returns the deployment to go back to from the current one, or that a queued
 // rollback goes back to: the first other one that is good, or else the first that has
 // tries left; "" if there is none.
+//
+// A queued rollback to a deployment on trial looks like an update that was published and not
+// booted yet, and is as uncertain: with another one that is good, Rollback returns that.
 func (s State) Rollback() deployment.ID {
 	for _, suits := range []func(boot.EntryFile) bool{boot.EntryFile.Good, hasTries} {
 		for _, id := range s.having(suits) {

@@ -160,6 +160,8 @@ func TestRoles(t *testing.T) {
 		{"an update is staged", "b a c~", "b", "c", "a"},
 		{"an update is on trial", "+c b a", "c", "c", "b"},
 		{"an update was published, and is not booted yet", "+c b a", "b", "c*", "a"},
+		{"a rollback to one on trial is queued: as an update, it has a good one to fall back to", "+c b a z", "b", "c*", "a"},
+		{"a rollback is queued to the only other one, on trial", "+c b", "b", "c*", "c"},
 		{"a rollback is queued: its name is what it goes back to", "a b", "b", "a*", "a"},
 		{"nothing else is good", "b +a", "b", "b", "a"},
 		{"nothing else has tries left", "b !a", "b", "b", ""},

@@ -21,6 +21,9 @@ type Registry struct {
 	*httptest.Server
 	hidden  atomic.Value // string: what a path has in it that is not found
 	damaged atomic.Value // string: what a path has in it that comes damaged
+	pace    pacer
+	stalled atomic.Bool // nothing is answered
+	asked   atomic.Bool // something was not
 }
 
 // NewRegistry starts an empty registry.
@@ -30,6 +33,11 @@ func NewRegistry() *Registry {
 	r.damaged.Store("")
 	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.stalled.Load() {
+			r.asked.Store(true)
+			<-request.Context().Done()
+			return
+		}
 		if hidden := r.hidden.Load().(string); hidden != "" && strings.Contains(request.URL.Path, hidden) {
 			code := "BLOB_UNKNOWN"
 			if strings.Contains(request.URL.Path, "/manifests/") {
@@ -42,7 +50,10 @@ func NewRegistry() *Registry {
 		if damaged := r.damaged.Load().(string); damaged != "" && strings.Contains(request.URL.Path, damaged) {
 			w = &damager{ResponseWriter: w}
 		}
-		handler.ServeHTTP(w, request)
+		if r.pace.broken() {
+			panic(http.ErrAbortHandler)
+		}
+		handler.ServeHTTP(r.pace.of(w, request), request)
 	}))
 	return r
 }
@@ -53,6 +64,12 @@ func (r *Registry) Name() string { return strings.TrimPrefix(r.URL, "http://") +
 // Hide makes the registry forget everything whose path has the text in it, such
 // as a digest. It remembers when the text is "".
 func (r *Registry) Hide(text string) { r.hidden.Store(text) }
+
+// Stall has the registry answer nothing any more. Before Close, close the connections.
+func (r *Registry) Stall() { r.stalled.Store(true) }
+
+// Asked reports whether it was asked since it stalled.
+func (r *Registry) Asked() bool { return r.asked.Load() }
 
 // Damage makes the registry flip a bit of everything whose path has the text in
 // it.
@@ -75,7 +92,10 @@ func (d *damager) Write(p []byte) (int, error) {
 
 // Push copies the blobs of an OCI layout to the registry, and gives the image that
 // has a tag there that tag here.
-func (r *Registry) Push(dir, tag string) error {
+func (r *Registry) Push(dir, tag string) error { return r.PushAs(dir, tag, tag) }
+
+// PushAs is Push with another tag here.
+func (r *Registry) PushAs(dir, tag, here string) error {
 	blobs := filepath.Join(dir, "blobs/sha256")
 	list, err := os.ReadDir(blobs)
 	if err != nil {
@@ -108,7 +128,7 @@ func (r *Registry) Push(dir, tag string) error {
 		if err != nil {
 			return err
 		}
-		return r.send("PUT", "/v2/os/manifests/"+tag, m.MediaType, data)
+		return r.send("PUT", "/v2/os/manifests/"+here, m.MediaType, data)
 	}
 	return fmt.Errorf("%s has no tag %s", dir, tag)
 }

@@ -79,9 +79,13 @@ none. An image that update.toml or the signature policy refuses is an error, as 
 --from-downloaded unlocks what is staged, so that the next reboot boots it, and looks for no
 newer image. apply without either of them unlocks what is staged if it is the newest image.
 
+Progress is shown on standard error: on a terminal as a bar with bytes, rate and time left,
+elsewhere and with TERM=dumb in plain lines. A unit with NotifyAccess=main has it in
+systemctl status. Ctrl-C stops within a second and tells which layers are kept.
+
 Deployments that are no longer needed are removed, as by prune, and reported.
 
-The last word on standard output is the deployment id.`
+The last word on standard output is the deployment id, of which a terminal shows the beginning.`
 
 // softRebootModes are the values of --soft-reboot.
 var softRebootModes = []string{string(update.IfPossible), string(update.IfPossibleOrFail)}
@@ -176,7 +180,7 @@ func (s *session) apply(cmd *cobra.Command, ref string, f applyFlags) (err error
 	if options.Reboot = f.reboot || f.kexec && !f.plan; f.kexec {
 		options.Kexec = update.IfPossibleOrFail
 	}
-	report, done, err := s.reporter(f.quiet, f.progressFD)
+	report, done, err := s.reporter(ctx, f.quiet, f.progressFD)
 	if err != nil {
 		return err
 	}

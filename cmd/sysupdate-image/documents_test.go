@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -78,5 +79,31 @@ func TestCommandsOfDocumentsAreFound(t *testing.T) {
 		if takes(line) == nil {
 			t.Errorf("%s is taken", line)
 		}
+	}
+}
+
+// TestUnitOfDocument shows the unit in docs/security.md to systemd.
+func TestUnitOfDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, unit, _ := strings.Cut(string(text), "```ini\n[Unit]")
+	unit, _, found := strings.Cut(unit, "```")
+	if !found || !strings.Contains(unit, "NotifyAccess=main") {
+		t.Fatal("docs/security.md has no unit with NotifyAccess=main")
+	}
+	const program = "/usr/bin/sysupdate-image"
+	if !strings.Contains(unit, "ExecStart="+program) {
+		t.Errorf("the unit does not start %s", program)
+	}
+	name := filepath.Join(t.TempDir(), "update.service")
+	unit = strings.ReplaceAll("[Unit]"+unit, "ExecStart="+program, "ExecStart=/bin/true") // which is here
+	if err := os.WriteFile(name, []byte(unit), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("systemd-analyze", "verify", "--man=no", name).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

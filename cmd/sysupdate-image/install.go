@@ -63,7 +63,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 			}
 			o.Host, o.Root, o.Source = s.host, args[0], source.options()
 			s.changing.Store(true)
-			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(quiet), s.WarnOf)
+			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(cmd.Context(), quiet), s.WarnOf)
 			if err != nil {
 				return err
 			}

@@ -63,6 +63,6 @@ func (s *session) installConfiguration(cmd *cobra.Command, o install.Options) (i
 	if o.Image == "" {
 		return install.Configuration(s.host)
 	}
-	img, err := install.LookAt(cmd.Context(), o, s.Reporter(false))
+	img, err := install.LookAt(cmd.Context(), o, s.Reporter(cmd.Context(), false))
 	return img.Config(), err
 }

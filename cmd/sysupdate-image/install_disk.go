@@ -166,7 +166,8 @@ func (f *diskFlags) check(o install.DiskOptions, target *install.Target) error {
 
 // toDisk installs on a disk, or on the file that is to become one.
 func (s *session) toDisk(cmd *cobra.Command, o install.DiskOptions, f *diskFlags, target *install.Target) error {
-	ctx, report := cmd.Context(), s.Reporter(f.quiet)
+	ctx := cmd.Context()
+	report := s.Reporter(ctx, f.quiet)
 	if err := f.check(o, target); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *session) toExistingRoot(cmd *cobra.Command, f existingFlags) error {
 		return s.PrintExistingPlan(p)
 	}
 	s.changing.Store(true)
-	result, err := p.Install(cmd.Context(), s.Reporter(f.quiet), s.WarnOf)
+	result, err := p.Install(cmd.Context(), s.Reporter(cmd.Context(), f.quiet), s.WarnOf)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *session) planExisting(cmd *cobra.Command, o install.ExistingOptions, ig
 	}
 	of := o.Options
 	of.Loader = deployment.NoLoader // it is that of the old system
-	img, err := look(cmd.Context(), of, s.Reporter(quiet))
+	img, err := look(cmd.Context(), of, s.Reporter(cmd.Context(), quiet))
 	if err == nil {
 		err = img.Check()
 	}
@@ -215,7 +215,7 @@ func (s *session) removeOldCommand() *cobra.Command {
 				if err != nil || !yes {
 					return err
 				}
-				return p.Remove(cmd.Context(), m, s.Reporter(quiet))
+				return p.Remove(cmd.Context(), m, s.Reporter(cmd.Context(), quiet))
 			})
 		},
 	}

@@ -49,7 +49,7 @@ func (s *session) resetCommand() *cobra.Command {
 			case reboot && (s.sysroot != "" || plan):
 				return usageError{errors.New("install reset: --reboot cannot be combined with --sysroot or --plan")}
 			case confirm:
-				return s.confirmReset(quiet)
+				return s.confirmReset(cmd, quiet)
 			}
 			if o.RootKeys, err = install.RootKeys(keys); err != nil {
 				return err
@@ -93,7 +93,7 @@ func (s *session) reset(cmd *cobra.Command, o update.ResetOptions, quiet, reboot
 		if err != nil {
 			return err
 		}
-		if err := m.Reset(cmd.Context(), p, s.Reporter(quiet)); err != nil {
+		if err := m.Reset(cmd.Context(), p, s.Reporter(cmd.Context(), quiet)); err != nil {
 			return err
 		}
 		if err := s.PrintFreshState(p); err != nil || !reboot {
@@ -103,9 +103,9 @@ func (s *session) reset(cmd *cobra.Command, o update.ResetOptions, quiet, reboot
 	})
 }
 
-func (s *session) confirmReset(quiet bool) error {
+func (s *session) confirmReset(cmd *cobra.Command, quiet bool) error {
 	return s.change(func(m *update.Machine) error {
-		reset, err := m.ConfirmReset(s.Reporter(quiet))
+		reset, err := m.ConfirmReset(s.Reporter(cmd.Context(), quiet))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"syscall"
@@ -18,8 +19,8 @@ func addProgressFlag(cmd *cobra.Command, fd *int) {
 
 // reporter returns what shows progress: for people, and on a descriptor, unless that is -1, for
 // a program. The caller calls done with the outcome.
-func (s *session) reporter(quiet bool, fd int) (r update.Reporter, done func(error), err error) {
-	r = s.Reporter(quiet)
+func (s *session) reporter(ctx context.Context, quiet bool, fd int) (r update.Reporter, done func(error), err error) {
+	r = s.Reporter(ctx, quiet)
 	switch {
 	case fd == -1:
 		return r, func(error) {}, nil

@@ -70,6 +70,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 		cmd, err = root.ExecuteContextC(ctx)
 		return err
 	})
+	s.EndProgress()
 	if err == nil && results.err != nil {
 		err = fmt.Errorf("the command succeeded, but its output could not be written: %w", results.err)
 	}
@@ -85,7 +86,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	fmt.Fprintln(stderr, s.name()+":", printable.Text(ui.Advise(err, s.sysroot).Error()))
+	s.PrintError(s.name() + ": " + printable.Text(ui.Advise(err, s.sysroot).Error()))
 	return bug.Status(err, exitFailed)
 }
 
@@ -94,6 +95,9 @@ func (s *session) interrupted(ctx context.Context, err error) error {
 	text := "interrupted" + s.disk()
 	if s.changing.Load() {
 		text += "; the next boot is unchanged. Run the command again to resume"
+		if kept := s.Kept(); kept != "" {
+			text += ": " + kept
+		}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
 		return errors.New(text)

@@ -22,6 +22,7 @@ type silent struct{}
 func (silent) Step(string)         {}
 func (silent) Fetching(int, int64) {}
 func (silent) Fetched(int64)       {}
+func (silent) FetchedLayer(int64)  {}
 func (silent) FetchDone()          {}
 
 // A machine has been given an image of two layers by a registry.

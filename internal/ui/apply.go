@@ -1,20 +1,28 @@
 package ui
 
 import (
-	"fmt"
-
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
+
+// id returns a deployment id for the end of a result: for scripts all of it, on a terminal as
+// much as tells it from others.
+func (s *Screen) id(id deployment.ID) string {
+	if s.OnTerminal() {
+		return id.Short()
+	}
+	return string(id)
+}
 
 // PrintResult prints what apply did. The last word is the deployment id, for scripts.
 func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	s.printSignature(r.Signature, quiet)
 	for _, id := range r.Removed {
 		if !quiet {
-			fmt.Fprintf(s.Err, "Removed deployment %s\n", id.Short())
+			s.sayf("Removed deployment %s", id.Short())
 		}
 	}
 	title := bootentry.Title(r.Name, r.Version)
@@ -22,23 +30,23 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 	s.printImpossible(r.SoftReboot, r.Kexec)
 	switch r.Outcome {
 	case update.RollbackQueued:
-		fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
-			title, r.QueuedRollback.Short(), r.ID)
+		s.printf("Nothing to do: already running %s; a rollback to deployment %s is queued, deployment %s\n",
+			title, r.QueuedRollback.Short(), s.id(r.ID))
 	case update.Skipped:
-		fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n",
-			printable.Text(r.Why), r.ID)
+		s.printf("Nothing to do: %s; waiting for another image, or retry with 'apply --force', deployment %s\n",
+			printable.Text(r.Why), s.id(r.ID))
 	case update.AlreadyBooted:
 		format := "Nothing to do: already running %s, deployment %s\n"
 		if r.DroppedStaged != "" || r.DroppedRollback != "" {
 			format = "%s is running and boots next, deployment %s\n"
 		}
-		fmt.Fprintf(s.Out, format, title, r.ID)
+		s.printf(format, title, s.id(r.ID))
 	case update.AlreadyNext:
 		if r.Locked || r.Unlocked {
 			s.printLock(r, title)
 			break
 		}
-		fmt.Fprintf(s.Out, "Nothing to do: %s already boots next%s, deployment %s\n", title, alsoSoftReboot(r.SoftReboot), r.ID)
+		s.printf("Nothing to do: %s already boots next%s, deployment %s\n", title, alsoSoftReboot(r.SoftReboot), s.id(r.ID))
 	case update.Staged:
 		for _, c := range r.EtcConflicts {
 			s.Warn("at the next reboot, " + c.String())
@@ -51,9 +59,9 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 			s.printLock(r, title)
 			break
 		}
-		fmt.Fprintf(s.Out, "Staged %s: takes effect at the next reboot%s%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), instead, r.ID)
+		s.printf("Staged %s: takes effect at the next reboot%s%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), instead, s.id(r.ID))
 	case update.Published:
-		fmt.Fprintf(s.Out, "Deployed %s: boots next, deployment %s\n", title, r.ID)
+		s.printf("Deployed %s: boots next, deployment %s\n", title, s.id(r.ID))
 	}
 	return nil
 }
@@ -61,10 +69,10 @@ func (s *Screen) PrintResult(r update.Result, quiet bool) error {
 // printLock prints that what is staged is locked, or no longer.
 func (s *Screen) printLock(r update.Result, title string) {
 	if r.Locked {
-		fmt.Fprintf(s.Out, "Staged %s, locked: no reboot boots it until 'apply --from-downloaded', deployment %s\n", title, r.ID)
+		s.printf("Staged %s, locked: no reboot boots it until 'apply --from-downloaded', deployment %s\n", title, s.id(r.ID))
 		return
 	}
-	fmt.Fprintf(s.Out, "Unlocked %s: takes effect at the next reboot%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), r.ID)
+	s.printf("Unlocked %s: takes effect at the next reboot%s, deployment %s\n", title, orSoftReboot(r.SoftReboot), s.id(r.ID))
 }
 
 // printImpossible prints why the image cannot be booted in a way that was wished for.
@@ -74,7 +82,7 @@ func (s *Screen) printImpossible(soft, kexec *update.Possibility) {
 		*update.Possibility
 	}{{"soft reboot", soft}, {"kexec", kexec}} {
 		if way.Possibility != nil && !way.Possible {
-			fmt.Fprintf(s.Err, "No %s: %s\n", way.name, printable.Text(way.Why))
+			s.sayf("No %s: %s", way.name, printable.Text(way.Why))
 		}
 	}
 }
@@ -102,17 +110,17 @@ func (s *Screen) printSignature(verdict string, quiet bool) {
 	case verdict == oci.NoSignaturePolicy:
 		s.Warn("signature: " + verdict + "; every image is accepted, see containers-policy.json(5)")
 	case verdict != "" && !quiet:
-		fmt.Fprintf(s.Err, "Signature: %s\n", printable.Text(verdict))
+		s.sayf("Signature: %s", printable.Text(verdict))
 	}
 }
 
 // printDropped prints what no longer boots next since the running image was applied.
 func (s *Screen) printDropped(r update.Result) {
 	if r.DroppedStaged != "" {
-		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
+		s.printf("Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
 	}
 	if r.DroppedRollback != "" {
-		fmt.Fprintf(s.Out, "Cancelled the queued rollback to deployment %s\n", r.DroppedRollback.Short())
+		s.printf("Cancelled the queued rollback to deployment %s\n", r.DroppedRollback.Short())
 	}
 }
 
@@ -121,11 +129,11 @@ func (s *Screen) PrintUpdate(u update.Update, quiet bool) error {
 	s.printSignature(u.Signature, quiet)
 	what := bootentry.Title(u.Reference, u.Version)
 	if u.Available {
-		_, err := fmt.Fprintf(s.Out, "Update available: %s (%s)\n%s to fetch, %s\n",
+		err := s.printf("Update available: %s (%s)\n%s to fetch, %s\n",
 			what, u.ManifestDigest, Count(u.FetchLayers, "layer"), Size(u.FetchBytes))
 		return err
 	}
-	_, err := fmt.Fprintf(s.Out, "No update: %s (%s): %s\n", what, u.ManifestDigest, whyNoUpdate(u))
+	err := s.printf("No update: %s (%s): %s\n", what, u.ManifestDigest, whyNoUpdate(u))
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 // PrintRollback prints what boots next.
 func (s *Screen) PrintRollback(r update.RollbackResult) error {
 	if r.DroppedStaged != "" {
-		fmt.Fprintf(s.Out, "Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
+		s.printf("Dropped the staged update, deployment %s\n", r.DroppedStaged.Short())
 	}
 	title := printable.Title(r.Title)
 	if title == "" {
@@ -28,8 +28,7 @@ func (s *Screen) PrintRollback(r update.RollbackResult) error {
 	if r.Already {
 		format = "Nothing to do: %s already boots next, deployment %s\n"
 	}
-	_, err := fmt.Fprintf(s.Out, format, title, r.ID)
-	return err
+	return s.printf(format, title, s.id(r.ID))
 }
 
 // PrintPinned prints that a deployment is pinned, by name unless that is "".

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -26,32 +25,44 @@ func (s *Screen) PrintPlan(p update.Plan, policy deployment.ConflictPolicy) erro
 	}
 	switch {
 	case p.UpToDate() && p.Outcome == update.RollbackQueued:
-		_, err := fmt.Fprintf(s.Out, "Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
+		return s.printf("Nothing to do: already running %s; a rollback to deployment %s is queued (%s)\n",
 			p.Reference, p.QueuedRollback.Short(), p.ManifestDigest)
-		return err
 	case slices.Contains(p.Steps, update.StepUnlock):
 		s.printImpossible(p.SoftReboot, p.Kexec)
-		_, err := fmt.Fprintf(s.Out, "Would unlock the staged %s: takes effect at the next reboot%s (%s). Nothing was changed.\n",
+		return s.printf("Would unlock the staged %s: takes effect at the next reboot%s (%s). Nothing was changed.\n",
 			p.Reference, orSoftReboot(p.SoftReboot), p.ManifestDigest)
-		return err
 	case p.UpToDate():
 		s.printImpossible(p.SoftReboot, p.Kexec)
-		_, err := fmt.Fprintf(s.Out, "Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
-		return err
+		return s.printf("Nothing to do: %s is already deployed (%s)\n", p.Reference, p.ManifestDigest)
 	case p.Outcome == update.Skipped:
-		_, err := fmt.Fprintf(s.Out, "Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
+		return s.printf("Nothing to do: %s; waiting for another image, or retry with 'apply --force' (%s)\n",
 			printable.Text(p.Why), p.ManifestDigest)
-		return err
 	}
-	w := bufio.NewWriter(s.Out)
-	printPlanned(w, p)
-	if err := w.Flush(); err != nil {
+	var planned, summary strings.Builder
+	printPlanned(&planned, s.readable(p))
+	printSummary(&summary, p, policy)
+	if err := s.PrintText(planned.String()); err != nil {
 		return err
 	}
 	s.printImpossible(p.SoftReboot, p.Kexec)
-	printSummary(w, p, policy)
-	return w.Flush()
+	return s.PrintText(summary.String())
 }
+
+// readable returns a plan with digests that leave room for the rest on a terminal.
+func (s *Screen) readable(p update.Plan) update.Plan {
+	if !s.OnTerminal() {
+		return p
+	}
+	p.ManifestDigest = shortDigest(p.ManifestDigest)
+	p.Layers = slices.Clone(p.Layers)
+	for i := range p.Layers {
+		p.Layers[i].Digest = shortDigest(p.Layers[i].Digest)
+	}
+	return p
+}
+
+// shortDigest returns as much of a digest as status shows.
+func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
 
 // planRow prints a row of a plan.
 func planRow(w io.Writer, name, format string, args ...any) {

@@ -1,28 +1,71 @@
 package ui
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"os"
+	"sync"
+	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// Reporter shows progress: a bar on a terminal that can show one, plain lines
-// elsewhere, nothing at all if quiet.
-func (s *Screen) Reporter(quiet bool) update.Reporter {
-	if quiet {
-		return silent{}
+// Reporter returns what shows the progress of a command: a line that is drawn again and again
+// on a terminal that can do that, plain lines elsewhere, nothing if quiet. To systemd it is
+// told in any case. From then on, what the Screen writes and the line are kept apart. When ctx
+// ends, so does the line. The caller calls EndProgress.
+func (s *Screen) Reporter(ctx context.Context, quiet bool) update.Reporter {
+	s.EndProgress()
+	p := newProgress(time.Now)
+	if socket := os.Getenv("NOTIFY_SOCKET"); socket != "" {
+		p.displays = append(p.displays, &notifier{socket: socket})
 	}
-	if f, ok := s.Err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && canMove(os.Getenv("TERM")) {
-		return &barReporter{lineReporter: lineReporter{s.Err}}
+	switch f := s.terminal(); {
+	case quiet:
+	case f == nil:
+		p.displays = append(p.displays, &plainLines{w: beneath(s.Err)})
+	default:
+		p.line = &liveLine{w: f, columns: columnsOf(f), visible: inForeground(f)}
+		p.displays = append(p.displays, &bar{line: p.line})
+		if showsProgress(os.Getenv) {
+			p.displays = append(p.displays, &taskbar{w: f})
+		}
 	}
-	return lineReporter{s.Err}
+	p.release = context.AfterFunc(ctx, func() { p.tell(interrupted, nothing) })
+	if s.progress == nil {
+		s.Err, s.Out = &beside{s.Err, s}, &beside{s.Out, s}
+	}
+	s.progress = p
+	go p.watch()
+	return p
+}
+
+// EndProgress ends what Reporter began. Calling it without that, or twice, does nothing.
+func (s *Screen) EndProgress() {
+	if s.progress != nil {
+		s.progress.release()
+		s.progress.tell(ended, nothing)
+	}
+}
+
+// Kept says which layers are not fetched again by the next run; "" if none were fetched.
+func (s *Screen) Kept() string {
+	if s.progress == nil {
+		return ""
+	}
+	return s.progress.snapshot().keptText()
+}
+
+// terminal returns the terminal that progress is drawn on, nil if there is none.
+func (s *Screen) terminal() *os.File {
+	f := fileOf(s.Err)
+	if f == nil || !term.IsTerminal(int(f.Fd())) || !canMove(os.Getenv("TERM")) {
+		return nil
+	}
+	return f
 }
 
 // OnTerminal reports whether results go to a terminal.
@@ -32,8 +75,10 @@ func (s *Screen) OnTerminal() bool {
 }
 
 // file returns the file that results go to, nil if it is none.
-func (s *Screen) file() *os.File {
-	switch out := s.Out.(type) {
+func (s *Screen) file() *os.File { return fileOf(s.Out) }
+
+func fileOf(w io.Writer) *os.File {
+	switch out := w.(type) {
 	case *os.File:
 		return out
 	case interface{ File() *os.File }:
@@ -50,51 +95,143 @@ func (s *Screen) CanMove() bool { return s.OnTerminal() && canMove(os.Getenv("TE
 // its name tells.
 func canMove(terminal string) bool { return terminal != "" && terminal != "dumb" }
 
-// A lineReporter writes a line for each step.
-type lineReporter struct{ w io.Writer }
-
-func (r lineReporter) Step(text string) { fmt.Fprintln(r.w, printable.Text(text)) }
-
-func (r lineReporter) Fetching(layers int, bytes int64) {
-	fmt.Fprintf(r.w, "Fetching %s, %s\n", Count(layers, "layer"), Size(bytes))
+// A beside writes what is no progress where progress may be drawn.
+type beside struct {
+	io.Writer
+	screen *Screen
 }
 
-func (r lineReporter) Fetched(int64) {}
-
-func (r lineReporter) FetchDone() {}
-
-// A barReporter shows how much of the layers has come.
-type barReporter struct {
-	lineReporter
-	progress *mpb.Progress
-	bar      *mpb.Bar
-}
-
-func (r *barReporter) Fetching(layers int, bytes int64) {
-	r.progress = mpb.New(mpb.WithOutput(r.w), mpb.WithWidth(40))
-	r.bar = r.progress.AddBar(bytes,
-		mpb.PrependDecorators(decor.Name("Fetching "+Count(layers, "layer")+" ")),
-		mpb.AppendDecorators(
-			decor.CountersKibiByte("% .1f of % .1f"),
-			decor.Name("  "),
-			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"),
-		),
-	)
-}
-
-func (r *barReporter) Fetched(bytes int64) { r.bar.IncrInt64(bytes) }
-
-func (r *barReporter) FetchDone() {
-	if !r.bar.Completed() {
-		r.bar.Abort(false)
+// beneath returns what w writes to if it is a beside, or else w.
+func beneath(w io.Writer) io.Writer {
+	if b, ok := w.(*beside); ok {
+		return b.Writer
 	}
-	r.progress.Wait()
+	return w
 }
 
-// silent reports nothing.
-type silent struct{}
+// File returns the file that it writes to, nil if it is none.
+func (b *beside) File() *os.File { return fileOf(b.Writer) }
 
-func (silent) Step(string)         {}
-func (silent) Fetching(int, int64) {}
-func (silent) Fetched(int64)       {}
-func (silent) FetchDone()          {}
+func (b *beside) Write(data []byte) (int, error) {
+	p := b.screen.progress
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
+	p.line.leave()
+	return b.Writer.Write(data)
+}
+
+// An event is something that displays of progress are told.
+type event int
+
+const (
+	stepBegun event = iota
+	fetchBegun
+	goesOn // what had begun; told every so often
+	fetchEnded
+	ended
+	interrupted
+)
+
+// A display shows progress in one way. Of what it is told often it shows as much as is useful.
+type display interface{ show(e event, s state) }
+
+// between is how often displays are told that something goes on.
+const between = 200 * time.Millisecond
+
+// A Progress follows a command, and tells its displays. It is a Reporter.
+type Progress struct {
+	now      func() time.Time
+	release  func() bool
+	line     *liveLine // of the displays; nil if there is none
+	displays []display
+	over     chan struct{} // closed when nothing more is shown
+
+	drawing sync.Mutex // is held while a display writes
+	closed  bool
+
+	counting sync.Mutex // is held for a moment: a slow terminal holds up nothing
+	state    state
+	meter    meter
+}
+
+func newProgress(now func() time.Time) *Progress {
+	return &Progress{now: now, over: make(chan struct{}), release: func() bool { return false }}
+}
+
+// watch tells displays what goes on, until nothing more is shown.
+func (p *Progress) watch() {
+	ticks := time.NewTicker(between)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-p.over:
+			return
+		case <-ticks.C:
+			p.tell(goesOn, nothing)
+		}
+	}
+}
+
+// tell changes the state, and tells the displays of it. After the end they are told nothing.
+func (p *Progress) tell(e event, change func(*state)) {
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
+	p.counting.Lock()
+	change(&p.state)
+	p.counting.Unlock()
+	if p.closed {
+		return
+	}
+	s := p.snapshot()
+	for _, d := range p.displays {
+		d.show(e, s)
+	}
+	if p.closed = e == ended || e == interrupted; p.closed {
+		close(p.over)
+	}
+}
+
+// nothing changes nothing of a state.
+func nothing(*state) {}
+
+// snapshot returns the state as it is now.
+func (p *Progress) snapshot() state {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	s := p.state
+	s.now = p.now()
+	s.rate, s.still = p.meter.rate(s.now, s.bytes), p.meter.still(s.now)
+	return s
+}
+
+// Step shows that a step begins.
+func (p *Progress) Step(text string) {
+	p.tell(stepBegun, func(s *state) { s.step, s.began, s.fetching = printable.Text(text), p.now(), false })
+}
+
+// Fetching shows that layers of so many bytes are about to be fetched.
+func (p *Progress) Fetching(layers int, bytes int64) {
+	p.tell(fetchBegun, func(s *state) {
+		p.meter = meter{last: p.now()}
+		*s = state{step: s.step, began: p.now(), fetching: true, fetched: true, layers: layers, total: bytes}
+	})
+}
+
+// Fetched counts bytes that have come.
+func (p *Progress) Fetched(bytes int64) {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	p.state.bytes += bytes
+	p.meter.add(p.now(), p.state.bytes)
+}
+
+// FetchedLayer counts a layer that is complete.
+func (p *Progress) FetchedLayer(bytes int64) {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	p.state.kept++
+	p.state.keptBytes += max(bytes, 0)
+}
+
+// FetchDone shows how the fetch ended.
+func (p *Progress) FetchDone() { p.tell(fetchEnded, func(s *state) { s.fetching = false }) }

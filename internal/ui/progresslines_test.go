@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/schema"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
@@ -29,7 +30,7 @@ func progressed(r update.Reporter) {
 
 func TestProgressLines(t *testing.T) {
 	var out bytes.Buffer
-	p := NewProgressLines(&out, silent{})
+	p := NewProgressLines(&out, newProgress(time.Now))
 	progressed(p)
 	if err := p.Close(false); err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestProgressLines(t *testing.T) {
 // An update that has failed does not say that its last task is done.
 func TestProgressLinesFailed(t *testing.T) {
 	var out bytes.Buffer
-	p := NewProgressLines(&out, silent{})
+	p := NewProgressLines(&out, newProgress(time.Now))
 	progressed(p)
 	if err := p.Close(true); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func TestProgressLinesFailed(t *testing.T) {
 func TestProgressLinesUnread(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()
-	p := NewProgressLines(w, silent{})
+	p := NewProgressLines(w, newProgress(time.Now))
 	for range 10 * queuedEvents {
 		progressed(p)
 	}
@@ -105,7 +106,7 @@ func TestProgressLinesUnread(t *testing.T) {
 	}
 	defer write.Close()
 	read.Close()
-	p = NewProgressLines(write, silent{})
+	p = NewProgressLines(write, newProgress(time.Now))
 	progressed(p)
 	if err := p.Close(false); err == nil {
 		t.Error("with a reader that has gone there is no error")

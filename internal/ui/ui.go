@@ -6,7 +6,8 @@
 // that returns to a Screen:
 //
 //	screen := &ui.Screen{Out: os.Stdout, Err: os.Stderr}
-//	plan, err := machine.Plan(ctx, options, screen.Reporter(quiet))
+//	plan, err := machine.Plan(ctx, options, screen.Reporter(ctx, quiet))
+//	screen.EndProgress()
 //	if err != nil {
 //		return err
 //	}
@@ -29,16 +30,18 @@ type Screen struct {
 	Out, Err io.Writer
 	// Sysroot is the directory of the machine that commands are about; "" for the running one.
 	Sysroot string
+
+	progress *Progress // of the command; nil before Reporter
 }
 
 // Warn tells the administrator of something to look at.
-func (s *Screen) Warn(text string) { fmt.Fprintln(s.Err, "Warning:", printable.Text(text)) }
+func (s *Screen) Warn(text string) { s.Say("Warning: " + text) }
 
 // WarnOf warns of an error, with advice.
 func (s *Screen) WarnOf(err error) { s.Warn(Advise(err, s.Sysroot).Error()) }
 
 // Say prints a line about what is being done.
-func (s *Screen) Say(text string) { fmt.Fprintln(s.Err, printable.Text(text)) }
+func (s *Screen) Say(text string) { s.PrintError(printable.Text(text)) }
 
 // PrintJSON prints v for programs, and for people: <, > and & as they are, and with
 // escapes for what a terminal would not show.

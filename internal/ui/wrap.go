@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -10,13 +11,26 @@ import (
 
 // PrintText prints text for people. On a terminal, a line that is too long goes on below where
 // it is set in, so that columns stay columns.
-func (s *Screen) PrintText(text string) error {
-	if f := s.file(); f != nil {
+func (s *Screen) PrintText(text string) error { return writeWrapped(s.Out, text) }
+
+// PrintError prints why a command has failed, as PrintText prints results.
+func (s *Screen) PrintError(text string) { _ = writeWrapped(s.Err, text+"\n") }
+
+// printf formats a text for PrintText.
+func (s *Screen) printf(format string, args ...any) error {
+	return s.PrintText(fmt.Sprintf(format, args...))
+}
+
+// sayf formats a line for Say.
+func (s *Screen) sayf(format string, args ...any) { s.Say(fmt.Sprintf(format, args...)) }
+
+func writeWrapped(w io.Writer, text string) error {
+	if f := fileOf(w); f != nil {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
 			text = wrap(text, columns)
 		}
 	}
-	_, err := io.WriteString(s.Out, text)
+	_, err := io.WriteString(w, text)
 	return err
 }
 

@@ -24,6 +24,7 @@ type quiet struct{}
 func (quiet) Step(string)         {}
 func (quiet) Fetching(int, int64) {}
 func (quiet) Fetched(int64)       {}
+func (quiet) FetchedLayer(int64)  {}
 func (quiet) FetchDone()          {}
 
 // system returns the headers and contents of a small image that could boot.

@@ -23,6 +23,7 @@ type silent struct{}
 func (silent) Step(string)         {}
 func (silent) Fetching(int, int64) {}
 func (silent) Fetched(int64)       {}
+func (silent) FetchedLayer(int64)  {}
 func (silent) FetchDone()          {}
 
 // writeImage puts a small image into a layout.

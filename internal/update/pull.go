@@ -3,6 +3,7 @@ package update
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -56,6 +57,9 @@ func pull(ctx context.Context, img *oci.Image, layers []oci.Layer, repo *repo.Re
 	for _, l := range layers {
 		group.Go(func() error {
 			if err := bug.Catch(func() error { return pullLayer(ctx, img, l, repo, r) }); err != nil {
+				if lost, ok := errors.AsType[*oci.BlobError](err); ok {
+					err = lost.Err
+				}
 				return fmt.Errorf("cannot fetch layer %s: %w", l.Digest, err)
 			}
 			return nil
@@ -74,6 +78,8 @@ func pullLayer(ctx context.Context, img *oci.Image, l oci.Layer, repo *repo.Repo
 		return err
 	}
 	defer tar.Close()
-	_, err = layer.Import(ctx, tar, repo, l.DiffID)
+	if _, err = layer.Import(ctx, tar, repo, l.DiffID); err == nil {
+		r.FetchedLayer(l.Size)
+	}
 	return err
 }

@@ -11,6 +11,9 @@ type Reporter interface {
 	Fetching(layers int, bytes int64)
 	// Fetched says that so many more bytes have come.
 	Fetched(bytes int64)
+	// FetchedLayer says that a layer, which came in so many bytes, is in the repository: it
+	// need not be fetched again.
+	FetchedLayer(bytes int64)
 	// FetchDone says that all layers are here, or that the fetch has failed.
 	FetchDone()
 }

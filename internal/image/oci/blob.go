@@ -130,10 +130,20 @@ func (b *blob) check(data []byte, err error) error {
 	case err == io.EOF:
 		return b.end()
 	case err != nil:
-		return fmt.Errorf("%s%s: %w", b.what, b.digest, err)
+		return &BlobError{b.what + b.digest.String(), err}
 	}
 	return nil
 }
+
+// A BlobError is why the rest of a blob does not come. It is passed on by all that reads the
+// blob, which is no reason for it.
+type BlobError struct {
+	what string
+	Err  error
+}
+
+func (e *BlobError) Error() string { return e.what + ": " + e.Err.Error() }
+func (e *BlobError) Unwrap() error { return e.Err }
 
 // end says how a blob ends whose last byte has been read.
 func (b *blob) end() error {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -67,6 +68,8 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		return fmt.Errorf("registry %s does not answer: %w", registry, err)
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("registry %s does not answer in time: %w", registry, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("registry %s broke off the connection: %w", registry, err)
 	case isTooMany(err):
 		return fmt.Errorf("rate limited by registry %s (asked too often); try again later: %w", registry, err)
 	case isUnauthorized(err):

@@ -43,7 +43,7 @@ func Files(fsys fs.FS, kind string) ([]File, error) {
 		for _, e := range entries {
 			name := e.Name()
 			// A link that leads nowhere hides nothing.
-			if !counts(name) || first[name] != "" || !isMask(fsys, path.Join(dir, name)) && !leads(fsys, path.Join(dir, name)) {
+			if !counts(name) || first[name] != "" || !IsMask(fsys, path.Join(dir, name)) && !leads(fsys, path.Join(dir, name)) {
 				continue
 			}
 			first[name] = path.Join(dir, name)
@@ -51,7 +51,7 @@ func Files(fsys fs.FS, kind string) ([]File, error) {
 	}
 	var files []File
 	for _, name := range slices.Sorted(maps.Keys(first)) {
-		if isMask(fsys, first[name]) {
+		if IsMask(fsys, first[name]) {
 			continue
 		}
 		text, err := bounded.ReadFile(fsys, first[name], limits.Text)
@@ -71,8 +71,12 @@ func counts(name string) bool {
 	return strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".")
 }
 
-func isMask(fsys fs.FS, name string) bool {
+// IsMask reports whether a file is a link to /dev/null, which an image need not have.
+func IsMask(fsys fs.FS, name string) bool {
 	target, err := fs.ReadLink(fsys, name)
+	if err == nil && !path.IsAbs(target) {
+		target = path.Join("/", path.Dir(name), target)
+	}
 	return err == nil && path.Clean(target) == "/dev/null"
 }
 

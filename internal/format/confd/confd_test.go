@@ -119,6 +119,24 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+func TestIsMask(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "etc/tmpfiles.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]bool{
+		"/dev/null": true, "//dev/./null": true, "../../dev/null": true, "../../../dev/null": true, "../dev/null": false, "null": false,
+	} {
+		name := "etc/tmpfiles.d/" + strings.ReplaceAll(target, "/", "-")
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+		if got := IsMask(os.DirFS(root), name); got != want {
+			t.Errorf("IsMask() of a link to %s = %v; want %v", target, got, want)
+		}
+	}
+}
+
 // TestLeadsNowhere: a link that leads nowhere, which only newer versions of systemd skip.
 func TestLeadsNowhere(t *testing.T) {
 	root := tree(t)

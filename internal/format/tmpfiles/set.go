@@ -14,6 +14,7 @@ const Kind = "tmpfiles.d"
 
 // A Set is what all lines of an image ask for.
 type Set struct {
+	image    fs.FS
 	byPath   map[string]Line // those that make the path, by it
 	patterns []Line          // those of them whose path is a pattern
 	Problems []confd.Problem
@@ -33,7 +34,7 @@ func Load(fsys fs.FS, release map[string]string) (Set, error) {
 	if err != nil {
 		return Set{}, fmt.Errorf("cannot read %s: %w", Kind, err)
 	}
-	s, specifiers := Set{byPath: make(map[string]Line)}, confd.OfImage(release).With(specifiers)
+	s, specifiers := Set{image: fsys, byPath: make(map[string]Line)}, confd.OfImage(release).With(specifiers)
 	for _, f := range files {
 		for _, line := range confd.Lines(f.Text) {
 			l, err := ParseLine(line.Text, specifiers)
@@ -53,11 +54,34 @@ const makers = "fFdDvqQpLcbC"
 func (s *Set) add(l Line) {
 	switch _, taken := s.byPath[l.Path]; {
 	case strings.IndexByte(makers, l.Type) < 0 || taken: // the first of several counts
+	case l.Type == copies && !s.has(l.source()): // the line is skipped
 	case strings.Contains(l.Path, confd.Anything):
 		s.patterns = append(s.patterns, l)
 	default:
 		s.byPath[l.Path] = l
 	}
+}
+
+// copies is the type of a line that makes a path by copying another.
+const copies = 'C'
+
+// source returns what a line copies: by default, what is below factory under the same path.
+func (l Line) source() string {
+	if l.Argument == "" {
+		return factory + l.Path
+	}
+	return l.Argument
+}
+
+const factory = "/usr/share/factory"
+
+// has reports whether the image has a file. What depends on the machine is taken to be there.
+func (s *Set) has(p string) bool {
+	if strings.ContainsAny(p, confd.Anything+"%") {
+		return true
+	}
+	_, err := fs.Lstat(s.image, strings.TrimPrefix(path.Clean(p), "/"))
+	return err == nil
 }
 
 // Makes reports whether a line makes an absolute path, or copies a directory with it.
@@ -71,8 +95,8 @@ func (s *Set) Makes(p string) bool {
 		}
 	}
 	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
-		if l, ok := s.byPath[dir]; ok && l.Type == 'C' {
-			return true
+		if l, ok := s.byPath[dir]; ok && l.Type == copies {
+			return s.has(l.source() + strings.TrimPrefix(p, dir))
 		}
 	}
 	return false

@@ -43,6 +43,8 @@ x /ignored
 z /mode 0755
 w /written - - - - text
 C /copied/into
+C /copied/nothing
+C /copied/file - - - - /usr/share/factory/copied/into
 d /boot/%o-y 0755
 p /fifo
 
@@ -89,14 +91,16 @@ func TestParseLine(t *testing.T) {
 
 func TestMakes(t *testing.T) {
 	root := t.TempDir()
-	write(t, root, "usr/lib/tmpfiles.d/a.conf", "d /var/log/journal/%m\nC /var/lib/copied\nd /var/a/b/c\nx /var/x\nd %C/%o-1\nL /var/run - - - - ../run\n")
+	write(t, root, "usr/lib/tmpfiles.d/a.conf", "d /var/log/journal/%m\nC /var/lib/copied\nC /var/lib/nothing\nC /var/lib/other - - - - /usr/share/other\nd /var/a/b/c\nx /var/x\nd %C/%o-1\nL /var/run - - - - ../run\n")
+	write(t, root, "usr/share/factory/var/lib/copied/deep/er", "x")
+	write(t, root, "usr/share/other", "x")
 	set, err := Load(os.DirFS(root), map[string]string{"ID": "debian"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for p, want := range map[string]bool{
 		"/var/log/journal/0123": true, "/var/log/journal": false, "/var/log/journal/a/b": false, "/var/lib/copied": true,
-		"/var/lib/copied/deep/er": true, "/var/lib": false, "/var/a/b/c": true, "/var/a/b": false, "/var/x": false, "/var/run": true, "/var/cache/debian-1": true,
+		"/var/lib/copied/deep/er": true, "/var/lib/copied/more": false, "/var/lib/nothing": false, "/var/lib/other": true, "/var/lib": false, "/var/a/b/c": true, "/var/a/b": false, "/var/x": false, "/var/run": true, "/var/cache/debian-1": true,
 	} {
 		if got := set.Makes(p); got != want {
 			t.Errorf("Makes(%s) = %v; want %v", p, got, want)

@@ -186,8 +186,17 @@ var fileTools = map[string]fileTool{
 	"sed": {valued: []string{"-e", "-f"}},
 }
 
+// fileOptions are options whose value is what a program writes to, or below which it does.
+var fileOptions = map[string][]string{
+	"dd": {"of"}, "tar": {"-C", "--directory"}, "bsdtar": {"-C", "--directory"}, "unzip": {"-d"},
+	"curl": {"-o", "--output", "--output-dir"}, "wget": {"-O", "--output-document", "-P", "--directory-prefix"},
+}
+
 // written returns the paths that a program writes to.
 func written(name string, args []string) []string {
+	if options, ok := fileOptions[name]; ok && (!strings.HasSuffix(name, "tar") || extracts(args)) {
+		return valuesOf(args, options...)
+	}
 	tool, ok := fileTools[name]
 	if !ok || name == "sed" && !slices.ContainsFunc(args, func(a string) bool {
 		return strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place")
@@ -196,15 +205,7 @@ func written(name string, args []string) []string {
 	}
 	var into []string
 	if tool.into {
-		for i, a := range args {
-			dir, ok := strings.CutPrefix(a, "--target-directory=")
-			if (a == "-t" || a == "--target-directory") && i+1 < len(args) {
-				dir, ok = args[i+1], true
-			}
-			if ok {
-				into = append(into, dir)
-			}
-		}
+		into = valuesOf(args, "-t", "--target-directory")
 		tool.valued = append(slices.Clone(tool.valued), "-t", "--target-directory", "-S")
 	}
 	paths := operands(args, tool.valued)
@@ -215,4 +216,25 @@ func written(name string, args []string) []string {
 		return paths[len(paths)-1:]
 	}
 	return append(paths, into...)
+}
+
+// extracts reports whether tar is to extract, by the first of its arguments without a dash, too.
+func extracts(args []string) bool {
+	old := len(args) > 0 && !strings.ContainsAny(args[0], "-/") && strings.Contains(args[0], "x")
+	return old || hasMode(args, "x", "--extract", "--get")
+}
+
+// valuesOf returns the values of options, which are the next argument or after an equals sign.
+func valuesOf(args []string, options ...string) (values []string) {
+	for i, a := range args {
+		option, value, joined := strings.Cut(a, "=")
+		switch {
+		case !slices.Contains(options, option):
+		case joined:
+			values = append(values, value)
+		case i+1 < len(args):
+			values = append(values, args[i+1])
+		}
+	}
+	return values
 }

@@ -26,7 +26,7 @@ func checkKargs(_ context.Context, t *target) error {
 // Keys that configuration files may have, to suggest one for another.
 var (
 	updateKeys = []string{
-		"keep", "require", "allow-downgrade", "reboot", "bless-after-kexec", "boot-timeout", "check-timeout",
+		"keep", "require", "allow-downgrade", "reboot", "bless-after-kexec", "gzip", "boot-timeout", "check-timeout",
 	}
 	rootKeys = []string{"root.transient", "etc.mount", "etc.transient", "var.mount", "var.transient"}
 )

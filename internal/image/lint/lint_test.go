@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki/ukitest"
@@ -83,6 +82,21 @@ var faults = []struct {
 		i.dir("var/lib/db/data")
 		i.node("var/lib/db").Mode = tree.TypeDir | 0o700
 	}, "var-tmpfiles /var/lib/db", "a directory"},
+	{"a directory in /var whose copy the image does not have", func(i *image) {
+		i.file("usr/lib/tmpfiles.d/db.conf", "C /var/lib/db\n")
+		i.dir("var/lib/db")
+	}, "var-tmpfiles /var/lib/db", "a directory"},
+	{"a file in /var that is not in what is copied", func(i *image) {
+		i.file("usr/lib/tmpfiles.d/db.conf", "C /var/lib/db - - - - /usr/share/db\n")
+		i.file("usr/share/db/x", "x")
+		i.file("var/lib/db/x", "x")
+		i.file("var/lib/db/y", "y")
+	}, "var-tmpfiles /var/lib/db/y", "a file"},
+	{"a directory in /var whose file is masked", func(i *image) {
+		i.file("usr/lib/tmpfiles.d/db.conf", "d /var/lib/db\n")
+		i.link("etc/tmpfiles.d/db.conf", "../../dev/null")
+		i.dir("var/lib/db")
+	}, "var-tmpfiles /var/lib/db", "a directory"},
 	{"a directory in /var whose file is replaced", func(i *image) {
 		i.file("usr/lib/tmpfiles.d/db.conf", "d /var/lib/db\n")
 		i.file("etc/tmpfiles.d/db.conf", "d /var/lib/other\n")
@@ -104,6 +118,10 @@ var faults = []struct {
 		i.file("usr/lib/sysupdate-image/prepare-root.toml", "[etc]\ntransiant = true\n")
 		i.initramfs(map[string]string{"usr/lib/sysupdate-image/prepare-root": "the program", "usr/lib/sysupdate-image/prepare-root.toml": "[etc]\ntransiant = true\n"})
 	}, "config-keys /usr/lib/sysupdate-image/prepare-root.toml", "did you mean etc.transient?"},
+	{"a misspelt section in prepare-root.toml", func(i *image) {
+		i.file("usr/lib/sysupdate-image/prepare-root.toml", "[rooot]\ntransient = true\n")
+		i.initramfs(map[string]string{"usr/lib/sysupdate-image/prepare-root": "the program", "usr/lib/sysupdate-image/prepare-root.toml": "[rooot]\ntransient = true\n"})
+	}, "config-keys /usr/lib/sysupdate-image/prepare-root.toml", "did you mean root.transient?"},
 	{"no /boot", func(i *image) { i.remove("boot") }, "directories /boot", "no such directory"},
 	{"a line of tmpfiles.d with an unknown specifier", func(i *image) { i.file("etc/tmpfiles.d/x.conf", "\n# x\nd /run/%Q\n") }, "drop-ins /etc/tmpfiles.d/x.conf:3", "%Q"},
 	{"a line of sysusers.d with too many fields", func(i *image) { i.file("usr/lib/sysusers.d/x.conf", "u ftp 14:adm FTP server /srv /bin/sh\n") }, "drop-ins /usr/lib/sysusers.d/x.conf:1", "more than six fields"},
@@ -117,6 +135,8 @@ var faults = []struct {
 		i.file("usr/lib/modules/6.12.1/x.efi.extra.d/A.addon.efi", "x")
 		i.file("usr/lib/modules/6.12.1/x.efi.extra.d/a.addon.efi", "x")
 	}, "fat-names /usr/lib/modules/6.12.1/x.efi.extra.d/a.addon.efi", "A.addon.efi"},
+	{"a directory with a name that FAT does not have", func(i *image) { i.dir("boot/EFI/Linux.") }, "fat-names /boot/EFI/Linux.", "at the end"},
+	{"two directories that FAT takes for one", func(i *image) { i.dir("boot/EFI/BOOT", "boot/EFI/Boot") }, "fat-names /boot/EFI/Boot", "BOOT"},
 	{"a device tree with a name that FAT does not have", func(i *image) { i.file("etc/kernel/devicetree", "vendor/board?.dtb\n") }, "fat-names /etc/kernel/devicetree", "'?'"},
 	{"a line for / in fstab", func(i *image) { i.file("etc/fstab", "# root\nUUID=1234 / ext4 errors=remount-ro 0 1\n") }, "fstab-root /etc/fstab:2", "a line for /, from UUID=1234"},
 	{"a file of the future", func(i *image) { i.node("usr/bin/su").Mtime.Sec = built.AddDate(1, 0, 0).Unix() }, "future-time /usr/bin/su", "2027-11-01"},
@@ -192,6 +212,19 @@ var faults = []struct {
 		i.link("etc/systemd/system/multi-user.target.wants/other.service", "../writer.service")
 		i.file("etc/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
 	}, "usr-writers /etc/systemd/system/writer.service:2", "touch /usr/x"},
+	{"a service that a socket starts", func(i *image) {
+		i.file("usr/lib/systemd/system/writer.socket", "[Socket]\nListenStream=/run/x\n")
+		i.file("usr/lib/systemd/system/writer.service", "[Service]\nExecStart=touch /usr/x\n")
+		i.link("etc/systemd/system/sockets.target.wants/writer.socket", "/usr/lib/systemd/system/writer.socket")
+	}, "usr-writers /usr/lib/systemd/system/writer.service:2", "touch /usr/x"},
+	{"a service with several names", func(i *image) {
+		i.file("usr/lib/systemd/system/writer@.service", "[Service]\nExecStart=touch /usr/x\n")
+		i.link("etc/systemd/system/multi-user.target.wants/writer@a.service", "/usr/lib/systemd/system/writer@.service")
+		i.link("etc/systemd/system/multi-user.target.wants/writer@b.service", "/usr/lib/systemd/system/writer@.service")
+	}, "usr-writers /usr/lib/systemd/system/writer@.service:2", "touch /usr/x"},
+	{"a drop-in for all services", func(i *image) {
+		i.file("etc/systemd/system/service.d/10.conf", "[Service]\nReadWritePaths=/usr/lib/web\n")
+	}, "usr-writers /etc/systemd/system/service.d/10.conf:2", "/usr/lib/web"},
 	{"a timer that updates packages", func(i *image) {
 		i.file("usr/lib/systemd/system/up.timer", "[Timer]\nOnCalendar=daily\n")
 		i.file("usr/lib/systemd/system/up.service", "[Service]\nExecStart=/usr/bin/apt-get -y upgrade\n")
@@ -244,111 +277,6 @@ func namesOf(r Report) (names []string) {
 		names = append(names, name)
 	}
 	return names
-}
-
-// good are images with something unusual, and without a fault.
-var good = []struct {
-	name string
-	make func(i *image)
-}{
-	{"nothing unusual", func(*image) {}},
-	{"modules that are built for later", func(i *image) { i.file("usr/lib/modules/6.12.1/extra/x.ko", "x") }},
-	{"configuration through links", func(i *image) {
-		i.set("usr/share/sysusers", i.node("usr/lib/sysusers.d"))
-		i.remove("usr/lib/sysusers.d")
-		i.link("usr/lib/sysusers.d", "/usr/share/sysusers")
-	}},
-	{"another init, by a link", func(i *image) {
-		i.remove("usr/lib/systemd/systemd")
-		i.file("usr/bin/openrc-init", "ELF")
-		i.link("sbin", "usr/sbin")
-		i.link("usr/sbin/init", "/bin/openrc-init")
-	}},
-	{"a log that is empty", func(i *image) {
-		i.file("usr/lib/tmpfiles.d/log.conf", "f /var/log/lastlog\n")
-		i.file("var/log/lastlog", "")
-	}},
-	{"a plain directory above one in tmpfiles.d", func(i *image) {
-		i.file("usr/lib/tmpfiles.d/db.conf", "d /var/lib/db/data\n")
-		i.dir("var/lib/db/data")
-	}},
-	{"a directory that is copied", func(i *image) {
-		i.file("usr/lib/tmpfiles.d/db.conf", "C /var/lib/db\n")
-		i.file("var/lib/db/data/x", "x")
-	}},
-	{"a directory whose name only the machine knows", func(i *image) {
-		i.file("usr/lib/tmpfiles.d/db.conf", "d /var/log/journal/%m\n")
-		i.dir("var/log/journal/00000000000000000000000000000000")
-	}},
-	{"a machine-id that asks for a new one", func(i *image) { i.file("etc/machine-id", "uninitialized\n") }},
-	{"a public key", func(i *image) { i.file("root/.ssh/id_ed25519.pub", "ssh-ed25519 AAAA") }},
-	{"a service that is not enabled", func(i *image) {
-		i.file("usr/lib/systemd/system/x.service", "[Service]\nReadWritePaths=/usr/lib/x\n")
-	}},
-	{"a service that is masked", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service", "[Service]\nReadWritePaths=/usr/lib/x\n")
-		i.link("etc/systemd/system/web.service", "/dev/null")
-	}},
-	{"a path that a service can do without", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service", "[Service]\nReadWritePaths=-/usr/lib/x\n")
-	}},
-	{"setuid for the owner of the directory", func(i *image) {
-		run := i.file("usr/lib/games/run", "ELF")
-		run.Mode, run.UID = tree.TypeRegular|setuid|0o755, 5
-		i.node("usr/lib/games").UID = 5
-	}},
-	{"a configuration for install that is a link, and one that is masked", func(i *image) {
-		i.file("usr/share/install.toml", "[install]\nkargs = [\"a\"]\n")
-		i.link("usr/lib/bootc/install/10.toml", "../../../share/install.toml")
-		i.file("usr/lib/bootc/install/20.toml", "[install]\nnothing = 1\n")
-		i.link("etc/bootc/install/20.toml", "/dev/null")
-	}},
-	{"a command that a drop-in replaces", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service", "[Service]\nExecStart=touch /usr/x\n")
-		i.file("etc/systemd/system/web.service.d/10.conf", "[Service]\nExecStart=\nExecStart=touch /run/x\n")
-	}},
-	{"drop-ins that are masked and replaced", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service.d/10.conf", "[Service]\nReadWritePaths=/usr/x\n")
-		i.link("etc/systemd/system/web.service.d/10.conf", "/dev/null")
-		i.file("usr/lib/systemd/system/web.service.d/20.conf", "[Service]\nReadWritePaths=/usr/x\n")
-		i.file("etc/systemd/system/web.service.d/20.conf", "[Service]\nReadWritePaths=/srv/x\n")
-	}},
-	{"a service for a writable /usr", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service", "[Unit]\nConditionPathIsReadWrite=/usr\n[Service]\nExecStart=touch /usr/x\n")
-	}},
-	{"a service with another root", func(i *image) {
-		i.file("usr/lib/systemd/system/web.service", "[Service]\nRootDirectory=/srv/web\nExecStart=touch /usr/x\n")
-	}},
-	{"setuid in a sticky directory of root", func(i *image) {
-		i.file("usr/lib/games/run", "ELF").Mode |= setuid
-		i.node("usr/lib/games").Mode |= 0o1777
-	}},
-	{"a kernel after the mistake of 7.0", func(i *image) {
-		i.set("usr/lib/modules/7.0.10-200.fc44.x86_64", i.node("usr/lib/modules/6.12.1"))
-		i.remove("usr/lib/modules/6.12.1")
-	}},
-	{"a clock that is a little ahead", func(i *image) { i.node("usr/bin/su").Mtime.Sec = i.Now.Add(50 * time.Minute).Unix() }},
-	{"a sealed image", func(i *image) {
-		i.remove("usr/lib/modules/6.12.1/vmlinuz")
-		i.file("boot/EFI/Linux/os.efi", string(ukitest.UKIWith("composefs="+strings.Repeat("0", 128), string(i.node("usr/lib/modules/6.12.1/initramfs.img").Inline))))
-	}},
-	{"ostree with all that it needs", func(i *image) {
-		i.link("ostree", "sysroot/ostree")
-		i.file("usr/lib/ostree/prepare-root.conf", "[sysroot]\nreadonly = true\n\n[composefs]\nenabled = yes\n")
-		i.Bootc = true
-	}},
-}
-
-func TestGood(t *testing.T) {
-	for _, tt := range good {
-		t.Run(tt.name, func(t *testing.T) {
-			i := cleanImage(t)
-			tt.make(i)
-			if r := lintImage(t, i); len(r.Findings) > 0 || len(r.Kept) != len(Rules) {
-				t.Errorf("found %+v, failed %+v; want nothing", r.Findings, r.Failed)
-			}
-		})
-	}
 }
 
 // TestBootc: what only ostree needs is wanted of every image, as bootc wants it.

@@ -1,10 +1,13 @@
 package lint
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/updateconfig"
 )
 
 // TestMend: what to do fits what was found.
@@ -30,6 +33,15 @@ func TestMend(t *testing.T) {
 		}
 		if !strings.Contains(found, tt.want) || strings.Contains(found, tt.wantNeither) {
 			t.Errorf("%s: %q; want %q", name, found, tt.want)
+		}
+	}
+}
+
+// TestUpdateKeys: each key of update.toml is suggested for one that is near it.
+func TestUpdateKeys(t *testing.T) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[updateconfig.Config]()) {
+		if key := f.Tag.Get("toml"); key != "" && suggest(key+"x", updateKeys) != fmt.Sprintf(" (did you mean %s?)", key) {
+			t.Errorf("%s is not suggested", key)
 		}
 	}
 }

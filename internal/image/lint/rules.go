@@ -194,7 +194,7 @@ var ownRules = []Rule{
 	},
 	{
 		Name: "usr-writers", Level: Warning, run: checkUnits,
-		Description: "no service that a boot or a timer starts writes to /usr",
+		Description: "no service that a boot, a timer or a socket starts writes to /usr",
 		Why:         "/usr is read-only, so the service fails.",
 		Mend:        "Have it write to /var or /run, run it when the image is built, or disable it.",
 	},

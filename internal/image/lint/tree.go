@@ -126,10 +126,10 @@ func checkFAT(_ context.Context, t *target) error {
 		return err
 	}
 	for _, dir := range []string{"boot/EFI", "usr/lib/modules"} {
-		t.below(dir, func(name string, n *tree.Node) {
+		t.below(dir, func(name string, _ *tree.Node) {
 			base := path.Base(name)
 			extras := strings.HasSuffix(path.Dir(name), ".efi"+bootentry.ExtrasOf("")) && bootentry.IsExtra(base)
-			if !extras && !(dir == "boot/EFI" && !n.IsDir()) {
+			if !extras && dir != "boot/EFI" {
 				return
 			}
 			if why := whyNotFAT(base); why != "" {
@@ -137,7 +137,11 @@ func checkFAT(_ context.Context, t *target) error {
 			}
 		})
 	}
-	t.below("boot/EFI", t.caseTwins)
+	t.below("boot", func(name string, n *tree.Node) {
+		if name == "boot/EFI" || strings.HasPrefix(name, "boot/EFI/") {
+			t.caseTwins(name, n)
+		}
+	})
 	t.below("usr/lib/modules", func(name string, n *tree.Node) {
 		if strings.HasSuffix(name, ".efi"+bootentry.ExtrasOf("")) {
 			t.caseTwins(name, n)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/confd"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -18,7 +19,8 @@ var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/l
 // startTargets are what a boot reaches by itself.
 var startTargets = []string{"default.target", "multi-user.target", "graphical.target", "basic.target", "sysinit.target"}
 
-// checkUnits finds services that a boot starts, or a timer, and that write to /usr.
+// checkUnits finds services that write to /usr, of those that a boot starts, or a timer, a path
+// or a socket.
 func checkUnits(_ context.Context, t *target) error {
 	todo := append(t.wantedUnits(), startTargets...)
 	units := make(map[string][]unitOption)
@@ -35,9 +37,10 @@ func checkUnits(_ context.Context, t *target) error {
 		units[name] = options
 		todo = append(todo, startedBy(name, options)...)
 	}
+	told := make(map[unitOption]bool) // a service may have several names
 	for _, name := range slices.Sorted(maps.Keys(units)) {
 		if path.Ext(name) == ".service" && seesUsr(units[name]) {
-			t.checkService(units[name])
+			t.checkService(units[name], told)
 		}
 	}
 	return nil
@@ -56,11 +59,11 @@ func (t *target) wantedUnits() (units []string) {
 				continue
 			}
 			for _, unit := range e.Node.Entries() {
-				switch target := unit.Node.Target; {
+				switch {
 				case !unit.Node.IsSymlink():
 					units = append(units, unit.Name)
-				case target != "/dev/null":
-					units = append(units, unit.Name, path.Base(target))
+				case !confd.IsMask(t.files, path.Join(dir, e.Name, unit.Name)):
+					units = append(units, unit.Name, path.Base(unit.Node.Target))
 				}
 			}
 		}
@@ -71,24 +74,25 @@ func (t *target) wantedUnits() (units []string) {
 // startedBy returns the units that one starts.
 func startedBy(name string, options []unitOption) (units []string) {
 	stem, kind := strings.TrimSuffix(name, path.Ext(name)), path.Ext(name)
-	activates := ""
-	if (kind == ".timer" || kind == ".path") && len(options) > 0 {
-		activates = stem + ".service"
+	var activated []string
+	switch {
+	case len(options) == 0: // there is no such unit
+	case kind == ".timer" || kind == ".path":
+		activated = []string{stem + ".service"}
+	case kind == ".socket":
+		activated = []string{stem + ".service", stem + "@.service"}
 	}
 	for _, o := range options {
 		switch o.key {
 		case "Wants", "Requires", "BindsTo", "Upholds":
 			units = append(units, strings.Fields(o.value)...)
-		case "Unit":
-			if activates != "" {
-				activates = o.value
+		case "Unit", "Service": // of a timer or a path, or of a socket
+			if activated != nil {
+				activated = []string{o.value}
 			}
 		}
 	}
-	if activates != "" {
-		units = append(units, activates)
-	}
-	return units
+	return append(units, activated...)
 }
 
 // seesUsr reports whether a service runs while /usr is read-only, and sees that of the image.
@@ -108,9 +112,10 @@ func seesUsr(options []unitOption) bool {
 	return true
 }
 
-func (t *target) checkService(options []unitOption) {
+func (t *target) checkService(options []unitOption, told map[unitOption]bool) {
 	for _, o := range options {
-		if what := writesUsr(o); what != "" {
+		if what := writesUsr(o); what != "" && !told[o] {
+			told[o] = true
 			t.add(Finding{Path: "/" + o.file, Line: o.line, What: what})
 		}
 	}
@@ -150,7 +155,7 @@ func (t *target) unitFiles(names []string) (found []string) {
 		for _, dir := range unitDirs {
 			p := path.Join(dir, name)
 			real, n, err := tree.Resolve(t.Root, p, true)
-			if t.isMask(p) {
+			if confd.IsMask(t.files, p) {
 				return nil
 			}
 			if err == nil && n != nil && n.IsRegular() {
@@ -161,16 +166,28 @@ func (t *target) unitFiles(names []string) (found []string) {
 	return nil
 }
 
-func (t *target) isMask(p string) bool {
-	target, err := t.files.ReadLink(p)
-	return err == nil && target == "/dev/null"
+// dropInsFor returns the names under which a unit has drop-ins, the one whose files count before
+// the others first: its own, beginnings of it up to a dash, and its type.
+func dropInsFor(names []string) []string {
+	all := slices.Clone(names)
+	for _, name := range names {
+		stem := strings.TrimSuffix(name, path.Ext(name))
+		if at := strings.IndexByte(stem, '@'); at >= 0 {
+			stem = stem[:at]
+		}
+		rest := name[len(stem):]
+		for dash := strings.LastIndexByte(stem, '-'); dash >= 0; dash = strings.LastIndexByte(stem[:dash], '-') {
+			all = append(all, stem[:dash+1]+rest)
+		}
+	}
+	return append(all, strings.TrimPrefix(path.Ext(names[0]), "."))
 }
 
 // dropIns returns the drop-ins of a unit in the order in which they count: by their names,
 // of which the first directory with one has that which counts.
 func (t *target) dropIns(names []string) (found []string) {
 	byName := make(map[string]string)
-	for _, name := range names {
+	for _, name := range dropInsFor(names) {
 		for _, dir := range unitDirs {
 			dir = path.Join(dir, name+".d")
 			d := t.files.lookup(dir)
@@ -185,7 +202,7 @@ func (t *target) dropIns(names []string) (found []string) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		if real, n, err := tree.Resolve(t.Root, byName[name], true); err == nil && n != nil && n.IsRegular() && !t.isMask(byName[name]) {
+		if real, n, err := tree.Resolve(t.Root, byName[name], true); err == nil && n != nil && n.IsRegular() && !confd.IsMask(t.files, byName[name]) {
 			found = append(found, real)
 		}
 	}
@@ -246,13 +263,16 @@ func writesUsr(o unitOption) string {
 		if how, p, ok := strings.Cut(o.value, ":"); ok && how != "fd" && belowUsr(p) {
 			return o.key + "=" + o.value
 		}
-	case "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload":
+	case "ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload":
 		return commandWrites(o.value)
 	}
 	return ""
 }
 
+// usrDirs are /usr, and links to directories in it.
+var usrDirs = []string{"/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"}
+
 func belowUsr(p string) bool {
 	p = path.Clean(p)
-	return p == "/usr" || strings.HasPrefix(p, "/usr/")
+	return slices.ContainsFunc(usrDirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
 }

@@ -53,6 +53,16 @@ func TestWritesUsr(t *testing.T) {
 		"ExecStart=/usr/bin/pip --quiet install x":                         "changes the system",
 		"ExecStart=/usr/bin/rsync -a /srv/a /var/b --exclude /usr/foo":     "",
 		"ExecStart=/usr/bin/rsync -a /srv/a /usr/lib/b --exclude /srv/foo": "writes to /usr/lib/b",
+		"ExecCondition=/usr/bin/touch /usr/x":                              "writes to /usr/x",
+		"ExecStart=/usr/bin/touch /lib/modules":                            "writes to /lib/modules",
+		"ExecStart=/usr/bin/touch /library/x":                              "",
+		"ExecStart=/usr/bin/dd if=/dev/zero of=/usr/lib/x":                 "writes to /usr/lib/x",
+		"ExecStart=/usr/bin/dd if=/usr/lib/x of=/var/x":                    "",
+		"ExecStart=/usr/bin/tar -C /usr/lib -xf /var/x.tar":                "writes to /usr/lib",
+		"ExecStart=/usr/bin/tar xzf /var/x.tar --directory=/usr/lib":       "writes to /usr/lib",
+		"ExecStart=/usr/bin/tar -C /usr/lib -cf /var/x.tar .":              "",
+		"ExecStart=/usr/bin/tar czf /var/x.tar -C /usr/lib .":              "",
+		"ExecStart=/usr/bin/curl -sS -o /usr/share/list https://a":         "writes to /usr/share/list",
 		"ExecStart=\"unclosed":                                             "",
 		"PIDFile=/usr/run/x.pid":                                           "PIDFile",
 		"StandardOutput=append:/usr/log":                                   "StandardOutput",
@@ -64,6 +74,19 @@ func TestWritesUsr(t *testing.T) {
 		got := writesUsr(unitOptions(text)[0])
 		if want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("writesUsr(%s) = %q; want %q", text, got, want)
+		}
+	}
+}
+
+func TestDropInsFor(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.service":       "a.service service",
+		"a-b-c.service":   "a-b-c.service a-b-.service a-.service service",
+		"a-b@c-d.service": "a-b@c-d.service a-@c-d.service service",
+		"-.mount":         "-.mount -.mount mount",
+	} {
+		if got := strings.Join(dropInsFor([]string{name}), " "); got != want {
+			t.Errorf("dropInsFor(%s) = %s; want %s", name, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -128,6 +129,10 @@ func parse(text string) (c file, unknown []string, err error) {
 		return file{}, nil, err
 	}
 	for _, key := range meta.Undecoded() {
+		// An unknown table is told of by the keys in it.
+		if last := len(unknown) - 1; last >= 0 && strings.HasPrefix(key.String(), unknown[last]+".") {
+			unknown = unknown[:last]
+		}
 		unknown = append(unknown, key.String())
 	}
 	mode := func(name string, d directory) Mode {

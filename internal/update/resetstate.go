@@ -42,9 +42,6 @@ func (m *Machine) SystemOf(id deployment.ID) (*system.System, error) {
 // freshEtc makes the /etc of a deployment as its image has it, with what is kept.
 func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System, to carry.Side, p ResetPlan) error {
 	keeps := to.ID == p.ID && (len(p.keep) > 0 || p.options.RootKeys != nil)
-	if to.Etc == deployment.EtcOverlay && !keeps {
-		return durable.MkdirAll(fresh.Changes, to.ID.EtcUpper(), 0o755) // the running system is known by it
-	}
 	t := carry.TakeOver{Fresh: true, Files: func([]merge.Person) []carry.File { return nil }}
 	if keeps {
 		var end func() error
@@ -60,7 +57,12 @@ func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System
 		t.Keep = p.keep
 		t.Files = func(people []merge.Person) []carry.File { return append(m.homes(s.Tree, people, nil), keys...) }
 	}
-	return fresh.carrier("").TakeOver(ctx, to, t)
+	err := fresh.carrier("").TakeOver(ctx, to, t)
+	if !keeps && to.Etc == deployment.EtcOverlay && errors.Is(err, fs.ErrPermission) {
+		// Only root may write what an overlay notes, and only prepare-root needs it.
+		return durable.MkdirAll(fresh.Changes, to.ID.EtcUpper(), 0o755)
+	}
+	return err
 }
 
 // copyRecords copies the files below a directory of the physical root to another one, except for

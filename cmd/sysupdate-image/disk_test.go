@@ -14,6 +14,9 @@ import (
 
 // TestDisk runs scripts that make partitions and file systems on loop devices.
 func TestDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("partitions and file systems are made only without -short, as in make check")
+	}
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedRealRoot(t)
 		if _, err := os.Stat("/dev/loop-control"); err != nil {

@@ -9,6 +9,11 @@ fail() {
   exit 1
 }
 
+# needs PROGRAM PACKAGE... - fails with the packages to install unless PROGRAM is there
+needs() {
+  command -v "$1" >/dev/null || fail "needs $1: apt-get install ${*:2}"
+}
+
 # logged WHAT COMMAND... - hides what COMMAND prints; if it fails, shows the end of that and fails
 logged() {
   local what=$1

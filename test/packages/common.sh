@@ -25,19 +25,33 @@ logged() {
 }
 
 # built_twice TOOL DIR - has packaging/build-TOOL write to DIR, and compares what a second build
-# makes of the same commit elsewhere
+# makes of the same commit: by another user, elsewhere, with another time zone, language and umask
 built_twice() {
   local tool=$1 dir=$2 file
-  mkdir -p "$dir" "$work/again" "$work/elsewhere"
-  chmod 755 "$work" # for makepkg, which does not run as root
+  mkdir -p "$dir" "$work/again"
+  chmod 755 "$work" # for those who are not root
   logged 'cannot build' "packaging/build-$tool" "$dir"
-  # shellcheck disable=SC2016 # for the inner shell
-  TMPDIR=$work/elsewhere TZ=Asia/Kathmandu LC_ALL=C.UTF-8 HOME=/nowhere GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE) \
-    logged 'cannot build again' sh -c 'umask 077 && exec "$@"' sh "packaging/build-$tool" "$work/again"
+  elsewhere
+  (
+    cd "$work/elsewhere/source" || exit
+    # shellcheck disable=SC2016 # for the inner shell
+    TZ=Asia/Kathmandu LC_ALL=C.UTF-8 TMPDIR=$work/elsewhere HOME=/nowhere GOCACHE=$work/elsewhere/go-build GOMODCACHE=$work/elsewhere/modules \
+      GOFLAGS=-modcacherw GOPROXY=file://$work/elsewhere/proxy \
+      logged 'cannot build again' setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c 'umask 077 && exec "$@"' sh "packaging/build-$tool" "$work/again"
+  ) || exit
   for file in "$work/again"/*; do
     same "$file" "$dir/${file##*/}" || fail "two builds of ${file##*/} differ"
   done
+  rm -rf "$work/elsewhere"
   say 'two builds are the same'
+}
+
+# elsewhere - makes what nobody builds from: a clone, and the modules, which are root's
+elsewhere() {
+  mkdir -p "$work/elsewhere"
+  git clone --quiet . "$work/elsewhere/source"
+  cp -r "$(go env GOMODCACHE)/cache/download" "$work/elsewhere/proxy"
+  chown -R nobody "$work/elsewhere" "$work/again"
 }
 
 # same FILE FILE - compares two packages

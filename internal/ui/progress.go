@@ -34,6 +34,7 @@ func (s *Screen) Reporter(ctx context.Context, quiet bool) update.Reporter {
 			p.displays = append(p.displays, &taskbar{w: f})
 		}
 	}
+	p.cancelled = ctx.Err
 	p.release = context.AfterFunc(ctx, func() { p.tell(interrupted, nothing) })
 	if s.progress == nil {
 		s.Err, s.Out = &beside{s.Err, s}, &beside{s.Out, s}
@@ -140,11 +141,13 @@ const between = 200 * time.Millisecond
 
 // A Progress follows a command, and tells its displays. It is a Reporter.
 type Progress struct {
-	now      func() time.Time
-	release  func() bool
-	line     *liveLine // of the displays; nil if there is none
-	displays []display
-	over     chan struct{} // closed when nothing more is shown
+	now     func() time.Time
+	release func() bool
+	// cancelled returns why the command is to end; nil if it is not.
+	cancelled func() error
+	line      *liveLine // of the displays; nil if there is none
+	displays  []display
+	over      chan struct{} // closed when nothing more is shown
 
 	drawing sync.Mutex // is held while a display writes
 	closed  bool
@@ -155,7 +158,7 @@ type Progress struct {
 }
 
 func newProgress(now func() time.Time) *Progress {
-	return &Progress{now: now, over: make(chan struct{}), release: func() bool { return false }}
+	return &Progress{now: now, over: make(chan struct{}), release: func() bool { return false }, cancelled: func() error { return nil }}
 }
 
 // watch tells displays what goes on, until nothing more is shown.
@@ -181,6 +184,9 @@ func (p *Progress) tell(e event, change func(*state)) {
 	p.counting.Unlock()
 	if p.closed {
 		return
+	}
+	if p.cancelled() != nil && e != ended { // what happens from then on is the end of all
+		e = interrupted
 	}
 	s := p.snapshot()
 	for _, d := range p.displays {

@@ -68,7 +68,7 @@ update.toml can make --reboot use one of the two ways, where it is possible.
 room that needs, and which deployments would be removed. If all layers are here already,
 it also shows which packages (dpkg, pacman, rpm), files in /etc and kernel arguments change,
 whether the kernel does, conflicts in /etc, and whether a soft reboot is enough; otherwise
-these are unknown. Bytes to fetch and to write are exact, apart from records, boot entries,
+these are unknown, except packages, if the registry has an SBOM (SPDX or CycloneDX) for the image. Bytes to fetch and to write are exact, apart from records, boot entries,
 and what is copied of /etc and /var; the room is an upper bound. With --json, the output is
 as /usr/share/sysupdate-image/schema/plan.schema.json describes.
 

@@ -37,7 +37,7 @@ func (s *session) kargsCommand() *cobra.Command {
 const aboutKargsList = `List the kernel arguments of the deployment that the next update follows, or of DEPLOYMENT,
 each with where it comes from: deployment (it names what is booted), kargs.d (with the file of
 the image), image (a sealed one), installer, or machine. Arguments that kargs.d asks for and
-that were removed here come last.
+that were removed here come last. Any user can run it: a note says what only root could tell.
 ` + namingDeployments
 
 func (s *session) kargsListCommand() *cobra.Command {
@@ -56,6 +56,9 @@ func (s *session) kargsListCommand() *cobra.Command {
 			if asJSON {
 				return s.PrintJSON(k)
 			}
+			for _, text := range k.Hidden {
+				s.Say("Note: " + text)
+			}
 			return s.PrintKargs(k)
 		},
 	}
@@ -65,12 +68,7 @@ func (s *session) kargsListCommand() *cobra.Command {
 
 // kargs returns the kernel arguments of a deployment.
 func (s *session) kargs(name string) (update.Kargs, error) {
-	m, err := update.OpenToPlan(s.machine(), s.WarnOf)
-	if err != nil {
-		return update.Kargs{}, err
-	}
-	defer m.Close()
-	return m.Kargs(name)
+	return update.ReadKargs(s.machine(), name, s.WarnOf)
 }
 
 const aboutKargsAdd = `Add kernel arguments after the present ones. An argument that is already there is not added

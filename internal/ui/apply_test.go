@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/packages"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -96,7 +97,7 @@ func TestPrintPlan(t *testing.T) {
 func TestPrintKnownPlan(t *testing.T) {
 	var out, errOut bytes.Buffer
 	s := Screen{Out: &out, Err: &errOut}
-	need := int64(3 << 20)
+	need, frees := int64(3<<20), int64(2<<20)
 	err := s.PrintPlan(update.Plan{
 		Decision: update.Decision{Outcome: update.Staged}, Reference: "oci:os:2", EtcChecked: true, ManifestDigest: "sha256:cc",
 		To: update.Named{ID: "2", Name: "OS", Version: "2"}, Write: &update.WritePlan{Repository: 2 << 20, Boot: 1 << 20},
@@ -112,7 +113,8 @@ func TestPrintKnownPlan(t *testing.T) {
 		},
 		Reboot: &update.RebootPlan{Needed: update.RebootFull, Why: "its kernel differs"},
 		Remove: []update.Named{{ID: deployment.ID(strings.Repeat("a", 128)), Name: "OS", Version: "0"}},
-		Steps:  []update.Step{update.StepPrune},
+		Steps:  []update.Step{update.StepPrune}, Frees: &frees,
+		SBOM: &update.SBOMPlan{Packages: []packages.ManagerDiff{{Manager: "dpkg", Changes: []packages.Change{{Name: "x", Old: "1", New: "2"}}}}},
 	}, "")
 	if err != nil || out.String() != knownPlan {
 		t.Errorf("PrintPlan() prints:\n%s, %v; want:\n%s", out.String(), err, knownPlan)
@@ -145,7 +147,10 @@ const knownPlan = `oci:os:2
   keep      2 local changes in /etc
   keep      "/etc/mine\x1b", which the image changes too
   note      cannot compare packages
+  packages  (dpkg): 0 added, 0 removed, 1 changed, from the SBOM
+            ~ x 1 -> 2
   remove    deployment aaaaaaaaaaaa (OS (0))
+  free      2.0 MiB of the repository
 Needs at most 3.0 MiB of the root file system, 1.0 MiB free: not enough
 Needs at most 3.0 MiB of the boot partition (/dev/vda1), 1.0 MiB free: not enough unless kernels of superseded deployments can be removed
 It takes effect at a reboot; a soft reboot is not enough: its kernel differs.

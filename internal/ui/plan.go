@@ -83,6 +83,9 @@ func printPlanned(w io.Writer, p update.Plan) {
 	if c := p.Changes; c != nil {
 		printChanges(w, *c)
 	}
+	if p.SBOM != nil {
+		printPackages(w, p.SBOM.Packages, ", from the SBOM")
+	}
 	for _, c := range p.EtcConflicts {
 		planRow(w, "conflict", "%s", c)
 	}
@@ -122,13 +125,7 @@ func printChanges(w io.Writer, c update.Changes) {
 	for _, a := range c.KernelArguments.Added {
 		planRow(w, "argument", "+ %s", Name(a))
 	}
-	for _, m := range c.Packages {
-		text, lines := packageChanges(m)
-		planRow(w, "packages", "%s", text)
-		for _, line := range lines {
-			planRow(w, "", "%s", line)
-		}
-	}
+	printPackages(w, c.Packages, "")
 	for _, change := range c.Etc.Image {
 		planRow(w, "etc", "%s", etcChange(change))
 	}
@@ -140,6 +137,17 @@ func printChanges(w io.Writer, c update.Changes) {
 	}
 	for _, note := range c.Notes {
 		planRow(w, "note", "%s", printable.Text(note))
+	}
+}
+
+// printPackages prints how packages change, and where that is from.
+func printPackages(w io.Writer, diffs []packages.ManagerDiff, from string) {
+	for _, m := range diffs {
+		text, lines := packageChanges(m)
+		planRow(w, "packages", "%s%s", text, from)
+		for _, line := range lines {
+			planRow(w, "", "%s", line)
+		}
 	}
 }
 
@@ -198,6 +206,9 @@ func printSteps(w io.Writer, p update.Plan) {
 		case update.StepPrune:
 			for _, d := range p.Remove {
 				planRow(w, "remove", "deployment %s%s", d.ID.Short(), inBrackets(Name(d.Title())))
+			}
+			if p.Frees != nil {
+				planRow(w, "free", "%s of the repository", Size(*p.Frees))
 			}
 		}
 	}

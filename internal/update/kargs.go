@@ -13,7 +13,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
-	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 )
@@ -32,6 +31,7 @@ const (
 	KargImage      KargSource = "image"      // it is in the image's unified kernel image
 	KargInstaller  KargSource = "installer"  // it was added when the machine was installed
 	KargMachine    KargSource = "machine"    // somebody has added it here
+	KargUnknown    KargSource = "unknown"    // only root can tell whether the image asks for it
 )
 
 // A Karg is a kernel argument of a deployment.
@@ -47,6 +47,8 @@ type Kargs struct {
 	List []Karg        `json:"arguments"`
 	// Missing are arguments that a file of the image asks for, and that somebody has removed.
 	Missing []Karg `json:"missing,omitempty"`
+	// Hidden says what only root could tell.
+	Hidden []string `json:"hidden,omitempty"`
 }
 
 // A SealedKargsError reports that the kernel arguments of a deployment cannot be changed: they
@@ -60,67 +62,6 @@ func (e *SealedKargsError) Error() string {
 // ErrBootcUpdate reports that kernel arguments cannot be changed, because a staged deployment
 // of bootc's would not get the change.
 var ErrBootcUpdate = errors.New("cannot change kernel arguments: bootc has staged an update, which would not have the change")
-
-// Kargs returns the kernel arguments of the deployment that name stands for, as for Find; "" is
-// the one that a new deployment inherits from.
-func (m *Machine) Kargs(name string) (Kargs, error) {
-	s, err := m.readState()
-	if err != nil {
-		return Kargs{}, err
-	}
-	id := s.Current()
-	if name != "" {
-		if id, err = s.Find(name); err != nil {
-			return Kargs{}, err
-		}
-	}
-	if id == "" {
-		return Kargs{}, errors.New("there is no deployment")
-	}
-	options, err := m.optionsOf(id)
-	if err != nil {
-		return Kargs{}, err
-	}
-	o, err := m.readOrigin(id)
-	if err != nil {
-		return Kargs{}, err
-	}
-	if o.BootType == deployment.BootUKI {
-		return m.sealedKargs(s, id)
-	}
-	asked, err := m.sourcedKargs(id, o)
-	if err != nil {
-		return Kargs{}, err
-	}
-	return sortedKargs(id, kcmdline.Parse(options), asked, kcmdline.Parse(o.Installed)), nil
-}
-
-// sealedKargs returns the kernel arguments of a deployment that are in its kernel image.
-func (m *Machine) sealedKargs(s machine.State, id deployment.ID) (Kargs, error) {
-	k := Kargs{ID: id, List: []Karg{}}
-	i := slices.IndexFunc(s.Files, func(f boot.EntryFile) bool { return f.Target.ID == id && f.Err == nil })
-	if i < 0 {
-		return k, fmt.Errorf("deployment %s has no boot entry", id.Short())
-	}
-	text, err := m.ukiOptions(s.Files[i])
-	for _, a := range kcmdline.Parse(text) {
-		k.List = append(k.List, Karg{Arg: a.String(), Source: KargImage})
-	}
-	return k, err
-}
-
-// sourcedKargs returns the kernel arguments that the image of a deployment asks for.
-func (m *Machine) sourcedKargs(id deployment.ID, o deployment.Origin) ([]kargs.Sourced, error) {
-	tree, err := m.readImage(id)
-	if err != nil {
-		return nil, err
-	}
-	architecture := runtime.GOARCH
-	if about, err := m.Repository.About(o.ManifestDigest); err == nil && about.Architecture != "" {
-		architecture = about.Architecture
-	}
-	return kargs.LoadSourced(system.Of(tree, m.Repository).FS(), architecture)
-}
 
 // sortedKargs says where each argument comes from.
 func sortedKargs(id deployment.ID, have kcmdline.Cmdline, asked []kargs.Sourced, installed kcmdline.Cmdline) Kargs {

@@ -27,7 +27,9 @@ type Plan struct {
 	Room           []Room      `json:"room"`
 	Steps          []Step      `json:"steps"`            // in order; none if there is nothing to do
 	Remove         []Named     `json:"remove,omitempty"` // deployments that would not stay
+	Frees          *int64      `json:"frees"`            // bytes of objects; nil if none is removed, or it is not known
 	Changes        *Changes    `json:"changes"`
+	SBOM           *SBOMPlan   `json:"sbom"` // nil if Changes has the packages, or there is no SBOM
 	Reboot         *RebootPlan `json:"reboot"`
 	// EtcChecked reports that EtcConflicts is known: that takes all layers.
 	EtcChecked   bool                     `json:"etcChecked"`
@@ -136,7 +138,13 @@ func (m *Machine) planDetails(ctx context.Context, p *Plan, img *oci.Image, o Op
 	if err := m.planRoom(ctx, p, img, v); err != nil {
 		return err
 	}
-	return m.planChanges(ctx, p, v)
+	if err := m.planFrees(ctx, p, img, s, v); err != nil {
+		return err
+	}
+	if err := m.planChanges(ctx, p, v); err != nil {
+		return err
+	}
+	return m.planSBOM(ctx, p, img, v)
 }
 
 // previewFor returns a preview of the image if something is to be done with it that takes its

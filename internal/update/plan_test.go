@@ -176,13 +176,6 @@ func (w *wreck) compare(about string, plan Plan, got Result, after machine.State
 	}
 }
 
-func idsOf(all []Named) (ids []deployment.ID) {
-	for _, d := range all {
-		ids = append(ids, d.ID)
-	}
-	return ids
-}
-
 func sameIDs(a, b []deployment.ID) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -167,7 +167,7 @@ func added(before, after map[string]int64) (sum int64) {
 // number of the plan with what happened, to the byte.
 func TestPlanNumbers(t *testing.T) {
 	t.Parallel()
-	same := 0
+	same, freed := 0, 0
 	for seed := range uint64(5) {
 		r := rand.New(rand.NewPCG(seed, 17))
 		b := &bench{t: t, layout: t.TempDir(), dir: t.TempDir()}
@@ -176,12 +176,17 @@ func TestPlanNumbers(t *testing.T) {
 		for i := range 10 {
 			tag, next := fmt.Sprint(i), randomContent(r, before)
 			b.must(ocitest.WriteLayout(b.layout, tag, ocitest.Image{Layers: next.layers(t, r), Version: tag}))
-			if n := (&numbers{b, fmt.Sprintf("seed %d, image %d", seed, i), before, next}); n.check(tag) {
+			n := &numbers{bench: b, about: fmt.Sprintf("seed %d, image %d", seed, i), before: before, now: next}
+			if n.check(tag) {
 				same++
 			}
+			freed += n.frees
 			before = next
 			BlessAll(t, b.dir)
 		}
+	}
+	if freed < 10 {
+		t.Errorf("only %d of 50 plans removed a deployment", freed)
 	}
 	if same < 10 {
 		t.Errorf("only %d of 50 images needed no kernel to be written", same)
@@ -193,6 +198,7 @@ type numbers struct {
 	*bench
 	about       string
 	before, now content
+	frees       int // plans that removed something
 }
 
 func (n *numbers) errorf(format string, args ...any) {
@@ -241,6 +247,12 @@ func (n *numbers) check(tag string) bool {
 	}
 	if need := *plan.Room[0].Need; usedAfter-usedBefore > need || need > 4*(wrote.Repository+wrote.Boot)+1<<20 {
 		n.errorf("used %d bytes, of which %+v are counted; planned %d at most", usedAfter-usedBefore, wrote, need)
+	}
+	if len(plan.Remove) > 0 {
+		n.frees++
+		if freed := added(repoAfter, repoBefore); plan.Frees == nil || *plan.Frees != freed {
+			n.errorf("freed %d bytes; planned %v", freed, plan.Frees)
+		}
 	}
 	n.compare(plan, got, tag)
 	return wrote.Boot == 0

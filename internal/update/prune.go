@@ -174,13 +174,32 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 // deployment cannot be read the contents of all stay, and where the origin cannot,
 // the layers of all.
 func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool) (repo.Report, error) {
+	roots, err := m.roots(keep)
+	if err != nil {
+		return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+	}
+	report, err := m.Repository.GC(ctx, roots, dryRun)
+	if err != nil {
+		return report, fmt.Errorf("cannot prune the repository: %w", err)
+	}
+	for _, id := range report.Unreadable {
+		m.warn(fmt.Errorf("%w; all contents in the repository stay", &deployment.DamagedImageError{ID: deployment.ID(id)}))
+	}
+	return report, nil
+}
+
+// roots returns what collect keeps, and the images with further manifests.
+func (m *Machine) roots(keep []deployment.ID, manifests ...string) (repo.Roots, error) {
 	roots := repo.Roots{EachObject: erofs.EachObject}
 	wanted := make(map[string]bool)
+	for _, digest := range manifests {
+		wanted[rootRef(digest)] = true
+	}
 	known := true
 	for _, id := range keep {
 		found, err := m.Repository.HasImage(string(id))
 		if err != nil {
-			return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+			return roots, err
 		}
 		if found {
 			roots.Images = append(roots.Images, string(id))
@@ -196,19 +215,12 @@ func (m *Machine) collect(ctx context.Context, keep []deployment.ID, dryRun bool
 	}
 	refs, err := m.Repository.Refs()
 	if err != nil {
-		return repo.Report{}, fmt.Errorf("cannot prune the repository: %w", err)
+		return roots, err
 	}
 	for _, ref := range slices.Sorted(maps.Keys(refs)) {
 		if known && isRootRef(ref) && !wanted[ref] {
 			roots.Without = append(roots.Without, ref)
 		}
 	}
-	report, err := m.Repository.GC(ctx, roots, dryRun)
-	if err != nil {
-		return report, fmt.Errorf("cannot prune the repository: %w", err)
-	}
-	for _, id := range report.Unreadable {
-		m.warn(fmt.Errorf("%w; all contents in the repository stay", &deployment.DamagedImageError{ID: deployment.ID(id)}))
-	}
-	return report, nil
+	return roots, nil
 }

@@ -6,6 +6,7 @@ var (
 	Config    = Limit{Name: "configuration size", Value: 4 << 20, Unit: Bytes, Bounds: "the configuration of an image"}
 	Answer    = Limit{Name: "answer size", Value: 8 << 20, Unit: Bytes, Bounds: "any other answer of a registry that is not a layer, such as an error"}
 	Signature = Limit{Name: "signature size", Value: 4 << 20, Unit: Bytes, Bounds: "a signature of an image"}
+	SBOM      = Limit{Name: "SBOM size", Value: 32 << 20, Unit: Bytes, Bounds: "a software bill of materials that a registry has for an image"}
 	Token     = Limit{Name: "token size", Value: 1 << 20, Unit: Bytes, Bounds: "the answer of a registry with a token in it"}
 	Rate      = Limit{Name: "transfer rate", Value: 4 << 10, Unit: PerSecond, Least: true, Bounds: "how fast a layer comes"}
 
@@ -67,7 +68,7 @@ var (
 // All returns the limits in the order of the manual page.
 func All() []Limit {
 	return []Limit{
-		Manifest, Config, Signature, Answer, Token, Rate, RateWindow,
+		Manifest, Config, Signature, SBOM, Answer, Token, Rate, RateWindow,
 		Files, Names, Ratio, Sparse, Holes, Segments, Reserve, ReserveBytes, ReserveInodes,
 		Record, Report, Text, TOML, TOMLLevels, Trust, Kernel, BootEntry, Loader, Section, Contexts, Packages, Accounts, DiffText, Named, Streamed,
 		EtcFile, EtcContents, EtcFiles, EtcDepth, EtcPath,

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -129,8 +128,13 @@ func (e *endpoint) attached(ctx context.Context, signed godigest.Digest) (found 
 	return found, nil
 }
 
-// small reads a blob that is no layer.
+// small reads a signature.
 func (e *endpoint) small(ctx context.Context, d godigest.Digest) ([]byte, error) {
+	return e.whole(ctx, d, limits.Signature)
+}
+
+// whole reads a blob that is no layer, up to a limit.
+func (e *endpoint) whole(ctx context.Context, d godigest.Digest, limit limits.Limit) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("digest %q: %w", d, err)
 	}
@@ -139,7 +143,7 @@ func (e *endpoint) small(ctx context.Context, d godigest.Digest) ([]byte, error)
 		return nil, err
 	}
 	defer body.Close()
-	data, err := io.ReadAll(limits.Signature.Reader(body))
+	data, err := bounded.ReadAll(body, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -192,5 +196,5 @@ func (e *endpoint) readURL(ctx context.Context, at *url.URL) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	return io.ReadAll(limits.Signature.Reader(resp.Body))
+	return bounded.ReadAll(resp.Body, limits.Signature)
 }

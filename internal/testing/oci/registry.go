@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -24,6 +26,8 @@ type Registry struct {
 	pace    pacer
 	stalled atomic.Bool // nothing is answered
 	asked   atomic.Bool // something was not
+
+	referrers sync.Map // indexes of the artifacts of a manifest, by its digest
 }
 
 // NewRegistry starts an empty registry.
@@ -45,6 +49,11 @@ func NewRegistry() *Registry {
 			}
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprintf(w, `{"errors": [{"code": %q, "message": "unknown"}]}`, code)
+			return
+		}
+		if index, ok := r.referrers.Load(path.Base(request.URL.Path)); ok && strings.Contains(request.URL.Path, "/referrers/") {
+			w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+			_, _ = w.Write(index.([]byte))
 			return
 		}
 		if damaged := r.damaged.Load().(string); damaged != "" && strings.Contains(request.URL.Path, damaged) {
@@ -131,6 +140,31 @@ func (r *Registry) PushAs(dir, tag, here string) error {
 		return r.send("PUT", "/v2/os/manifests/"+here, m.MediaType, data)
 	}
 	return fmt.Errorf("%s has no tag %s", dir, tag)
+}
+
+// Attach adds an artifact of a type, such as an SBOM, to a manifest that is here: to be found by
+// the API for referrers, or, as in registries without that, by a tag.
+func (r *Registry) Attach(manifestDigest, artifactType string, data []byte, byTag bool) error {
+	config, blob := digestOf([]byte("{}")), digestOf(data)
+	for d, content := range map[string][]byte{config: []byte("{}"), blob: data} {
+		if err := r.send("POST", "/v2/os/blobs/uploads/?digest="+d, "", content); err != nil {
+			return err
+		}
+	}
+	const manifestType = "application/vnd.oci.image.manifest.v1+json"
+	manifest := fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "artifactType": %q, "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": %q, "size": 2},
+		"layers": [{"mediaType": %q, "digest": %q, "size": %d}]}`, manifestType, artifactType, config, artifactType, blob, len(data))
+	d := digestOf(manifest)
+	if err := r.send("PUT", "/v2/os/manifests/"+d, manifestType, manifest); err != nil {
+		return err
+	}
+	index := fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"mediaType": %q, "artifactType": %q, "digest": %q, "size": %d}]}`,
+		manifestType, artifactType, d, len(manifest))
+	if !byTag {
+		r.referrers.Store(manifestDigest, index)
+		return nil
+	}
+	return r.send("PUT", "/v2/os/manifests/"+strings.Replace(manifestDigest, ":", "-", 1), "application/vnd.oci.image.index.v1+json", index)
 }
 
 func (r *Registry) send(method, path, mediaType string, data []byte) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/confd"
@@ -18,6 +19,30 @@ type Set struct {
 	byPath   map[string]Line // those that make the path, by it
 	patterns []Line          // those of them whose path is a pattern
 	Problems []confd.Problem
+	needs    []need
+}
+
+// A need is a line without effect unless there is a user or a group.
+type need struct {
+	name    string
+	isGroup bool
+	confd.Problem
+}
+
+// Unmet returns the lines whose user or group is not among those that there are, each once.
+func (s *Set) Unmet(users, groups map[string]bool) (problems []confd.Problem) {
+	for _, n := range s.needs {
+		known := users
+		if n.isGroup {
+			known = groups
+		}
+		last := len(problems) - 1
+		told := last >= 0 && problems[last].File == n.File && problems[last].Line == n.Line
+		if !known[n.name] && !told {
+			problems = append(problems, n.Problem)
+		}
+	}
+	return problems
 }
 
 // specifiers are those of tmpfiles.d besides those of every kind of file, for the machine
@@ -42,10 +67,30 @@ func Load(fsys fs.FS, release map[string]string) (Set, error) {
 				s.Problems = append(s.Problems, confd.Problem{File: f.Path, Line: line.Number, Err: err})
 				continue
 			}
+			if l.Type == copies && !s.has(l.source()) {
+				continue // the line is skipped
+			}
 			s.add(l)
+			s.need(confd.Problem{File: f.Path, Line: line.Number}, l)
 		}
 	}
 	return s, nil
+}
+
+// need notes the user and the group of a line that have names.
+func (s *Set) need(p confd.Problem, l Line) {
+	for _, owner := range []struct {
+		name, what, line string
+		isGroup          bool
+	}{{l.User, "user", "u %s -", false}, {l.Group, "group", "g %s -", true}} {
+		name := strings.TrimPrefix(owner.name, ":")
+		_, err := strconv.ParseUint(name, 10, 32)
+		if name == "" || err == nil || strings.Contains(name, confd.Anything) {
+			continue
+		}
+		p.Err = fmt.Errorf("there is no %s %s: want a line in sysusers.d for it, such as "+owner.line, owner.what, name, name)
+		s.needs = append(s.needs, need{name, owner.isGroup, p})
+	}
 }
 
 // makers are the types of lines that make a path that is not there.
@@ -54,7 +99,6 @@ const makers = "fFdDvqQpLcbC"
 func (s *Set) add(l Line) {
 	switch _, taken := s.byPath[l.Path]; {
 	case strings.IndexByte(makers, l.Type) < 0 || taken: // the first of several counts
-	case l.Type == copies && !s.has(l.source()): // the line is skipped
 	case strings.Contains(l.Path, confd.Anything):
 		s.patterns = append(s.patterns, l)
 	default:

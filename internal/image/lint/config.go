@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/confd"
@@ -122,18 +124,36 @@ func checkDropIns(_ context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	names, err := t.accounts("etc/group")
+	groups, err := t.known("group")
 	if err != nil {
 		return err
 	}
-	groups := make(map[string]bool)
-	for _, name := range names {
-		groups[name] = true
+	problems := append(users.Problems, users.Unmet(groups)...)
+	people, err := t.known("passwd")
+	if err != nil {
+		return err
 	}
-	for _, some := range [][]confd.Problem{users.Problems, users.Unmet(groups), made.Problems} {
+	maps.Copy(people, users.Users)
+	maps.Copy(groups, users.Groups)
+	for _, some := range [][]confd.Problem{problems, made.Problems, made.Unmet(people, groups)} {
 		for _, p := range some {
 			t.add(Finding{Path: "/" + p.File, Line: p.Line, What: p.Err.Error()})
 		}
 	}
 	return nil
+}
+
+// known returns the names in the files of users or groups, and those that systemd always knows.
+func (t *target) known(file string) (map[string]bool, error) {
+	known := map[string]bool{"root": true, "nobody": true, "nogroup": true}
+	for _, dir := range []string{"etc", "usr/lib"} {
+		names, err := t.accounts(path.Join(dir, file))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			known[name] = true
+		}
+	}
+	return known, nil
 }

@@ -3,7 +3,7 @@ package lint
 // Contents are the files of a container image whose contents the rules read, in the terms
 // of path.Match.
 var Contents = []string{
-	"etc/passwd", "etc/group", "etc/fstab", "etc/kernel/devicetree", "usr/lib/kernel/devicetree",
+	"etc/passwd", "etc/group", "usr/lib/passwd", "usr/lib/group", "etc/fstab", "etc/kernel/devicetree", "usr/lib/kernel/devicetree",
 	"usr/lib/sysusers.d/*", "usr/local/lib/sysusers.d/*", "run/sysusers.d/*", "etc/sysusers.d/*",
 	"usr/lib/tmpfiles.d/*", "usr/local/lib/tmpfiles.d/*", "run/tmpfiles.d/*", "etc/tmpfiles.d/*",
 	"usr/lib/sysupdate-image/*", "etc/sysupdate-image/*", "usr/lib/composefs/*",

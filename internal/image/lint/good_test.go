@@ -44,6 +44,11 @@ var good = []struct {
 		i.file("usr/lib/tmpfiles.d/db.conf", "d /var/log/journal/%m\n")
 		i.dir("var/log/journal/00000000000000000000000000000000")
 	}},
+	{"users of a distribution in /usr/lib, and numbers", func(i *image) {
+		i.file("usr/lib/passwd", "db:x:31:31::/:/bin/sh\n")
+		i.file("usr/lib/group", "db:x:31:\n")
+		i.file("usr/lib/tmpfiles.d/db.conf", "d /run/db 0750 db db\nd /run/x 0750 1234 :1234\nz /run/y - root %m\n")
+	}},
 	{"a machine-id that asks for a new one", func(i *image) { i.file("etc/machine-id", "uninitialized\n") }},
 	{"a public key", func(i *image) { i.file("root/.ssh/id_ed25519.pub", "ssh-ed25519 AAAA") }},
 	{"a service that is not enabled", func(i *image) {

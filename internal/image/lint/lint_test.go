@@ -125,6 +125,8 @@ var faults = []struct {
 	{"no /boot", func(i *image) { i.remove("boot") }, "directories /boot", "no such directory"},
 	{"a line of tmpfiles.d with an unknown specifier", func(i *image) { i.file("etc/tmpfiles.d/x.conf", "\n# x\nd /run/%Q\n") }, "drop-ins /etc/tmpfiles.d/x.conf:3", "%Q"},
 	{"a line of sysusers.d with too many fields", func(i *image) { i.file("usr/lib/sysusers.d/x.conf", "u ftp 14:adm FTP server /srv /bin/sh\n") }, "drop-ins /usr/lib/sysusers.d/x.conf:1", "more than six fields"},
+	{"a line of tmpfiles.d for a user that is not there", func(i *image) { i.file("etc/tmpfiles.d/x.conf", "d /run/x 0755 db db\n") }, "drop-ins /etc/tmpfiles.d/x.conf:1", "no user db"},
+	{"a line of tmpfiles.d for a group that is not there", func(i *image) { i.file("etc/tmpfiles.d/x.conf", "d /run/x 0755 :web :db\n") }, "drop-ins /etc/tmpfiles.d/x.conf:1", "no group db"},
 	{"a resolv.conf", func(i *image) { i.file("etc/resolv.conf", "nameserver 192.0.2.1\n") }, "etc-changing /etc/resolv.conf", "network managers"},
 	{"an adjtime", func(i *image) { i.file("etc/adjtime", "0.0 0 0.0\n0\nUTC\n") }, "etc-changing /etc/adjtime", "hwclock"},
 	{"a backup of the accounts", func(i *image) { i.file("etc/shadow-", "root:*::0:99999:7:::\n") }, "etc-changing /etc/shadow-", "accounts"},

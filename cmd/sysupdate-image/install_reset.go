@@ -16,8 +16,8 @@ const aboutReset = `Give the machine a fresh state, as after an installation: fr
 DEPLOYMENT, that one boots next.
 
 The state before it is kept in /sysroot/reset: 'sysupdate-image rollback' returns to it, and once
-more to the fresh one, as often as wanted. --confirm removes the one that is not in use. It
-takes room until then: /var of both is there.
+more to the fresh one, as often as wanted. --confirm removes the one that is not in use, after
+the reboot. It takes room until then: /var of both is there.
 
 --keep-etc keeps files of /etc, as with install to-existing-root: one of passwd, group, shadow,
 gshadow, subuid and subgid stands for users and groups with IDs from 1000 to 59999 and root's

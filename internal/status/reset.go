@@ -10,11 +10,11 @@ func (g *gatherer) readReset() {
 	if g.sys.Sysroot == nil {
 		return
 	}
-	reset, since, err := machine.ResetOf(g.sys.Sysroot)
+	reset, err := machine.ResetOf(g.sys.Sysroot)
 	g.problem("record of a reset", err)
-	switch reset {
+	switch reset.Reset {
 	case machine.ResetFresh:
-		g.status.Notes = append(g.status.Notes, "since "+printable.Title(since)+" the machine has a fresh state; the one before it is kept")
+		g.status.Notes = append(g.status.Notes, "since "+printable.Title(reset.Since)+" the machine has a fresh state; the one before it is kept")
 	case machine.ResetUndone:
 		g.status.Notes = append(g.status.Notes, "a reset was undone; the fresh state is kept")
 	}

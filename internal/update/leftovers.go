@@ -45,9 +45,9 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if reset, _, err := machine.ResetOf(m.Root.FS()); err != nil {
+	if reset, err := machine.ResetOf(m.Root.FS()); err != nil {
 		return nil, err
-	} else if _, errStat := m.Root.Lstat(deployment.OtherDir); errStat == nil && reset == machine.NoReset {
+	} else if _, errStat := m.Root.Lstat(deployment.OtherDir); errStat == nil && reset.Reset == machine.NoReset {
 		names = append(names, deployment.OtherDir) // of a reset that was cut off, or confirmed
 	}
 	return append(append(names, work...), old...), nil

@@ -84,11 +84,11 @@ func (m *Machine) PlanReset(ctx context.Context, o ResetOptions) (ResetPlan, err
 
 // checkReset says why there can be no reset now.
 func (m *Machine) checkReset(p ResetPlan) error {
-	reset, _, err := machine.ResetOf(m.Root.FS())
+	reset, err := machine.ResetOf(m.Root.FS())
 	switch {
 	case err != nil:
 		return err
-	case reset != machine.NoReset:
+	case reset.Reset != machine.NoReset:
 		return ErrResetWaits
 	case p.state.Staged != nil:
 		return ErrStagedReset
@@ -187,7 +187,16 @@ func (m *Machine) makeFresh(ctx context.Context, p ResetPlan) error {
 		return err
 	}
 	now := time.Now().UTC().Format(time.RFC3339)
-	return durable.WriteFile(fresh.Changes, deployment.ResetRecord, machine.ResetFresh.Record(now))
+	record := machine.ResetRecord{Reset: machine.ResetFresh, Since: now, Boot: m.inBoot()}
+	return durable.WriteFile(fresh.Changes, deployment.ResetRecord, record.Bytes())
+}
+
+// inBoot returns the boot that the machine is in, "" if it is not running.
+func (m *Machine) inBoot() string {
+	if m.Booted == "" {
+		return ""
+	}
+	return bootID()
 }
 
 // at returns the machine with another physical root, a directory of its own one.

@@ -43,9 +43,9 @@ func (b *bench) mine(dir string) (now, other bool, reset machine.Reset) {
 	root, err := os.OpenRoot(dir)
 	b.must(err)
 	defer root.Close()
-	reset, _, err = machine.ResetOf(root.FS())
+	record, err := machine.ResetOf(root.FS())
 	b.must(err)
-	return has(""), has(deployment.OtherDir), reset
+	return has(""), has(deployment.OtherDir), record.Reset
 }
 
 // A resetCase is a change that is stopped.
@@ -105,7 +105,7 @@ func (tt resetCase) stopAfter(b *bench, n int) bool {
 	if _, err := m.Prune(context.Background(), false); err != nil {
 		t.Errorf("%s: after %d steps: prune: %v", tt.name, n, err)
 	}
-	if again, _, _ := machine.ResetOf(m.Root.FS()); again == tt.old {
+	if again, _ := machine.ResetOf(m.Root.FS()); again.Reset == tt.old {
 		if err := tt.do(m); err != nil {
 			t.Errorf("%s: after %d steps: again: %v", tt.name, n, err)
 		}

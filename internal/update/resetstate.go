@@ -14,7 +14,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
 // systemOf returns the system of a deployment as it boots.
@@ -42,7 +41,7 @@ func (m *Machine) SystemOf(id deployment.ID) (*system.System, error) {
 // freshEtc makes the /etc of a deployment as its image has it, with what is kept.
 func (m *Machine) freshEtc(ctx context.Context, fresh *Machine, s *system.System, to carry.Side, p ResetPlan) error {
 	keeps := to.ID == p.ID && (len(p.keep) > 0 || p.options.RootKeys != nil)
-	t := carry.TakeOver{Fresh: true, Files: func([]merge.Person) []carry.File { return nil }}
+	t := carry.TakeOver{Fresh: true, Files: noFiles}
 	if keeps {
 		var end func() error
 		var err error
@@ -112,53 +111,5 @@ func (m *Machine) copyRecordAs(to durable.FS, name, as string) error {
 	})
 }
 
-// newRecords is where the records of the other state are made.
-const newRecords = deployment.OtherDir + "/" + deployment.StateDir + ".new"
-
-// returnTo lets the state of a machine and the other one, which is what next says, change places.
-// The records, such as of what is on the boot partition, are those of now.
-func (m *Machine) returnTo(ctx context.Context, next machine.Reset, since string) error {
-	if err := durable.RemoveAll(m.Changes, newRecords); err != nil {
-		return err
-	}
-	if err := m.copyRecords(m.Changes, deployment.StateDir, newRecords); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(m.Changes, path.Join(newRecords, path.Base(deployment.ResetRecord)), next.Record(since)); err != nil {
-		return err
-	}
-	const records = deployment.OtherDir + "/" + deployment.StateDir
-	if err := durable.MkdirAll(m.Changes, records, 0o755); err != nil {
-		return err
-	}
-	if err := durable.Exchange(m.Changes, newRecords, records); err != nil {
-		return err
-	}
-	if err := durable.RemoveAll(m.Changes, newRecords); err != nil {
-		return err
-	}
-	if err := durable.Syncfs(m.Changes); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return durable.Exchange(m.Changes, deployment.StateRoot, deployment.OtherState)
-}
-
-// ConfirmReset removes the state that a reset has kept, or after a rollback the fresh one. Without
-// the record, what is left of it counts for nothing.
-func (m *Machine) ConfirmReset(r Reporter) (machine.Reset, error) {
-	reset, _, err := machine.ResetOf(m.Root.FS())
-	if err != nil {
-		return reset, err
-	}
-	if reset == machine.NoReset {
-		return reset, ErrNoReset
-	}
-	r.Step("Removing the state that was kept")
-	if err := durable.Remove(m.Changes, deployment.ResetRecord); err != nil {
-		return reset, err
-	}
-	return reset, durable.RemoveAll(m.Changes, deployment.OtherDir)
-}
+// noFiles is for a carry.TakeOver that adds none.
+func noFiles([]merge.Person) []carry.File { return nil }

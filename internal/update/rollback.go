@@ -101,20 +101,20 @@ func rollbackTo(s machine.State, name string) (boot.EntryFile, error) {
 // rollbackReset returns to the other state of a reset that is not confirmed. It reports whether
 // there is one.
 func (m *Machine) rollbackReset(ctx context.Context, s machine.State) (result RollbackResult, done bool, err error) {
-	reset, since, err := machine.ResetOf(m.Root.FS())
-	if err != nil || reset == machine.NoReset {
+	reset, err := machine.ResetOf(m.Root.FS())
+	if err != nil || reset.Reset == machine.NoReset {
 		return result, false, err
 	}
 	first, _ := s.First()
 	result = RollbackResult{ID: first.Target.ID, Title: first.Entry.Title, Reset: machine.ResetUndone}
-	if reset == machine.ResetUndone {
+	if reset.Reset == machine.ResetUndone {
 		result.Reset = machine.ResetFresh
 	}
 	if result.DroppedStaged, err = m.unstage(); err != nil {
 		return result, false, err
 	}
 	m.clearDiversions()
-	if err := m.returnTo(ctx, result.Reset, since); err != nil {
+	if err := m.returnTo(ctx, s, machine.ResetRecord{Reset: result.Reset, Since: reset.Since, Boot: m.inBoot()}); err != nil {
 		return result, false, fmt.Errorf("cannot return to the other state of the reset: %w", err)
 	}
 	return result, true, nil

@@ -160,19 +160,24 @@ func (c candidate) withKernel(use func(linux, initrd io.ReadSeeker, further []bo
 // an origin that replaces another is synced by itself.
 func (m *Machine) writeState(ctx context.Context, c candidate) error {
 	id, changes := c.id, m.Changes
-	if err := m.makeVar(ctx, c); err != nil {
-		return err
-	}
-	if err := durable.MkdirAll(durable.Unsynced(changes), id.EtcDir(), 0o755); err != nil {
-		return err
-	}
-	if err := durable.Symlink(durable.Unsynced(changes), deployment.VarTarget, id.Var()); err != nil {
+	if err := m.makeState(ctx, c); err != nil {
 		return err
 	}
 	if _, err := m.Root.Lstat(id.OriginFile()); errors.Is(err, fs.ErrNotExist) {
 		changes = durable.Unsynced(changes)
 	}
 	return records.StoreOrigin(changes, id, c.origin)
+}
+
+// makeState makes what writeState makes but the origin.
+func (m *Machine) makeState(ctx context.Context, c candidate) error {
+	if err := m.makeVar(ctx, c); err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(durable.Unsynced(m.Changes), c.id.EtcDir(), 0o755); err != nil {
+		return err
+	}
+	return durable.Symlink(durable.Unsynced(m.Changes), deployment.VarTarget, c.id.Var())
 }
 
 // stage records that finalize is to publish the entry when the machine goes

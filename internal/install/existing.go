@@ -209,7 +209,7 @@ func BootOld(m *update.Machine, old bool) error {
 	if err != nil {
 		return err
 	}
-	if former == nil {
+	if former == nil || former.Replaced() {
 		return ErrNoOld
 	}
 	return former.SetFirst(m.Changes, m.Root, !old)

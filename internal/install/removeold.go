@@ -69,8 +69,11 @@ func PlanRemoveOld(m *update.Machine, keep []string) (RemoveOldPlan, error) {
 			p.Kept = append(p.Kept, name)
 		}
 	}
-	if len(p.Names) == 0 {
-		return p, ErrNothingOld
+	if err := p.check(m); err != nil {
+		return p, err
+	}
+	if i := slices.Index(p.Names, "usr"); i >= 0 { // last: it tells a run that goes on that there is something
+		p.Names = append(slices.Delete(p.Names, i, i+1), "usr")
 	}
 	if err := p.findBoot(m); err != nil {
 		return p, err

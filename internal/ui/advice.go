@@ -106,6 +106,9 @@ func adviseOnDeployment(err error) string {
 	if _, ok := errors.AsType[*install.NotEmptyError](err); ok {
 		return "; all of this is lost with --wipe"
 	}
+	if e, ok := errors.AsType[*install.OldNeededError](err); ok {
+		return "; keep it with --keep " + e.Name
+	}
 	if _, ok := errors.AsType[*install.OldFirstError](err); ok {
 		return "; 'bootctl set-default \"sysupdate-image-*\"' changes that"
 	}

@@ -52,6 +52,9 @@ func FindFormer(root *os.Root) (*Former, error) {
 // Custom returns the path of the file that Enter and Leave change.
 func (f Former) Custom() string { return f.Dir + "/" + customName }
 
+// Replaced reports whether the system is gone: Replace has put our grub.cfg in the place of its own.
+func (f Former) Replaced() bool { return f.own }
+
 // What is between these lines is ours; the rest of the file is not touched.
 const (
 	beginMark = mark + ": begin\n"
@@ -59,8 +62,9 @@ const (
 )
 
 // menuEntry leads to the menu on the partition with our entries. grub-reboot(8) and
-// grub-editenv(1) of the other system can name it; what they ask for once comes first.
-const menuEntry = `menuentry "Image-based system (sysupdate-image)" --id sysupdate-image {
+// grub-editenv(1) of the other system can name it; what they ask for once comes first. If a
+// password protects that menu, the machine still boots without anybody who knows it.
+const menuEntry = `menuentry "Image-based system (sysupdate-image)" --unrestricted --id sysupdate-image {
 %s}
 `
 

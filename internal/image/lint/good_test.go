@@ -50,7 +50,11 @@ var good = []struct {
 		i.file("usr/lib/tmpfiles.d/db.conf", "d /run/db 0750 db db\nd /run/x 0750 1234 :1234\nz /run/y - root %m\n")
 	}},
 	{"a machine-id that asks for a new one", func(i *image) { i.file("etc/machine-id", "uninitialized\n") }},
-	{"a public key", func(i *image) { i.file("root/.ssh/id_ed25519.pub", "ssh-ed25519 AAAA") }},
+	{"public keys and settings of SSH", func(i *image) {
+		for _, name := range []string{"id_ed25519.pub", "authorized_keys", "known_hosts", "config"} {
+			i.file("root/.ssh/"+name, "ssh-ed25519 AAAA")
+		}
+	}},
 	{"a service that is not enabled", func(i *image) {
 		i.file("usr/lib/systemd/system/x.service", "[Service]\nReadWritePaths=/usr/lib/x\n")
 	}},

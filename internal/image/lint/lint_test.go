@@ -171,6 +171,8 @@ var faults = []struct {
 	{"the id of a machine", func(i *image) { i.file("etc/machine-id", strings.Repeat("0a", 16)+"\n") }, "secrets /etc/machine-id", "id of a machine"},
 	{"the key of an SSH server", func(i *image) { i.file("etc/ssh/ssh_host_ed25519_key", "PRIVATE KEY") }, "secrets /etc/ssh/ssh_host_ed25519_key", "key of an SSH server"},
 	{"a key in a home directory", func(i *image) { i.file("home/me/.ssh/id_ed25519", "PRIVATE KEY") }, "secrets /home/me/.ssh/id_ed25519", "private SSH key"},
+	{"a key with a name of its own", func(i *image) { i.file("root/.ssh/deploy", "PRIVATE KEY") }, "secrets /root/.ssh/deploy", "private SSH key"},
+	{"credentials of apt", func(i *image) { i.file("etc/apt/auth.conf.d/90.conf", "machine a login b password c") }, "secrets /etc/apt/auth.conf.d/90.conf", "credentials"},
 	{"a random seed", func(i *image) {
 		i.file("usr/lib/tmpfiles.d/systemd.conf", "d /var/lib/systemd\n")
 		i.file("var/lib/systemd/random-seed", "0123456789abcdef")

@@ -44,14 +44,24 @@ var secretFiles = []secretFile{
 	{"etc/ssl/private/ssl-cert-snakeoil.key", "a private key made at installation"},
 	{"etc/pki/tls/private/localhost.key", "a private key made at installation"},
 	{"etc/wireguard/*.conf", "a WireGuard configuration with its private key"},
-	{homes + ".ssh/id_*", "a private SSH key"},
+	{"etc/apt/auth.conf", "credentials of an archive of packages"},
+	{"etc/apt/auth.conf.d/*.conf", "credentials of an archive of packages"},
+	{"etc/pki/consumer/key.pem", "the key of a subscription"},
+	{"etc/pki/entitlement/*-key.pem", "the key of a subscription"},
+	{homes + ".ssh/*", "a private SSH key"},
+	{homes + ".gnupg/private-keys-v1.d/*", "a private key of GnuPG"},
 	{homes + ".docker/config.json", "credentials of registries"},
 	{homes + ".config/containers/auth.json", "credentials of registries"},
 	{homes + ".netrc", "credentials"},
 	{homes + ".git-credentials", "credentials"},
 	{homes + ".aws/credentials", "credentials"},
+	{homes + ".kube/config", "credentials"},
+	{homes + ".pypirc", "credentials"},
 	{homes + ".*_history", "the commands of a shell"},
 }
+
+// publicSSH are files beside private SSH keys that others may have.
+var publicSSH = []string{"allowed_signers", "authorized_keys", "authorized_keys2", "config", "environment", "known_hosts", "known_hosts.old", "rc"}
 
 // uninitialized is how long a machine-id is that systemd replaces; see machine-id(5).
 const uninitialized = uint64(len("uninitialized\n"))
@@ -65,6 +75,9 @@ func secretOf(name string, n *tree.Node) string {
 		return ""
 	}
 	if name == "etc/machine-id" && n.Size <= uninitialized {
+		return ""
+	}
+	if dir, base := path.Split(name); path.Base(dir) == ".ssh" && slices.Contains(publicSSH, base) {
 		return ""
 	}
 	for _, s := range secretFiles {

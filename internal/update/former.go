@@ -3,10 +3,12 @@ package update
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
@@ -64,7 +66,7 @@ func (m *Machine) homes(image *tree.Node, people []merge.Person, former *os.Root
 		if former == nil {
 			continue // SSH keys stay where they are
 		}
-		keys, err := bounded.ReadRoot(former, strings.TrimPrefix(path.Join(p.Home, ".ssh/authorized_keys"), "/"), limits.Text)
+		keys, err := keysIn(former, p.Home)
 		if found, err := bounded.Found(err); err != nil {
 			m.warn(fmt.Errorf("the SSH keys of user %s are not taken over: %w", p.Name, err))
 			continue
@@ -78,6 +80,32 @@ func (m *Machine) homes(image *tree.Node, people []merge.Person, former *os.Root
 		return nil
 	}
 	return []carry.File{{Path: peopleFile, Perm: 0o644, Data: []byte(b.String())}}
+}
+
+// errKeysLink says that SSH keys are not in a file of their own: a user could have a link lead to
+// what only root may read.
+var errKeysLink = errors.New("authorized_keys is a symbolic link, or no regular file")
+
+// keysIn returns the SSH keys in a home of a former system.
+func keysIn(former *os.Root, home string) ([]byte, error) {
+	name := strings.TrimPrefix(path.Join("/", home, ".ssh/authorized_keys"), "/")
+	f, err := former.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	opened, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	named, err := former.Lstat(name)
+	if err == nil && (!opened.Mode().IsRegular() || !os.SameFile(opened, named)) {
+		err = errKeysLink
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bounded.ReadAll(f, limits.Text)
 }
 
 // homeIn returns where a home is that can be written with an image: below /var, or where a link

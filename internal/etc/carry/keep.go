@@ -32,7 +32,7 @@ func CheckKeep(etc fs.FS, patterns []string) (Keep, error) {
 		if path.IsAbs(p) {
 			clean = strings.TrimPrefix(strings.TrimPrefix(clean, "/etc"), "/")
 		}
-		if clean == "." || clean == "" {
+		if clean == "." || clean == "" || clean == "*" {
 			return nil, errors.New("cannot keep all of /etc: name the files")
 		}
 		if !fs.ValidPath(clean) || path.IsAbs(p) && !strings.HasPrefix(path.Clean(p), "/etc/") {
@@ -45,9 +45,24 @@ func CheckKeep(etc fs.FS, patterns []string) (Keep, error) {
 		if len(found) == 0 {
 			return nil, fmt.Errorf("cannot keep /etc/%s: no such file", clean)
 		}
+		if err := checkNoLink(etc, found); err != nil {
+			return nil, err
+		}
 		keep = append(keep, clean)
 	}
 	return keep, nil
+}
+
+// checkNoLink refuses files that are reached by a link to a directory: they are elsewhere.
+func checkNoLink(etc fs.FS, names []string) error {
+	for _, name := range names {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if info, err := fs.Lstat(etc, dir); err == nil && info.Mode().Type() == fs.ModeSymlink {
+				return fmt.Errorf("cannot keep /etc/%s: /etc/%s is a symbolic link", name, dir)
+			}
+		}
+	}
+	return nil
 }
 
 // accounts reports whether the account files are to be taken over.

@@ -89,13 +89,10 @@ func (t *takeover) users() error {
 		if len(f) != 7 {
 			return fmt.Errorf("cannot take over user %q: its line in passwd has %d fields", name, len(f))
 		}
+		if err := t.checkUser(name, f[2], f[3]); err != nil {
+			return fmt.Errorf("cannot take over user %q: %w", name, err)
+		}
 		if _, ok := t.image["passwd"].lines[name]; !ok {
-			if has := t.image["passwd"].named(f[2]); has != "" {
-				return fmt.Errorf("cannot take over user %q: the image has %q with the same ID %s", name, has, f[2])
-			}
-			if err := t.checkGroup(name, f[3]); err != nil {
-				return err
-			}
 			t.take("passwd", name)
 		}
 		if f = fields(t.image["passwd"].lines[name][0]); len(f) == 7 {
@@ -105,13 +102,31 @@ func (t *takeover) users() error {
 	return nil
 }
 
-// checkGroup refuses a user whose primary group is neither in the image nor taken over.
-func (t *takeover) checkGroup(user, id string) error {
-	group := t.other["group"].named(id)
-	if isPerson(*t.other["group"], group) || group != "" && identity(*t.image["group"], group) == id {
+// checkUser refuses a user who would be another one in the image, or there in no group.
+func (t *takeover) checkUser(name, id, group string) error {
+	if _, ok := t.image["passwd"].lines[name]; ok {
+		if !isPerson(*t.image["passwd"], name) {
+			return fmt.Errorf("the image has a system user of that name, with ID %s", identity(*t.image["passwd"], name))
+		}
 		return nil
 	}
-	return fmt.Errorf("cannot take over user %q: the image does not have its group, with ID %s", user, id)
+	if has := t.image["passwd"].named(id); has != "" {
+		return fmt.Errorf("the image has %q with the same ID %s", has, id)
+	}
+	return t.checkGroup(group)
+}
+
+// checkGroup refuses a primary group that is neither in the image nor taken over.
+func (t *takeover) checkGroup(id string) error {
+	name := t.other["group"].named(id)
+	has := identity(*t.image["group"], name)
+	switch {
+	case name != "" && has != "" && has != id:
+		return fmt.Errorf("the image has their group %q with another ID, %s", name, has)
+	case has == "" && !isPerson(*t.other["group"], name):
+		return fmt.Errorf("the image does not have its group, with ID %s", id)
+	}
+	return nil
 }
 
 func (t *takeover) groups() error {

@@ -49,11 +49,13 @@ func TestTakeOver(t *testing.T) {
 
 func TestTakeOverRefuses(t *testing.T) {
 	for want, other := range map[string]Accounts{
-		`the image has "core" with the same ID 1001`: {"passwd": []byte("bob:x:1001:100::/:/bin/sh\n"), "group": []byte("users:x:100:\n")},
-		"does not have its group, with ID 50":        {"passwd": []byte("bob:x:1002:50::/:/bin/sh\n"), "group": []byte("staff:x:50:\n")},
-		"does not have its group, with ID 51":        {"passwd": []byte("bob:x:1002:51::/:/bin/sh\n")},
-		"its line in passwd has 4 fields":            {"passwd": []byte("bob:x:1002:50\n")},
-		`cannot take over group "crew"`:              {"group": []byte("crew:x:1001:\n")},
+		`the image has "core" with the same ID 1001`:           {"passwd": []byte("bob:x:1001:100::/:/bin/sh\n"), "group": []byte("users:x:100:\n")},
+		"does not have its group, with ID 50":                  {"passwd": []byte("bob:x:1002:50::/:/bin/sh\n"), "group": []byte("staff:x:50:\n")},
+		"does not have its group, with ID 51":                  {"passwd": []byte("bob:x:1002:51::/:/bin/sh\n")},
+		"its line in passwd has 4 fields":                      {"passwd": []byte("bob:x:1002:50\n")},
+		`the image has a system user of that name, with ID 1`:  {"passwd": []byte("daemon:x:1003:100::/home/daemon:/bin/sh\n"), "group": []byte("users:x:100:\n")},
+		`the image has their group "sudo" with another ID, 27`: {"passwd": []byte("bob:x:1003:1003::/home/bob:/bin/sh\n"), "group": []byte("sudo:x:1003:\n")},
+		`cannot take over group "crew"`:                        {"group": []byte("crew:x:1001:\n")},
 	} {
 		if _, _, _, err := imageAccounts.TakeOver(other); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("TakeOver: %v; want %q", err, want)

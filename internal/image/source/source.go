@@ -112,6 +112,9 @@ func Open(ctx context.Context, name string, opts Options) (*Image, error) {
 }
 
 func (img *Image) find(ctx context.Context, name string, opts Options) error {
+	if name == "" {
+		return errors.New("IMAGE is empty: want a file, a directory, an id or a reference")
+	}
 	info, err := os.Stat(name)
 	switch {
 	case err == nil && info.IsDir():

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
@@ -16,6 +19,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -93,8 +97,15 @@ func PlanExisting(o ExistingOptions, img Image, warn func(error)) (ExistingPlan,
 
 // checkFormer finds out which system there is.
 func (p *ExistingPlan) checkFormer(root *os.Root) error {
-	if _, err := root.Lstat("sysroot/" + deployment.RepositoryDir); err == nil {
-		return ErrIsImage
+	for _, name := range []string{"sysroot/" + deployment.RepositoryDir, "sysroot/ostree", "run/ostree-booted"} {
+		if _, err := root.Lstat(name); err == nil {
+			return ErrIsImage
+		}
+	}
+	if isSame(root, ".", p.options.Host.Root, "sysroot") {
+		if _, _, err := sysroot.Booted(p.options.Host.Root); err == nil {
+			return ErrIsImage
+		}
 	}
 	for _, dir := range []string{"etc", "usr"} {
 		if info, err := root.Stat(dir); err != nil || !info.IsDir() {
@@ -110,14 +121,26 @@ func (p *ExistingPlan) checkNames(root *os.Root) error {
 	if _, err := root.Lstat(deployment.RepositoryDir + "/meta.json"); err == nil {
 		return nil // an earlier run made all of them
 	}
-	for _, name := range []string{deployment.RepositoryDir, filepath.Dir(deployment.DeployDir)} {
-		if _, err := root.Lstat(name); err == nil {
-			return fmt.Errorf("%s %w", filepath.Join(p.Root, name), ErrTaken)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+	for name, own := range begunNames {
+		list, err := durable.Names(root, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && slices.ContainsFunc(list, func(n string) bool { return !slices.Contains(own, n) }) || errors.Is(err, syscall.ENOTDIR) {
+			err = fmt.Errorf("%s %w", filepath.Join(p.Root, name), ErrTaken)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// begunNames are those that a run which was interrupted may have left in our directories, before
+// there is a repository.
+var begunNames = map[string][]string{
+	deployment.RepositoryDir: {"objects", "images", "streams", "meta.json" + durable.TempSuffix},
+	deployment.StateRoot:     {path.Base(deployment.StateDir), path.Base(deployment.DeployDir), "os"},
 }
 
 // checkKeep refuses files to keep that are not there.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,6 +38,22 @@ func TestAbandoned(t *testing.T) {
 	s.unfinished.Store(&disk)
 	if got := s.abandoned(); got != "interrupted; /dev/sdb is incomplete. Start again with --wipe" {
 		t.Errorf("an installation says %q", got)
+	}
+}
+
+// Last words that nobody takes, as on a terminal that Ctrl-S has stopped, keep no program running.
+func TestSayQuickly(t *testing.T) {
+	reader, stopped := io.Pipe()
+	defer reader.Close()
+	began := time.Now()
+	sayQuickly(stopped, "interrupted")
+	if took := time.Since(began); took > patience {
+		t.Errorf("took %v", took)
+	}
+	var taken bytes.Buffer
+	sayQuickly(&taken, "interrupted")
+	if taken.String() != "interrupted\n" {
+		t.Errorf("said %q", taken.String())
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,8 +20,24 @@ const patience = 700 * time.Millisecond
 // giveUp ends the program where it is. Whatever that is, it is as after a power cut: what
 // boots is complete, the locks are gone, and the next run removes what is left over.
 func (s *session) giveUp() {
-	fmt.Fprintln(os.Stderr, s.name()+":", s.abandoned())
+	sayQuickly(os.Stderr, s.name()+": "+s.abandoned())
 	os.Exit(exitFailed)
+}
+
+// hearing is how long a terminal that was stopped, or a full pipe, has to take the last words.
+const hearing = 100 * time.Millisecond
+
+// sayQuickly writes a line, or gives up: what nobody reads must not keep a program running.
+func sayQuickly(w io.Writer, text string) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintln(w, text)
+	}()
+	select {
+	case <-said:
+	case <-time.After(hearing):
+	}
 }
 
 // interrupts returns the signals after which a command cleans up and ends. A terminal that is

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -27,15 +28,14 @@ func (s *session) reporter(ctx context.Context, quiet bool, fd int) (r update.Re
 	case fd <= 2:
 		return nil, nil, usageError{fmt.Errorf("--progress-fd %d: want the number of a descriptor from 3 on", fd)}
 	}
-	f := os.NewFile(uintptr(fd), "progress")
-	if f == nil {
-		return nil, nil, usageError{fmt.Errorf("--progress-fd %d: no such descriptor", fd)}
-	}
-	if _, err := f.Stat(); err != nil {
+	switch given, writable := sys.Inherited(fd); {
+	case !given:
 		return nil, nil, usageError{fmt.Errorf("--progress-fd %d: the descriptor is not open", fd)}
+	case !writable:
+		return nil, nil, usageError{fmt.Errorf("--progress-fd %d: the descriptor is not open for writing", fd)}
 	}
 	syscall.CloseOnExec(fd)
-	lines := ui.NewProgressLines(f, r)
+	lines := ui.NewProgressLines(os.NewFile(uintptr(fd), "progress"), r)
 	return lines, func(failed error) {
 		if err := lines.Close(failed != nil); err != nil {
 			s.Warn(fmt.Sprintf("progress could not be written to descriptor %d: %v", fd, err))

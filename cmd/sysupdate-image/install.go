@@ -62,7 +62,7 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 				return usageError{fmt.Errorf("install to-filesystem: --sysroot cannot be used here; ROOT is where to install")}
 			}
 			o.Host, o.Root, o.Source = s.host, args[0], source.options()
-			s.changing.Store(true)
+			s.changes()
 			result, err := install.ToFilesystem(cmd.Context(), o, s.Reporter(cmd.Context(), quiet), s.WarnOf)
 			if err != nil {
 				return err

@@ -102,7 +102,7 @@ func (s *session) toExistingRoot(cmd *cobra.Command, f existingFlags) error {
 	case f.plan:
 		return s.PrintExistingPlan(p)
 	}
-	s.changing.Store(true)
+	s.changes()
 	result, err := p.Install(cmd.Context(), s.Reporter(cmd.Context(), f.quiet), s.WarnOf)
 	if err != nil {
 		return err

@@ -101,6 +101,6 @@ func (s *session) switchBoot(f func(*update.Machine) error) error {
 }
 
 func (s *session) openToSwitch() (*update.Machine, error) {
-	s.changing.Store(true)
+	s.changes()
 	return update.OpenToSwitch(s.machine(), s.WarnOf)
 }

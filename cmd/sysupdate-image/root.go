@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -123,9 +126,16 @@ func (s *session) abandoned() string {
 	return text
 }
 
+// changes notes that the command is about to change a machine. From then on, writes to a pipe that
+// nobody reads any more fail, rather than end the program: who looks on may leave.
+func (s *session) changes() {
+	s.changing.Store(true)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+}
+
 // open opens the machine to change it.
 func (s *session) open() (*update.Machine, error) {
-	s.changing.Store(true)
+	s.changes()
 	return update.Open(s.machine(), s.WarnOf)
 }
 

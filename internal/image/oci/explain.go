@@ -60,6 +60,7 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		dns       *net.DNSError
 		network   net.Error
 		authority x509.UnknownAuthorityError
+		notTLS    tls.RecordHeaderError // some answer TLS with an error page, which has no header
 	)
 	switch {
 	case errors.As(err, &dns):
@@ -74,7 +75,7 @@ func explainRegistry(registry string, ref Reference, err error) error {
 		return fmt.Errorf("rate limited by registry %s (asked too often); try again later: %w", registry, err)
 	case isUnauthorized(err):
 		return fmt.Errorf("registry %s refuses access to %s, %s: %w", registry, ref, whyDenied(err), err)
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &notTLS):
 		return fmt.Errorf("registry %s has no TLS, and %w: %w", registry, ErrPlainHTTP, err)
 	case errors.As(err, &authority) && asked(err, registry) != registry:
 		return fmt.Errorf("registry %s leads to %s, which has a certificate of an unknown authority: %w", registry, asked(err, registry), err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -255,6 +256,27 @@ func TestTLS(t *testing.T) {
 		if !strings.Contains(got.Error(), want) || !errors.Is(got, err) {
 			t.Errorf("explain(%v) = %v; want %q", err, got, want)
 		}
+	}
+}
+
+// TestAnswerWithoutTLS has a server that answers TLS with an error page without a header, as those
+// do that take it for HTTP/0.9.
+func TestAnswerWithoutTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_, _ = c.Write([]byte("<!DOCTYPE HTML>\n<title>Bad request</title>\n"))
+			c.Close()
+		}
+	}()
+	opts := options(t)
+	opts.InsecureTLS = false
+	if _, err := open(t, l.Addr().String()+"/os:v1", opts); !errors.Is(err, ErrPlainHTTP) {
+		t.Errorf("error %v; want one that there is no TLS", err)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func TryLock(root *os.Root) (*os.File, error) {
 	file, err := openLock(root)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock the physical root: %w", err)
+		return nil, fmt.Errorf("cannot lock the physical root: %w", asRoot(err))
 	}
 	locked, err := sys.TryFlock(file, true)
 	if err != nil || !locked {

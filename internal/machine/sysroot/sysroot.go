@@ -73,17 +73,22 @@ func OpenWritable(root *os.Root) (*Writable, error) {
 		return &Writable{Root: writable}, err
 	}
 	mount, err := writableCopy(dir)
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		err = fmt.Errorf("%w: must be run as root", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the physical root writable: %w", err)
+		return nil, fmt.Errorf("cannot make the physical root writable: %w", asRoot(err))
 	}
 	private, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the physical root: %w", err), mount.Close())
 	}
 	return &Writable{Root: private, mount: mount}, nil
+}
+
+// asRoot adds to an error what an ordinary user has to do about it.
+func asRoot(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w: must be run as root", err)
+	}
+	return err
 }
 
 func writableCopy(dir *os.File) (*os.File, error) {

@@ -70,6 +70,9 @@ func (e *endpoint) sbom(ctx context.Context, d godigest.Digest) ([]byte, error) 
 		if err != nil {
 			return nil, err
 		}
+		if m.Subject == nil || m.Subject.Digest != d {
+			continue // of another image, whatever the list of the registry says
+		}
 		if len(m.Layers) > 0 && isSBOM(m.Layers[0].MediaType) {
 			return e.whole(ctx, m.Layers[0].Digest, limits.SBOM)
 		}

@@ -44,6 +44,13 @@ func TestSBOM(t *testing.T) {
 				t.Errorf("SBOM beside a %s, by tag %v = %q, %v; want %q", artifact, byTag, data, err, want)
 			}
 		}
+		if !byTag {
+			none := "sha256:" + strings.Repeat("1", 64)
+			server.Misattach(img.ManifestDigest, none)
+			if data, err := img.SBOM(t.Context(), none); data != nil || err != nil {
+				t.Errorf("the SBOM of another image = %q, %v; want none", data, err)
+			}
+		}
 		server.Damage("/blobs/")
 		if data, err := img.SBOM(t.Context(), img.ManifestDigest); err == nil || !strings.Contains(err.Error(), "wrong digest") {
 			t.Errorf("a damaged SBOM = %q, %v; want an error", data, err)

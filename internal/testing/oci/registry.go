@@ -153,7 +153,8 @@ func (r *Registry) Attach(manifestDigest, artifactType string, data []byte, byTa
 	}
 	const manifestType = "application/vnd.oci.image.manifest.v1+json"
 	manifest := fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "artifactType": %q, "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": %q, "size": 2},
-		"layers": [{"mediaType": %q, "digest": %q, "size": %d}]}`, manifestType, artifactType, config, artifactType, blob, len(data))
+		"layers": [{"mediaType": %q, "digest": %q, "size": %d}], "subject": {"mediaType": %q, "digest": %q, "size": 1}}`,
+		manifestType, artifactType, config, artifactType, blob, len(data), manifestType, manifestDigest)
 	d := digestOf(manifest)
 	if err := r.send("PUT", "/v2/os/manifests/"+d, manifestType, manifest); err != nil {
 		return err
@@ -165,6 +166,12 @@ func (r *Registry) Attach(manifestDigest, artifactType string, data []byte, byTa
 		return nil
 	}
 	return r.send("PUT", "/v2/os/manifests/"+strings.Replace(manifestDigest, ":", "-", 1), "application/vnd.oci.image.index.v1+json", index)
+}
+
+// Misattach has the artifacts of one manifest listed as those of another, whose subject they do not name.
+func (r *Registry) Misattach(of, to string) {
+	index, _ := r.referrers.Load(of)
+	r.referrers.Store(to, index)
 }
 
 func (r *Registry) send(method, path, mediaType string, data []byte) error {

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
@@ -51,7 +52,11 @@ func (m *Machine) sbomLists(ctx context.Context, img *oci.Image, manifestDigest 
 	if err != nil || data == nil {
 		return nil, err
 	}
-	return packages.ParseSBOM(data)
+	lists, err := packages.ParseSBOM(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the SBOM of %s: %w", img.Reference, err)
+	}
+	return lists, nil
 }
 
 // listsOf returns the packages of a deployment: those in its SBOM, if the registry has one, since

@@ -72,7 +72,7 @@ func TestPlanSBOM(t *testing.T) {
 	}
 	warned = nil
 	b.must(server.Attach(digests["3"], "application/spdx+json", []byte("{}"), false))
-	if got := plan("3"); got != nil || !strings.Contains(strings.Join(warned, "\n"), "neither SPDX nor CycloneDX") {
+	if got := plan("3"); got != nil || !strings.Contains(strings.Join(warned, "\n"), ":3: an SBOM in neither SPDX nor CycloneDX") {
 		t.Errorf("of an invalid SBOM: %+v, warnings %q; want one", got, warned)
 	}
 }

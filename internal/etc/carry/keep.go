@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
@@ -168,12 +169,6 @@ func (c Carrier) enter(local *tree.Node, open merge.Opener, t TakeOver) ([]merge
 	if len(t.Keep) == 0 {
 		return nil, nil
 	}
-	if err := graft(local, t.From.Tree, "", t.Keep); err != nil {
-		return nil, err
-	}
-	if !t.Keep.accounts() {
-		return nil, nil
-	}
 	own, err := readAccounts(local, open)
 	if err != nil {
 		return nil, err
@@ -181,6 +176,9 @@ func (c Carrier) enter(local *tree.Node, open merge.Opener, t TakeOver) ([]merge
 	others, err := readAccounts(t.From.Tree, open)
 	if err != nil {
 		return nil, err
+	}
+	if !t.Keep.accounts() {
+		return nil, c.graftAll(local, t, merge.OwnersOf(others, own))
 	}
 	all, people, warnings, err := own.TakeOver(others)
 	if err != nil {
@@ -194,7 +192,26 @@ func (c Carrier) enter(local *tree.Node, open merge.Opener, t TakeOver) ([]merge
 			local.Set(name, n)
 		}
 	}
-	return people, nil
+	return people, c.graftAll(local, t, merge.OwnersOf(others, all))
+}
+
+// graftAll enters what is kept, for the owners of the same names.
+func (c Carrier) graftAll(local *tree.Node, t TakeOver, owners merge.Owners) error {
+	g := grafter{t.Keep, owners, nil}
+	if err := g.graft(local, t.From.Tree, ""); err != nil {
+		return err
+	}
+	for _, name := range g.lost {
+		c.Warn("/etc/" + name + " belongs to root now: its owner or group is another one here")
+	}
+	return nil
+}
+
+// A grafter enters files of another /etc.
+type grafter struct {
+	keep   Keep
+	owners merge.Owners
+	lost   []string // whose owners there are not
 }
 
 // readAccounts reads the account files of an /etc.
@@ -243,31 +260,32 @@ func accountsNode(local, other *tree.Node, name string, data []byte) *tree.Node 
 
 // graft enters what is kept below a directory, with the directories that lead there, but no
 // account files.
-func graft(into, from *tree.Node, at string, keep Keep) error {
+func (g *grafter) graft(into, from *tree.Node, at string) error {
 	for _, e := range from.Entries() {
 		name := path.Join(at, e.Name)
 		if slices.Contains(merge.AccountFiles, name) {
 			continue
 		}
-		if keep.has(name) {
-			if n := copyOf(e.Node, into); n != nil {
+		if g.keep.has(name) {
+			if n := g.copyOf(e.Node, into, name); n != nil {
 				into.Set(e.Name, n)
 			}
 			continue
 		}
-		if !e.Node.IsDir() || !keep.below(name) {
+		if !e.Node.IsDir() || !g.keep.below(name) {
 			continue
 		}
 		dir := into.Entry(e.Name)
 		if dir == nil {
 			dir = newNode(into, e.Node.Mode)
 			dir.UID, dir.GID = e.Node.UID, e.Node.GID
+			g.giveTo(dir, name)
 			into.Set(e.Name, dir)
 		}
 		if !dir.IsDir() {
 			return fmt.Errorf("cannot keep files in /etc/%s: it is not a directory in the image", name)
 		}
-		if err := graft(dir, e.Node, name, keep); err != nil {
+		if err := g.graft(dir, e.Node, name); err != nil {
 			return err
 		}
 	}
@@ -289,11 +307,12 @@ func (k Keep) below(dir string) bool {
 
 // copyOf returns a copy of a file, a symbolic link or a directory with all in it, nil for
 // anything else. Its SELinux label is that of the directory that it goes to.
-func copyOf(n, dir *tree.Node) *tree.Node {
+func (g *grafter) copyOf(n, dir *tree.Node, name string) *tree.Node {
 	if !n.IsRegular() && !n.IsSymlink() && !n.IsDir() {
 		return nil
 	}
 	c := n.Clone()
+	g.giveTo(c, name)
 	c.KeepXattrs(func(name string) bool { return name != tree.XattrSELinux })
 	if label, ok := dir.Xattr(tree.XattrSELinux); ok {
 		c.SetXattr(tree.XattrSELinux, label)
@@ -304,9 +323,23 @@ func copyOf(n, dir *tree.Node) *tree.Node {
 	}
 	c.Clear()
 	for _, e := range n.Entries() {
-		if below := copyOf(e.Node, c); below != nil {
+		if below := g.copyOf(e.Node, c, path.Join(name, e.Name)); below != nil {
 			c.Set(e.Name, below)
 		}
 	}
 	return c
+}
+
+// giveTo gives a file to those who have the names of its owners here.
+func (g *grafter) giveTo(n *tree.Node, name string) {
+	uid, hasUser := g.owners.User(n.UID)
+	gid, hasGroup := g.owners.Group(n.GID)
+	n.UID, n.GID = uid, gid
+	if hasUser && hasGroup {
+		return
+	}
+	g.lost = append(g.lost, name)
+	if !n.IsDir() {
+		n.Mode &^= syscall.S_ISUID | syscall.S_ISGID // it would run as root
+	}
 }

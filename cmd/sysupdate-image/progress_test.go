@@ -66,7 +66,7 @@ func seen(screen string) string {
 		{`127\.0\.0\.1:[0-9]+/os`, "registry.example.org/os"},
 		{`boot partition at [^\n]+(\n[^\n]+)?/boot`, "boot partition at BOOT"},
 		{`deployment [0-9a-f]{12}`, "deployment ID"},
-		{`required \([^)]+\)`, "required (policy.json)"},
+		{`required\s+\([^)]+\)`, "required (policy.json)"},
 		{` +[0-9.]+ [KMG]?i?B/s  [0-9a-z ]+ left`, "  RATE  TIME left"},
 		{` in [0-9]+ s\n`, "\n"},
 	} {

@@ -53,6 +53,7 @@ func advisedErrors() []advised {
 		{&machine.HeldError{ID: id, Hold: machine.HeldNext}, "; make another one next with 'sysupdate-image rollback' first"},
 		{&update.SealedKargsError{ID: id}, "; make one with 'sysupdate-image kargs add --addon FILE ARG...'"},
 		{&install.NotFirstError{First: "old.conf"}, "; 'bootctl set-default \"sysupdate-image-*\"' has it boot the new system"},
+		{&install.OldNeededError{Name: "srv", By: "the mount at /data"}, "; keep it with --keep srv"},
 		{&install.OldFirstError{Entry: "old.conf"}, "; 'bootctl set-default \"sysupdate-image-*\"' changes that"},
 		{&install.NotEmptyError{Disk: "/dev/sda"}, "; all of this is lost with --wipe"},
 		{&update.LostPolicyError{Err: errors.New("gone")}, "; return to the machine's policy with --policy /etc/containers/policy.json"},

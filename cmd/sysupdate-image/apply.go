@@ -80,8 +80,8 @@ none. An image that update.toml or the signature policy refuses is an error, as 
 newer image. apply without either of them unlocks what is staged if it is the newest image.
 
 Progress is shown on standard error: on a terminal as a bar with bytes, rate and time left,
-elsewhere and with TERM=dumb in plain lines. A unit with NotifyAccess=main has it in
-systemctl status. Ctrl-C stops within a second and tells which layers are kept.
+elsewhere and with TERM=dumb in plain lines. In a unit with NotifyAccess=main, systemctl status
+shows it. Ctrl-C stops within a second and says which layers are kept.
 
 Deployments that are no longer needed are removed, as by prune, and reported.
 

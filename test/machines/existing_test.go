@@ -41,6 +41,7 @@ cd / && umount /mnt/root`}}
 // again, and then removes the old one. The machine gets a fresh state, the one before it and the
 // fresh one again, which is kept.
 func TestToExistingRoot(t *testing.T) {
+	t.Parallel()
 	ctx := need(t)
 	installer, err := disks.NewInstaller(ctx, vm.UML)
 	if err != nil {

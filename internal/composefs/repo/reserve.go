@@ -2,7 +2,9 @@ package repo
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -20,6 +22,7 @@ const (
 // before they are written.
 type reserve struct {
 	dir    *os.File
+	look   sync.Mutex   // is held while the file system is looked at
 	left   atomic.Int64 // what may be written before the next look
 	flight atomic.Int64 // what is being written, which the file system may not count yet
 }
@@ -36,12 +39,16 @@ func (r *reserve) take(size int64, isNew bool) (done func(), err error) {
 	if r.left.Add(-size) >= 0 {
 		return done, nil
 	}
+	r.look.Lock()
+	defer r.look.Unlock()
+	r.left.Store(math.MinInt64 / 2) // others wait for what is found here
+	flight := r.flight.Load()       // first: what ends meanwhile counts twice rather than not at all
 	usage, err := sys.UsageOf(r.dir)
 	if err != nil {
 		done()
 		return nil, err
 	}
-	free := spare(usage) - r.flight.Load()
+	free := spare(usage) - flight
 	if free < 0 {
 		done()
 		return nil, &reserveError{usage}

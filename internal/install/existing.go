@@ -1,7 +1,6 @@
 package install
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,7 @@ func (p *ExistingPlan) checkFormer(root *os.Root) error {
 			return ErrNoSystem
 		}
 	}
-	p.Former = cmp.Or(prettyName(root), "the old system")
+	p.Former = nameOf(root)
 	return nil
 }
 

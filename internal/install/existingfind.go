@@ -5,30 +5,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
 )
 
-// prettyName returns what a system calls itself, "" if it does not.
-func prettyName(root *os.Root) string {
+// nameOf returns what people call a system: what its administrator put into /etc comes first.
+func nameOf(root *os.Root) string {
 	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
 		text, err := bounded.ReadRoot(root, name, limits.Text)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			if value, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
-				return strings.Trim(value, `"'`)
-			}
+		if title := system.ParseRelease(text)["PRETTY_NAME"]; err == nil && title != "" {
+			return title
 		}
 	}
-	return ""
+	return "the old system"
 }
 
 // espDirs are where systems mount the EFI system partition.

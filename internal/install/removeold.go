@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -46,7 +47,7 @@ var ErrNothingOld = errors.New("there is no old system beside the deployments")
 // PlanRemoveOld plans to remove the old system, except for names on the root file system that are
 // kept. It changes nothing.
 func PlanRemoveOld(m *update.Machine, keep []string) (RemoveOldPlan, error) {
-	p := RemoveOldPlan{Former: prettyName(m.Root), Names: []string{}, Kept: []string{}, Entries: []string{}, Kernels: []string{}}
+	p := RemoveOldPlan{Former: nameOf(m.Root), Names: []string{}, Kept: []string{}, Entries: []string{}, Kernels: []string{}}
 	var err error
 	if p.proved, err = m.Proved(); err != nil {
 		return p, err
@@ -90,7 +91,7 @@ func PlanRemoveOld(m *update.Machine, keep []string) (RemoveOldPlan, error) {
 }
 
 // ownNames are those of ours in the root, and of the file system.
-var ownNames = []string{"composefs", "state", "reset", "lost+found", "sysroot"}
+var ownNames = []string{deployment.RepositoryDir, deployment.StateRoot, deployment.OtherDir, "sysroot", "lost+found"}
 
 // findBoot finds what the old system has on the boot partition: kernel-install(8) names both
 // entries and directories by the machine's id or another token.

@@ -152,7 +152,7 @@ type Progress struct {
 	drawing sync.Mutex // is held while a display writes
 	closed  bool
 
-	counting sync.Mutex // is held for a moment: a slow terminal holds up nothing
+	counting sync.Mutex // is held for a moment: a slow terminal holds up no transfer
 	state    state
 	meter    meter
 }

@@ -23,23 +23,16 @@ func (m *Machine) addLocal(ctx context.Context, r Result, o Options) error {
 	if err != nil {
 		return err
 	}
-	tree, err := m.readImage(r.ID)
+	s, err := m.systemOf(ctx, r.ID)
 	if err != nil {
 		return err
 	}
-	sys, err := system.Deployed(ctx, tree, m.Repository)
-	if errors.Is(err, system.ErrSealedDeployment) {
-		sys, err = system.Of(tree, m.Repository), nil
-	}
-	if err != nil {
-		return err
-	}
-	files, err := keysFor(sys, o.RootKeys)
+	files, err := keysFor(s, o.RootKeys)
 	if err != nil {
 		return err
 	}
 	side := carry.Side{ID: r.ID, Etc: mode}
-	if err := m.takeOver(ctx, side, tree, o.Former); err != nil {
+	if err := m.takeOver(ctx, side, s.Tree, o.Former); err != nil {
 		return err
 	}
 	if err := m.addEtc(ctx, side, files); err != nil {

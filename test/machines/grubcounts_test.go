@@ -63,6 +63,29 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 		t.Fatal(err)
 	}
 	defer p.Close()
+	putGRUB(t, p, tree)
+	trial := panicsKernel(t, p, loaders)
+	trial.Options = `test.words="a b $c;d" ` + trial.Options
+	good := trial
+	good.Options = bootsAs(good.Options, "good", goodID)
+	second := trial
+	second.Options = bootsAs(second.Options, "second", "c")
+	damaged := damagedKernel(t, p)
+	for _, e := range []bootentry.Entry{good, trial, second, damaged} {
+		publishEntry(t, p, e)
+	}
+	// A password for GRUB's editor does not keep the machine from booting.
+	if err := os.WriteFile(filepath.Join(dir, boot.GRUBDir, "custom.cfg"), []byte("set superusers=admin\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, damaged.Linux), make([]byte, 1<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putGRUB puts the GRUB of a tree on a boot partition.
+func putGRUB(t *testing.T, p *boot.Partition, tree string) {
+	t.Helper()
 	open := func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(tree, name)) }
 	l, err := loader.Find(deployment.GRUB, open, runtime.GOARCH)
 	if err == nil {
@@ -74,29 +97,22 @@ func publishGRUB(t *testing.T, tree, dir, loaders string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := panicsKernel(t, p, loaders)
-	trial.Options = `test.words="a b $c;d" ` + trial.Options
-	good := trial
-	good.Options = strings.Replace(good.Options, "test.boots=trial composefs="+long(trialID), "test.boots=good composefs="+long(goodID), 1)
-	second := trial
-	second.Options = strings.Replace(second.Options, "test.boots=trial composefs="+long(trialID), "test.boots=second composefs="+long("c"), 1)
-	damaged := damagedKernel(t, p)
-	for _, e := range []bootentry.Entry{good, trial, second, damaged} {
-		name, err := p.StageEntry(e)
-		if err == nil {
-			err = p.Publish(name)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+}
+
+func publishEntry(t *testing.T, p *boot.Partition, e bootentry.Entry) {
+	t.Helper()
+	name, err := p.StageEntry(e)
+	if err == nil {
+		err = p.Publish(name)
 	}
-	// A password for GRUB's editor does not keep the machine from booting.
-	if err := os.WriteFile(filepath.Join(dir, boot.GRUBDir, "custom.cfg"), []byte("set superusers=admin\n"), 0o644); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, damaged.Linux), make([]byte, 1<<20), 0o644); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// bootsAs returns the options of panicsKernel for another system.
+func bootsAs(options, name string, id deployment.ID) string {
+	return strings.Replace(options, "test.boots=trial composefs="+long(trialID), "test.boots="+name+" composefs="+long(id), 1)
 }
 
 // damagedKernel returns the entry of a kernel of its own, which is to be damaged later.

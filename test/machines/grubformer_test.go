@@ -3,22 +3,18 @@ package machines
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/superblock"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm"
 	"github.com/sysupdate-image/sysupdate-image/test/disks"
 )
@@ -77,26 +73,10 @@ func publishFormer(t *testing.T, tree, dir, loaders string) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	open := func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(tree, name)) }
-	l, err := loader.Find(deployment.GRUB, open, runtime.GOARCH)
-	if err == nil {
-		err = l.Prepare(p)
-	}
-	if err == nil {
-		_, err = l.Install(p, p, deployment.Loader{})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	putGRUB(t, p, tree)
 	e := panicsKernel(t, p, loaders)
-	e.Options = strings.Replace(e.Options, "test.boots=trial composefs="+long(trialID), "test.boots=good composefs="+long(goodID), 1)
-	name, err := p.StageEntry(e)
-	if err == nil {
-		err = p.Publish(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	e.Options = bootsAs(e.Options, "good", goodID)
+	publishEntry(t, p, e)
 	writeFormer(t, dir, e)
 }
 

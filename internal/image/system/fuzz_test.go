@@ -11,9 +11,9 @@ func FuzzOSRelease(f *testing.F) {
 	f.Add("NAME=Debian\nPRETTY_NAME=\"Debian \\\"13\\\"\"\n# X=1\nVERSION_ID='13'\n")
 	f.Add("A=\"\nB='\"\nC=\"\\\"")
 	f.Fuzz(func(t *testing.T, text string) {
-		for name := range osRelease([]byte(text)) {
+		for name := range ParseRelease([]byte(text)) {
 			if strings.ContainsAny(name, "=\n") || strings.HasPrefix(name, "#") {
-				t.Errorf("osRelease(%q) has the name %q", text, name)
+				t.Errorf("ParseRelease(%q) has the name %q", text, name)
 			}
 		}
 		if strings.ContainsAny(text, "\n\r") {

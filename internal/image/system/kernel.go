@@ -180,10 +180,10 @@ func checkAPIDirs(tree *tree.Node, known bool) error {
 	return nil
 }
 
-// osRelease returns the variables of an os-release(5) file, as they can be shown
+// ParseRelease returns the variables of an os-release(5) file, as they can be shown
 // and be a line of a boot entry: nobody vouches for what an image says there.
 // Lines that are not assignments are skipped.
-func osRelease(text []byte) map[string]string {
+func ParseRelease(text []byte) map[string]string {
 	vars := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {

@@ -122,10 +122,10 @@ func TestCheckBootable(t *testing.T) {
 
 func TestOSRelease(t *testing.T) {
 	const text = "# comment\nNAME=Debian\nPRETTY_NAME=\"A \\\"good\\\" system\"\nVERSION_ID='13'\nodd line\nEMPTY=\n"
-	vars := osRelease([]byte(text))
+	vars := ParseRelease([]byte(text))
 	for name, want := range map[string]string{"NAME": "Debian", "PRETTY_NAME": `A "good" system`, "VERSION_ID": "13", "EMPTY": ""} {
 		if got, ok := vars[name]; !ok || got != want {
-			t.Errorf("osRelease()[%s] = %q, %v; want %q", name, got, ok, want)
+			t.Errorf("ParseRelease()[%s] = %q, %v; want %q", name, got, ok, want)
 		}
 	}
 	name, version := titles(vars)
@@ -137,11 +137,11 @@ func TestOSRelease(t *testing.T) {
 // Whatever an image says, its title fits on a line of a boot entry, and does
 // nothing to a terminal.
 func TestTitlesAreClean(t *testing.T) {
-	name, version := titles(osRelease([]byte("PRETTY_NAME=\"\x1b\"\nNAME=\"\x1b[31mL\xe9on\tOS\"\nVERSION_ID=1\x00\x9b\n")))
+	name, version := titles(ParseRelease([]byte("PRETTY_NAME=\"\x1b\"\nNAME=\"\x1b[31mL\xe9on\tOS\"\nVERSION_ID=1\x00\x9b\n")))
 	if name != "[31mL\ufffdon OS" || version != "1 \ufffd" {
 		t.Errorf("titles() = %q, %q; want them without what cannot be seen", name, version)
 	}
-	name, _ = titles(osRelease([]byte("NAME=" + strings.Repeat("long ", 10000))))
+	name, _ = titles(ParseRelease([]byte("NAME=" + strings.Repeat("long ", 10000))))
 	if len(name) > 200 {
 		t.Errorf("titles() has a name of %d bytes; want one that a person reads", len(name))
 	}

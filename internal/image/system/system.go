@@ -104,7 +104,7 @@ func (s *System) describe(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	s.Name, s.Version = titles(osRelease(text))
+	s.Name, s.Version = titles(ParseRelease(text))
 	if label := printable.Title(s.image.Config.Config.Labels["org.opencontainers.image.version"]); label != "" {
 		s.Version = label
 	}

@@ -15,7 +15,7 @@ func Release(fsys fs.FS) (map[string]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return osRelease(text), nil
+	return ParseRelease(text), nil
 }
 
 // Titles returns what a person calls the system whose files are given: its name

@@ -49,7 +49,7 @@ func FindFormer(root *os.Root) (*Former, error) {
 	return nil, nil
 }
 
-// Custom returns the path of the file that Enter and Leave change.
+// Custom returns the path of the file that Enter and SetFirst change.
 func (f Former) Custom() string { return f.Dir + "/" + customName }
 
 // Replaced reports whether the system is gone: Replace has put our grub.cfg in the place of its own.

@@ -63,10 +63,10 @@ func ParseLine(line string, specifiers confd.Specifiers) (Line, error) {
 			*field = words[i+2]
 		}
 	}
-	if l.User, err = specifiers.Expand(l.User); err != nil {
+	if l.User, err = parseOwner(l.User, specifiers); err != nil {
 		return Line{}, err
 	}
-	if l.Group, err = specifiers.Expand(l.Group); err != nil {
+	if l.Group, err = parseOwner(l.Group, specifiers); err != nil {
 		return Line{}, err
 	}
 	if !confd.Dash(rest) {
@@ -109,6 +109,16 @@ func parsePath(text string, specifiers confd.Specifiers) (string, error) {
 		p = "/run/" + rest
 	}
 	return p, nil
+}
+
+// parseOwner returns the name of a user or group without specifiers. A dash that is left is
+// a name, which nobody can have, and not a field without a value.
+func parseOwner(text string, specifiers confd.Specifiers) (string, error) {
+	name, err := specifiers.Expand(text)
+	if err == nil && name == "-" {
+		err = fmt.Errorf("%q stands for the name -, which nobody can have", text)
+	}
+	return name, err
 }
 
 // check reports what systemd-tmpfiles refuses.

@@ -1,5 +1,6 @@
-// Command quiet runs go test and prints little when all is well: a line a package, and
-// why tests were skipped. Of a test that fails it prints everything.
+// Command quiet runs go test and prints little when all is well: a line for each package that
+// took a second or more, how many passed, and why tests were skipped. Of a test that fails it
+// prints everything.
 //
 //	go run ./test/quiet [-tests] -- go test ./...
 //
@@ -49,10 +50,11 @@ func run(command []string, tests bool) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r := report{out: os.Stdout, tests: tests, output: make(map[string][]string)}
+	r := newReport(os.Stdout, tests)
 	if err := r.read(out); err != nil {
 		return errors.Join(err, cmd.Wait())
 	}
+	fmt.Fprintf(r.out, "%d packages passed\n", r.good)
 	return cmd.Wait()
 }
 
@@ -66,7 +68,13 @@ type event struct {
 type report struct {
 	out    io.Writer
 	tests  bool
-	output map[string][]string // of what has not ended yet, by package and test
+	good   int                            // packages that passed
+	output map[string][]string            // of what has not ended yet, by package and test
+	skips  map[string]map[string][]string // tests, by package and why
+}
+
+func newReport(out io.Writer, tests bool) *report {
+	return &report{out: out, tests: tests, output: make(map[string][]string), skips: make(map[string]map[string][]string)}
 }
 
 func (r *report) read(in io.Reader) error {
@@ -92,6 +100,9 @@ func (r *report) read(in io.Reader) error {
 
 func (r *report) print(e event) {
 	key := e.Package + " " + e.Test
+	if e.Test == "" && (e.Action == "pass" || e.Action == "fail") {
+		r.printSkips(e.Package)
+	}
 	switch e.Action {
 	case "build-output":
 		fmt.Fprint(r.out, e.Output)
@@ -102,6 +113,9 @@ func (r *report) print(e event) {
 	case "skip":
 		r.skipped(e, key)
 	case "pass":
+		if e.Test == "" {
+			r.good++
+		}
 		if r.tests && e.Test != "" && !strings.Contains(e.Test, "/") {
 			fmt.Fprintf(r.out, "--- PASS: %s (%.0fs)\n", e.Test, e.Elapsed)
 		}
@@ -109,13 +123,17 @@ func (r *report) print(e event) {
 	}
 }
 
-// closing matches the line with which go test ends a package.
-var closing = regexp.MustCompile(`^(ok|FAIL|\?) *\t`)
+// closing matches the line with which go test ends a package, and brief one that passed in
+// less than a second, or has no tests.
+var (
+	closing = regexp.MustCompile(`^(ok|FAIL|\?) *\t`)
+	brief   = regexp.MustCompile(`^\?|^ok *\t.*\t(0\.\d+s|\(cached\))`)
+)
 
 func (r *report) keep(e event, key string) {
 	switch {
 	case e.Test == "" && closing.MatchString(e.Output):
-		if !strings.HasPrefix(e.Output, "?") {
+		if !brief.MatchString(e.Output) {
 			fmt.Fprint(r.out, e.Output)
 		}
 	case strings.HasPrefix(e.Output, "=== "), e.Test == "" && e.Output == "PASS\n":
@@ -145,20 +163,53 @@ func (r *report) flush(pkg, key string) {
 	delete(r.output, key)
 }
 
-// said matches a line that a test has logged.
-var said = regexp.MustCompile(`^ +[A-Za-z0-9_]+\.go:[0-9]+: `)
+// said matches where in the code a test has logged something, and what.
+var said = regexp.MustCompile(`^ +[A-Za-z0-9_]+\.go:[0-9]+: (.*)\n`)
 
-// skipped prints that a test was skipped and the last that it said, which is why.
+// skipped notes that a test was skipped and the last that it said, which is why.
 func (r *report) skipped(e event, key string) {
 	if e.Test == "" {
 		return // a package without tests
 	}
-	why := "    it does not say why\n"
+	why := "it does not say why"
 	for _, line := range r.output[key] {
-		if said.MatchString(line) {
-			why = line
+		if m := said.FindStringSubmatch(line); m != nil {
+			why = m[1]
 		}
 	}
-	fmt.Fprintf(r.out, "--- SKIP: %s %s\n%s", e.Test, strings.TrimPrefix(e.Package, "github.com/sysupdate-image/sysupdate-image/"), why)
 	delete(r.output, key)
+	if r.skips[e.Package] == nil {
+		r.skips[e.Package] = make(map[string][]string)
+	}
+	r.skips[e.Package][why] = append(r.skips[e.Package][why], e.Test)
+}
+
+// printSkips prints which tests of a package were skipped, two lines for each reason.
+func (r *report) printSkips(pkg string) {
+	for _, why := range slices.Sorted(maps.Keys(r.skips[pkg])) {
+		names := strings.Join(countParts(r.skips[pkg][why]), ", ")
+		fmt.Fprintf(r.out, "--- SKIP: %s: %s\n    %s\n", strings.TrimPrefix(pkg, "github.com/sysupdate-image/sysupdate-image/"), names, why)
+	}
+	delete(r.skips, pkg)
+}
+
+// countParts returns the names of tests, those that have several among them once, with how many.
+func countParts(tests []string) []string {
+	count := make(map[string]int)
+	for _, test := range tests {
+		whole, _, _ := strings.Cut(test, "/")
+		count[whole]++
+	}
+	var names []string
+	for _, test := range tests {
+		whole, _, _ := strings.Cut(test, "/")
+		switch n := count[whole]; {
+		case n == 1:
+			names = append(names, test)
+		case n > 1:
+			names = append(names, fmt.Sprintf("%s (%d)", whole, n))
+			count[whole] = 0
+		}
+	}
+	return names
 }

@@ -25,7 +25,7 @@ func TestEnable(t *testing.T) {
 	}
 	err = Enable(f, digest.SHA512)
 	if errors.Is(err, ErrNotSupported) {
-		t.Skipf("the file system of %s has no fs-verity: %v", path, err)
+		t.Skip("this file system has no fs-verity")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestKernelDigests(t *testing.T) {
 			}
 			got, err := enableAndMeasure(path, alg)
 			if errors.Is(err, ErrNotSupported) {
-				t.Skipf("the file system of %s has no fs-verity: %v", path, err)
+				t.Skip("this file system has no fs-verity")
 			}
 			if want := Sum(alg, content(size)); err != nil || got != want {
 				t.Errorf("%v of %d bytes: the kernel measures %v, %v; want %v as computed here", alg, size, got, err, want)
@@ -89,7 +89,7 @@ func TestEnableBusy(t *testing.T) {
 	defer reader.Close()
 	err = Enable(reader, digest.SHA256)
 	if errors.Is(err, ErrNotSupported) {
-		t.Skipf("the file system of %s has no fs-verity: %v", f.Name(), err)
+		t.Skip("this file system has no fs-verity")
 	}
 	if !errors.Is(err, ErrOpenForWriting) {
 		t.Errorf("Enable while a writer is there = %v; want ErrOpenForWriting", err)

@@ -52,6 +52,9 @@ func makeFiles(t *testing.T, dir string, n, user int, owns bool) {
 // TestManyLocalFiles: a service that fills its directory does not hold up an update, and
 // everybody else keeps what they changed.
 func TestManyLocalFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skipf("%v are made only without -short, as in make check", limits.EtcFiles)
+	}
 	ns.Run(t, func(t *testing.T) {
 		ns.NeedRealRoot(t)
 		dir, root := upperIn(t)

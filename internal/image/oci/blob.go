@@ -23,6 +23,9 @@ type retry struct {
 	slow     time.Duration // after which it does as well if too little came
 }
 
+// patient is how often and how long a registry is asked, unless a test has less time.
+var patient = retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}
+
 // moreIfTooMany is how many more attempts there are if a registry is asked too often:
 // that is nothing that is broken.
 const moreIfTooMany = 2

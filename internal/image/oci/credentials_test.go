@@ -41,7 +41,7 @@ func TestCredentialErrors(t *testing.T) {
 		write(t, file, []byte(names.Replace(tt.content)))
 		opts := options(t)
 		opts.AuthFile = file
-		_, err := open(t, tt.host+"/os:1", opts)
+		_, err := tryOpen(t, tt.host+"/os:1", opts)
 		if want := names.Replace(tt.want); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v; want one with %q", tt.content, err, want)
 		}

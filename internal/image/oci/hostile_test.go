@@ -55,7 +55,7 @@ func TestEndlessAnswers(t *testing.T) {
 				return true
 			})
 			before := allocated()
-			_, err := open(t, ref, options(t))
+			_, err := tryOpen(t, ref, options(t))
 			if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != tt.want {
 				t.Errorf("error %v; want that of %s", err, tt.want.Name)
 			}
@@ -271,7 +271,7 @@ func TestEndlessSignatures(t *testing.T) {
 		opts.InsecureTLS, opts.TempDir = true, t.TempDir()
 		writeBelow(t, opts.Root, "etc/containers/policy.json", signedBy)
 		before := allocated()
-		_, err := open(t, ref, opts)
+		_, err := tryOpen(t, ref, opts)
 		if err == nil {
 			t.Errorf("status %d: no error; want one", status)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	godigest "github.com/opencontainers/go-digest"
 	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -58,7 +57,11 @@ type Layer struct {
 // say what is wrong in an administrator's terms; ErrNotFound is in their chain
 // if there is no such image. The caller closes the image.
 func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
-	i, err := Find(ctx, ref, opts)
+	return open(ctx, ref, opts, patient)
+}
+
+func open(ctx context.Context, ref Reference, opts Options, r retry) (*Image, error) {
+	i, err := find(ctx, ref, opts, r)
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +75,17 @@ func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 // Find is Open for somebody who may know by the digest of the manifest what is in the image,
 // and need not ask for more: it leaves out ReadConfig.
 func Find(ctx context.Context, ref Reference, opts Options) (*Image, error) {
+	return find(ctx, ref, opts, patient)
+}
+
+func find(ctx context.Context, ref Reference, opts Options, r retry) (*Image, error) {
 	if ref.image == nil {
 		return nil, errors.New("no reference")
 	}
 	if err := opts.Gzip.Check(); err != nil {
 		return nil, err
 	}
-	i := &Image{Reference: ref, options: opts, large: newTurn(), retry: retry{attempts: 5, delay: time.Second, stall: time.Minute, slow: limits.RateWindow.Duration()}}
+	i := &Image{Reference: ref, options: opts, large: newTurn(), retry: r}
 	if err := i.find(ctx); err != nil {
 		i.Close()
 		return nil, err

@@ -72,15 +72,16 @@ func options(t *testing.T) Options {
 	return Options{Architecture: "amd64", Root: t.TempDir(), TempDir: t.TempDir(), InsecureTLS: true} // newRegistry has no TLS
 }
 
-func open(t *testing.T, ref string, opts Options) (*Image, error) {
+func tryOpen(t *testing.T, ref string, opts Options) (*Image, error) {
 	t.Helper()
 	parsed, err := ParseReference(ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := Open(t.Context(), parsed, opts)
+	soon := patient
+	soon.delay = time.Millisecond
+	im, err := open(t.Context(), parsed, opts, soon)
 	if err == nil {
-		im.retry.delay = time.Millisecond
 		t.Cleanup(func() { im.Close() })
 	}
 	return im, err
@@ -88,7 +89,7 @@ func open(t *testing.T, ref string, opts Options) (*Image, error) {
 
 func mustOpen(t *testing.T, ref string, opts Options) *Image {
 	t.Helper()
-	im, err := open(t, ref, opts)
+	im, err := tryOpen(t, ref, opts)
 	if err != nil {
 		t.Fatalf("Open(%q): %v", ref, err)
 	}
@@ -156,7 +157,7 @@ func TestManifestList(t *testing.T) {
 			}
 		}
 		opts.Architecture = "riscv64"
-		_, err := open(t, ref, opts)
+		_, err := tryOpen(t, ref, opts)
 		if want := "is not for linux/riscv64: it offers linux/arm64, linux/amd64"; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s for riscv64: error %v; want %q", ref, err, want)
 		}
@@ -180,7 +181,7 @@ func TestByDigest(t *testing.T) {
 		w.Write(other.manifest)
 		return true
 	})
-	if _, err := open(t, ref, options(t)); err == nil || !strings.Contains(err.Error(), "manifest digest") {
+	if _, err := tryOpen(t, ref, options(t)); err == nil || !strings.Contains(err.Error(), "manifest digest") {
 		t.Errorf("another manifest: error %v; want one about its digest", err)
 	}
 }
@@ -215,7 +216,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		opts := options(t)
-		_, err := open(t, tt.ref, opts)
+		_, err := tryOpen(t, tt.ref, opts)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v; want one with %q", tt.name, err, tt.want)
 		}
@@ -236,11 +237,11 @@ func TestTLS(t *testing.T) {
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "https://")
 	opts := options(t)
-	if _, err := open(t, host+"/os:v1", opts); !errors.Is(err, ErrNotFound) {
+	if _, err := tryOpen(t, host+"/os:v1", opts); !errors.Is(err, ErrNotFound) {
 		t.Errorf("unverified: error %v; want %v", err, ErrNotFound)
 	}
 	opts.InsecureTLS = false
-	if _, err := open(t, host+"/os:v1", opts); err == nil || !strings.Contains(err.Error(), "certificate of an unknown authority") {
+	if _, err := tryOpen(t, host+"/os:v1", opts); err == nil || !strings.Contains(err.Error(), "certificate of an unknown authority") {
 		t.Errorf("verified: error %v; want one about the certificate", err)
 	}
 	for err, want := range map[error]string{
@@ -275,7 +276,7 @@ func TestAnswerWithoutTLS(t *testing.T) {
 	}()
 	opts := options(t)
 	opts.InsecureTLS = false
-	if _, err := open(t, l.Addr().String()+"/os:v1", opts); !errors.Is(err, ErrPlainHTTP) {
+	if _, err := tryOpen(t, l.Addr().String()+"/os:v1", opts); !errors.Is(err, ErrPlainHTTP) {
 		t.Errorf("error %v; want one that there is no TLS", err)
 	}
 }
@@ -302,7 +303,7 @@ func TestRegistryErrors(t *testing.T) {
 		{"no such host", "registry.invalid/os:v1", "cannot find registry registry.invalid"},
 	}
 	for _, tt := range tests {
-		if _, err := open(t, tt.ref, options(t)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := tryOpen(t, tt.ref, options(t)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v; want one with %q", tt.name, err, tt.want)
 		}
 	}

@@ -105,7 +105,7 @@ func TestLeads(t *testing.T) {
 				secret := base64.StdEncoding.EncodeToString([]byte("me:secret"))
 				write(t, opts.AuthFile, []byte(`{"auths":{"`+host+`":{"auth":"`+secret+`"}}}`))
 			}
-			_, err := open(t, host+"/os:v1", opts)
+			_, err := tryOpen(t, host+"/os:v1", opts)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v; want one with %q", err, tt.want)
 			}

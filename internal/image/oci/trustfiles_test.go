@@ -89,7 +89,7 @@ func boundedOpen(t *testing.T, ref string, opts Options) error {
 	runtime.ReadMemStats(&before)
 	result := make(chan error, 1)
 	go func() {
-		_, err := open(t, ref, opts)
+		_, err := tryOpen(t, ref, opts)
 		result <- err
 	}()
 	select {

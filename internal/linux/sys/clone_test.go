@@ -26,7 +26,7 @@ func TestClone(t *testing.T) {
 	defer dst.Close()
 	err = sys.Clone(dst, src)
 	if errors.Is(err, sys.ErrCannotClone) {
-		t.Skipf("the file system of %s does not share blocks: %v", dir, err)
+		t.Skip("this file system does not share blocks")
 	}
 	if got, readErr := os.ReadFile(dst.Name()); err != nil || readErr != nil || string(got) != "content" {
 		t.Errorf("Clone = %v; the copy is %q, %v", err, got, readErr)

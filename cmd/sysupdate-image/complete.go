@@ -153,9 +153,9 @@ func completeValues(cmd *cobra.Command, flag string, values ...string) {
 func completeAspects(_ *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	before := toComplete[:strings.LastIndex(toComplete, ",")+1]
 	var lists []cobra.Completion
-	for _, a := range diff.Aspects {
-		if !slices.Contains(strings.Split(before, ","), string(a)) {
-			lists = append(lists, before+string(a))
+	for _, a := range diff.Names() {
+		if !slices.Contains(strings.Split(before, ","), a) {
+			lists = append(lists, before+a)
 		}
 	}
 	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveKeepOrder

@@ -90,7 +90,7 @@ func (s *session) imageDiffCommand() *cobra.Command {
 
 // compare opens both images and compares them.
 func (s *session) compare(
-	ctx context.Context, a, b string, f *diffFlags, ignore map[diff.Aspect]bool,
+	ctx context.Context, a, b string, f *diffFlags, ignore diff.Aspects,
 ) (inspect.Comparison, error) {
 	all, err := s.openImages(&f.imageFlags)
 	if err != nil {

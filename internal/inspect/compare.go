@@ -40,7 +40,7 @@ type KernelArguments struct {
 // the given form, or in the one that boots where only one of them can still be brought
 // into a form; aspects in ignore are left out.
 func Compare(
-	ctx context.Context, before, after *source.Image, form canonical.Form, ignore map[diff.Aspect]bool,
+	ctx context.Context, before, after *source.Image, form canonical.Form, ignore diff.Aspects,
 ) (Comparison, error) {
 	oldTree, err := Tree(ctx, before, formBeside(form, before, after))
 	if err != nil {
@@ -50,7 +50,10 @@ func Compare(
 	if err != nil {
 		return Comparison{}, err
 	}
-	d := diff.Trees(oldTree, newTree, ignore)
+	d, err := diff.Trees(oldTree, newTree, diff.Options{Ignore: ignore})
+	if err != nil {
+		return Comparison{}, err
+	}
 	c := Comparison{
 		Old: before.Name, New: after.Name, Packages: []packages.ManagerDiff{}, Files: d.Changes, Unknown: d.Unknown,
 		Units: changesOf(unitsOf(oldTree), unitsOf(newTree)), Accounts: []NamedChange{},

@@ -68,7 +68,7 @@ func (i *Images) Pair(ctx context.Context, a, b string) (before, after *source.I
 
 // Compare opens two images as Pair does, and compares them as the function Compare does.
 func (i *Images) Compare(
-	ctx context.Context, a, b string, form canonical.Form, ignore map[diff.Aspect]bool,
+	ctx context.Context, a, b string, form canonical.Form, ignore diff.Aspects,
 ) (Comparison, error) {
 	before, after, err := i.Pair(ctx, a, b)
 	if err != nil {

@@ -80,7 +80,11 @@ func (m *Machine) planEtc(ctx context.Context, p *Plan, c *Changes, v *preview) 
 		return nil
 	}
 	if v.old != nil {
-		c.Etc.Image = append(c.Etc.Image, etcChanges(v.old.Entry("etc"), v.Tree.Entry("etc"))...)
+		changes, err := etcChanges(v.old.Entry("etc"), v.Tree.Entry("etc"))
+		if err != nil {
+			return err
+		}
+		c.Etc.Image = append(c.Etc.Image, changes...)
 	}
 	report, err := m.etcPreview(ctx, v.System)
 	if err != nil {
@@ -92,18 +96,19 @@ func (m *Machine) planEtc(ctx context.Context, p *Plan, c *Changes, v *preview) 
 }
 
 // etcChanges returns how the /etc of one image becomes that of another, apart from times.
-func etcChanges(old, new *tree.Node) (all []deployment.EtcChange) {
-	for _, d := range diff.Trees(old, new, map[diff.Aspect]bool{diff.Mtime: true, diff.Links: true}).Changes {
+func etcChanges(old, new *tree.Node) (all []deployment.EtcChange, err error) {
+	found, err := diff.Trees(old, new, diff.Options{Ignore: diff.Mtime | diff.Links})
+	for _, d := range found.Changes {
 		change := deployment.EtcChange{Path: "/etc" + d.Path, Kind: d.Kind}
 		if d.Path == "/" {
 			change.Path = "/etc"
 		}
 		for _, what := range d.What {
-			change.What = append(change.What, string(what.Aspect))
+			change.What = append(change.What, what.Aspect)
 		}
 		all = append(all, change)
 	}
-	return all
+	return all, err
 }
 
 // planArguments adds how the kernel arguments change.

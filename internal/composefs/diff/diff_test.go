@@ -1,7 +1,10 @@
 package diff
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +21,15 @@ func parse(t *testing.T, lines ...string) *tree.Node {
 		t.Fatal(err)
 	}
 	return root
+}
+
+func trees(t *testing.T, old, new *tree.Node, o Options) Diff {
+	t.Helper()
+	d, err := Trees(old, new, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func TestTrees(t *testing.T) {
@@ -55,7 +67,7 @@ func TestTrees(t *testing.T) {
 			"~ /f  type directory -> file\n- /f/g"},
 	}
 	for _, tt := range tests {
-		d := Trees(parse(t, tt.old), parse(t, tt.new), nil)
+		d := trees(t, parse(t, tt.old), parse(t, tt.new), Options{})
 		var got []string
 		for _, c := range d.Changes {
 			got = append(got, c.String())
@@ -72,9 +84,71 @@ func TestTrees(t *testing.T) {
 func TestIgnore(t *testing.T) {
 	old := parse(t, "/f 1 100644 1 0 0 0 1.0 - a -", "/g 1 100644 1 0 0 0 1.0 - a -")
 	new := parse(t, "/f 1 100644 1 0 0 0 2.0 - a -", "/g 1 100600 1 0 0 0 2.0 - a -")
-	d := Trees(old, new, map[Aspect]bool{Mtime: true})
+	d := trees(t, old, new, Options{Ignore: Mtime})
 	if len(d.Changes) != 1 || d.Changes[0].String() != "~ /g  mode 0644 -> 0600" {
 		t.Errorf("Trees without times = %v; want the mode of /g", d.Changes)
+	}
+}
+
+// Contents that the trees do not tell apart are compared by whoever can read them.
+func TestContents(t *testing.T) {
+	object := func(alg digest.Algorithm) *tree.Node {
+		d := verity.Sum(alg, []byte("content"))
+		return parse(t, fmt.Sprintf("/f 7 100644 1 0 0 0 1.0 %s - %s", d.ObjectPath(), d))
+	}
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		name    string
+		old     *tree.Node
+		same    bool
+		err     error
+		changes int
+	}{
+		{"same", object(digest.SHA256), true, nil, 0},
+		{"different", object(digest.SHA256), false, nil, 1},
+		{"an error", object(digest.SHA256), false, broken, 0},
+		{"the trees tell", object(digest.SHA512), false, broken, 0},
+	} {
+		asked := false
+		d, err := Trees(tt.old, object(digest.SHA512), Options{Contents: func(a, b *tree.Node) (bool, error) {
+			asked = a == tt.old.Entry("f") && b.IsRegular()
+			return tt.same, tt.err
+		}})
+		if wantAsked := tt.name != "the trees tell"; asked != wantAsked {
+			t.Errorf("%s: Contents was called: %t; want %t", tt.name, asked, wantAsked)
+		}
+		if len(d.Changes) != tt.changes || len(d.Unknown) > 0 || asked && !errors.Is(err, tt.err) {
+			t.Errorf("%s: Trees = %v, %v; want %d changes", tt.name, d, err, tt.changes)
+		}
+	}
+}
+
+// Each goes where the nodes differ, and not where it is told to stay away.
+func TestEach(t *testing.T) {
+	const old = "/a 0 40755 2 0 0 0 1.0 - - -\n/a/x 1 100644 1 0 0 0 1.0 - a -\n/c 0 40755 2 0 0 0 1.0 - - -\n/c/y 1 100644 1 0 0 0 1.0 - a -"
+	const new = "/a 0 40755 2 0 0 0 1.0 - - -\n/b 1 100644 1 0 0 0 1.0 - a -"
+	var got []string
+	err := Each(parse(t, old), parse(t, new), func(path string, old, new *tree.Node) error {
+		got = append(got, fmt.Sprint(path, " ", old != nil, " ", new != nil))
+		if path == "/c" {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	want := []string{"/ true true", "/a true true", "/a/x true false", "/b false true", "/c true false"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("Each = %v after %q; want %q", err, got, want)
+	}
+}
+
+// Names and ParseAspects are two sides of one table.
+func TestAspects(t *testing.T) {
+	all, err := ParseAspects(Names())
+	if err != nil || all != Links<<1-1 {
+		t.Errorf("ParseAspects(Names()) = %s, %v; want all there are", all, err)
+	}
+	if _, err := ParseAspects([]string{"smell"}); err == nil {
+		t.Error("ParseAspects took an aspect that is none")
 	}
 }
 
@@ -91,7 +165,7 @@ func TestContentDetail(t *testing.T) {
 		{"empty", object, "/f 0 100644 1 0 0 0 1.0 - - -", d.String(), sum(digest.SHA256, "")},
 		{"not known", "/f 7 100644 1 0 0 0 1.0 some/where - -", "/f 0 100644 1 0 0 0 1.0 - - -", "", sum(digest.SHA512, "")},
 	} {
-		what := Trees(parse(t, tt.old), parse(t, tt.new), nil).Changes[0].What
+		what := trees(t, parse(t, tt.old), parse(t, tt.new), Options{}).Changes[0].What
 		if len(what) != 1 || what[0].Old != tt.wantOld || what[0].New != tt.wantNew {
 			t.Errorf("%s: the detail is %+v; want %s -> %s", tt.name, what, tt.wantOld, tt.wantNew)
 		}

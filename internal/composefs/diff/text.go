@@ -27,10 +27,6 @@ func TypeName(n *tree.Node) string {
 	return "file"
 }
 
-func isDevice(n *tree.Node) bool {
-	return n.Type() == tree.TypeChar || n.Type() == tree.TypeBlock
-}
-
 // device returns "major:minor" of a device number as glibc packs it.
 func device(rdev uint32) string {
 	return fmt.Sprintf("%d:%d", rdev>>8&0xfff, rdev&0xff|rdev>>12&0xfff00)
@@ -72,14 +68,14 @@ func pathOf(path string, n *tree.Node) string {
 func (d Detail) String() string {
 	from, to := d.Old, d.New
 	switch d.Aspect {
-	case Content:
+	case "content":
 		if *d.OldSize == *d.NewSize {
 			return "content"
 		}
 		from, to = fmt.Sprint(*d.OldSize, " bytes"), fmt.Sprint(*d.NewSize, " bytes")
-	case Target:
+	case "target":
 		from, to = quote(from), quote(to)
-	case Xattr:
+	case "xattr":
 		switch {
 		case from == "":
 			return "xattr +" + d.Name + "=" + to
@@ -88,5 +84,5 @@ func (d Detail) String() string {
 		}
 		return "xattr " + d.Name + " " + from + " -> " + to
 	}
-	return string(d.Aspect) + " " + from + " -> " + to
+	return d.Aspect + " " + from + " -> " + to
 }

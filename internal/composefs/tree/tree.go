@@ -313,6 +313,21 @@ func (n *Node) searchXattr(name string) (int, bool) {
 	})
 }
 
+// Label returns the SELinux label of n, "" if it has none.
+func (n *Node) Label() string {
+	label, _ := n.Xattr(XattrSELinux)
+	return label
+}
+
+// SetLabel gives n an SELinux label, or takes it away if it is "".
+func (n *Node) SetLabel(label string) {
+	if label != "" {
+		n.SetXattr(XattrSELinux, label)
+		return
+	}
+	n.KeepXattrs(func(name string) bool { return name != XattrSELinux })
+}
+
 // Home returns which of its names a file with several names has been given by
 // SetHome; dir is nil if it was never given one. That name is the one with which
 // a dump describes the file, and at whose place mkcomposefs writes its inode.

@@ -313,10 +313,7 @@ func (g *grafter) copyOf(n, dir *tree.Node, name string) *tree.Node {
 	}
 	c := n.Clone()
 	g.giveTo(c, name)
-	c.KeepXattrs(func(name string) bool { return name != tree.XattrSELinux })
-	if label, ok := dir.Xattr(tree.XattrSELinux); ok {
-		c.SetXattr(tree.XattrSELinux, label)
-	}
+	c.SetLabel(dir.Label())
 	c.Nlink = 1
 	if !n.IsDir() {
 		return c

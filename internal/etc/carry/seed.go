@@ -86,8 +86,6 @@ func (f File) addTo(etc *tree.Node) error {
 
 func newNode(dir *tree.Node, mode uint32) *tree.Node {
 	n := &tree.Node{Mode: mode, Mtime: dir.Mtime, Nlink: 1}
-	if text, ok := dir.Xattr(tree.XattrSELinux); ok {
-		n.SetXattr(tree.XattrSELinux, text)
-	}
+	n.SetLabel(dir.Label())
 	return n
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
@@ -33,8 +32,12 @@ func (e *Etc) Changes(ctx context.Context, paths ...string) ([]Change, error) {
 			return nil, err
 		}
 	}
-	ignore := map[diff.Aspect]bool{diff.Mtime: true, diff.Links: true}
-	found := diff.Trees(rooted(e.Base), rooted(e.Local), ignore)
+	found, err := diff.Trees(rooted(e.Base), rooted(e.Local), diff.Options{
+		Ignore: merge.Incidental, Contents: merge.Contents(ctx, e.open),
+	})
+	if err != nil {
+		return nil, err
+	}
 	changes := []Change{}
 	isSwapped := swapped(found.Changes)
 	for _, c := range found.Changes {
@@ -45,13 +48,8 @@ func (e *Etc) Changes(ctx context.Context, paths ...string) ([]Change, error) {
 		if c.Path == "/etc/.updated" || !within(c.Path, paths) {
 			continue
 		}
-		c, ok := withoutLinkMode(c)
-		if !ok {
-			continue
-		}
 		change := Change{Change: c}
 		if !isSwapped(c.Path) {
-			var err error
 			// A file that was removed since the tree was read has no patch.
 			if change.Diff, err = e.patch(c); err != nil && !errors.Is(err, merge.ErrGone) {
 				return nil, err
@@ -60,16 +58,6 @@ func (e *Etc) Changes(ctx context.Context, paths ...string) ([]Change, error) {
 		changes = append(changes, change)
 	}
 	return changes, nil
-}
-
-// withoutLinkMode returns a change without that of the mode of a symbolic link, which
-// means nothing and cannot be set, and whether anything is left of it.
-func withoutLinkMode(c diff.Change) (diff.Change, bool) {
-	if c.Kind != diff.Changed || !c.New.IsSymlink() {
-		return c, true
-	}
-	c.What = slices.DeleteFunc(slices.Clone(c.What), func(d diff.Detail) bool { return d.Aspect == diff.Mode })
-	return c, len(c.What) > 0
 }
 
 // rooted returns the root of which etc is the directory /etc.

@@ -107,7 +107,7 @@ func (e *Etc) stepsFor(p string, changes []merge.Change) ([]Step, error) {
 			bare := c.Old.Clone()
 			bare.Clear()
 			steps = append(steps, Step{Make, at, nil, bare})
-		case strings.HasPrefix(p, at+"/") && c.What&merge.Type != 0 && !c.New.IsDir():
+		case strings.HasPrefix(p, at+"/") && c.What&diff.Type != 0 && !c.New.IsDir():
 			return nil, fmt.Errorf("cannot reset %s: %s is a %s here; reset %s instead", p, at, diff.TypeName(c.New), at)
 		case at != p && !strings.HasPrefix(at, p+"/"), covered(steps, at):
 		default:

@@ -122,9 +122,10 @@ func (r *rig) open() *Etc {
 // differences returns what is otherwise than in the image.
 func (r *rig) differences() []string {
 	r.t.Helper()
-	ignore := map[diff.Aspect]bool{diff.Mtime: true, diff.Links: true}
+	d, err := diff.Trees(r.read(r.dir+"/image"), r.read(r.etc), diff.Options{Ignore: diff.Mtime | diff.Links})
+	r.must(err)
 	var out []string
-	for _, c := range diff.Trees(r.read(r.dir+"/image"), r.read(r.etc), ignore).Changes {
+	for _, c := range d.Changes {
 		out = append(out, c.String())
 	}
 	return out

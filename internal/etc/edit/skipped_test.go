@@ -1,11 +1,14 @@
 package edit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/merge"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
@@ -54,4 +57,46 @@ func TestSkipped(t *testing.T) {
 			t.Errorf("/etc/mine.d is still there: %v", err)
 		}
 	})
+}
+
+// TestLargeFile: a file that is too large to be copied is compared all the same.
+func TestLargeFile(t *testing.T) {
+	ns.Run(t, func(t *testing.T) {
+		r := newRig(t, deployment.EtcBind)
+		for _, name := range []string{"/large", "/same"} {
+			for _, dir := range []string{r.dir + "/image", r.etc} {
+				r.must(os.WriteFile(dir+name, []byte("image"), 0o644))
+				r.must(os.Truncate(dir+name, limits.EtcFile.Value+1))
+			}
+		}
+		f, err := os.OpenFile(r.etc+"/large", os.O_WRONLY, 0)
+		r.must(err)
+		_, err = f.WriteString("local")
+		r.must(errors.Join(err, f.Close()))
+		e := r.open()
+		r.must(addDigests(e.Base, e.open))
+		changes, err := e.Changes(t.Context())
+		r.must(err)
+		if len(changes) != 1 || changes[0].String() != "~ /etc/large  content" {
+			t.Errorf("Changes = %v; want the content of /etc/large", changes)
+		}
+	})
+}
+
+// addDigests gives a tree the digests that it has in an image.
+func addDigests(root *tree.Node, open merge.Opener) error {
+	var errs []error
+	root.Walk(func(_ string, n *tree.Node) {
+		if !n.IsRegular() || !n.Digest.IsZero() || n.Inline != nil || n.Size == 0 {
+			return
+		}
+		content, err := open(n)
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		n.Digest, _, err = verity.SumReader(digest.SHA512, content)
+		errs = append(errs, err, content.Close())
+	})
+	return errors.Join(errs...)
 }

@@ -90,7 +90,7 @@ func enter(root *tree.Node, path string, n *tree.Node) {
 			next = next.Clone()
 		} else {
 			next = &tree.Node{Mode: tree.TypeDir | 0o700, UID: root.UID, GID: root.GID, Mtime: root.Mtime}
-			setLabel(next, label(root))
+			next.SetLabel(root.Label())
 		}
 		dir.Set(name, next)
 		dir = next

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
@@ -169,7 +170,7 @@ func TestDirOnDisk(t *testing.T) {
 func inlineContents(t *testing.T, root *tree.Node, open Opener) {
 	t.Helper()
 	root.Walk(func(path string, n *tree.Node) {
-		if !n.IsRegular() || size(n) == 0 {
+		if !n.IsRegular() || diff.Size(n) == 0 {
 			return
 		}
 		data, err := compare{t.Context(), open}.read(n)

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
@@ -43,11 +44,11 @@ func (m *merger) mergeFile(path string, b, l, n *tree.Node) (*tree.Node, error) 
 		return nil, err
 	}
 	switch {
-	case edit&^Label == 0:
+	case edit&^diff.Label == 0:
 		return m.takeNew(b, l, n)
 	case n == nil:
 		return l, nil
-	case edit&(Type|Content|Target|Device) == 0:
+	case edit&(diff.Type|diff.Content|diff.Target|diff.Device) == 0:
 		return m.mergeAttributes(path, b, l, n)
 	case n.IsDir() && b != nil && b.IsDir():
 		// The local file replaced the directory. It may stay as long as the
@@ -70,12 +71,12 @@ func (m *merger) mergeFile(path string, b, l, n *tree.Node) (*tree.Node, error) 
 	return r, m.hidden(path, b, l, n)
 }
 
-// edit says what the file l has otherwise than b had: all of it, Type, where b
+// edit says what the file l has otherwise than b had: all of it, diff.Type, where b
 // was no file. A new label alone is no edit: restorecon(8) gives it to files
 // that nobody touched.
-func (m *merger) edit(b, l *tree.Node) (Aspects, error) {
+func (m *merger) edit(b, l *tree.Node) (diff.Aspects, error) {
 	if b == nil || b.IsDir() {
-		return Type, nil
+		return diff.Type, nil
 	}
 	return m.aspects(b, l)
 }
@@ -86,9 +87,9 @@ func (m *merger) takeNew(b, l, n *tree.Node) (*tree.Node, error) {
 	if n == nil || n.IsDir() {
 		return n, nil
 	}
-	if relabelled := merged(label(b), label(l), label(n)); relabelled != label(n) {
+	if relabelled := merged(b.Label(), l.Label(), n.Label()); relabelled != n.Label() {
 		n = n.Clone()
-		setLabel(n, relabelled)
+		n.SetLabel(relabelled)
 	}
 	same, err := m.same(l, n)
 	if same {
@@ -109,14 +110,14 @@ func preferLinked(l, n *tree.Node) *tree.Node {
 // relabel returns l with the label of n if the label was not changed locally
 // but in the image, whose policy must find the labels that it knows.
 func (m *merger) relabel(b, l, n *tree.Node) *tree.Node {
-	if b == nil || b.IsDir() || label(b) != label(l) || label(n) == label(l) {
+	if b == nil || b.IsDir() || b.Label() != l.Label() || n.Label() == l.Label() {
 		return l
 	}
 	if c, ok := m.copies[l]; ok {
 		return c
 	}
 	c := l.Clone()
-	setLabel(c, label(n))
+	c.SetLabel(n.Label())
 	m.copies[l] = c
 	return c
 }
@@ -171,16 +172,15 @@ func (m *merger) mergeDirs(path string, b, l, n *tree.Node) (*tree.Node, error) 
 	out := &tree.Node{Mode: tree.TypeDir}
 	mergeMetadata(out, b, l, n)
 	changed := n == nil
-	for name := range eachName(l, n) {
-		have := child(n, name)
-		r, err := m.merge(join(path, name), child(b, name), child(l, name), have)
+	for p := range diff.Pairs(l, n) {
+		r, err := m.merge(join(path, p.Name), child(b, p.Name), p.Old, p.New)
 		if err != nil {
 			return nil, err
 		}
 		if r != nil {
-			out.Set(name, r)
+			out.Set(p.Name, r)
 		}
-		changed = changed || r != have
+		changed = changed || r != p.New
 	}
 	if n == nil && b != nil && len(out.Entries()) == 0 {
 		return nil, nil

@@ -86,12 +86,3 @@ func attribute(n *tree.Node, name string) value {
 	v, ok := n.Xattr(name)
 	return value{v, ok}
 }
-
-// setLabel gives n an SELinux label, or takes it away if it is "".
-func setLabel(n *tree.Node, label string) {
-	if label != "" {
-		n.SetXattr(tree.XattrSELinux, label)
-		return
-	}
-	n.KeepXattrs(func(name string) bool { return name != tree.XattrSELinux })
-}

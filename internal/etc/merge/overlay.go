@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -70,8 +71,8 @@ func (o *overlay) directory(path string, upper, lower *tree.Node) (*tree.Node, e
 	out := withoutNotes(upper)
 	out.Clear()
 	opaque, _ := upper.Xattr(opaqueAttr)
-	if opaque != "y" || isSkipped(upper) {
-		for _, e := range entries(lower) {
+	if lower != nil && (opaque != "y" || isSkipped(upper)) {
+		for _, e := range lower.Entries() {
 			out.Set(e.Name, e.Node)
 		}
 	}
@@ -149,7 +150,7 @@ func isWhiteout(n *tree.Node, marked bool) bool {
 		return true
 	}
 	_, ok := n.Xattr(whiteoutAttr)
-	return ok && marked && n.IsRegular() && size(n) == 0
+	return ok && marked && n.IsRegular() && diff.Size(n) == 0
 }
 
 // withoutNotes returns a copy of n as the mount shows it.

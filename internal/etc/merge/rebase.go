@@ -51,9 +51,9 @@ type Result struct {
 // A NewDefault is a default of the new image that a local change hides.
 type NewDefault struct {
 	Path  string
-	Base  *tree.Node `json:"-"` // the old default, nil if there was none
-	Local *tree.Node `json:"-"` // nil if it was deleted
-	New   *tree.Node `json:"-"`
+	Base  *tree.Node // the old default, nil if there was none
+	Local *tree.Node // nil if it was deleted
+	New   *tree.Node
 }
 
 // A Conflict is a place where a local change and a change of the image exclude
@@ -63,8 +63,8 @@ type Conflict struct {
 	Reason Reason
 	// Paths are the local files that have no place beside what the image has.
 	Paths []string
-	Local *tree.Node `json:"-"`
-	New   *tree.Node `json:"-"` // nil if the image removed the directory
+	Local *tree.Node
+	New   *tree.Node // nil if the image removed the directory
 }
 
 // A Reason says what kind of conflict it is.

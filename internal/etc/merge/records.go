@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
@@ -37,7 +38,7 @@ func mergesRecords(path string, b, l, n *tree.Node) bool {
 // isAccounts reports whether n may be a file with records: one that is larger than
 // any is merged like other files.
 func isAccounts(n *tree.Node) bool {
-	return n.IsRegular() && size(n) <= uint64(limits.Accounts.Value)
+	return n.IsRegular() && diff.Size(n) <= uint64(limits.Accounts.Value)
 }
 
 // mergeRecordFile merges three files of records; b may be nil.

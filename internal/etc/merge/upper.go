@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 )
 
@@ -61,18 +62,17 @@ func (u *upper) directory(seen, lower *tree.Node) (*tree.Node, error) {
 	if lower != nil && !lower.IsDir() {
 		out.SetXattr(opaqueAttr, "y")
 	}
-	for name := range eachName(seen, lower) {
-		n, below := seen.Entry(name), child(lower, name)
-		if n == nil {
-			out.Set(name, whiteout())
+	for p := range diff.Pairs(lower, seen) {
+		if p.New == nil {
+			out.Set(p.Name, whiteout())
 			continue
 		}
-		entry, err := u.entry(n, below)
+		entry, err := u.entry(p.New, p.Old)
 		if err != nil {
 			return nil, err
 		}
 		if entry != nil {
-			out.Set(name, entry)
+			out.Set(p.Name, entry)
 		}
 	}
 	return out, nil

@@ -267,7 +267,7 @@ func (w *dirWriter) file(dir *os.File, name string, n *tree.Node) (*tree.Node, e
 	}
 	if local.now != nil {
 		now := w.asWritten(local.now)
-		setLabel(now, label(n))
+		now.SetLabel(n.Label())
 		n = now
 	}
 	return n, errors.Join(copyLocal(w.ctx, out, local.file), out.Close())

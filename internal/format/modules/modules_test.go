@@ -290,8 +290,8 @@ func FuzzMatch(f *testing.F) {
 	f.Add("a*b?[0-9]*", "axxbc5")
 	f.Add(`[!x]*[]]\`, `y]\`)
 	f.Fuzz(func(t *testing.T, glob, text string) {
-		if len(glob) > 20 || len(text) > 20 {
-			return
+		if len(glob) > 20 || len(text) > 20 || strings.Count(glob, "*") > 5 {
+			return // trying everything would take too long
 		}
 		if got, want := match(glob, text), slowMatch(glob, text); got != want {
 			t.Errorf("match(%q, %q) = %v; want %v", glob, text, got, want)

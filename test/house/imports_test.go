@@ -92,7 +92,7 @@ func mayImport(pkg string, level int, imported string) error {
 	case to > level:
 		return fmt.Errorf("%s (%s) imports %s (%s): never upwards", pkg, wings[level].name, own, wings[to].name)
 	case to == level && !wings[level].siblings && path.Dir(own) != pkg:
-		return fmt.Errorf("%s imports %s: never sideways between %s; what they share is a format, a package below internal/format", pkg, own, wings[level].name)
+		return fmt.Errorf("%s imports %s: never sideways between %s; what they share goes into a wing below", pkg, own, wings[level].name)
 	}
 	return nil
 }

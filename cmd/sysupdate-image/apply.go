@@ -11,82 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutApply = `Fetch an image, verify it, and make it the next system to boot.
-
-REF is registry/name:tag, or a transport of containers-transports(5): docker://, oci:,
-oci-archive:, docker-archive: or dir:. Name the registry: os:stable alone is refused,
-docker.io/library/os:stable is not. From then on the machine follows REF, and apply
-without REF fetches its newest image.
-
-The running system does not change. The new one takes effect at the next reboot, with
-this machine's changes to /etc, and with /var as it is. If apply fails or is interrupted,
-even by a power failure, the next boot is unchanged, and another apply resumes: layers
-that are complete are not fetched again.
-
-An image with a unified kernel image in /boot/EFI/Linux is sealed. It is refused unless
-it has the digest that its kernel command line names.
-
-The new system requires fs-verity for every file if the current one does, unless
---allow-missing-verity is given (composefs=? on the kernel command line). To require it
-from now on, use --allow-missing-verity=false.
-
-A conflict in /etc is a local change that excludes the image's version: a local file
-where the image has a directory, a local directory where it has a file, or local files in
-a directory that it no longer has. By default apply then stages nothing.
---etc-conflicts=keep keeps the local version, --etc-conflicts=new takes the image's; the
-other version is moved to /etc/.conflicts. All other local changes are kept, file by file.
-
-An image that has failed to boot here is skipped, so that a timer does not boot it again
-and again. Without REF this is not an error: apply waits for another image. --force
-retries it. --force also restores the boot entries of a running machine that lost them.
-
-Signatures are checked as containers-policy.json(5) says: by the machine's policy, or by
-FILE of --policy, which also applies to later runs without it. apply and status show the
-result: "signed", "not required (policy.json)", or "none (no policy)" if every image is
-accepted. apply warns of an image that is older than the deployed one, or not sealed
-although the deployed one is. update.toml can make runs without REF refuse such images.
-
-On a running machine, apply without REF keeps a queued rollback unless the reference has a newer image, which
-then replaces it. apply REF cancels a queued rollback, and drops a staged update, if REF
-is the running image.
-
---soft-reboot=MODE restarts only user space, in the new system, if the kernel, the initramfs,
-the kernel arguments (except composefs=) and the SELinux policy stay the same. With --reboot
-this happens at once; otherwise systemctl soft-reboot does it, and any reboot boots the new
-system as usual. If a soft reboot is not possible, apply says why: auto then leaves it to a
-reboot, required stages nothing.
-
---kexec reboots at once, but has the running kernel start the new one with the arguments of
-its boot entry, without the firmware and the boot loader. If the running kernel refuses, for
-example because it is locked down and does not trust the new one's signature, apply says so
-and stages nothing. The new system stays on trial until the boot loader has booted it once;
-if it fails before, the machine reboots through the firmware.
-
-update.toml can make --reboot use one of the two ways, where it is possible.
-
---plan shows the current and the new version, what would be fetched and written, how much
-room that needs, and which deployments would be removed. If all layers are here already,
-it also shows which packages (dpkg, pacman, rpm), files in /etc and kernel arguments change,
-whether the kernel does, conflicts in /etc, and whether a soft reboot is enough; otherwise
-these are unknown, except packages, if the registry has an SBOM (SPDX or CycloneDX) for the image. Bytes to fetch and to write are exact, apart from records, boot entries,
-and what is copied of /etc and /var; the room is an upper bound. With --json, the output is
-as /usr/share/sysupdate-image/schema/plan.schema.json describes.
-
---check only checks for an update. The exit code is 10 if there is one, and 0 if there is
-none. An image that update.toml or the signature policy refuses is an error, as for apply.
-
---download-only stages the image, but locked: it is complete on disk, and no reboot boots it.
---from-downloaded unlocks what is staged, so that the next reboot boots it, and looks for no
-newer image. apply without either of them unlocks what is staged if it is the newest image.
-
-Progress is shown on standard error: on a terminal as a bar with bytes, rate and time left,
-elsewhere and with TERM=dumb in plain lines. In a unit with NotifyAccess=main, systemctl status
-shows it. Ctrl-C stops within a second and says which layers are kept.
-
-Deployments that are no longer needed are removed, as by prune, and reported.
-
-The last word on standard output is the deployment id, of which a terminal shows the beginning.`
-
 // softRebootModes are the values of --soft-reboot.
 var softRebootModes = []string{string(update.IfPossible), string(update.IfPossibleOrFail)}
 
@@ -106,14 +30,7 @@ func (s *session) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [REF]",
 		Short: "Fetch and verify an image, and make it the next to boot",
-		Long:  aboutApply,
-		Example: `  sysupdate-image apply
-  sysupdate-image apply registry.example.org/os:stable
-  sysupdate-image apply --check
-  sysupdate-image apply --plan
-  sysupdate-image apply --etc-conflicts=new
-  sysupdate-image --sysroot /mnt apply oci:./os:stable`,
-		Args: needArgs(cobra.MaximumNArgs(1)),
+		Args:  needArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == "" {
 				return usageError{errors.New("apply: REF is empty; omit it to use the reference that this machine follows")}

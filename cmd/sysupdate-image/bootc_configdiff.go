@@ -6,15 +6,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 )
 
-const aboutConfigDiff = `List local changes to /etc in the form of bootc config-diff: first what was added (+), then
-what was changed (~), then what was removed (-), with paths below /etc in quotes. etc diff
-tells more.`
-
 func (s *session) configDiffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "config-diff",
 		Short:   "List local changes to /etc, as bootc config-diff",
-		Long:    aboutConfigDiff,
 		GroupID: bootcGroup,
 		Args:    needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -13,18 +13,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutContainerInspect = `Describe the system in a directory, with the command line of bootc container inspect: the
-kernel arguments that kargs.d asks for, and its kernel. The JSON has the fields of bootc:
-{"kargs": ["..."], "kernel": {"version": "...", "unified": false}}; kernel is null if there
-is none. image inspect tells more.`
-
 func (s *session) containerInspectCommand() *cobra.Command {
 	var rootfs, format string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect",
 		Short: "Describe the system in a directory, as bootc container inspect",
-		Long:  aboutContainerInspect,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := formatOf(cmd, format, asJSON, formatHuman)
@@ -53,15 +47,11 @@ func addRootFS(cmd *cobra.Command, dir *string, verb string) {
 	must(cmd.MarkFlagDirname("rootfs"))
 }
 
-const aboutComputeDigest = `Print the deployment id that the system in a directory will have, as bootc container
-compute-composefs-digest does: image digest --boot PATH. The default is /target.`
-
 func (s *session) computeDigestCommand() *cobra.Command {
 	var dump string
 	cmd := &cobra.Command{
 		Use:               "compute-composefs-digest [PATH]",
 		Short:             "Print the deployment id of the system in a directory",
-		Long:              aboutComputeDigest,
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {

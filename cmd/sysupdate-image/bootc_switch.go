@@ -10,13 +10,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutSwitch = `Fetch an image, follow its reference from now on, and make it the next to boot: apply REF,
-with the command line of bootc switch. TARGET is a name in a registry, or what the transport
-of --transport takes: registry, oci, oci-archive, docker-archive or dir.
-
---retain pins the booted deployment. --mutate-in-place only notes that the machine follows
-TARGET, and fetches nothing. See docs/bootc.md for what differs from bootc.`
-
 // switchFlags are those of bootc switch.
 type switchFlags struct {
 	applyFlags
@@ -31,11 +24,8 @@ func (s *session) switchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "switch TARGET",
 		Short:   "Follow another image, as bootc switch",
-		Long:    aboutSwitch,
 		GroupID: bootcGroup,
-		Example: `  sysupdate-image switch registry.example.org/os:testing
-  sysupdate-image switch --transport oci /media/usb/os`,
-		Args: needArgs(cobra.ExactArgs(1)),
+		Args:    needArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.reboot, f.applyFlags.softReboot = f.apply, f.rebootFlags.softReboot
 			return s.switchTo(cmd, args[0], f)

@@ -8,13 +8,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutUpgrade = `Fetch the newest image of the reference that this machine follows: apply without REF, with
-the command line of bootc upgrade. update is the same.
-
---tag TAG follows another tag of that reference from now on. --check exits with 0, whether or
-not there is an update: the first line of its output begins with "Update available for:" or
-"No changes in:". See docs/bootc.md for what differs from bootc.`
-
 // upgradeFlags are those of bootc upgrade.
 type upgradeFlags struct {
 	applyFlags
@@ -28,7 +21,6 @@ func (s *session) upgradeCommand() *cobra.Command {
 		Use:     "upgrade",
 		Aliases: []string{"update"},
 		Short:   "Fetch the newest image, as bootc upgrade",
-		Long:    aboutUpgrade,
 		GroupID: bootcGroup,
 		Args:    needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

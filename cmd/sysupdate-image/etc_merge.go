@@ -11,17 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 )
 
-const aboutEtcMerge = `Merge the changes from --base to --local into --new, write the merged tree to --out, and
-report what was merged. The three trees are directories like /etc; --out is missing or
-empty. An update merges /etc in the same way; this needs no machine.
-
-Owners, modes, extended attributes, ACLs, hard links, devices and FIFOs are merged and
-written too. Files of other owners and devices need root. The losing side of a conflict
-is moved to .conflicts/merge in --out.
-
-Paths are relative to the directories. With --json, the report has the form of etc report
---json without from, to and time; with the policy fail there is no wins.`
-
 func (s *session) etcMergeCommand() *cobra.Command {
 	var t edit.Trees
 	var conflicts string
@@ -29,10 +18,7 @@ func (s *session) etcMergeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "merge --base DIR --local DIR --new DIR --out DIR",
 		Short: "Merge directories as an update merges /etc",
-		Long:  aboutEtcMerge,
-		Example: `  sysupdate-image etc merge --base v1/etc --local /etc --new v2/etc --out merged
-  sysupdate-image etc merge --base a --local b --new c --out d --etc-conflicts=new --json`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			policy, err := parseEtcConflicts("etc merge", conflicts)
 			if err != nil {

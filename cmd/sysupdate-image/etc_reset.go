@@ -11,25 +11,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutEtcReset = `Reset each PATH in /etc to the image's version: a changed file is replaced, a deleted one
-restored, and a file that the image does not have is removed. A directory is reset with
-everything in it. From then on PATH follows the image again.
-
-Each file is replaced atomically, and programs see the new one at once. The local version
-is lost: --dry-run shows what would be done, and etc diff what would be lost. All of /etc
-and anything below a mount point are refused, and, without --force, the account files.
-
-With --json: {"deployment": ID, "dryRun": BOOL, "steps": [{"do": "restore|remove|make|
-metadata", "path"}]}.`
-
 func (s *session) etcResetCommand() *cobra.Command {
 	var dryRun, force, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "reset PATH...",
-		Short: "Reset files in /etc to the image's version",
-		Long:  aboutEtcReset,
-		Example: `  sysupdate-image etc reset --dry-run /etc/ssh
-  sysupdate-image etc reset /etc/ssh/sshd_config /etc/motd`,
+		Use:               "reset PATH...",
+		Short:             "Reset files in /etc to the image's version",
 		Args:              needArgs(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: s.completeEtc,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -12,23 +12,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutHistory = `Show what has happened to this machine, the oldest first: which deployments were
-installed, staged, rolled back to, proved themselves, failed to boot or did not take over at
-shutdown, and changes to kernel arguments; when, why, and by whom: the user who had logged in,
-or the unit. Any user can run it.
-
-The last 500 events are kept. They are also in the journal, as far as that goes back.
-
-With --json: {"events": [{"time", "event": "installed|staged|updated|rolled-back|dropped|
-blessed|failed|fell-back|unfinished|kargs", "deployment", "version", "from", "fromVersion", "reference",
-"by", "reason"}]}. A line of the record that cannot be read is in "unread".`
-
 func (s *session) historyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show what was installed, updated, rolled back and failed, and when",
-		Long:  aboutHistory,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			h, err := s.history()

@@ -12,22 +12,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/build"
 )
 
-const aboutImageBuild = `Build a composefs image from a dump or a directory, and print its fs-verity digest.
-
-With --from-dump, FILE has the format of composefs-dump(5); "-" is standard input. The
-image is identical, byte for byte, to the one that mkcomposefs(1) builds.
-
-With --rootfs, DIR has the root of a system in it. The image is identical to the one that
-composefs-rs and bootc build from the same files: the root directory has the metadata of
-/usr, /run is empty, and security.capability is the only extended attribute. With --boot
-it is the one that they boot: /boot and /sysroot are empty, and files have the SELinux
-labels of the policy in DIR. With --as-is none of this is done.
-
---repo also stores the image and the contents of its files in a repository, from which it
-can be mounted. --name gives it a name, without which the next repo gc removes it.
-
-The format version auto is 0, or 1 if the tree has a whiteout, as in mkcomposefs.`
-
 type buildFlags struct {
 	dump, rootfs, out        string
 	version, algorithm       string
@@ -42,12 +26,7 @@ func (s *session) imageBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build {--from-dump FILE | --rootfs DIR}",
 		Short: "Build a composefs image",
-		Long:  aboutImageBuild,
-		Example: `  sysupdate-image image build --from-dump tree.dump --algorithm sha256
-  composefs-info dump old.cfs | sysupdate-image image build --from-dump - -o new.cfs
-  sysupdate-image image build --rootfs /mnt --boot
-  sysupdate-image image build --rootfs tree --repo repo --name mine`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.versionGiven = cmd.Flags().Changed("format-version")
 			f.algorithms = cmd.Flags().Changed("algorithm")

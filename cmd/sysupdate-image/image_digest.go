@@ -11,16 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageDigest = `Print the fs-verity digest of the composefs image of IMAGE. With --boot it is the
-deployment id, which a kernel command line names (composefs=). The digest of a composefs
-image is that of the file itself.
-
---expect HEX checks the digest. If it differs, the other ways in which images have been
-sealed are tried: format versions 1 and 2, with and without user.* attributes, and with
-whiteouts that also remove files of their own layer. The one that matches is printed after
-the digest. If none does, the exit code is 1, and the error shows the computed digests and
-how to find the difference.` + aboutIMAGE
-
 func (s *session) imageDigestCommand() *cobra.Command {
 	var f struct {
 		imageFlags
@@ -28,13 +18,8 @@ func (s *session) imageDigestCommand() *cobra.Command {
 		version, algorithm, expect string
 	}
 	cmd := &cobra.Command{
-		Use:   "digest IMAGE",
-		Short: "Print the fs-verity digest of an image",
-		Long:  aboutImageDigest,
-		Example: `  sysupdate-image image digest --boot registry.example.org/os:stable
-  sysupdate-image image digest --boot --arch arm64 registry.example.org/os:stable
-  sysupdate-image image digest --boot /mnt
-  sysupdate-image image digest --boot --expect 4f2d... oci:./os:stable`,
+		Use:               "digest IMAGE",
+		Short:             "Print the fs-verity digest of an image",
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -8,9 +8,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageDump = `Print every file of IMAGE with all its metadata, one per line, as composefs-dump(5).
-image build --from-dump builds the same image from it.` + aboutIMAGE
-
 func (s *session) imageDumpCommand() *cobra.Command {
 	var f struct {
 		imageFlags
@@ -18,11 +15,8 @@ func (s *session) imageDumpCommand() *cobra.Command {
 		algorithm string
 	}
 	cmd := &cobra.Command{
-		Use:   "dump IMAGE",
-		Short: "Print the files of an image as a composefs dump",
-		Long:  aboutImageDump,
-		Example: `  sysupdate-image image dump old.cfs
-  sysupdate-image image dump --boot registry.example.org/os:stable > os.dump`,
+		Use:               "dump IMAGE",
+		Short:             "Print the files of an image as a composefs dump",
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

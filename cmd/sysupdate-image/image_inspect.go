@@ -7,18 +7,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageInspect = `Describe IMAGE: its origin, its system, whether it can boot and as which deployment, and
-its size.` + aboutIMAGE
-
 func (s *session) imageInspectCommand() *cobra.Command {
 	var f imageFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "inspect IMAGE",
-		Short: "Describe an image",
-		Long:  aboutImageInspect,
-		Example: `  sysupdate-image image inspect registry.example.org/os:stable
-  sysupdate-image image inspect --json oci:./os:stable`,
+		Use:               "inspect IMAGE",
+		Short:             "Describe an image",
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -10,10 +10,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageLs = `List the files in the directory PATH of IMAGE, or the file PATH, like ls -l: type and
-permissions, numeric user and group, size, modification time (UTC) and name. PATH is / by
-default; links are not followed.` + aboutIMAGE
-
 func (s *session) imageLsCommand() *cobra.Command {
 	var f struct {
 		imageFlags
@@ -21,12 +17,8 @@ func (s *session) imageLsCommand() *cobra.Command {
 		recursive bool
 	}
 	cmd := &cobra.Command{
-		Use:   "ls IMAGE [PATH]",
-		Short: "List files of an image",
-		Long:  aboutImageLs,
-		Example: `  sysupdate-image image ls registry.example.org/os:stable /usr/lib/modules
-  sysupdate-image image ls -R old.cfs /etc
-  sysupdate-image image ls before-migration /etc`,
+		Use:               "ls IMAGE [PATH]",
+		Short:             "List files of an image",
 		Args:              needArgs(cobra.RangeArgs(1, 2)),
 		ValidArgsFunction: s.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -12,24 +12,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 )
 
-const aboutImageMount = `Mount an image of the repository at a directory, read-only: the image of a deployment, or
-one that image build --repo has stored. The kernel verifies every file that is read,
-unless the repository is on a file system without fs-verity.
-
-ID is the beginning of an id, the name of a pin, or booted, staged, next or rollback.
-Other kinds of images, see sysupdate-image image, cannot be mounted.
-
-This must be run as root. Unmount with umount(8).`
-
 func (s *session) imageMountCommand() *cobra.Command {
 	var repository string
 	cmd := &cobra.Command{
-		Use:   "mount ID DIR",
-		Short: "Mount an image of the repository",
-		Long:  aboutImageMount,
-		Example: `  sysupdate-image image mount 3f60ad1c22b9 /mnt
-  sysupdate-image image mount before-migration /mnt
-  sysupdate-image image mount --repo repo 3f60ad1c22b9 /mnt`,
+		Use:               "mount ID DIR",
+		Short:             "Mount an image of the repository",
 		Args:              needArgs(cobra.ExactArgs(2)),
 		ValidArgsFunction: thenDirectory(s.completeDeployments(1)),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -14,21 +14,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs/assemble"
 )
 
-const aboutInitramfsBuild = `Build a standalone initramfs: one program that finds, mounts and prepares the root, and
-the kernel modules that it may need. It has no systemd, no udev and no shell, and cannot set
-up LUKS, LVM, RAID or network roots. For those, or if you already build an initramfs with
-systemd, add prepare-root to that one instead.
-
-The modules are those of DIR, the directory of a kernel below /usr/lib/modules, with its
-modules.dep and modules.alias. They are stored decompressed. With --modules generic, these
-are for all common disks, virtual ones too, and for ext4, btrfs and XFS; with --modules host,
-for the disks and file systems that hold the running machine's root and boot partition. The program and its configuration come from ROOTFS, as does the kernel's configuration,
-unless it is in DIR/config.
-
-The initramfs is compressed with zstd, or with gzip if the kernel's configuration has no
-CONFIG_RD_ZSTD, or not at all if it has no CONFIG_RD_GZIP either. The same files give the same initramfs, byte for byte. The files in it have
-the time of SOURCE_DATE_EPOCH, or else that of 1970.`
-
 // moduleSets are the values of --modules.
 var moduleSets = []string{"generic", "host"}
 
@@ -38,11 +23,7 @@ func (s *session) initramfsBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build a standalone initramfs",
-		Long:  aboutInitramfsBuild,
-		Example: `  sysupdate-image initramfs build
-  sysupdate-image initramfs build --root /mnt --kernel-dir /mnt/usr/lib/modules/6.12.1
-  sysupdate-image initramfs build --modules host -o initramfs.img`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if !slices.Contains(moduleSets, set) {
 				return usageError{fmt.Errorf("--modules %s: want %s", set, strings.Join(moduleSets, " or "))}

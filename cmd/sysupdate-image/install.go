@@ -12,22 +12,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
 
-const aboutInstall = `Install an image on new file systems, so that the machine boots it.
-
-ROOT is the mount point of the new root file system: ext4 or btrfs with fs-verity
-(mkfs.ext4 -O verity). At boot it is found by its type in the Discoverable Partitions
-Specification. If its partition has another type, or it is a subvolume or on another disk
-than DIR, or the boot loader is not systemd-boot, root=UUID=... and rootflags=... are added;
---karg root=... overrides them. DIR is the mount point of the EFI system partition. The image
-must contain the boot loader: what --bootloader says, or bootloader in its bootc/install/*.toml,
-or else systemd-boot, or GRUB if it has only that.
-
-With --reuse, layers are copied from another repository instead of being fetched: on a
-running machine, /sysroot/composefs has those of its deployments.`
-
-const installExample = "" +
-	"  sysupdate-image install to-filesystem /mnt --esp /mnt/efi --image registry.example.org/os:stable"
-
 func (s *session) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
@@ -47,8 +31,6 @@ func (s *session) toFilesystemCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "to-filesystem ROOT --esp DIR --image REF",
 		Short:             "Install on mounted file systems",
-		Long:              aboutInstall,
-		Example:           installExample,
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,19 +9,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
 
-const aboutPrintConfiguration = `Print the installation settings of an image as JSON, merged from the files
-bootc/install/*.toml in /usr/lib, /usr/local/lib, /etc and /run. Of two files of one name, the
-one in the later directory counts, and a link to /dev/null there masks the other; files are
-merged in the order of their names. The keys are bootc's.
-
-Without --image, the files are those of the running system, such as a container of the
-image. Without --all, kernel arguments are left out; install adds these by itself.
-
-install to-disk and to-image use root-fs-type, filesystem.root.type, block, kargs,
-karg-deletes, root-mount-spec, bootloader, discoverable-partitions and
-enforce-container-sigpolicy; to-filesystem uses bootloader; to-existing-root kargs and
-karg-deletes.`
-
 func (s *session) printConfigurationCommand() *cobra.Command {
 	var o install.Options
 	var source sourceFlags
@@ -29,10 +16,7 @@ func (s *session) printConfigurationCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print-configuration",
 		Short: "Print the installation settings of an image",
-		Long:  aboutPrintConfiguration,
-		Example: `  sysupdate-image install print-configuration
-  sysupdate-image install print-configuration --all --image registry.example.org/os:stable`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case s.sysroot != "":

@@ -11,37 +11,6 @@ import (
 	disklayout "github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 )
 
-const aboutToDisk = `Install an image on a whole disk, which then boots by UEFI or, with GRUB, by a BIOS.
-
-The partitions are those of the Discoverable Partitions Specification: an EFI system
-partition, with GRUB for a BIOS one for that, with --xbootldr-size an extended boot loader
-partition, and the root, which takes the rest of the disk. systemd-repart makes them, or sfdisk if there is none.
-
-A disk that has partitions, a file system or any other data is refused unless --wipe is
-given. These are checked: the partition table; what wipefs(8) recognises; file systems at
-1 MiB and at 32256 bytes, where a partition may have been; the first MiB; and 256 blocks all
-over the disk. Data anywhere else goes unnoticed and is overwritten.
-
-A disk that is mounted, is swap space, belongs to RAID, LVM or LUKS, or is read-only or too
-small is always refused, and so is a file that a loop device uses. All of this is checked
-before the first write, as are the programs, root privileges and loop devices that are needed.
-
-Until everything is on the disk, its root partition has the label "unfinished install". An
-installation that was interrupted is refused like any other content: start again with --wipe.
-
-The boot loader is systemd-boot if the image has it, or else GRUB. With --bootloader none, no
-boot loader is installed: the firmware or the hypervisor must be given the kernel.
-
-Settings that no option gives come from the image, from bootc/install/*.toml in /usr/lib,
-/usr/local/lib, /etc and /run; see print-configuration. To read it before the disk is
-partitioned, the layers are read twice, and are fetched twice from a registry unless they
-are in a repository that --reuse names, or --ignore-image-config is given.
-
-bootc's names --source-imgref and --target-imgref mean --image and --track.
-
-fs-verity is enabled while installing if the kernel and the file system can do that; XFS
-cannot. The output says so.`
-
 // diskFlags are those that to-disk and to-image share.
 type diskFlags struct {
 	o                     install.DiskOptions
@@ -130,11 +99,7 @@ func (s *session) toDiskCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "to-disk DISK --image REF",
 		Short: "Install on a whole disk",
-		Long:  aboutToDisk,
-		Example: `  sysupdate-image install to-disk /dev/sdb --image registry.example.org/os:stable
-  sysupdate-image install to-disk /dev/sdb --image registry.example.org/os:stable --plan
-  sysupdate-image install to-disk --via-loopback disk.img --image oci:./os:stable --filesystem btrfs`,
-		Args: needArgs(cobra.ExactArgs(1)),
+		Args:  needArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.options(s, cmd)
 			if err != nil {

@@ -11,29 +11,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutToExistingRoot = `Install an image beside the package-based system of a machine, on its root file system. The old
-system stays as it is, and its boot entries stay. From the next reboot on, the machine boots
-the image by default; before that, the way back is printed.
-
-ROOT is the root of the old system: /target, where a container has the host's /, or / for
-the program on the machine itself. New there are the directories composefs and state, and on
-the EFI system partition a kernel and its boot entry. The boot loader is that of the old
-system: systemd-boot, or a GRUB whose grub.cfg reads custom.cfg, as that of grub-mkconfig
-does. GRUB's own files stay; custom.cfg gets a menu entry that leads to the new system. With
---bootloader none, what boots the machine has to be given the kernel.
-
-The new system has the /etc and /var of its image. --keep-etc takes over files from /etc of
-the old one: a directory with all that is in it, or what a pattern selects, such as
-ssh/ssh_host_*. If it selects one of passwd, group, shadow, gshadow, subuid and subgid, the
-users and groups with IDs from 1000 to 59999 are taken over, with passwords, memberships and
-the SSH keys in their homes, and root's password; all others are those of the image. The homes
-themselves stay where they are: the new system has them in /sysroot/home.
-
-Everything is checked before the first write: the system, its loader, the EFI system partition,
-the room, the files to keep, and (unless --ignore-image-config is given) that the image can
-boot. ext4 has fs-verity only if it was made with it, or after 'tune2fs -O verity DEVICE'.
-A run that was interrupted can be repeated.`
-
 // alongside is what bootc calls it that the old system stays.
 const alongside = "alongside"
 
@@ -67,14 +44,8 @@ func (f *existingFlags) add(cmd *cobra.Command) {
 func (s *session) toExistingRootCommand() *cobra.Command {
 	var f existingFlags
 	cmd := &cobra.Command{
-		Use:   "to-existing-root [ROOT] --image REF",
-		Short: "Install beside the system of a machine",
-		Long:  aboutToExistingRoot,
-		Example: `  sysupdate-image install to-existing-root / --image registry.example.org/os:stable --plan
-  sysupdate-image install to-existing-root / --image registry.example.org/os:stable \
-    --keep-etc passwd --keep-etc 'ssh/ssh_host_*' --keep-etc NetworkManager/system-connections
-  podman run --rm --privileged --pid=host -v /:/target -v /dev:/dev -v /run/udev:/run/udev IMAGE \
-    sysupdate-image install to-existing-root --image registry.example.org/os:stable`,
+		Use:               "to-existing-root [ROOT] --image REF",
+		Short:             "Install beside the system of a machine",
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -146,19 +117,12 @@ func (s *session) planExisting(cmd *cobra.Command, o install.ExistingOptions, ig
 	return install.PlanExisting(o, img, s.WarnOf)
 }
 
-const aboutBootOld = `Have the old system boot by default again, beside which install to-existing-root has
-installed an image, or with --undo the image. Only GRUB's menu is changed; with systemd-boot,
-use bootctl set-default. In the old system, call it with --sysroot /.`
-
 func (s *session) bootOldCommand() *cobra.Command {
 	var undo bool
 	cmd := &cobra.Command{
 		Use:   "boot-old",
 		Short: "Boot the old system beside an image by default",
-		Long:  aboutBootOld,
-		Example: `  sysupdate-image install boot-old
-  sysupdate-image install boot-old --undo`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			m, err := s.openToSwitch()
 			if err != nil {
@@ -179,28 +143,13 @@ func (s *session) bootOldCommand() *cobra.Command {
 	return cmd
 }
 
-const aboutRemoveOld = `Remove the old system beside which install to-existing-root has installed an image. Without
---yes, what would be removed is only listed.
-
-Of the root file system, directories are removed that belong to a system: bin, boot, dev,
-etc, lib*, proc, run, sbin, sys, tmp, usr and var, unless --keep names one. All else stays, such
-as home, root and srv, and is in /sysroot. On the boot partition, entries and kernels go that
-have the machine's id or the token of kernel-install(8). GRUB stays, with a grub.cfg that leads
-to the image alone.
-
-The image must have proved itself: it is booted, and not on trial. At each moment it boots; a
-run that was interrupted can be repeated.`
-
 func (s *session) removeOldCommand() *cobra.Command {
 	var keep []string
 	var yes, asJSON, quiet bool
 	cmd := &cobra.Command{
 		Use:   "remove-old",
 		Short: "Remove the old system beside an image",
-		Long:  aboutRemoveOld,
-		Example: `  sysupdate-image install remove-old
-  sysupdate-image install remove-old --keep var --yes`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.change(func(m *update.Machine) error {
 				p, err := install.PlanRemoveOld(m, keep)

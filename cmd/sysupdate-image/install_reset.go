@@ -11,34 +11,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutReset = `Give the machine a fresh state, as after an installation: from the next reboot on it has the
-/etc of its images and an empty /var. Images, kernel arguments and boot entries stay. With
-DEPLOYMENT, that one boots next.
-
-The state before it is kept in /sysroot/reset: 'sysupdate-image rollback' returns to it, and once
-more to the fresh one, as often as wanted. --confirm removes the one that is not in use, after
-the reboot. It takes room until then: /var of both is there.
-
---keep-etc keeps files of /etc, as with install to-existing-root: one of passwd, group, shadow,
-gshadow, subuid and subgid stands for users and groups with IDs from 1000 to 59999 and root's
-password. All else is lost with the state, such as the machine's id, SSH host keys and
-/etc/fstab.
-
-The change is one step: after a power cut, the machine boots with the old state or the fresh
-one. It is refused while an update is staged, and if /var is a file system of its own.
-` + namingDeployments
-
 func (s *session) resetCommand() *cobra.Command {
 	var o update.ResetOptions
 	var plan, confirm, asJSON, quiet, reboot bool
 	var keys string
 	cmd := &cobra.Command{
-		Use:   "reset [DEPLOYMENT]",
-		Short: "Give the machine a fresh /etc and /var",
-		Long:  aboutReset,
-		Example: `  sysupdate-image install reset --plan
-  sysupdate-image install reset --keep-etc passwd --keep-etc 'ssh/ssh_host_*' --reboot
-  sysupdate-image install reset --confirm`,
+		Use:               "reset [DEPLOYMENT]",
+		Short:             "Give the machine a fresh /etc and /var",
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

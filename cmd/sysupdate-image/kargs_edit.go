@@ -16,16 +16,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutKargsEdit = `Change kernel arguments in an editor: $VISUAL, $EDITOR or vi. Each line has one argument;
-empty lines and lines that begin with # are ignored. The argument that names the deployment is
-not shown. New arguments go last, whatever line they are on. If the editor fails, nothing
-changes.`
-
 func (s *session) kargsEditCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "edit",
 		Short: "Change kernel arguments in an editor",
-		Long:  aboutKargsEdit,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			k, err := s.kargs("")

@@ -19,31 +19,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutLint = `Check whether an image will boot and update, and has nothing that belongs to one machine.
-IMAGE is a directory with the root of a system in it, a directory that is an OCI layout, or a
-reference, as for sysupdate-image image. The default is /, for a line at the end of a
-Containerfile:
-
-  RUN sysupdate-image lint --fatal-warnings
-
-What is mounted below a directory is left out: it is not part of the image. Of a container
-image all layers are read, and nothing is stored.
-
-Each finding says where it is, why it matters and how to fix it. A fatal one keeps the image
-from booting, from being installed or from being updated; a warning is about something that
-most likely should be fixed. --list shows all rules. Those of bootc have the names and
-levels that they have there, and some of them look closer: lines of sysusers.d and tmpfiles.d
-are read as systemd reads them. Rules that only bootc and ostree need apply to images that
-have one of them; sysupdate-image container lint applies them to all images.
-
-The exit code is 0 if there are no fatal findings (with --fatal-warnings, no findings), and 1
-if there are, or if a rule could not be checked. It is also 1 if IMAGE cannot be read; then
-nothing is on standard output.`
-
-const aboutContainerLint = `Check the root of a system, with the options of bootc container lint and as strictly: see
-sysupdate-image lint for what is checked. An unknown name after --skip is ignored, with a
-warning.`
-
 // lintFlags are those of both commands.
 type lintFlags struct {
 	imageFlags
@@ -57,13 +32,8 @@ type lintFlags struct {
 func (s *session) lintCommand() *cobra.Command {
 	var f lintFlags
 	cmd := &cobra.Command{
-		Use:   "lint [IMAGE]",
-		Short: "Check whether an image will boot and update",
-		Long:  aboutLint,
-		Example: `  sysupdate-image lint --fatal-warnings
-  sysupdate-image lint --skip sysusers --skip var-tmpfiles ./rootfs
-  sysupdate-image lint --sarif oci:./os:stable > lint.sarif
-  sysupdate-image lint --list`,
+		Use:               "lint [IMAGE]",
+		Short:             "Check whether an image will boot and update",
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeOneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -107,7 +77,6 @@ func (s *session) containerCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "lint",
 		Short: "Check whether an image will boot and update, as bootc container lint",
-		Long:  aboutContainerLint,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if info, err := os.Stat(f.rootfs); err == nil && !info.IsDir() {

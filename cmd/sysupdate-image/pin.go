@@ -9,22 +9,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutPin = `Keep a deployment until it is unpinned, whatever is applied after it. The default is the
-booted one. A pin can have a name, which every command accepts for the deployment and
-which must be unique. Pinning a deployment again changes the name.
-
-A pinned deployment takes space on the boot partition and the root file system.
-` + namingDeployments
-
 func (s *session) pinCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use:   "pin [--name NAME] [DEPLOYMENT]",
-		Short: "Keep a deployment until it is unpinned",
-		Long:  aboutPin,
-		Example: `  sysupdate-image pin --name before-migration
-  sysupdate-image pin rollback
-  sysupdate-image rollback before-migration`,
+		Use:               "pin [--name NAME] [DEPLOYMENT]",
+		Short:             "Keep a deployment until it is unpinned",
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

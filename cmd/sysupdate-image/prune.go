@@ -9,22 +9,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutPrune = `Remove what the machine does not need: deployments that are not booted, staged, next,
-pinned or the ones to fall back to; kernels, images and layers of no deployment; and what
-a crash has left behind. keep = N in /etc/sysupdate-image/update.toml keeps N more
-deployments.
-
-apply does this automatically, except that a deployment which has lost its boot entry stays.`
-
 func (s *session) pruneCommand() *cobra.Command {
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove deployments and files that are not needed",
-		Long:  aboutPrune,
-		Example: `  sysupdate-image prune --dry-run
-  sysupdate-image prune`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.prune(cmd.Context(), dryRun, asJSON)
 		},

@@ -7,14 +7,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
-const aboutRepo = `Maintain the repository, which holds images, layers and the contents of files: the one of
-this machine, of --sysroot, or --repo.`
-
 func (s *session) repoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repo",
 		Short: "Maintain the repository",
-		Long:  aboutRepo,
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -22,17 +18,12 @@ func (s *session) repoCommand() *cobra.Command {
 	return cmd
 }
 
-const aboutRepoImages = `List the composefs images in the repository: the beginning of the id, the format version,
-the size, and what keeps repo gc from removing the image: a deployment, a name (image
-build --name), or the container image that it was built from.`
-
 func (s *session) repoImagesCommand() *cobra.Command {
 	var path string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "images",
 		Short: "List the images in the repository",
-		Long:  aboutRepoImages,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			repo, err := s.openStore(path)

@@ -6,22 +6,13 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
 )
 
-const aboutRepoGC = `Remove what nothing in the repository needs: images that are neither deployed nor named
-(image build --name), layers of container images without a tag, and the contents that no
-remaining image or layer has. All deployments stay.
-
-apply does this automatically. The next gc completes an interrupted one.`
-
 func (s *session) repoGCCommand() *cobra.Command {
 	var path string
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove unused images, layers and contents",
-		Long:  aboutRepoGC,
-		Example: `  sysupdate-image repo gc --dry-run
-  sysupdate-image repo gc`,
-		Args: needArgs(cobra.NoArgs),
+		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			repository, err := s.openRepository(path, !dryRun)
 			if err != nil {

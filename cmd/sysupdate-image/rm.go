@@ -6,19 +6,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutRm = `Remove deployments, with everything on disk that no other one needs. A deployment that is
-booted, staged, next or pinned is not removed; the error tells what to do first. The
-deployment to roll back to can be removed, unless a queued rollback has it boot next.
-` + namingDeployments
-
 func (s *session) rmCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm DEPLOYMENT...",
-		Aliases: []string{"delete-deployment"},
-		Short:   "Remove deployments",
-		Long:    aboutRm,
-		Example: `  sysupdate-image rm 3f9c01
-  sysupdate-image rm rollback`,
+		Use:               "rm DEPLOYMENT...",
+		Aliases:           []string{"delete-deployment"},
+		Short:             "Remove deployments",
 		Args:              needArgs(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(-1),
 		RunE: func(cmd *cobra.Command, args []string) error {

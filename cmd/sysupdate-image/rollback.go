@@ -10,31 +10,11 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutRollback = `Make the previous deployment the next to boot, with its own /etc as it was, and with /var
-as it is now. If that deployment is already next, the booted one becomes next again: a
-second rollback undoes the first. With DEPLOYMENT, make that one the next to boot, older
-or newer. A staged update is dropped. After 'install reset', until that is confirmed,
-rollback without DEPLOYMENT returns to the state before it instead.
-
-The change is one rename on the boot partition and takes effect at the next reboot.
-` + namingDeployments
-
-// namingDeployments is the help on the argument DEPLOYMENT.
-const namingDeployments = `
-DEPLOYMENT is the beginning of an id, the name of a pin, or booted, staged, next or
-rollback; see sysupdate-image status.`
-
 func (s *session) rollbackCommand() *cobra.Command {
 	var f rebootFlags
 	cmd := &cobra.Command{
-		Use:   "rollback [DEPLOYMENT]",
-		Short: "Make the previous deployment the next to boot",
-		Long:  aboutRollback,
-		Example: `  sysupdate-image rollback
-  sysupdate-image rollback --reboot
-  sysupdate-image rollback 3f9c01
-  sysupdate-image rollback before-migration
-  sysupdate-image rollback booted           # keep the running system; drop a staged update`,
+		Use:               "rollback [DEPLOYMENT]",
+		Short:             "Make the previous deployment the next to boot",
 		Args:              needArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeDeployments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

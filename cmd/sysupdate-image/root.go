@@ -32,13 +32,6 @@ const (
 // A usageError is an invalid command line.
 type usageError struct{ error }
 
-const about = `Boot this machine from container images, and update it in place, atomically.
-
-  sysupdate-image apply registry.example.org/os:stable    fetch this image; follow it from now on
-  sysupdate-image apply                                   fetch the newest image
-  sysupdate-image status                                  show what is booted, and what boots next
-  sysupdate-image rollback                                boot the previous system next`
-
 const exits = `
 Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usage, 70 a bug in this program.
 `
@@ -143,7 +136,6 @@ func (s *session) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           s.name(),
 		Short:         "Boot this machine from container images, and update it in place",
-		Long:          about,
 		Version:       version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -173,6 +165,7 @@ func (s *session) command() *cobra.Command {
 	group(root, s.upgradeCommand(), s.switchCommand(), s.configDiffCommand())
 	addBootc(root)
 	root.SetHelpCommand(s.helpCommand())
+	describe(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
 }

@@ -14,31 +14,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutStatus = `Show which deployment is booted, which boots next, which others exist, and any problems:
-failed boots and their reasons, boot entries that no boot loader can use, and what this
-user cannot read. It also shows what the last apply or apply --check found since this boot,
-and what the last update did with local changes to /etc. Any user can run it.
-
-On a machine that was not booted from an image, status says so and exits with 0. The exit
-code is 1 only if nothing can be shown.
-
-With --failed it shows the boots that failed, the newest first: which unit or check, with its
-exit status, and the last 200 lines of the journal of that boot. Only root can read them.
-
-A deployment is marked with ● if it is booted and with → if it boots next.
-
---verbose adds whole ids and digests, the boot loader that booted this machine, and what the
-contents of files take on the disk: of each deployment, and what prune would free. It reads
-every image, which takes a moment, and only root can.
-
---watch shows the status again whenever it changes, until it is interrupted. On a terminal it
-replaces what was shown; elsewhere an empty line comes between, and with --json a status is
-one line.
-
---format, --format-version and --booted are those of bootc status: the JSON is its
-org.containers.bootc/v1, with what bootc has no field for below "sysupdateImage". Started as
-bootc, status prints YAML where standard output is no terminal.`
-
 // statusFlags are those of status.
 type statusFlags struct {
 	asJSON, failed, booted, verbose, watch bool
@@ -51,7 +26,6 @@ func (s *session) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is booted and what boots next",
-		Long:  aboutStatus,
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version > 1 {

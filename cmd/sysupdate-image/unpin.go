@@ -6,15 +6,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-const aboutUnpin = `Unpin a deployment, so that rm, prune and apply can remove it again.
-` + namingDeployments
-
 func (s *session) unpinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "unpin DEPLOYMENT",
 		Short:             "Unpin a deployment",
-		Long:              aboutUnpin,
-		Example:           `  sysupdate-image unpin before-migration`,
 		Args:              needArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completePinned(),
 		RunE: func(_ *cobra.Command, args []string) error {

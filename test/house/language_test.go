@@ -25,7 +25,7 @@ var written = []string{"cmd", "internal", "finalize", "generators", "health", "p
 var translated = regexp.MustCompile(`\bSay (what|which)\b|"say (what|which)\b|(?i)\b(makes? no sense|who (does|has|reads)|for good|at one stroke|out of sight|(bring|brings|brought) .*to light|also (if|while|after)|pass(es|ed|ing)? (it )?over)\b`)
 
 func TestPhrases(t *testing.T) {
-	for _, path := range filesBelow(t, written, ".go", ".txtar", ".md", ".8", ".7", ".5", ".catalog") {
+	for _, path := range filesBelow(t, written, ".go", ".txtar", ".md", ".txt", ".8", ".7", ".5", ".catalog") {
 		file, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 )
 
@@ -24,8 +23,8 @@ func (s *session) printConfigurationCommand() *cobra.Command {
 			case o.Image == "" && cmd.Flags().Changed("image"):
 				return usageError{errors.New("install print-configuration: --image: the reference is empty")}
 			}
-			o.Source = source.options()
-			config, err := s.installConfiguration(cmd, o)
+			o.Host, o.Source = s.host, source.options()
+			config, err := install.Configuration(cmd.Context(), o, s.Reporter(cmd.Context(), false))
 			if err != nil {
 				return err
 			}
@@ -40,13 +39,4 @@ func (s *session) printConfigurationCommand() *cobra.Command {
 	addReuseFlag(cmd, &o.Reuse)
 	source.add(cmd)
 	return cmd
-}
-
-// installConfiguration returns the configuration of an image, or of the running system.
-func (s *session) installConfiguration(cmd *cobra.Command, o install.Options) (installconfig.Config, error) {
-	if o.Image == "" {
-		return install.Configuration(s.host)
-	}
-	img, err := install.LookAt(cmd.Context(), o, s.Reporter(cmd.Context(), false))
-	return img.Config(), err
 }

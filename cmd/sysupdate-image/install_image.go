@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
+	disklayout "github.com/sysupdate-image/sysupdate-image/internal/install/layout"
 )
 
 func (s *session) toImageCommand() *cobra.Command {
@@ -26,14 +27,14 @@ func (s *session) toImageCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if target.Size, err = parseSize(size); err != nil {
+			if target.Size, err = disklayout.ParseSize(size); err != nil {
 				return usageError{fmt.Errorf("--size: %w", err)}
 			}
 			target.File = args[0]
 			if install.NeedsNamespace() && !f.plan {
 				return install.InNamespace()
 			}
-			return s.toDisk(cmd, o, &f, &target)
+			return s.toDisk(cmd.Context(), o, &f, &target)
 		},
 	}
 	cmd.Flags().StringVar(&target.Format, "format", install.Formats[0], "format of the disk image: `raw|qcow2|vhd`")

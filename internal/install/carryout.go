@@ -24,10 +24,10 @@ type DiskResult struct {
 	loader loader.Loader
 }
 
-// ToDisk carries a plan out. The disk is labelled as unfinished until all is on it; it is to
-// be wiped then if ToDisk fails. Mounts are attached nowhere, and loop devices last only as
+// toDisk carries a plan out. The disk is labelled as unfinished until all is on it; it is to
+// be wiped then if toDisk fails. Mounts are attached nowhere, and loop devices last only as
 // long as they are open: nothing of either is left, even if this program is killed.
-func (p DiskPlan) ToDisk(ctx context.Context, d *device.Disk, r update.Reporter, warn func(error)) (DiskResult, error) {
+func (p DiskPlan) toDisk(ctx context.Context, d *device.Disk, r update.Reporter, warn func(error)) (DiskResult, error) {
 	if d.NeedsLoop() && !p.options.Unmounted {
 		if err := checkLoop(); err != nil {
 			return DiskResult{}, err

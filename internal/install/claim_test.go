@@ -27,7 +27,7 @@ func TestDropOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	first.Drop()
+	first.drop()
 	for _, name := range []string{path, first.File} {
 		if _, err := os.Stat(name); err != nil {
 			t.Error(err)

@@ -91,8 +91,8 @@ var ErrNoEFI = errors.New("the image has no directory /efi, where systemd mounts
 // ErrNotBlock says that a file was named in place of a disk.
 var ErrNotBlock = errors.New("is a file, not a block device")
 
-// PlanDisk plans an installation on a disk. It changes nothing, and returns the disk open.
-func PlanDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.Disk, error) {
+// planDisk plans an installation on a disk. It changes nothing, and returns the disk open.
+func planDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.Disk, error) {
 	if err := o.complete(); err != nil {
 		return DiskPlan{}, nil, err
 	}
@@ -156,8 +156,8 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 // ErrNotRoot says that only root can install on a disk.
 var ErrNotRoot = errors.New("cannot install on a disk: must be run as root")
 
-// CheckRights reports whether this program may do what an installation on a disk needs.
-func CheckRights(loopback bool) error {
+// checkRights reports whether this program may do what an installation on a disk needs.
+func checkRights(loopback bool) error {
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
@@ -167,9 +167,9 @@ func CheckRights(loopback bool) error {
 	return nil
 }
 
-// CanMount reports whether the partitions of a disk image can be mounted here. In a container,
+// canMount reports whether the partitions of a disk image can be mounted here. In a container,
 // or in a user namespace, they cannot.
-func CanMount() bool { return os.Geteuid() == 0 && checkLoop() == nil }
+func canMount() bool { return os.Geteuid() == 0 && checkLoop() == nil }
 
 func checkLoop() error {
 	if err := sys.CheckLoop(); err != nil {
@@ -202,8 +202,8 @@ func (o *DiskOptions) settle(c installconfig.Config) error {
 	return nil
 }
 
-// Warnings returns what an administrator should know of an image before it is installed.
-func (img Image) Warnings(o DiskOptions) []error {
+// warnings returns what an administrator should know of an image before it is installed.
+func (img Image) warnings(o DiskOptions) []error {
 	var errs []error
 	if o.BootSize > 0 && !img.efi {
 		errs = append(errs, ErrNoEFI)
@@ -217,8 +217,8 @@ func (img Image) Warnings(o DiskOptions) []error {
 	return errs
 }
 
-// Check refuses an image that cannot boot, and one that nobody has signed if it wants that.
-func (img Image) Check() error {
+// check refuses an image that cannot boot, and one that nobody has signed if it wants that.
+func (img Image) check() error {
 	if img.unbootable != nil {
 		return img.unbootable
 	}

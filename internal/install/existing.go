@@ -66,8 +66,15 @@ var ErrNoSystem = errors.New("there is no system: want the root of one with /etc
 // ErrTaken says that names that are needed on the root file system are in use.
 var ErrTaken = errors.New("is in the way: it was not made by this program")
 
-// PlanExisting plans an installation beside a system. It changes nothing.
-func PlanExisting(o ExistingOptions, img Image, warn func(error)) (ExistingPlan, error) {
+// PlanExisting looks at an image and at the system that is there, and plans an installation
+// beside it. It changes nothing.
+func PlanExisting(ctx context.Context, o ExistingOptions, r update.Reporter, warn func(error)) (ExistingPlan, error) {
+	of := o.Options
+	of.Loader = deployment.NoLoader // it is that of the old system
+	img, err := look(ctx, of, r)
+	if err != nil {
+		return ExistingPlan{}, err
+	}
 	p := ExistingPlan{Root: o.Root, ESP: o.ESP, About: img}
 	if err := o.complete(); err != nil {
 		return p, err

@@ -33,15 +33,15 @@ type Target struct {
 	File   string // its name
 	Format string
 	Size   int64 // bytes of the disk; 0 for what the image needs
-	Plan   bool  // only plan: the disk is another file, which Drop removes
 
-	wipe bool     // FILE may be replaced
-	disk string   // path of the disk until it is complete
-	own  *os.File // the disk, which is locked
+	onlyPlan bool     // the disk is another file, which drop removes
+	wipe     bool     // FILE may be replaced
+	disk     string   // path of the disk until it is complete
+	own      *os.File // the disk, which is locked
 }
 
-// Check refuses a target that cannot be made, or replaced with wipe.
-func (t *Target) Check(wipe bool) error {
+// check refuses a target that cannot be made, or replaced with wipe.
+func (t *Target) check(wipe bool) error {
 	t.wipe = wipe
 	if t.Format != Formats[0] {
 		if err := tools.Check("qemu-img"); err != nil {
@@ -64,9 +64,9 @@ func (t *Target) Check(wipe bool) error {
 	return nil
 }
 
-// Begin makes an empty disk for an image, and the options to install on it. The caller calls
-// Drop in the end.
-func (t *Target) Begin(o DiskOptions, img Image) (DiskOptions, error) {
+// begin makes an empty disk for an image, and the options to install on it. The caller calls
+// drop in the end.
+func (t *Target) begin(o DiskOptions, img Image) (DiskOptions, error) {
 	if t.Size == 0 {
 		t.Size = layout.ImageSize(img.Bytes, o.BootSize)
 	}
@@ -74,7 +74,7 @@ func (t *Target) Begin(o DiskOptions, img Image) (DiskOptions, error) {
 	if err != nil {
 		return o, err
 	}
-	if t.Plan {
+	if t.onlyPlan {
 		t.own, err = os.CreateTemp(filepath.Dir(path), ".sysupdate-image-plan-")
 	} else {
 		t.own, err = claim(path + partial)
@@ -83,12 +83,12 @@ func (t *Target) Begin(o DiskOptions, img Image) (DiskOptions, error) {
 		return o, err
 	}
 	t.disk = t.own.Name()
-	o.Disk, o.Name, o.Loopback, o.Unmounted = t.disk, t.File, true, !CanMount()
+	o.Disk, o.Name, o.Loopback, o.Unmounted = t.disk, t.File, true, !canMount()
 	return o, t.own.Truncate(t.Size)
 }
 
-// Drop removes what was made and is not complete. It leaves alone what another run has made.
-func (t *Target) Drop() {
+// drop removes what was made and is not complete. It leaves alone what another run has made.
+func (t *Target) drop() {
 	if t.own == nil {
 		return
 	}
@@ -100,8 +100,8 @@ func (t *Target) Drop() {
 	t.own = nil
 }
 
-// Finish converts the disk that was installed, and gives it its name.
-func (t *Target) Finish(ctx context.Context, d *device.Disk, r update.Reporter) error {
+// finish converts the disk that was installed, and gives it its name.
+func (t *Target) finish(ctx context.Context, d *device.Disk, r update.Reporter) error {
 	if err := d.Sync(); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (t *Target) publish(made string) error {
 		err = sys.Renameat2(nil, made, nil, t.File, sys.RenameNoReplace)
 	}
 	if errors.Is(err, syscall.EINVAL) { // by file systems such as NFS
-		if err = t.Check(false); err == nil {
+		if err = t.check(false); err == nil {
 			err = os.Rename(made, t.File)
 		}
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
 	Keys   string      // file with root's SSH keys; "" for none
 	Loader string      // kind of boot loader; "" for what the image wants or has
+	// IgnoreConfig takes no settings from the image: its layers are read only once then.
+	IgnoreConfig bool
 
 	keys []byte // the content of Keys
 	bios bool   // a BIOS is to start GRUB, too

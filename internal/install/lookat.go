@@ -14,15 +14,27 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/loader"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// LookAt reads of an image what decides how it is installed. That needs all of its layers;
-// those in the repositories to reuse are not fetched.
-func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+// look reads of an image what decides how it is installed, and refuses one that cannot boot, or
+// that nobody has signed if it wants that.
+func look(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+	read := lookAt
+	if o.IgnoreConfig {
+		read = glanceAt
+	}
+	img, err := read(ctx, o, r)
+	if err == nil {
+		err = img.check()
+	}
+	return img, err
+}
+
+// lookAt reads all layers of an image; those in the repositories to reuse are not fetched.
+func lookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	ref, err := oci.ParseReference(o.Image)
 	if err != nil {
 		return Image{}, err
@@ -66,8 +78,8 @@ func LookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	return found, nil
 }
 
-// GlanceAt is LookAt for an image whose configuration does not count: no layer of it is read.
-func GlanceAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
+// glanceAt is lookAt for an image whose configuration does not count: no layer of it is read.
+func glanceAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	ref, err := oci.ParseReference(o.Image)
 	if err != nil {
 		return Image{}, err
@@ -146,10 +158,12 @@ func (o DiskOptions) verity() Verity {
 // ownPath is the path of an open file for this program.
 func ownPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
-// Configuration returns how the running system wants to be installed.
-func Configuration(host machine.Host) (installconfig.Config, error) {
-	return installconfig.Load(host.Files, runtime.GOARCH)
+// Configuration returns how an image wants to be installed: that of o, or the running system if
+// o has none.
+func Configuration(ctx context.Context, o Options, r update.Reporter) (installconfig.Config, error) {
+	if o.Image == "" {
+		return installconfig.Load(o.Host.Files, runtime.GOARCH)
+	}
+	img, err := lookAt(ctx, o, r)
+	return img.config, err
 }
-
-// Config returns how the image wants to be installed.
-func (img Image) Config() installconfig.Config { return img.config }

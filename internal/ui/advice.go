@@ -68,6 +68,7 @@ var always = []struct {
 	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
 	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
 	{update.ErrBootcUpdate, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
+	{update.ErrKargsOrder, "; remove one, and add it again to have it last"},
 	{update.ErrResetWaits, "; 'sysupdate-image install reset --confirm' removes it"},
 	{update.ErrStagedReset, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
 	{update.ErrNoRootHome, "; make it one in the image, such as to /var/roothome"},

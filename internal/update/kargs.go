@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/uki"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/kargs"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -328,15 +326,4 @@ func only(a, b kcmdline.Cmdline) []string {
 		}
 	}
 	return list
-}
-
-// Addon returns an addon with kernel arguments for this machine's architecture, which is not
-// signed, and its command line.
-func Addon(args []string) (addon []byte, cmdline string, err error) {
-	c, err := changed(nil, args, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	addon, err = uki.Addon(c.String(), runtime.GOARCH)
-	return addon, c.String(), err
 }

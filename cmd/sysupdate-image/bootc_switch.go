@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +46,7 @@ func (s *session) switchTo(cmd *cobra.Command, target string, f switchFlags) err
 	if target == "" {
 		return usageError{errors.New("switch: TARGET is empty")}
 	}
-	ref := reference(target, f)
+	ref := oci.Spell(f.transport, target, f.signed)
 	if f.inPlace {
 		if f.apply || f.rebootFlags.softReboot != "" || f.retain {
 			return usageError{errors.New("switch: --mutate-in-place cannot be combined with --apply, --soft-reboot or --retain")}
@@ -65,21 +64,6 @@ func (s *session) switchTo(cmd *cobra.Command, target string, f switchFlags) err
 	return s.apply(cmd, ref, f.applyFlags)
 }
 
-// reference returns the reference that the flags of bootc switch make of a target.
-func reference(target string, f switchFlags) string {
-	ref := target
-	switch {
-	case f.transport != "registry":
-		ref = f.transport + ":" + target
-	case !oci.HasTransport(target):
-		ref = "docker://" + target
-	}
-	if f.signed {
-		return "ostree-image-signed:" + ref
-	}
-	return ref
-}
-
 // follow has the machine follow a reference, and fetches nothing.
 func (s *session) follow(ref string) error {
 	return s.switchBoot(func(m *update.Machine) error {
@@ -87,7 +71,6 @@ func (s *session) follow(ref string) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.Out, "Following %s from now on, deployment %s\n", followed, id)
-		return err
+		return s.PrintFollowed(id, followed)
 	})
 }

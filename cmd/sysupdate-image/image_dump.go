@@ -33,9 +33,7 @@ func (s *session) imageDumpCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.algorithm, "algorithm", "sha512",
-		"algorithm of digests that must be computed: `sha256|sha512`")
-	completeValues(cmd, "algorithm", algorithmNames...)
+	addAlgorithm(cmd, &f.algorithm, "sha512", "algorithm of digests that must be computed: `sha256|sha512`")
 	f.formFlags.add(cmd)
 	f.imageFlags.add(cmd)
 	return cmd

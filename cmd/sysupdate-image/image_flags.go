@@ -6,8 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
@@ -60,29 +58,4 @@ func (f *imageFlags) options() (oci.Options, error) {
 func addRepositoryFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "repo", "", "use the repository in `DIR` instead of this machine's")
 	must(cmd.MarkFlagDirname("repo"))
-}
-
-// algorithmNames are the values of --algorithm.
-var algorithmNames = []string{"sha256", "sha512"}
-
-// parseAlgorithm reads --algorithm.
-func parseAlgorithm(name string) (digest.Algorithm, error) {
-	alg, err := digest.ParseAlgorithm(name)
-	if err != nil {
-		return 0, usageError{fmt.Errorf("--algorithm: %w", err)}
-	}
-	return alg, nil
-}
-
-// versionNames are the values of --format-version.
-var versionNames = []string{"0", "1", "2", "auto"}
-
-// parseVersion reads --format-version.
-func parseVersion(s string) (int, error) {
-	versions := map[string]int{"0": erofs.V0, "1": erofs.V1, "2": erofs.V2, "auto": erofs.Auto}
-	v, ok := versions[s]
-	if !ok {
-		return 0, usageError{fmt.Errorf("--format-version %s: want 0, 1, 2 or auto", s)}
-	}
-	return v, nil
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
+	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 func (s *session) bootOldCommand() *cobra.Command {
@@ -16,19 +14,11 @@ func (s *session) bootOldCommand() *cobra.Command {
 		Short: "Boot the old system beside an image by default",
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			m, err := s.openToSwitch()
+			err := s.switchBoot(func(m *update.Machine) error { return install.BootOld(m, !undo) })
 			if err != nil {
 				return err
 			}
-			what := "The old system boots by default"
-			if undo {
-				what = "The image boots by default"
-			}
-			if err := errors.Join(install.BootOld(m, !undo), m.Close()); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(s.Out, what)
-			return err
+			return s.PrintBootOld(!undo)
 		},
 	}
 	cmd.Flags().BoolVar(&undo, "undo", false, "boot the image by default")

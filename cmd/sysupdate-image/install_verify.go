@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,13 +29,7 @@ func (s *session) verifyCommand() *cobra.Command {
 			} else {
 				err = s.PrintVerify(report)
 			}
-			if n := report.Problems(); err == nil && n > 0 {
-				err = fmt.Errorf("%s would not boot: %s", args[0], ui.Count(n, "problem"))
-			}
-			if n := report.Unknowns(); err == nil && n > 0 {
-				err = fmt.Errorf("cannot tell whether %s would boot: %s could not be checked", args[0], ui.Count(n, "thing"))
-			}
-			return err
+			return cmp.Or(err, ui.VerifyVerdict(report, args[0]))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

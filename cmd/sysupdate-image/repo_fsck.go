@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -53,8 +54,5 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	} else {
 		err = s.PrintFsck(report, f.repair)
 	}
-	if left := report.Left(); err == nil && left > 0 {
-		err = errors.New("the repository has " + ui.Count(left, "problem"))
-	}
-	return err
+	return cmp.Or(err, ui.FsckVerdict(report))
 }

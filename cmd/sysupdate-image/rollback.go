@@ -60,27 +60,3 @@ func (s *session) rollback(ctx context.Context, name string, f rebootFlags) erro
 		return m.Reboot(ctx, update.Result{})
 	})
 }
-
-// change opens the machine to change it and has f do so.
-func (s *session) change(f func(*update.Machine) error) error {
-	m, err := s.open()
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(m), m.Close())
-}
-
-// switchBoot is change for what needs nothing in the repository: it does not wait for
-// an image that is being fetched.
-func (s *session) switchBoot(f func(*update.Machine) error) error {
-	m, err := s.openToSwitch()
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(m), m.Close())
-}
-
-func (s *session) openToSwitch() (*update.Machine, error) {
-	s.changes()
-	return update.OpenToSwitch(s.machine(), s.WarnOf)
-}

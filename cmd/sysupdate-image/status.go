@@ -1,17 +1,9 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
-
-	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine"
-	"github.com/sysupdate-image/sysupdate-image/internal/status"
-	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
 // statusFlags are those of status.
@@ -55,64 +47,4 @@ func (s *session) statusCommand() *cobra.Command {
 		[2]string{"failed", "watch"}, [2]string{"verbose", "watch"})
 	must(cmd.RegisterFlagCompletionFunc("format-version", cobra.NoFileCompletions))
 	return cmd
-}
-
-// statusFormat returns the format of status without an option.
-func (s *session) statusFormat() string {
-	if s.name() == bootcName && !s.OnTerminal() {
-		return formatYAML
-	}
-	return formatHuman
-}
-
-func (s *session) status(ctx context.Context, f statusFlags, format string) error {
-	st, err := status.Of(s.machine())
-	if err != nil {
-		return err
-	}
-	if st.Verbose = f.verbose; f.verbose {
-		s.measure(ctx, &st)
-	}
-	if f.booted {
-		st = st.OnlyBooted()
-	}
-	if format != formatHuman {
-		return s.printAs(format, st.JSON())
-	}
-	return s.PrintText(st.Text())
-}
-
-// measure adds to a status what the disk is used for, as far as that may be read.
-func (s *session) measure(ctx context.Context, st *status.Status) {
-	system, err := machine.Open(s.machine(), machine.ToRead)
-	if err == nil {
-		defer system.Close()
-		st.Disk, err = status.MeasureDisk(ctx, system)
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		st.Notes = append(st.Notes, "only root can see what the disk is used for")
-		return
-	}
-	if err != nil {
-		if !errors.Is(err, repo.ErrNotARepository) && !errors.Is(err, fs.ErrNotExist) {
-			st.Problems = append(st.Problems, fmt.Sprintf("use of the disk: %v", err))
-		}
-		return
-	}
-	report, err := update.PlanPrune(ctx, s.machine(), func(error) {})
-	if err == nil {
-		st.Disk.Prune = &report.Repository.Bytes
-	}
-}
-
-func (s *session) showFailed(asJSON bool) error {
-	failed, err := status.FailedOf(s.machine())
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return s.PrintJSON(failed.JSON())
-	}
-	_, err = fmt.Fprint(s.Out, failed.Text())
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/ui"
@@ -52,7 +51,7 @@ func (s *session) statusText(ctx context.Context, f statusFlags, format string) 
 func (s *session) showAgain(text []byte, format string, first bool) error {
 	switch {
 	case format == formatHuman && s.CanMove():
-		if _, err := fmt.Fprint(s.Out, "\x1b[H\x1b[2J"); err != nil {
+		if err := s.Clear(); err != nil {
 			return err
 		}
 	case !first && format == formatYAML:

@@ -3,9 +3,11 @@ package inspect
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/canonical"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
 )
@@ -23,6 +25,25 @@ func Digest(ctx context.Context, img *source.Image, form canonical.Form, opts er
 		opts.Dialect = erofs.Mkcomposefs
 	}
 	return erofs.Digest(ctx, root, opts)
+}
+
+// BootDigest returns the deployment id that an image will have, and writes the composefs dump of
+// its canonical tree to the file dump, unless that is "".
+func BootDigest(ctx context.Context, img *source.Image, dump string) (digest.Digest, error) {
+	form := canonical.Form{Boot: true}
+	id, err := Digest(ctx, img, form, erofs.Options{Version: erofs.V1, Algorithm: digest.SHA512})
+	if err != nil || dump == "" {
+		return id, err
+	}
+	root, err := Tree(ctx, img, form)
+	if err != nil {
+		return id, err
+	}
+	file, err := os.Create(dump)
+	if err != nil {
+		return id, err
+	}
+	return id, errors.Join(tree.WriteDump(file, root), file.Close())
 }
 
 // Expect returns in which of the forms that have been sealed the image has a digest, for

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/diff"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/inspect"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -57,5 +58,11 @@ func (s *Screen) PrintBootcUpdate(u update.Update, quiet bool) error {
 		fmt.Fprintf(s.Out, "  Version: %s\n", Name(u.Version))
 	}
 	_, err := fmt.Fprintf(s.Out, "  Digest: %s\n  To fetch: %s, %s\n", u.ManifestDigest, Count(u.FetchLayers, "layer"), Size(u.FetchBytes))
+	return err
+}
+
+// PrintFollowed prints which reference a machine follows now, and its deployment.
+func (s *Screen) PrintFollowed(id deployment.ID, reference string) error {
+	_, err := fmt.Fprintf(s.Out, "Following %s from now on, deployment %s\n", reference, id)
 	return err
 }

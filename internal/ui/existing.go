@@ -100,3 +100,13 @@ func (s *Screen) PrintRemoveOldPlan(p install.RemoveOldPlan, now bool) error {
 	_, err := fmt.Fprintf(s.Out, "Nothing was removed; --yes removes it.\n")
 	return err
 }
+
+// PrintBootOld prints which system boots by default now: the old one, or the image beside it.
+func (s *Screen) PrintBootOld(old bool) error {
+	text := "The image boots by default"
+	if old {
+		text = "The old system boots by default"
+	}
+	_, err := fmt.Fprintln(s.Out, text)
+	return err
+}

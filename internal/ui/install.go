@@ -72,3 +72,15 @@ func (s *Screen) PrintVerify(r verify.Report) error {
 	_, err := fmt.Fprintf(s.Out, "%s boots %s, deployment %s\n", r.Target, Name(r.Title), r.Next)
 	return err
 }
+
+// VerifyVerdict returns an error if what was installed on a target would not boot, or if that is
+// not known.
+func VerifyVerdict(r verify.Report, target string) error {
+	if n := r.Problems(); n > 0 {
+		return fmt.Errorf("%s would not boot: %s", target, Count(n, "problem"))
+	}
+	if n := r.Unknowns(); n > 0 {
+		return fmt.Errorf("cannot tell whether %s would boot: %s could not be checked", target, Count(n, "thing"))
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -36,6 +37,21 @@ func (s *Screen) PrintLint(r lint.Report, all bool) error {
 	}
 	fmt.Fprintln(w)
 	return w.Flush()
+}
+
+// LintVerdict returns an error if an image is not good enough, or if that is not known.
+func LintVerdict(r lint.Report, fatalWarnings bool) error {
+	failed := r.Count(lint.Fatal)
+	if fatalWarnings {
+		failed += r.Count(lint.Warning)
+	}
+	switch {
+	case failed > 0:
+		return errors.New(Count(failed, "rule") + " broken")
+	case len(r.Failed) > 0:
+		return fmt.Errorf("cannot check %s", Count(len(r.Failed), "rule"))
+	}
+	return nil
 }
 
 // groupFindings returns the findings of each rule together.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -80,6 +81,14 @@ func NewGCJSON(r repo.Report, dryRun bool) GCJSON {
 		dryRun, append([]string{}, r.Images...), append([]string{}, r.Streams...), append([]string{}, r.Refs...),
 		r.Objects, r.Bytes, r.KeptObjects,
 	}
+}
+
+// FsckVerdict returns an error if a repository has problems that were not repaired.
+func FsckVerdict(r repair.Report) error {
+	if left := r.Left(); left > 0 {
+		return errors.New("the repository has " + Count(left, "problem"))
+	}
+	return nil
 }
 
 // PrintGC prints what was removed from a repository, or would be.

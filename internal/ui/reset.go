@@ -29,10 +29,12 @@ func (s *Screen) PrintFreshState(p update.ResetPlan) error {
 	return err
 }
 
-// ConfirmedReset says which state was removed.
-func ConfirmedReset(r machine.Reset) string {
+// PrintConfirmedReset prints which state was removed.
+func (s *Screen) PrintConfirmedReset(r machine.Reset) error {
+	text := "Removed the state before the reset"
 	if r == machine.ResetUndone {
-		return "Removed the fresh state of the reset that was undone"
+		text = "Removed the fresh state of the reset that was undone"
 	}
-	return "Removed the state before the reset"
+	_, err := fmt.Fprintln(s.Out, text)
+	return err
 }

@@ -13,6 +13,15 @@ import (
 // it is set in, so that columns stay columns.
 func (s *Screen) PrintText(text string) error { return writeWrapped(s.Out, text) }
 
+// PrintAsIs prints a text whose lines are not to be broken.
+func (s *Screen) PrintAsIs(text string) error {
+	_, err := io.WriteString(s.Out, text)
+	return err
+}
+
+// Clear makes a screen on which CanMove empty.
+func (s *Screen) Clear() error { return s.PrintAsIs("\x1b[H\x1b[2J") }
+
 // PrintError prints why a command has failed, as PrintText prints results.
 func (s *Screen) PrintError(text string) { _ = writeWrapped(s.Err, text+"\n") }
 

@@ -96,6 +96,22 @@ func HasTransport(s string) bool {
 	return strings.HasPrefix(transport, "ostree-") || slices.Contains(pathTransports, transport) || slices.Contains(otherTransports, transport)
 }
 
+// Spell returns the reference to what a transport of bootc switch has. "registry" is that of a
+// target without one. With signed, the image has to be signed.
+func Spell(transport, target string, signed bool) string {
+	ref := target
+	switch {
+	case transport != "registry":
+		ref = transport + ":" + target
+	case !HasTransport(target):
+		ref = "docker://" + target
+	}
+	if signed {
+		return "ostree-image-signed:" + ref
+	}
+	return ref
+}
+
 // trimOSTree takes the prefix off by which ostree-ext, and bootc after it, says
 // how an image is to be verified.
 func trimOSTree(s string) (name string, signed bool, err error) {

@@ -1,18 +1,25 @@
 package main
 
 import (
-	"context"
 	"errors"
-
-	"github.com/spf13/cobra"
-
-	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
-// addDownload adds the flags that part fetching an update from booting it.
-func (f *applyFlags) addDownload(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.downloadOnly, "download-only", false, "stage the image, but locked: no reboot boots it")
-	cmd.Flags().BoolVar(&f.fromDownloaded, "from-downloaded", false, "unlock what is staged, and fetch nothing")
+// checkMode refuses flags of which each asks for something else.
+func (f *applyFlags) checkMode(s *session) error {
+	switch {
+	case f.reboot && f.plan:
+		return usageError{errors.New("apply: --plan and --reboot cannot be combined")}
+	case f.check && (f.plan || f.reboot || f.kexec || f.softReboot != ""):
+		return usageError{errors.New("apply: --check cannot be combined with --plan, --reboot, --soft-reboot or --kexec")}
+	case f.reboot && s.sysroot != "":
+		return usageError{errors.New("apply: --reboot and --sysroot cannot be combined")}
+	case f.kexec && (s.sysroot != "" || f.softReboot != ""):
+		return usageError{errors.New("apply: --kexec cannot be combined with --soft-reboot or --sysroot")}
+	case f.plan && len(f.reuse) > 0:
+		return usageError{errors.New(
+			"apply: --plan and --reuse cannot be combined: a plan looks only at this machine's repository")}
+	}
+	return nil
 }
 
 // checkDownload refuses what excludes these flags.
@@ -28,9 +35,4 @@ func (f *applyFlags) checkDownload(s *session, ref string) error {
 		return usageError{errors.New("--download-only and --from-downloaded change the running system: --sysroot cannot be used with them")}
 	}
 	return nil
-}
-
-// applyDownloaded is ApplyDownloaded with the arguments of Apply.
-func applyDownloaded(m *update.Machine, ctx context.Context, o update.Options, _ update.Reporter) (update.Result, error) {
-	return m.ApplyDownloaded(ctx, o)
 }

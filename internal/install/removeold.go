@@ -174,6 +174,7 @@ func (p RemoveOldPlan) Remove(ctx context.Context, m *update.Machine, r update.R
 			return fmt.Errorf("cannot remove /%s of the old system: %w", name, err)
 		}
 	}
+	m.RememberOldRemoved(p.Former)
 	return nil
 }
 

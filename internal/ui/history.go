@@ -27,6 +27,9 @@ var eventWords = map[deployment.EventKind]string{
 	deployment.EventFellBack:   "fell back to %s",
 	deployment.EventUnfinished: "%s did not take over at shutdown",
 	deployment.EventKargs:      "changed kernel arguments of %s",
+	deployment.EventReset:      "reset; %s boots next with a fresh /etc and /var",
+	deployment.EventUnreset:    "undid the reset; %s boots next with its old /etc and /var",
+	deployment.EventOldRemoved: "removed the old system beside %s",
 }
 
 // PrintHistory prints a history, a line for each event and one for its reason.

@@ -74,6 +74,18 @@ func (m *Machine) rememberKargs(c KargsChange) {
 	})
 }
 
+// rememberReset adds to the history that the states of a reset have changed places.
+func (m *Machine) rememberReset(kind deployment.EventKind, id deployment.ID) {
+	m.remember(deployment.Event{Kind: kind, ID: id, Version: m.versionOf(id)})
+}
+
+// RememberOldRemoved adds to the history that the system beside which the machine was installed
+// was removed.
+func (m *Machine) RememberOldRemoved(name string) {
+	id := m.Booted
+	m.remember(deployment.Event{Kind: deployment.EventOldRemoved, ID: id, Version: m.versionOf(id), Reason: name})
+}
+
 // nowhere drops what the journal does not take: the history has it.
 type nowhere struct{}
 

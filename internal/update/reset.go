@@ -157,6 +157,7 @@ func (m *Machine) Reset(ctx context.Context, p ResetPlan, r Reporter) error {
 	if err := durable.Exchange(m.Changes, deployment.StateRoot, deployment.OtherState); err != nil {
 		return fmt.Errorf("cannot reset: %w", err)
 	}
+	m.rememberReset(deployment.EventReset, p.ID)
 	if p.options.Name == "" {
 		return nil
 	}

@@ -120,7 +120,8 @@ func (tt resetCase) stopAfter(b *bench, n int) bool {
 	return stopped == nil
 }
 
-// What the fresh state lacks nobody misses: it is that of a machine that was just installed.
+// What the fresh state lacks nobody misses: it is that of a machine that was just installed. The
+// history follows the commit point.
 func TestResetTrace(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		b := newBench(t)
@@ -134,7 +135,11 @@ func TestResetTrace(t *testing.T) {
 		})
 		defer m.Close()
 		b.must(resetNow(m))
-		if got, want := trace.String(), "sync .\nmkdir reset\nsync .\nsyncfs\nexchange state reset/state\nsync .\nsync reset\n"; got != want {
+		const history = "state/sysupdate-image/history.jsonl"
+		want := "sync .\nmkdir reset\nsync .\nsyncfs\nexchange state reset/state\nsync .\nsync reset\n" +
+			"create " + history + ".tmp\nwrite " + history + ".tmp\nsync " + history + ".tmp\n" +
+			"rename " + history + ".tmp " + history + "\nsync " + history + "\nsync state/sysupdate-image\n"
+		if got := trace.String(); got != want {
 			t.Errorf("the steps are\n%s; want\n%s", got, want)
 		}
 	})

@@ -117,5 +117,10 @@ func (m *Machine) rollbackReset(ctx context.Context, s machine.State) (result Ro
 	if err := m.returnTo(ctx, s, machine.ResetRecord{Reset: result.Reset, Since: reset.Since, Boot: m.inBoot()}); err != nil {
 		return result, false, fmt.Errorf("cannot return to the other state of the reset: %w", err)
 	}
+	kind := deployment.EventUnreset
+	if result.Reset == machine.ResetFresh {
+		kind = deployment.EventReset
+	}
+	m.rememberReset(kind, result.ID)
 	return result, true, nil
 }

@@ -133,6 +133,7 @@ func removeOld(ctx context.Context, t *testing.T, m *vm.Machine) {
 sysupdate-image install remove-old --yes
 test ! -e /sysroot/usr && test ! -e /sysroot/etc && test ! -e /sysroot/boot/old-kernel
 test -e /sysroot/home/alice/data
+sysupdate-image history | grep 'removed the old system beside'
 grep 'configfile /loader/grub/grub.cfg' /sysroot/boot/grub/grub.cfg`)
 	reboot(ctx, t, m)
 	settled(ctx, t, m)

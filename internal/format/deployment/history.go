@@ -40,6 +40,9 @@ const (
 	EventFellBack   EventKind = "fell-back"   // it was booted in place of one that failed
 	EventUnfinished EventKind = "unfinished"  // it was staged, and finalize failed at a shutdown
 	EventKargs      EventKind = "kargs"       // somebody changed its kernel arguments
+	EventReset      EventKind = "reset"       // the machine has a fresh /etc and /var from its next boot on
+	EventUnreset    EventKind = "unreset"     // it has those from before the reset again
+	EventOldRemoved EventKind = "old-removed" // the system that it was installed beside was removed
 )
 
 // An Event is something that has happened to a deployment.

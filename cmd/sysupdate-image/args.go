@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // needArgs makes a failed check an error that shows the usage.
@@ -34,6 +37,25 @@ func exclude(cmd *cobra.Command, pairs ...[2]string) {
 		}
 		return nil
 	}
+}
+
+// wrongFlag returns the error about a flag that was given wrongly. It says in words what the value
+// has to be.
+func wrongFlag(err error) usageError {
+	value, isValue := errors.AsType[*pflag.InvalidValueError](err)
+	number, isNumber := errors.AsType[*strconv.NumError](err)
+	want := ""
+	switch {
+	case !isValue || !isNumber:
+		return usageError{err}
+	case number.Func == "ParseBool":
+		want = "true or false"
+	case errors.Is(err, strconv.ErrRange):
+		want = "a smaller number"
+	default:
+		want = "a number"
+	}
+	return usageError{fmt.Errorf("--%s %q: want %s", value.GetFlag().Name, value.GetValue(), want)}
 }
 
 // nameOf returns the name of a command without that of the program.

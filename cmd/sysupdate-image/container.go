@@ -23,11 +23,11 @@ func addRootFS(cmd *cobra.Command, dir *string, verb string) {
 	must(cmd.MarkFlagDirname("rootfs"))
 }
 
-// checkDirectory refuses a name that is not that of a directory.
-func checkDirectory(name string) error {
+// checkDirectory refuses a name that is not that of a directory, and is called so in the error.
+func checkDirectory(name, called string) error {
 	info, err := os.Stat(name)
 	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s: not a directory", name)
+		err = fmt.Errorf("%s: not a directory", called)
 	}
 	return err
 }

@@ -20,7 +20,7 @@ func (s *session) computeDigestCommand() *cobra.Command {
 			if len(args) == 1 {
 				path = args[0]
 			}
-			if err := checkDirectory(path); err != nil {
+			if err := checkDirectory(path, path); err != nil {
 				return err
 			}
 			return s.withImage(cmd.Context(), path, &imageFlags{}, digest.SHA512, func(img *source.Image) error {

@@ -11,7 +11,7 @@ func (s *session) containerLintCommand() *cobra.Command {
 		Short: "Check whether an image will boot and update, as bootc container lint",
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkDirectory(f.rootfs); err != nil {
+			if err := checkDirectory(f.rootfs, "--rootfs "+f.rootfs); err != nil {
 				return err
 			}
 			return s.lint(cmd, f.rootfs, f)

@@ -54,5 +54,5 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	} else {
 		err = s.PrintFsck(report, f.repair)
 	}
-	return cmp.Or(err, ui.FsckVerdict(report))
+	return cmp.Or(err, ui.FsckVerdict(report, f.repair))
 }

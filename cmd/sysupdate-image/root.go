@@ -24,7 +24,7 @@ func (s *session) command() *cobra.Command {
 	}
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongFlag(err) })
 	root.SetUsageTemplate(root.UsageTemplate() + exits)
 	root.PersistentFlags().StringVar(&s.sysroot, "sysroot", "",
 		"use the system in `DIR`, with its boot partition at boot, efi or boot/efi, instead of the running one")
@@ -32,7 +32,10 @@ func (s *session) command() *cobra.Command {
 		if s.sysroot == "" && cmd.Flags().Changed("sysroot") {
 			return usageError{errors.New("--sysroot: the directory name is empty")}
 		}
-		s.Sysroot = s.sysroot
+		s.About.Sysroot = s.sysroot
+		if repo := cmd.Flags().Lookup("repo"); repo != nil {
+			s.About.Repository = repo.Value.String()
+		}
 		return nil
 	}
 	must(root.MarkPersistentFlagDirname("sysroot"))

@@ -83,6 +83,6 @@ func (s *session) exitCode(ctx context.Context, cmd *cobra.Command, err error) i
 	case ctx.Err() != nil:
 		err = s.interrupted(ctx, err)
 	}
-	s.PrintError(s.name() + ": " + printable.Text(ui.Advise(err, s.sysroot).Error()))
+	s.PrintError(s.name() + ": " + printable.Text(ui.Advise(err, s.About).Error()))
 	return bug.Status(err, exitFailed)
 }

@@ -105,11 +105,29 @@ func openMounted(at Place, purpose Purpose, open func() (*boot.Partition, error)
 	return s, nil
 }
 
+// A DirError says that a directory in which there should be a system cannot be opened.
+type DirError struct {
+	Dir string
+	Err error // why
+}
+
+func (e *DirError) Error() string {
+	return fmt.Sprintf("cannot open the system in %s: %v", e.Dir, e.Err)
+}
+
+func (e *DirError) Unwrap() error { return e.Err }
+
+// newDirError leaves out the name of the directory that err has, too.
+func newDirError(dir string, err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	}
+	return &DirError{dir, err}
+}
+
 func (s *System) openDir(dir string) error {
-	if s.purpose == ToRead {
-		if _, err := os.ReadDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
+	if _, err := os.ReadDir(dir); err != nil && (s.purpose != ToRead || !errors.Is(err, fs.ErrPermission)) {
+		return newDirError(dir, err)
 	}
 	s.setRoot(os.OpenRoot(dir))
 	if s.BootErr = s.SysrootErr; s.Root != nil {

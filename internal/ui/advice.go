@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,12 +23,18 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
+// About is what a command is about, and the commands that an error advises.
+type About struct {
+	Sysroot    string // the directory of the machine; "" for the running one
+	Repository string // the repository in place of the machine's; "" for that
+}
+
 // Advise adds to an error the next step for the administrator, where there is one. The commands
-// that it names are for the machine in the directory sysroot, or the running one if that is "".
-func Advise(err error, sysroot string) error {
+// that it names are about the same.
+func Advise(err error, about About) error {
 	for _, advice := range []func(error) string{adviseAlways, adviseOnDeployment, adviseOnImage} {
 		if text := advice(err); text != "" {
-			return fmt.Errorf("%w%s", err, forMachine(text, sysroot))
+			return fmt.Errorf("%w%s", err, about.put(text))
 		}
 	}
 	return err
@@ -36,18 +43,29 @@ func Advise(err error, sysroot string) error {
 // ofNoMachine are advised commands that are about no installed machine.
 var ofNoMachine = []string{"'sysupdate-image kargs add --addon ", "'sysupdate-image install to-disk"}
 
-// forMachine has the commands in a text be about the machine in a directory.
-func forMachine(text, sysroot string) string {
-	if sysroot == "" || slices.ContainsFunc(ofNoMachine, func(c string) bool { return strings.Contains(text, c) }) {
+// put has the commands in a text be about a machine and a repository.
+func (a About) put(text string) string {
+	const fsck = "'sysupdate-image repo fsck "
+	if a.Repository != "" {
+		text = strings.ReplaceAll(text, fsck, fsck+"--repo "+quoted(a.Repository)+" ")
+	}
+	if a.Sysroot == "" || slices.ContainsFunc(ofNoMachine, func(c string) bool { return strings.Contains(text, c) }) {
 		return text
 	}
-	if strings.ContainsFunc(sysroot, func(r rune) bool {
+	return strings.ReplaceAll(text, "'sysupdate-image ", "'sysupdate-image --sysroot "+quoted(a.Sysroot)+" ")
+}
+
+// quoted returns the name of a directory as a shell takes it.
+func quoted(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+", r)
 	}) {
-		sysroot = strconv.Quote(sysroot)
+		return strconv.Quote(name)
 	}
-	return strings.ReplaceAll(text, "'sysupdate-image ", "'sysupdate-image --sysroot "+sysroot+" ")
+	return name
 }
+
+const repairIt = "; repair it with 'sysupdate-image repo fsck --repair'"
 
 // always is the advice that depends on nothing but the error.
 var always = []struct {
@@ -63,8 +81,11 @@ var always = []struct {
 	{install.ErrNotEmpty, ", or beside a system with 'sysupdate-image install to-existing-root'"},
 	{install.ErrNotBlock, "; name it with --via-loopback"},
 	{oci.ErrPlainHTTP, "; allow it with --insecure-registry, or insecure = true in registries.conf(5)"},
-	{repair.ErrImageDamaged, "; repair it with 'sysupdate-image repo fsck --repair'"},
+	{repair.ErrImageDamaged, repairIt},
+	{errFsck, repairIt},
 	{system.ErrNotSealed, ", see 'sysupdate-image image digest --boot'"},
+	{machine.ErrNoRollback, "; make one with 'sysupdate-image apply REF'"},
+	{oci.ErrReference, "; name it as REGISTRY/NAME:TAG, or with docker://, oci:, oci-archive:, docker-archive: or dir:"},
 	{update.ErrExtensions, "; 'systemd-sysext unmerge' takes them away"},
 	{update.ErrBootcStaged, "; to replace it, use 'sysupdate-image apply'"},
 	{update.ErrBootcUpdate, "; reboot into it, or drop it with 'sysupdate-image rollback booted'"},
@@ -92,11 +113,14 @@ func adviseOnDeployment(err error) string {
 	if held, ok := errors.AsType[*machine.HeldError](err); ok {
 		return release(held)
 	}
+	if e, ok := errors.AsType[*machine.DirError](err); ok && !errors.Is(e, fs.ErrPermission) {
+		return "; --sysroot names the directory where its root file system is mounted"
+	}
 	if _, ok := errors.AsType[*deployment.UnknownError](err); ok {
 		return "; 'sysupdate-image status' lists the deployments"
 	}
 	if _, ok := errors.AsType[*deployment.DamagedImageError](err); ok {
-		return "; repair it with 'sysupdate-image repo fsck --repair'"
+		return repairIt
 	}
 	if _, ok := errors.AsType[*update.SealedKargsError](err); ok {
 		return "; make one with 'sysupdate-image kargs add --addon FILE ARG...'"

@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
 
@@ -36,6 +38,7 @@ func advisedErrors() []advised {
 			"; unpin it with 'sysupdate-image unpin old' first"},
 		{&machine.HeldError{ID: id, Hold: machine.HeldPinned}, "; unpin it with 'sysupdate-image unpin aaaaaaaaaaaa' first"},
 		{&machine.HeldError{ID: id, Hold: machine.HeldBooted}, "; boot another one first, see 'sysupdate-image rollback'"},
+		{&machine.DirError{Dir: "/x", Err: fs.ErrNotExist}, "; --sysroot names the directory where its root file system is mounted"},
 		{&deployment.UnknownError{Name: "x"}, "; 'sysupdate-image status' lists the deployments"},
 		{&deployment.DamagedImageError{ID: id}, "; repair it with 'sysupdate-image repo fsck --repair'"},
 		{&update.FailedHereError{ID: id, Reference: "oci:os:1"}, "; retry with 'sysupdate-image apply --force oci:os:1'"},
@@ -69,7 +72,7 @@ func advisedErrors() []advised {
 func TestAdvise(t *testing.T) {
 	for _, tt := range advisedErrors() {
 		err := fmt.Errorf("cannot do it: %w", tt.err)
-		if got := Advise(err, ""); got.Error() != err.Error()+tt.want || !errors.Is(got, tt.err) {
+		if got := Advise(err, About{}); got.Error() != err.Error()+tt.want || !errors.Is(got, tt.err) {
 			t.Errorf("Advise(%v) = %v; want %q appended", err, got, tt.want)
 		}
 	}
@@ -77,12 +80,18 @@ func TestAdvise(t *testing.T) {
 
 // The commands that an advice names are for the machine that the error is about.
 func TestAdviseElsewhere(t *testing.T) {
-	for sysroot, want := range map[string]string{
-		"": "'sysupdate-image apply REF'", "/mnt": "'sysupdate-image --sysroot /mnt apply REF'",
-		"a b": `'sysupdate-image --sysroot "a b" apply REF'`,
+	for _, tt := range []struct {
+		err   error
+		about About
+		want  string
+	}{
+		{update.ErrNothingTracked, About{}, "'sysupdate-image apply REF'"},
+		{update.ErrNothingTracked, About{Sysroot: "/mnt", Repository: "r"}, "'sysupdate-image --sysroot /mnt apply REF'"},
+		{update.ErrNothingTracked, About{Sysroot: "a b"}, `'sysupdate-image --sysroot "a b" apply REF'`},
+		{repair.ErrImageDamaged, About{Repository: "a b"}, `'sysupdate-image repo fsck --repo "a b" --repair'`},
 	} {
-		if got := Advise(update.ErrNothingTracked, sysroot).Error(); !strings.HasSuffix(got, want) {
-			t.Errorf("in %q: %q; want %q at the end", sysroot, got, want)
+		if got := Advise(tt.err, tt.about).Error(); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("Advise(%v, %+v) = %q; want %q at the end", tt.err, tt.about, got, tt.want)
 		}
 	}
 }

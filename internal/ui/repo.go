@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -83,12 +84,20 @@ func NewGCJSON(r repo.Report, dryRun bool) GCJSON {
 	}
 }
 
-// FsckVerdict returns an error if a repository has problems that were not repaired.
-func FsckVerdict(r repair.Report) error {
-	if left := r.Left(); left > 0 {
-		return errors.New("the repository has " + Count(left, "problem"))
+// errFsck is the error of a repository with problems that can be repaired.
+var errFsck = errors.New("the repository has")
+
+// FsckVerdict returns an error if a repository has problems, after those that can be repaired
+// were, or before.
+func FsckVerdict(r repair.Report, repaired bool) error {
+	left := r.Left()
+	switch {
+	case left == 0:
+		return nil
+	case !repaired && slices.ContainsFunc(r.Findings, func(f repair.Finding) bool { return f.Remedy != "" }):
+		return fmt.Errorf("%w %s", errFsck, Count(left, "problem"))
 	}
-	return nil
+	return errors.New("the repository has " + Count(left, "problem"))
 }
 
 // PrintGC prints what was removed from a repository, or would be.

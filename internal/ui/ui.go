@@ -28,8 +28,7 @@ import (
 // A Screen is where a command writes: results to Out, all else to Err.
 type Screen struct {
 	Out, Err io.Writer
-	// Sysroot is the directory of the machine that commands are about; "" for the running one.
-	Sysroot string
+	About    About // what the command is about
 
 	progress *Progress // of the command; nil before Reporter
 }
@@ -38,7 +37,7 @@ type Screen struct {
 func (s *Screen) Warn(text string) { s.Say("Warning: " + text) }
 
 // WarnOf warns of an error, with advice.
-func (s *Screen) WarnOf(err error) { s.Warn(Advise(err, s.Sysroot).Error()) }
+func (s *Screen) WarnOf(err error) { s.Warn(Advise(err, s.About).Error()) }
 
 // Say prints a line about what is being done.
 func (s *Screen) Say(text string) { s.PrintError(printable.Text(text)) }

@@ -4,6 +4,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -68,6 +69,9 @@ func ParseOrigin(s string) (Reference, error) {
 	}
 	return Reference{image, signed}, nil
 }
+
+// ErrReference says that a text is no reference to an image.
+var ErrReference = errors.New("not a name in a registry")
 
 // hasRegistry reports whether a name begins with the host of a registry, by the
 // rule of Docker.
@@ -174,7 +178,7 @@ func parseRegistry(s string) (types.ImageReference, error) {
 		return nil, fmt.Errorf("it is a path: put oci:, oci-archive:, docker-archive: or dir: before it")
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrReference, err)
 	}
 	if digested, ok := named.(reference.Digested); ok {
 		if named, err = reference.WithDigest(reference.TrimNamed(named), digested.Digest()); err != nil {

@@ -26,11 +26,11 @@ type SizedChange struct {
 }
 
 // compareSizes returns the sizes of two images.
-func compareSizes(old, new *tree.Node, oldLists, newLists []packages.List) Sizes {
+func compareSizes(old, now *tree.Node, oldLists, newLists []packages.List) Sizes {
 	return Sizes{
-		Old: int64(describeTree(old).Bytes), New: int64(describeTree(new).Bytes),
+		Old: int64(describeTree(old).Bytes), New: int64(describeTree(now).Bytes),
 		Packages:    sized(packageSizes(oldLists), packageSizes(newLists)),
-		Directories: sized(directorySizes(old), directorySizes(new)),
+		Directories: sized(directorySizes(old), directorySizes(now)),
 	}
 }
 
@@ -64,11 +64,11 @@ func directorySizes(root *tree.Node) map[string]int64 {
 }
 
 // sized returns what either has, the largest first.
-func sized(old, new map[string]int64) []SizedChange {
+func sized(old, now map[string]int64) []SizedChange {
 	all := []SizedChange{}
-	for _, name := range keysOf(old, new) {
-		if old[name] > 0 || new[name] > 0 {
-			all = append(all, SizedChange{name, old[name], new[name]})
+	for _, name := range keysOf(old, now) {
+		if old[name] > 0 || now[name] > 0 {
+			all = append(all, SizedChange{name, old[name], now[name]})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b SizedChange) int { return cmp.Compare(max(b.Old, b.New), max(a.Old, a.New)) })

@@ -18,20 +18,20 @@ type NamedChange struct {
 	New  string `json:"new,omitempty"`
 }
 
-// changesOf returns how the things old became new, by name.
-func changesOf(old, new map[string]string) []NamedChange {
+// changesOf returns how the things old became those of now, by name.
+func changesOf(old, now map[string]string) []NamedChange {
 	changes := []NamedChange{}
-	for _, name := range keysOf(old, new) {
-		if old[name] != new[name] {
-			changes = append(changes, NamedChange{name, old[name], new[name]})
+	for _, name := range keysOf(old, now) {
+		if old[name] != now[name] {
+			changes = append(changes, NamedChange{name, old[name], now[name]})
 		}
 	}
 	return changes
 }
 
 // keysOf returns the keys that either has, sorted.
-func keysOf[V any](old, new map[string]V) []string {
-	keys := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(new))
+func keysOf[V any](old, now map[string]V) []string {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(now))
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }

@@ -111,9 +111,9 @@ func grown(parts []inspect.SizedChange) []inspect.SizedChange {
 }
 
 // growth returns "+1.5 MiB".
-func growth(old, new int64) string {
-	if new < old {
-		return "-" + Size(old-new)
+func growth(old, now int64) string {
+	if now < old {
+		return "-" + Size(old-now)
 	}
-	return "+" + Size(new-old)
+	return "+" + Size(now-old)
 }

@@ -96,8 +96,8 @@ func (m *Machine) planEtc(ctx context.Context, p *Plan, c *Changes, v *preview) 
 }
 
 // etcChanges returns how the /etc of one image becomes that of another, apart from times.
-func etcChanges(old, new *tree.Node) (all []deployment.EtcChange, err error) {
-	found, err := diff.Trees(old, new, diff.Options{Ignore: diff.Mtime | diff.Links})
+func etcChanges(old, now *tree.Node) (all []deployment.EtcChange, err error) {
+	found, err := diff.Trees(old, now, diff.Options{Ignore: diff.Mtime | diff.Links})
 	for _, d := range found.Changes {
 		change := deployment.EtcChange{Path: "/etc" + d.Path, Kind: d.Kind}
 		if d.Path == "/" {
@@ -118,12 +118,12 @@ func (m *Machine) planArguments(c *Changes, v *preview) error {
 	if err != nil {
 		return err
 	}
-	old, new := unnamedArgs(before), unnamedArgs(v.options)
+	old, now := unnamedArgs(before), unnamedArgs(v.options)
 	if u := v.Kernel.UKI; u != nil {
-		new = unnamedArgs(u.Cmdline)
+		now = unnamedArgs(u.Cmdline)
 	}
-	c.KernelArguments.Removed = append(c.KernelArguments.Removed, onlyIn(old, new)...)
-	c.KernelArguments.Added = append(c.KernelArguments.Added, onlyIn(new, old)...)
+	c.KernelArguments.Removed = append(c.KernelArguments.Removed, onlyIn(old, now)...)
+	c.KernelArguments.Added = append(c.KernelArguments.Added, onlyIn(now, old)...)
 	return nil
 }
 

@@ -310,14 +310,14 @@ func changesOf(before, now map[string]string) (all []string) {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		old, had := before[name]
-		new, has := now[name]
+		was, had := before[name]
+		is, has := now[name]
 		switch {
 		case !had:
 			all = append(all, "added /etc/"+name)
 		case !has:
 			all = append(all, "removed /etc/"+name)
-		case old != new:
+		case was != is:
 			all = append(all, "changed /etc/"+name)
 		}
 	}

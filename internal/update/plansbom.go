@@ -26,18 +26,18 @@ func (m *Machine) planSBOM(ctx context.Context, p *Plan, img *oci.Image, v *prev
 	if err != nil || from == "" || p.idle() || v != nil && hasPackages(packages.Of(v.FS())) {
 		return err
 	}
-	new, err := m.sbomLists(ctx, img, img.ManifestDigest)
+	now, err := m.sbomLists(ctx, img, img.ManifestDigest)
 	if err != nil {
 		m.warn(err)
 	}
-	if len(new) == 0 {
+	if len(now) == 0 {
 		return ctx.Err()
 	}
 	old := m.listsOf(ctx, img, from)
 	if len(old) == 0 {
 		return ctx.Err() // everything would look new
 	}
-	p.SBOM = &SBOMPlan{Packages: append([]packages.ManagerDiff{}, packages.CompareLists(old, new)...)}
+	p.SBOM = &SBOMPlan{Packages: append([]packages.ManagerDiff{}, packages.CompareLists(old, now)...)}
 	return nil
 }
 

@@ -12,14 +12,14 @@ import (
 )
 
 // setEntries replaces a text in all boot entries of a machine.
-func (b *bench) setEntries(dir, old, new string) {
+func (b *bench) setEntries(dir, old, now string) {
 	b.t.Helper()
 	files, err := filepath.Glob(dir + "/boot/loader/entries/*.conf")
 	b.must(err)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		b.must(err)
-		b.must(os.WriteFile(file, []byte(strings.ReplaceAll(string(text), old, new)), 0o644))
+		b.must(os.WriteFile(file, []byte(strings.ReplaceAll(string(text), old, now)), 0o644))
 	}
 }
 

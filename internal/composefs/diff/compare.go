@@ -80,11 +80,11 @@ func ParseAspects(names []string) (Aspects, error) {
 
 // A ContentComparer reports whether two regular files of the same size, which is not 0,
 // have the same content. It is asked where the trees do not tell.
-type ContentComparer func(old, new *tree.Node) (bool, error)
+type ContentComparer func(old, now *tree.Node) (bool, error)
 
 // Files returns what two files differ in, directories without their entries. The error is
 // that of contents.
-func Files(old, new *tree.Node, contents ContentComparer) (Aspects, error) {
+func Files(old, now *tree.Node, contents ContentComparer) (Aspects, error) {
 	var set Aspects
 	add := func(differ bool, aspect Aspects) {
 		if differ {
@@ -92,29 +92,29 @@ func Files(old, new *tree.Node, contents ContentComparer) (Aspects, error) {
 		}
 	}
 	switch {
-	case old.Type() != new.Type():
+	case old.Type() != now.Type():
 		add(true, Type)
 	case old.IsRegular():
-		same, err := sameContent(old, new, contents)
+		same, err := sameContent(old, now, contents)
 		if err != nil {
 			return 0, err
 		}
 		add(!same, Content)
 	case old.IsSymlink():
-		add(old.Target != new.Target, Target)
+		add(old.Target != now.Target, Target)
 	case isDevice(old):
-		add(old.Rdev != new.Rdev, Device)
+		add(old.Rdev != now.Rdev, Device)
 	}
 	mode := Mode
-	if new.IsSymlink() {
+	if now.IsSymlink() {
 		mode = LinkMode
 	}
-	add(permissions(old) != permissions(new), mode)
-	add(old.UID != new.UID || old.GID != new.GID, Owner)
-	add(!slices.Equal(unlabelled(old), unlabelled(new)), Xattrs)
-	add(old.Label() != new.Label(), Label)
-	add(old.Mtime != new.Mtime, Mtime)
-	add(old.Nlink != new.Nlink && !old.IsDir() && !new.IsDir(), Links)
+	add(permissions(old) != permissions(now), mode)
+	add(old.UID != now.UID || old.GID != now.GID, Owner)
+	add(!slices.Equal(unlabelled(old), unlabelled(now)), Xattrs)
+	add(old.Label() != now.Label(), Label)
+	add(old.Mtime != now.Mtime, Mtime)
+	add(old.Nlink != now.Nlink && !old.IsDir() && !now.IsDir(), Links)
 	return set, nil
 }
 

@@ -55,12 +55,12 @@ type Options struct {
 	Contents ContentComparer // nil to compare no more than the trees tell: see Unknown
 }
 
-// Trees returns how the tree old becomes the tree new, directories before what
+// Trees returns how the tree old becomes the tree now, directories before what
 // is in them. A file that became a directory, or a directory a file, is one
 // change, and what was in the directory others. The error is that of Contents.
-func Trees(old, new *tree.Node, o Options) (Diff, error) {
+func Trees(old, now *tree.Node, o Options) (Diff, error) {
 	d := differ{Options: o}
-	err := Each(old, new, d.add)
+	err := Each(old, now, d.add)
 	return d.Diff, err
 }
 
@@ -70,29 +70,29 @@ type differ struct {
 }
 
 // add adds what has changed at a path.
-func (d *differ) add(path string, old, new *tree.Node) error {
+func (d *differ) add(path string, old, now *tree.Node) error {
 	switch {
 	case old == nil:
-		d.Changes = append(d.Changes, Change{Path: path, Kind: Added, New: new})
+		d.Changes = append(d.Changes, Change{Path: path, Kind: Added, New: now})
 		return nil
-	case new == nil:
+	case now == nil:
 		d.Changes = append(d.Changes, Change{Path: path, Kind: Removed, Old: old})
 		return nil
 	}
 	contents := d.Contents
 	if contents == nil {
-		contents = func(old, new *tree.Node) (bool, error) { return d.assume(path, old, new), nil }
+		contents = func(old, now *tree.Node) (bool, error) { return d.assume(path, old, now), nil }
 	}
-	what, err := Files(old, new, contents)
+	what, err := Files(old, now, contents)
 	if what &^= d.Ignore; what != 0 {
-		d.Changes = append(d.Changes, Change{path, Changed, details(old, new, what), old, new})
+		d.Changes = append(d.Changes, Change{path, Changed, details(old, now, what), old, now})
 	}
 	return err
 }
 
 // assume reports whether contents that the trees do not tell apart are taken for the same.
-func (d *differ) assume(path string, old, new *tree.Node) bool {
-	if old.PayloadPath() != "" && new.PayloadPath() != "" && old.Digest.IsZero() && new.Digest.IsZero() {
+func (d *differ) assume(path string, old, now *tree.Node) bool {
+	if old.PayloadPath() != "" && now.PayloadPath() != "" && old.Digest.IsZero() && now.Digest.IsZero() {
 		return false // without digests, the place of a content tells what can be told
 	}
 	d.Unknown = append(d.Unknown, path)
@@ -100,33 +100,33 @@ func (d *differ) assume(path string, old, new *tree.Node) bool {
 }
 
 // details returns what two files have otherwise.
-func details(old, new *tree.Node, set Aspects) (out []Detail) {
+func details(old, now *tree.Node, set Aspects) (out []Detail) {
 	add := func(a Aspects, name, from, to string) {
 		if set&a != 0 {
 			out = append(out, Detail{Aspect: name, Old: from, New: to})
 		}
 	}
-	add(Type, "type", TypeName(old), TypeName(new))
+	add(Type, "type", TypeName(old), TypeName(now))
 	if set&Content != 0 {
-		out = append(out, contentDetail(old, new))
+		out = append(out, contentDetail(old, now))
 	}
-	add(Target, "target", old.Target, new.Target)
-	add(Device, "device", device(old.Rdev), device(new.Rdev))
-	add(Mode|LinkMode, "mode", fmt.Sprintf("%04o", permissions(old)), fmt.Sprintf("%04o", permissions(new)))
-	add(Owner, "owner", fmt.Sprintf("%d:%d", old.UID, old.GID), fmt.Sprintf("%d:%d", new.UID, new.GID))
+	add(Target, "target", old.Target, now.Target)
+	add(Device, "device", device(old.Rdev), device(now.Rdev))
+	add(Mode|LinkMode, "mode", fmt.Sprintf("%04o", permissions(old)), fmt.Sprintf("%04o", permissions(now)))
+	add(Owner, "owner", fmt.Sprintf("%d:%d", old.UID, old.GID), fmt.Sprintf("%d:%d", now.UID, now.GID))
 	if set&(Xattrs|Label) != 0 {
-		out = append(out, xattrDetails(old.Xattrs(), new.Xattrs())...)
+		out = append(out, xattrDetails(old.Xattrs(), now.Xattrs())...)
 	}
-	add(Mtime, "mtime", timeText(old.Mtime), timeText(new.Mtime))
-	add(Links, "links", fmt.Sprint(old.Nlink), fmt.Sprint(new.Nlink))
+	add(Mtime, "mtime", timeText(old.Mtime), timeText(now.Mtime))
+	add(Links, "links", fmt.Sprint(old.Nlink), fmt.Sprint(now.Nlink))
 	return out
 }
 
 // contentDetail returns what two contents are that are not the same.
-func contentDetail(old, new *tree.Node) Detail {
-	alg := cmp.Or(old.Digest.Algorithm(), new.Digest.Algorithm(), digest.SHA512)
+func contentDetail(old, now *tree.Node) Detail {
+	alg := cmp.Or(old.Digest.Algorithm(), now.Digest.Algorithm(), digest.SHA512)
 	return Detail{
-		Aspect: "content", Old: contentDigest(old, alg), New: contentDigest(new, alg), OldSize: &old.Size, NewSize: &new.Size,
+		Aspect: "content", Old: contentDigest(old, alg), New: contentDigest(now, alg), OldSize: &old.Size, NewSize: &now.Size,
 	}
 }
 
@@ -143,8 +143,8 @@ func contentDigest(n *tree.Node, alg digest.Algorithm) string {
 }
 
 // xattrDetails returns the attributes that two sorted lists have otherwise.
-func xattrDetails(old, new []tree.Xattr) (out []Detail) {
-	for o, n := range join(old, new, func(x tree.Xattr) string { return x.Name }) {
+func xattrDetails(old, now []tree.Xattr) (out []Detail) {
+	for o, n := range join(old, now, func(x tree.Xattr) string { return x.Name }) {
 		d := Detail{Aspect: "xattr", Name: o.Name, Old: quote(o.Value), New: quote(n.Value)}
 		switch {
 		case o == n:

@@ -23,9 +23,9 @@ func parse(t *testing.T, lines ...string) *tree.Node {
 	return root
 }
 
-func trees(t *testing.T, old, new *tree.Node, o Options) Diff {
+func trees(t *testing.T, old, now *tree.Node, o Options) Diff {
 	t.Helper()
-	d, err := Trees(old, new, o)
+	d, err := Trees(old, now, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +83,8 @@ func TestTrees(t *testing.T) {
 
 func TestIgnore(t *testing.T) {
 	old := parse(t, "/f 1 100644 1 0 0 0 1.0 - a -", "/g 1 100644 1 0 0 0 1.0 - a -")
-	new := parse(t, "/f 1 100644 1 0 0 0 2.0 - a -", "/g 1 100600 1 0 0 0 2.0 - a -")
-	d := trees(t, old, new, Options{Ignore: Mtime})
+	now := parse(t, "/f 1 100644 1 0 0 0 2.0 - a -", "/g 1 100600 1 0 0 0 2.0 - a -")
+	d := trees(t, old, now, Options{Ignore: Mtime})
 	if len(d.Changes) != 1 || d.Changes[0].String() != "~ /g  mode 0644 -> 0600" {
 		t.Errorf("Trees without times = %v; want the mode of /g", d.Changes)
 	}
@@ -128,8 +128,8 @@ func TestEach(t *testing.T) {
 	const old = "/a 0 40755 2 0 0 0 1.0 - - -\n/a/x 1 100644 1 0 0 0 1.0 - a -\n/c 0 40755 2 0 0 0 1.0 - - -\n/c/y 1 100644 1 0 0 0 1.0 - a -"
 	const new = "/a 0 40755 2 0 0 0 1.0 - - -\n/b 1 100644 1 0 0 0 1.0 - a -"
 	var got []string
-	err := Each(parse(t, old), parse(t, new), func(path string, old, new *tree.Node) error {
-		got = append(got, fmt.Sprint(path, " ", old != nil, " ", new != nil))
+	err := Each(parse(t, old), parse(t, new), func(path string, old, now *tree.Node) error {
+		got = append(got, fmt.Sprint(path, " ", old != nil, " ", now != nil))
 		if path == "/c" {
 			return fs.SkipDir
 		}

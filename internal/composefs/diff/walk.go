@@ -17,9 +17,9 @@ type Pair struct {
 
 // Pairs yields what is in two directories, by name and in order. Either may be nil or
 // something else than a directory.
-func Pairs(old, new *tree.Node) iter.Seq[Pair] {
+func Pairs(old, now *tree.Node) iter.Seq[Pair] {
 	return func(yield func(Pair) bool) {
-		for o, n := range join(entriesOf(old), entriesOf(new), func(e tree.Entry) string { return e.Name }) {
+		for o, n := range join(entriesOf(old), entriesOf(now), func(e tree.Entry) string { return e.Name }) {
 			p := Pair{Name: max(o.Name, n.Name), Old: o.Node, New: n.Node}
 			if !yield(p) {
 				return
@@ -38,21 +38,21 @@ func entriesOf(n *tree.Node) []tree.Entry {
 // Each calls visit for each path where two trees have different nodes, nil for nothing:
 // directories before what is in them, which it leaves out where visit returns fs.SkipDir.
 // Paths are absolute: "/" for the trees themselves.
-func Each(old, new *tree.Node, visit func(path string, old, new *tree.Node) error) error {
-	return each("/", old, new, visit)
+func Each(old, now *tree.Node, visit func(path string, old, now *tree.Node) error) error {
+	return each("/", old, now, visit)
 }
 
-func each(path string, old, new *tree.Node, visit func(string, *tree.Node, *tree.Node) error) error {
-	if old == new {
+func each(path string, old, now *tree.Node, visit func(string, *tree.Node, *tree.Node) error) error {
+	if old == now {
 		return nil
 	}
-	if err := visit(path, old, new); errors.Is(err, fs.SkipDir) {
+	if err := visit(path, old, now); errors.Is(err, fs.SkipDir) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	dir := strings.TrimSuffix(path, "/") + "/"
-	for p := range Pairs(old, new) {
+	for p := range Pairs(old, now) {
 		if err := each(dir+p.Name, p.Old, p.New, visit); err != nil {
 			return err
 		}

@@ -112,12 +112,12 @@ func (c Carrier) carry(ctx context.Context, from, to Side, report *deployment.Et
 	if to.Etc == deployment.EtcBind {
 		part = erofs.All // all of it will be written
 	}
-	new, err := c.Pristine(to.ID, part)
+	next, err := c.Pristine(to.ID, part)
 	if err != nil {
 		return err
 	}
 	open := merge.LocalOpener(dir, c.OpenContent)
-	result, err := mergeTrees(ctx, base, local, new, merge.Options{
+	result, err := mergeTrees(ctx, base, local, next, merge.Options{
 		Conflicts: c.Policy,
 		Aside:     ConflictsDir + "/" + to.ID.Short(),
 		Open:      open,
@@ -127,7 +127,7 @@ func (c Carrier) carry(ctx context.Context, from, to Side, report *deployment.Et
 	}
 	result.Warnings = append(result.Warnings, merge.Skipped(local)...)
 	Places{inEtc, inEtc}.Describe(report, result, c.Policy.OrKeep())
-	return c.Write(ctx, to, result.Tree, new, open)
+	return c.Write(ctx, to, result.Tree, next, open)
 }
 
 // begin gives to an /etc where there is nothing to carry over.
@@ -139,16 +139,16 @@ func (c Carrier) begin(ctx context.Context, to Side) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || len(have) > 0 {
 		return err
 	}
-	new, err := c.Pristine(to.ID, erofs.All)
+	next, err := c.Pristine(to.ID, erofs.All)
 	if err != nil {
 		return err
 	}
-	return c.Write(ctx, to, new, new, c.OpenContent)
+	return c.Write(ctx, to, next, next, c.OpenContent)
 }
 
-// Preview returns what Carry would report of a deployment with the tree new, the /etc of its
+// Preview returns what Carry would report of a deployment with the tree next, the /etc of its
 // image, as long as nothing has been decided about conflicts. It changes nothing.
-func (c Carrier) Preview(ctx context.Context, from Side, new *tree.Node) (report deployment.EtcReport, err error) {
+func (c Carrier) Preview(ctx context.Context, from Side, next *tree.Node) (report deployment.EtcReport, err error) {
 	dir, err := c.LocalDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return report, nil
@@ -161,7 +161,7 @@ func (c Carrier) Preview(ctx context.Context, from Side, new *tree.Node) (report
 	if err != nil {
 		return report, err
 	}
-	result, err := mergeTrees(ctx, base, local, new, merge.Options{Open: merge.LocalOpener(dir, c.OpenContent)})
+	result, err := mergeTrees(ctx, base, local, next, merge.Options{Open: merge.LocalOpener(dir, c.OpenContent)})
 	if err != nil {
 		return report, err
 	}
@@ -169,8 +169,8 @@ func (c Carrier) Preview(ctx context.Context, from Side, new *tree.Node) (report
 	return report, nil
 }
 
-func mergeTrees(ctx context.Context, base, local, new *tree.Node, o merge.Options) (*merge.Result, error) {
-	result, err := merge.Rebase(ctx, base, local, new, o)
+func mergeTrees(ctx context.Context, base, local, next *tree.Node, o merge.Options) (*merge.Result, error) {
+	result, err := merge.Rebase(ctx, base, local, next, o)
 	if err != nil {
 		return nil, fmt.Errorf("cannot merge /etc: %w", err)
 	}
@@ -272,9 +272,9 @@ func touchedIn(upper *tree.Node) erofs.Part {
 	}
 }
 
-// Write atomically makes merged the /etc of a deployment whose image has new. It stops
+// Write atomically makes merged the /etc of a deployment whose image has next. It stops
 // with the cause when ctx ends, unless all is written.
-func (c Carrier) Write(ctx context.Context, to Side, merged, new *tree.Node, open merge.Opener) error {
+func (c Carrier) Write(ctx context.Context, to Side, merged, next *tree.Node, open merge.Opener) error {
 	changes := durable.OS(c.Sysroot)
 	if to.Etc == deployment.EtcBind {
 		if err := makeDir(changes, to.ID.Dir()); err != nil {
@@ -285,7 +285,7 @@ func (c Carrier) Write(ctx context.Context, to Side, merged, new *tree.Node, ope
 	if err := makeDir(changes, to.ID.EtcDir()); err != nil {
 		return err
 	}
-	return merge.WriteUpper(ctx, c.Sysroot, to.ID.EtcUpper(), merged, new, open)
+	return merge.WriteUpper(ctx, c.Sysroot, to.ID.EtcUpper(), merged, next, open)
 }
 
 // Pristine returns the part of /etc that is asked for, as the deployment's image

@@ -89,9 +89,9 @@ func etcOf(t *testing.T, image []byte, part erofs.Part) *tree.Node {
 }
 
 // rebased returns the upper directory that a merge makes, and what it reports.
-func rebased(t *testing.T, upper *tree.Node, base, new []byte, part erofs.Part, policy deployment.ConflictPolicy) string {
+func rebased(t *testing.T, upper *tree.Node, base, next []byte, part erofs.Part, policy deployment.ConflictPolicy) string {
 	t.Helper()
-	b, n := etcOf(t, base, part), etcOf(t, new, part)
+	b, n := etcOf(t, base, part), etcOf(t, next, part)
 	local, err := merge.FromUpper(upper, b)
 	if err != nil {
 		t.Fatal(err)
@@ -128,13 +128,13 @@ func TestTouchedIsEnough(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		base := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomDir(r, base, 3)
-		local, new := edited(r, base), edited(r, base)
+		local, next := edited(r, base), edited(r, base)
 		upper, err := merge.ToUpper(t.Context(), local, base, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		policy := []deployment.ConflictPolicy{deployment.ConflictsKeep, deployment.ConflictsNew}[seed%2]
-		a, b := imageOf(t, base), imageOf(t, new)
+		a, b := imageOf(t, base), imageOf(t, next)
 		got, want := rebased(t, upper, a, b, touched(upper), policy), rebased(t, upper, a, b, erofs.All, policy)
 		if got != want {
 			t.Fatalf("seed %d: with the touched part:\n%swith all:\n%s", seed, got, want)

@@ -47,17 +47,17 @@ func (e *Etc) patch(c diff.Change) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s in the image: %w", c.Path, err)
 	}
-	new, err := e.side(c.New)
+	now, err := e.side(c.New)
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", c.Path, err)
 	}
-	if old.node != nil && new.node != nil && old.mode()&tree.TypeMask != new.mode()&tree.TypeMask {
-		if !old.text || !new.text {
+	if old.node != nil && now.node != nil && old.mode()&tree.TypeMask != now.mode()&tree.TypeMask {
+		if !old.text || !now.text {
 			return "", nil
 		}
-		return filePatch(c.Path, old, nothing) + filePatch(c.Path, nothing, new), nil
+		return filePatch(c.Path, old, nothing) + filePatch(c.Path, nothing, now), nil
 	}
-	return filePatch(c.Path, old, new), nil
+	return filePatch(c.Path, old, now), nil
 }
 
 // side reads a file.
@@ -83,41 +83,41 @@ func (s side) mode() uint32 {
 }
 
 // filePatch returns how a file changes, or comes or goes, without changing its type.
-func filePatch(path string, old, new side) string {
+func filePatch(path string, old, now side) string {
 	var head strings.Builder
 	from, to := quoteName("image"+path), quoteName("local"+path)
 	fmt.Fprintf(&head, "diff --git %s %s\n", from, to)
-	text := old.text && new.text
+	text := old.text && now.text
 	switch {
-	case old.node == nil && new.node == nil, (old.node == nil || new.node == nil) && !text:
+	case old.node == nil && now.node == nil, (old.node == nil || now.node == nil) && !text:
 		return ""
 	case old.node == nil:
-		fmt.Fprintf(&head, "new file mode %06o\n", new.mode())
+		fmt.Fprintf(&head, "new file mode %06o\n", now.mode())
 		from = "/dev/null"
-	case new.node == nil:
+	case now.node == nil:
 		fmt.Fprintf(&head, "deleted file mode %06o\n", old.mode())
 		if len(old.data) == 0 {
 			head.WriteString("index e69de29..0000000\n") // of an empty file, and none
 		}
 		to = "/dev/null"
-	case old.mode() != new.mode():
-		fmt.Fprintf(&head, "old mode %06o\nnew mode %06o\n", old.mode(), new.mode())
-	case !text || bytes.Equal(old.data, new.data):
+	case old.mode() != now.mode():
+		fmt.Fprintf(&head, "old mode %06o\nnew mode %06o\n", old.mode(), now.mode())
+	case !text || bytes.Equal(old.data, now.data):
 		return ""
-	case new.node.IsSymlink():
+	case now.node.IsSymlink():
 		// patch(1) knows by this line that it is one. The numbers mean nothing, but
 		// zero would be a file that is not there.
-		fmt.Fprintf(&head, "index 1..2 %06o\n", new.mode())
+		fmt.Fprintf(&head, "index 1..2 %06o\n", now.mode())
 	}
 	if !text {
 		return head.String()
 	}
-	return head.String() + hunks(from, old.data, to, new.data)
+	return head.String() + hunks(from, old.data, to, now.data)
 }
 
 // hunks returns what has changed in a text, with the names of both, "" for nothing.
-func hunks(from string, old []byte, to string, new []byte) string {
-	out := unified.Diff("", old, "", new)
+func hunks(from string, old []byte, to string, now []byte) string {
+	out := unified.Diff("", old, "", now)
 	if out == nil {
 		return ""
 	}

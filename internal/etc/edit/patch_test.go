@@ -42,28 +42,28 @@ func TestPatch(t *testing.T) {
 		t.Skip("there is no patch(1)")
 	}
 	names := []string{"plain", "with space", "new\nline", "tab\there", "quo\"te", "back\\slash", "é", "latin-\xe9", "control\x01\x7f", "a\\040b", "-dash", "dir/sub dir/f", "#x", " lead", "trail ", "'single'", "\\n", "b (copy).conf", "x\vy"}
-	old, new := map[string]string{}, map[string]string{}
+	old, now := map[string]string{}, map[string]string{}
 	for _, name := range names {
-		old["changed/"+name], new["changed/"+name] = "1\n2\n3\n", "1\ntwo\n3\n"
-		old["removed/"+name], old["emptied/"+name], new["emptied/"+name] = "gone\n", "x\n", ""
-		new["added/"+name] = "new\n"
-		old["mode/"+name], new["mode/"+name] = "echo\n", "echo\n"
-		new["empty/"+name] = ""
+		old["changed/"+name], now["changed/"+name] = "1\n2\n3\n", "1\ntwo\n3\n"
+		old["removed/"+name], old["emptied/"+name], now["emptied/"+name] = "gone\n", "x\n", ""
+		now["added/"+name] = "new\n"
+		old["mode/"+name], now["mode/"+name] = "echo\n", "echo\n"
+		now["empty/"+name] = ""
 		old["noempty/"+name] = ""
-		old["link/"+name], new["link/"+name] = "-> a", "-> b b"
-		new["newlink/"+name] = "-> /absolute"
+		old["link/"+name], now["link/"+name] = "-> a", "-> b b"
+		now["newlink/"+name] = "-> /absolute"
 		old["nolink/"+name] = "-> gone"
-		old["tolink/"+name], new["tolink/"+name] = "file\n", "-> link"
-		old["fromlink/"+name], new["fromlink/"+name] = "-> link", "file\n"
-		old["nonewline/"+name], new["nonewline/"+name] = "a\nb", "a\nc"
-		old["newline/"+name], new["newline/"+name] = "a\nb", "a\nb\n"
-		old["latin/"+name], new["latin/"+name] = "caf\xe9\n", "caf\xe9\n\xff\n"
-		old["crlf/"+name], new["crlf/"+name] = "a\r\nb\r\n", "a\r\nc\r\n"
+		old["tolink/"+name], now["tolink/"+name] = "file\n", "-> link"
+		old["fromlink/"+name], now["fromlink/"+name] = "-> link", "file\n"
+		old["nonewline/"+name], now["nonewline/"+name] = "a\nb", "a\nc"
+		old["newline/"+name], now["newline/"+name] = "a\nb", "a\nb\n"
+		old["latin/"+name], now["latin/"+name] = "caf\xe9\n", "caf\xe9\n\xff\n"
+		old["crlf/"+name], now["crlf/"+name] = "a\r\nb\r\n", "a\r\nc\r\n"
 	}
-	new["added/program"], new["untouched"], old["untouched"] = "#!/bin/sh\n", "same", "same"
+	now["added/program"], now["untouched"], old["untouched"] = "#!/bin/sh\n", "same", "same"
 	dir := t.TempDir()
 	treeOf(t, filepath.Join(dir, "image/etc"), old)
-	treeOf(t, filepath.Join(dir, "local/etc"), new)
+	treeOf(t, filepath.Join(dir, "local/etc"), now)
 	for _, name := range names {
 		if err := os.Chmod(filepath.Join(dir, "local/etc/mode", name), 0o755); err != nil {
 			t.Fatal(err)

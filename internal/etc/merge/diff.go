@@ -31,22 +31,22 @@ type Change struct {
 	New  *tree.Node   // nil if it was removed
 }
 
-// Diff returns what has changed from the tree old to the tree new, directories
+// Diff returns what has changed from the tree old to the tree now, directories
 // before what is in them, without /etc/.updated. It takes time only where they
 // are different nodes.
-func Diff(ctx context.Context, old, new *tree.Node, open Opener) ([]Change, error) {
-	return compare{ctx, open}.diff(old, new)
+func Diff(ctx context.Context, old, now *tree.Node, open Opener) ([]Change, error) {
+	return compare{ctx, open}.diff(old, now)
 }
 
-func (c compare) diff(old, new *tree.Node) (changes []Change, err error) {
-	err = diff.Each(old, new, func(path string, old, new *tree.Node) error {
+func (c compare) diff(old, now *tree.Node) (changes []Change, err error) {
+	err = diff.Each(old, now, func(path string, old, now *tree.Node) error {
 		if path == updated {
 			return fs.SkipDir
 		}
 		if err := cancel.Err(c.ctx); err != nil {
 			return err
 		}
-		change, err := c.change(path, old, new)
+		change, err := c.change(path, old, now)
 		if change.Kind != "" {
 			changes = append(changes, change)
 		}
@@ -56,18 +56,18 @@ func (c compare) diff(old, new *tree.Node) (changes []Change, err error) {
 }
 
 // change returns what has changed at a path, a change without a Kind for nothing.
-func (c compare) change(path string, old, new *tree.Node) (Change, error) {
+func (c compare) change(path string, old, now *tree.Node) (Change, error) {
 	switch {
 	case old == nil:
-		return Change{Path: path, Kind: Added, New: new}, nil
-	case new == nil:
+		return Change{Path: path, Kind: Added, New: now}, nil
+	case now == nil:
 		return Change{Path: path, Kind: Removed, Old: old}, nil
 	}
-	what, err := c.aspects(old, new)
+	what, err := c.aspects(old, now)
 	if what == 0 {
 		return Change{}, err
 	}
-	return Change{path, kindOf(what), what, old, new}, err
+	return Change{path, kindOf(what), what, old, now}, err
 }
 
 func kindOf(what diff.Aspects) Kind {

@@ -40,8 +40,8 @@ func matrices(t *testing.T) []matrix {
 		}
 		m := matrix{file: file, archive: archive}
 		for _, local := range m.variants("local/") {
-			for _, new := range m.variants("new/") {
-				m.cases = append(m.cases, m.pair(t, local, new)...)
+			for _, next := range m.variants("new/") {
+				m.cases = append(m.cases, m.pair(t, local, next)...)
 			}
 		}
 		total += len(m.cases)
@@ -65,11 +65,11 @@ func (m matrix) variants(prefix string) []string {
 
 // pair returns the case of two variants, or where there is a conflict one for
 // each policy.
-func (m matrix) pair(t *testing.T, local, new string) []rebaseCase {
+func (m matrix) pair(t *testing.T, local, next string) []rebaseCase {
 	t.Helper()
-	c := rebaseCase{archive: m.archive, name: local + "/" + new}
+	c := rebaseCase{archive: m.archive, name: local + "/" + next}
 	c.base = parseTree(t, c.section("base"))
-	c.local, c.new = m.tree(t, c, "local/"+local), m.tree(t, c, "new/"+new)
+	c.local, c.new = m.tree(t, c, "local/"+local), m.tree(t, c, "new/"+next)
 	c.opts = Options{Conflicts: deployment.ConflictsKeep, Aside: ".conflicts/id", Open: noObjects}
 	if len(mustRebase(t, c.base, c.local, c.new, c.opts).Conflicts) == 0 {
 		return []rebaseCase{c}
@@ -110,7 +110,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// What must hold whatever local and new are.
+// What must hold whatever local and next are.
 func TestMatrixProperties(t *testing.T) {
 	for _, m := range matrices(t) {
 		for _, c := range m.cases {

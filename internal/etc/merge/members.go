@@ -10,11 +10,11 @@ import (
 // removed on either side is so in the outcome. The other fields are one value,
 // and that of local counts if it was changed there. ok is false for what is no
 // such record; base may be missing.
-func mergeMembers(base, local, new []string, lists []int) (lines []string, ok bool) {
-	if len(lists) == 0 || len(local) != 1 || len(new) != 1 || len(base) > 1 {
+func mergeMembers(base, local, next []string, lists []int) (lines []string, ok bool) {
+	if len(lists) == 0 || len(local) != 1 || len(next) != 1 || len(base) > 1 {
 		return nil, false
 	}
-	l, n := fields(local[0]), fields(new[0])
+	l, n := fields(local[0]), fields(next[0])
 	b := make([]string, len(l))
 	if len(base) == 1 {
 		b = fields(base[0])
@@ -58,16 +58,16 @@ func members(list string) []string {
 }
 
 // mergeList merges lists without order: first come those of local, then those
-// that new has added.
-func mergeList(base, local, new []string) []string {
+// that next has added.
+func mergeList(base, local, next []string) []string {
 	var out []string
 	for _, name := range local {
-		removed := slices.Contains(base, name) && !slices.Contains(new, name)
+		removed := slices.Contains(base, name) && !slices.Contains(next, name)
 		if !removed {
 			out = append(out, name)
 		}
 	}
-	for _, name := range new {
+	for _, name := range next {
 		if !slices.Contains(base, name) && !slices.Contains(local, name) {
 			out = append(out, name)
 		}

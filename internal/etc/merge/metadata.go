@@ -2,10 +2,10 @@ package merge
 
 import "github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 
-// merged returns the local value if it was changed, else the new one.
-func merged[T comparable](base, local, new T) T {
+// merged returns the local value if it was changed, else the next one.
+func merged[T comparable](base, local, next T) T {
 	if local == base {
-		return new
+		return next
 	}
 	return local
 }
@@ -58,8 +58,8 @@ func overrides(b, l, n *tree.Node) bool {
 	return false
 }
 
-func changedTwice[T comparable](base, local, new T) bool {
-	return local != base && new != base && local != new
+func changedTwice[T comparable](base, local, next T) bool {
+	return local != base && next != base && local != next
 }
 
 // accessACL is the ACL of a file, see acl(5).

@@ -128,13 +128,13 @@ func TestWriteUpperInMotion(t *testing.T) {
 func TestRecordsGone(t *testing.T) {
 	ns.Run(t, func(t *testing.T) {
 		m := newMachine(t, parseTree(t, `passwd = "`+long(`root:x:0:0::/root:/bin/sh\n`)+`"`))
-		base, new := parseTree(t, `passwd = "root:x\n"`), parseTree(t, `passwd = "root:x\nnew:x\n"`)
+		base, next := parseTree(t, `passwd = "root:x\n"`), parseTree(t, `passwd = "root:x\nnew:x\n"`)
 		local, open := m.tree("base"), LocalOpener(m.open("base"), nil)
 		if err := m.root.Remove("base/passwd"); err != nil {
 			t.Fatal(err)
 		}
-		result, err := Rebase(t.Context(), base, local, new, Options{Open: open})
-		if err != nil || result.Tree.Entry("passwd") != new.Entry("passwd") || len(result.Warnings) != 1 {
+		result, err := Rebase(t.Context(), base, local, next, Options{Open: open})
+		if err != nil || result.Tree.Entry("passwd") != next.Entry("passwd") || len(result.Warnings) != 1 {
 			t.Errorf("Rebase = %v, %v; want the image's passwd and a warning", result, err)
 		}
 	})

@@ -39,13 +39,13 @@ func protection(p sys.Protection) string {
 }
 
 // WriteUpper makes name below root an upper directory through which one sees
-// merged if the lower directory is new. See WriteDir for how it does so.
-func WriteUpper(ctx context.Context, root *os.Root, name string, merged, new *tree.Node, open Opener) error {
-	upper, err := ToUpper(ctx, merged, new, open)
+// merged if the lower directory is next. See WriteDir for how it does so.
+func WriteUpper(ctx context.Context, root *os.Root, name string, merged, next *tree.Node, open Opener) error {
+	upper, err := ToUpper(ctx, merged, next, open)
 	if err != nil {
 		return err
 	}
-	return writeDir(root, name, upper, dirWriter{compare: compare{ctx, open}, lower: new})
+	return writeDir(root, name, upper, dirWriter{compare: compare{ctx, open}, lower: next})
 }
 
 // FromUpper returns the tree that an overlay of the tree upper, as ReadDir finds

@@ -75,25 +75,25 @@ func TestRandomTrees(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		base := &tree.Node{Mode: tree.TypeDir | 0o755}
 		randomTree(r, base, 3)
-		local, new := edit(r, base), edit(r, base)
+		local, next := edit(r, base), edit(r, base)
 		if seed%2 == 0 {
 			share(t, base, local)
 		}
 		opts := Options{Open: noObjects, Aside: ".conflicts/x", Conflicts: []deployment.ConflictPolicy{deployment.ConflictsFail, deployment.ConflictsKeep, deployment.ConflictsNew}[seed%3]}
-		before := formatTree(t, base) + formatTree(t, local) + formatTree(t, new)
-		merged := mustRebase(t, base, local, new, opts)
-		if formatTree(t, base)+formatTree(t, local)+formatTree(t, new) != before {
+		before := formatTree(t, base) + formatTree(t, local) + formatTree(t, next)
+		merged := mustRebase(t, base, local, next, opts)
+		if formatTree(t, base)+formatTree(t, local)+formatTree(t, next) != before {
 			t.Fatalf("seed %d: Rebase changed what it was given", seed)
 		}
-		checkSame(t, "no local change", mustRebase(t, base, clone(base), new, opts).Tree, new)
+		checkSame(t, "no local change", mustRebase(t, base, clone(base), next, opts).Tree, next)
 		checkSame(t, "same image", mustRebase(t, base, local, clone(base), opts).Tree, local)
-		checkSame(t, "once more", mustRebase(t, new, merged.Tree, clone(new), opts).Tree, merged.Tree)
+		checkSame(t, "once more", mustRebase(t, next, merged.Tree, clone(next), opts).Tree, merged.Tree)
 		checkKept(t, base, local, merged)
-		upper, err := ToUpper(t.Context(), merged.Tree, new, noObjects)
+		upper, err := ToUpper(t.Context(), merged.Tree, next, noObjects)
 		if err != nil {
 			t.Fatalf("seed %d: ToUpper = %v", seed, err)
 		}
-		seen, err := FromUpper(upper, new)
+		seen, err := FromUpper(upper, next)
 		if err != nil {
 			t.Fatalf("seed %d: FromUpper = %v", seed, err)
 		}
@@ -186,8 +186,8 @@ func FuzzMergeRecords(f *testing.F) {
 	f.Add("#c\n\n:\n", "a:1\nb:2\na:3", "b:\n\n\n", false)
 	f.Add("video:x:44:a,b\n", "video:x:44:b,me\n", "video:x:45:a,b,svc\n", true)
 	f.Add("", "video:x:44:me,me,,\n", "video:x:45:svc", true)
-	f.Fuzz(func(t *testing.T, base, local, new string, withMembers bool) {
-		b, l, n := parseRecords([]byte(base)), parseRecords([]byte(local)), parseRecords([]byte(new))
+	f.Fuzz(func(t *testing.T, base, local, next string, withMembers bool) {
+		b, l, n := parseRecords([]byte(base)), parseRecords([]byte(local)), parseRecords([]byte(next))
 		var lists []int
 		if withMembers {
 			lists = []int{3}
@@ -224,7 +224,7 @@ func FuzzMergeRecords(f *testing.F) {
 
 // checkMembers fails the test if a name of the last field was not merged: it is
 // to be there if either side has added it, or if both have it from the first.
-func checkMembers(t *testing.T, base, local, new, merged []string) {
+func checkMembers(t *testing.T, base, local, next, merged []string) {
 	t.Helper()
 	has := func(lines []string, name string) bool {
 		if len(lines) == 0 {
@@ -233,14 +233,14 @@ func checkMembers(t *testing.T, base, local, new, merged []string) {
 		f := strings.Split(strings.TrimSuffix(lines[0], "\n"), ":")
 		return slices.Contains(strings.Split(f[3], ","), name)
 	}
-	for _, lines := range [][]string{base, local, new} {
+	for _, lines := range [][]string{base, local, next} {
 		if len(lines) == 0 {
 			continue
 		}
 		for name := range strings.SplitSeq(strings.Split(strings.TrimSuffix(lines[0], "\n"), ":")[3], ",") {
-			b, l, n := has(base, name), has(local, name), has(new, name)
+			b, l, n := has(base, name), has(local, name), has(next, name)
 			if want := l && n || !b && (l || n); name != "" && has(merged, name) != want {
-				t.Errorf("member %q of %q is %v; base, local, new: %q, %q, %q", name, merged, !want, base, local, new)
+				t.Errorf("member %q of %q is %v; base, local, new: %q, %q, %q", name, merged, !want, base, local, next)
 			}
 		}
 	}

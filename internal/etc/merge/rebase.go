@@ -3,8 +3,8 @@
 // directory of an overlay, or as a full copy.
 //
 // A merge has three inputs: base is the /etc of the booted image, local is the /etc of the
-// machine, and new is the /etc of the staged image. Files that differ between base and local
-// are taken from local, all others from new.
+// machine, and next is the /etc of the staged image. Files that differ between base and local
+// are taken from local, all others from next.
 package merge
 
 import (
@@ -77,15 +77,15 @@ const (
 	DirectoryRemoved     Reason = "local files in a directory that the new image does not have"
 )
 
-// Rebase merges what local has changed in base into new. The three trees are
+// Rebase merges what local has changed in base into next. The three trees are
 // directories; they are not changed, and the result shares nodes with them:
-// where local has changed nothing, its nodes are those of new.
+// where local has changed nothing, its nodes are those of next.
 //
 // The time that Rebase takes depends on where local and base are different
 // nodes, so local should share with base what is unchanged, as FromUpper does.
 // An error tells that a content could not be read, or is the cause of ctx if that has
 // ended.
-func Rebase(ctx context.Context, base, local, new *tree.Node, opts Options) (*Result, error) {
+func Rebase(ctx context.Context, base, local, next *tree.Node, opts Options) (*Result, error) {
 	m := &merger{
 		compare: compare{ctx, opts.Open}, opts: opts, result: &Result{},
 		copies: map[*tree.Node]*tree.Node{}, attributed: map[pair]*tree.Node{},
@@ -95,7 +95,7 @@ func Rebase(ctx context.Context, base, local, new *tree.Node, opts Options) (*Re
 		return nil, err
 	}
 	m.result.Changes = changes
-	if m.result.Tree, err = m.mergeDirs("/", base, local, new); err != nil {
+	if m.result.Tree, err = m.mergeDirs("/", base, local, next); err != nil {
 		return nil, err
 	}
 	m.putAside()

@@ -135,9 +135,9 @@ func checkSame(t *testing.T, what string, got, want *tree.Node) {
 	}
 }
 
-func mustRebase(t *testing.T, base, local, new *tree.Node, opts Options) *Result {
+func mustRebase(t *testing.T, base, local, next *tree.Node, opts Options) *Result {
 	t.Helper()
-	result, err := Rebase(t.Context(), base, local, new, opts)
+	result, err := Rebase(t.Context(), base, local, next, opts)
 	if err != nil {
 		t.Fatalf("Rebase = %v", err)
 	}

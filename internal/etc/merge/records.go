@@ -52,7 +52,7 @@ func (m *merger) mergeRecordFile(path string, b, l, n *tree.Node) (*tree.Node, e
 	if err != nil {
 		return nil, err
 	}
-	new, err := m.readRecords(path, n)
+	next, err := m.readRecords(path, n)
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +61,13 @@ func (m *merger) mergeRecordFile(path string, b, l, n *tree.Node) (*tree.Node, e
 			return nil, err
 		}
 	}
-	merged, report := mergeRecords(base, local, new, recordFiles[path])
+	merged, report := mergeRecords(base, local, next, recordFiles[path])
 	report.Path = path
 	if len(report.Local)+len(report.New)+len(report.Both)+len(report.Merged) > 0 {
 		m.result.Records = append(m.result.Records, report)
 	}
-	m.result.Warnings = append(m.result.Warnings, clashes(path, merged, local, new)...)
-	return m.recordNode(b, l, n, merged.like(local, new))
+	m.result.Warnings = append(m.result.Warnings, clashes(path, merged, local, next)...)
+	return m.recordNode(b, l, n, merged.like(local, next))
 }
 
 func (m *merger) readRecords(path string, n *tree.Node) (records, error) {
@@ -146,11 +146,11 @@ func (r records) like(files ...records) []byte {
 // numbers of the fields that are lists, see mergeMembers. The order is
 // that of local; what the image adds comes after what it follows there, so
 // that "+" of nsswitch.conf's compat mode stays last.
-func mergeRecords(base, local, new records, lists []int) (records, RecordMerge) {
+func mergeRecords(base, local, next records, lists []int) (records, RecordMerge) {
 	var report RecordMerge
 	out := records{lines: map[string][]string{}}
-	for key := range eachKey(base, local, new) {
-		b, l, n := base.lines[key], local.lines[key], new.lines[key]
+	for key := range eachKey(base, local, next) {
+		b, l, n := base.lines[key], local.lines[key], next.lines[key]
 		here, there := !slices.Equal(b, l), !slices.Equal(b, n)
 		take := l
 		switch {
@@ -172,7 +172,7 @@ func mergeRecords(base, local, new records, lists []int) (records, RecordMerge) 
 			out.lines[key] = take
 		}
 	}
-	out.keys = mergeOrder(out.lines, local.keys, new.keys)
+	out.keys = mergeOrder(out.lines, local.keys, next.keys)
 	return out, report
 }
 
@@ -192,15 +192,15 @@ func eachKey(files ...records) func(yield func(string) bool) {
 }
 
 // mergeOrder returns the keys of lines: those in local in that order, and each
-// other one after the key that it follows in new.
-func mergeOrder(lines map[string][]string, local, new []string) []string {
+// other one after the key that it follows in next.
+func mergeOrder(lines map[string][]string, local, next []string) []string {
 	after := map[string][]string{} // "" is the beginning
 	known := map[string]bool{}
 	for _, key := range local {
 		known[key] = true
 	}
 	last := ""
-	for _, key := range new {
+	for _, key := range next {
 		switch _, wanted := lines[key]; {
 		case wanted && known[key]:
 			last = key
@@ -220,7 +220,7 @@ func mergeOrder(lines map[string][]string, local, new []string) []string {
 
 // clashes returns a warning for each user or group ID that the merge gave to
 // two names: one made here and one that the image brought with it.
-func clashes(path string, merged, local, new records) []string {
+func clashes(path string, merged, local, next records) []string {
 	if path != "/passwd" && path != "/group" {
 		return nil
 	}
@@ -232,7 +232,7 @@ func clashes(path string, merged, local, new records) []string {
 	}
 	var warnings []string
 	for _, id := range slices.Sorted(maps.Keys(names)) {
-		if len(names[id]) > 1 && !allHave(local, names[id], id) && !allHave(new, names[id], id) {
+		if len(names[id]) > 1 && !allHave(local, names[id], id) && !allHave(next, names[id], id) {
 			warnings = append(warnings, fmt.Sprintf("%s: %s have the same ID %s", path, strings.Join(names[id], " and "), id))
 		}
 	}

@@ -88,10 +88,10 @@ func TestLargestXattrs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		new := parseTree(t, "f = \"2\"\nd/g = \"2\"\nd/h = \"2\"")
+		next := parseTree(t, "f = \"2\"\nd/g = \"2\"\nd/h = \"2\"")
 		open := LocalOpener(upper, noObjects)
-		result := mustRebase(t, base, local, new, Options{Open: open})
-		if err := WriteUpper(t.Context(), root, "upper2", result.Tree, new, open); err != nil {
+		result := mustRebase(t, base, local, next, Options{Open: open})
+		if err := WriteUpper(t.Context(), root, "upper2", result.Tree, next, open); err != nil {
 			t.Fatalf("WriteUpper = %v", err)
 		}
 		if err := WriteDir(t.Context(), root, "bind", result.Tree, open); err != nil {

@@ -102,12 +102,11 @@ func parse(data []byte, goarch string) (kcmdline.Cmdline, error) {
 	return parseAll(f.Kargs), nil
 }
 
-// Next returns the kernel command line for target: the current one, without
-// what old asked for and new no longer does, with what new asks for and old did
-// not, and with target in place of the deployment that it named. What the
-// administrator added stays.
-func Next(current string, old, new []string, target deployment.Target) string {
-	come := parseAll(new)
+// Next returns the kernel command line for target: the current one, without what only old
+// asks for, with what only now asks for, and with target in place of the deployment that it
+// named. What the administrator added stays.
+func Next(current string, old, now []string, target deployment.Target) string {
+	come := parseAll(now)
 	before, after := setOf(parseAll(old)), setOf(come)
 	var next, added kcmdline.Cmdline
 	for _, a := range kcmdline.Parse(current) {

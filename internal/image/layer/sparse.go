@@ -310,15 +310,15 @@ func (n *noted) Commit() (digest.Digest, error) {
 
 func (n *noted) Abort() {}
 
-// expand enters a sparse file, and writes it to copy as well, if that is not nil.
-func (e *entry) expand(ctx context.Context, from io.Reader, o object, copy io.Writer) error {
+// expand enters a sparse file, and writes it to also, if that is not nil.
+func (e *entry) expand(ctx context.Context, from io.Reader, o object, also io.Writer) error {
 	var inline bytes.Buffer
 	var to io.Writer = &inline
 	if e.large() {
 		to = o
 	}
-	if copy != nil {
-		to = io.MultiWriter(to, copy)
+	if also != nil {
+		to = io.MultiWriter(to, also)
 	}
 	if err := e.sparse.expand(ctx, to, from, e.size); err != nil || !e.large() {
 		o.Abort()

@@ -208,13 +208,13 @@ type Comparison struct {
 	Old, New []List        // of the managers that could be compared
 }
 
-// Compare returns how the packages of the system old become those of new, for each manager
+// Compare returns how the packages of the system old become those of now, for each manager
 // that either has. names are what messages call the two.
-func Compare(old, new fs.FS, names [2]string) (c Comparison) {
+func Compare(old, now fs.FS, names [2]string) (c Comparison) {
 	var lists [2][]List
 	var errs [2]error
 	lists[0], errs[0] = Of(old)
-	lists[1], errs[1] = Of(new)
+	lists[1], errs[1] = Of(now)
 	for i, err := range errs {
 		if err != nil {
 			c.Notes = append(c.Notes, fmt.Sprintf("cannot compare packages: %s: %v", names[i], err))
@@ -253,15 +253,15 @@ func Paths() (all []string) {
 	return append(all, "usr/lib/sysimage/rpm", "usr/share/rpm", "var/lib/rpm") // also the log of SQLite
 }
 
-// Diff returns how the list old becomes the list new, by name. Both are sorted. Of a package
+// Diff returns how the list old becomes the list now, by name. Both are sorted. Of a package
 // that is there in several versions, such as a kernel, those that stay are no change.
-func Diff(old, new []Package) []Change {
+func Diff(old, now []Package) []Change {
 	var all []Change
-	for len(old) > 0 || len(new) > 0 {
-		name := firstName(old, new)
+	for len(old) > 0 || len(now) > 0 {
+		name := firstName(old, now)
 		var a, b []Package
 		a, old = named(old, name)
-		b, new = named(new, name)
+		b, now = named(now, name)
 		a, b = withoutVersions(a, b), withoutVersions(b, a)
 		for i := range max(len(a), len(b)) {
 			c := Change{Name: name}

@@ -59,16 +59,16 @@ func TestOf(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	old := []Package{{"a", "1", 1}, {"b", "1", 1}, {"d", "1", 1}}
-	new := []Package{{"b", "2", 1}, {"c", "1", 1}, {"d", "1", 1}}
+	now := []Package{{"b", "2", 1}, {"c", "1", 1}, {"d", "1", 1}}
 	want := []Change{{"a", "1", ""}, {"b", "1", "2"}, {"c", "", "1"}}
-	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
-		t.Errorf("Diff(%v, %v) = %v; want %v", old, new, got, want)
+	if got := Diff(old, now); !reflect.DeepEqual(got, want) {
+		t.Errorf("Diff(%v, %v) = %v; want %v", old, now, got, want)
 	}
 	old = []Package{{"kernel", "1", 1}, {"kernel", "2", 1}, {"x", "1", 1}}
-	new = []Package{{"kernel", "2", 1}, {"kernel", "3", 1}, {"x", "1", 1}, {"x", "1", 1}, {"x", "2", 1}}
+	now = []Package{{"kernel", "2", 1}, {"kernel", "3", 1}, {"x", "1", 1}, {"x", "1", 1}, {"x", "2", 1}}
 	want = []Change{{"kernel", "1", "3"}, {"x", "", "1"}, {"x", "", "2"}}
-	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
-		t.Errorf("Diff(%v, %v) = %v; want %v", old, new, got, want)
+	if got := Diff(old, now); !reflect.DeepEqual(got, want) {
+		t.Errorf("Diff(%v, %v) = %v; want %v", old, now, got, want)
 	}
 	if got := Diff(old, old); got != nil {
 		t.Errorf("Diff of one list = %v; want nothing", got)

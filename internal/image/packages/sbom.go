@@ -131,9 +131,9 @@ func unescape(text string) (string, bool) {
 
 // CompareLists is Compare for lists of which one may be from an SBOM: architectures in names,
 // and an epoch of zero, do not count.
-func CompareLists(old, new []List) (diffs []ManagerDiff) {
+func CompareLists(old, now []List) (diffs []ManagerDiff) {
 	for _, manager := range []string{"dpkg", "pacman", "rpm"} {
-		a, b := listOf(old, manager), listOf(new, manager)
+		a, b := listOf(old, manager), listOf(now, manager)
 		if a.Unread || b.Unread {
 			continue
 		}

@@ -44,12 +44,12 @@ func TestCompareLists(t *testing.T) {
 		{Manager: "dpkg", Packages: []Package{{Name: "a", Version: "1"}, {Name: "libc6:amd64", Version: "2"}}},
 		{Manager: "rpm", Unread: true}, {Manager: "pacman", Packages: []Package{{Name: "same", Version: "0:1"}}},
 	}
-	new := []List{
+	now := []List{
 		{Manager: "dpkg", Packages: []Package{{Name: "a", Version: "1"}, {Name: "libc6", Version: "3"}}},
 		{Manager: "rpm", Packages: []Package{{Name: "x", Version: "1"}}}, {Manager: "pacman", Packages: []Package{{Name: "same", Version: "1"}}},
 	}
 	want := []ManagerDiff{{"dpkg", []Change{{Name: "libc6", Old: "2", New: "3"}}}}
-	if got := CompareLists(old, new); !reflect.DeepEqual(got, want) {
+	if got := CompareLists(old, now); !reflect.DeepEqual(got, want) {
 		t.Errorf("CompareLists = %+v; want %+v", got, want)
 	}
 }

@@ -111,8 +111,8 @@ func TestRebuild(t *testing.T) {
 // differences returns the sectors that changed, as a log of writes.
 func differences(before, after []byte) (log []writelog.Entry) {
 	for at := 0; at < len(before); at += replay.SectorSize {
-		if new := after[at : at+replay.SectorSize]; !bytes.Equal(before[at:at+replay.SectorSize], new) {
-			log = append(log, writelog.Entry{Offset: int64(at), Length: replay.SectorSize, Data: new})
+		if now := after[at : at+replay.SectorSize]; !bytes.Equal(before[at:at+replay.SectorSize], now) {
+			log = append(log, writelog.Entry{Offset: int64(at), Length: replay.SectorSize, Data: now})
 		}
 	}
 	return log

@@ -95,13 +95,13 @@ func content(e writelog.Entry, p Piece) []byte {
 func (d *Disk) replace(offset int64, data []byte) {
 	for i := int64(0); i < int64(len(data)); i += SectorSize {
 		at := offset + i
-		old, new := d.content[at:at+SectorSize], data[i:i+SectorSize]
-		if area := d.area(at); area >= 0 && string(old) != string(new) {
+		old, now := d.content[at:at+SectorSize], data[i:i+SectorSize]
+		if area := d.area(at); area >= 0 && string(old) != string(now) {
 			state := &d.states[area]
 			toggle(state, at, old)
-			toggle(state, at, new)
+			toggle(state, at, now)
 		}
-		copy(old, new)
+		copy(old, now)
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *session) verifyCommand() *cobra.Command {
 			if s.sysroot != "" {
 				return usageError{fmt.Errorf("install verify: --sysroot cannot be used here; name the directory")}
 			}
-			report, err := verify.Run(cmd.Context(), s.host, args[0])
+			report, err := verify.Run(cmd.Context(), s.host, args[0], s.Watcher(cmd.Context()))
 			if err != nil {
 				return err
 			}

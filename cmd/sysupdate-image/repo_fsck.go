@@ -44,7 +44,7 @@ func (s *session) fsck(cmd *cobra.Command, f fsckFlags) error {
 	}
 	defer r.Close()
 	report, err := r.Check(cmd.Context(), repair.Options{
-		Repair: f.repair, Offline: f.offline, Source: f.source.options(), Tell: s.Say,
+		Repair: f.repair, Offline: f.offline, Source: f.source.options(), Tell: s.Say, Watcher: s.Watcher(cmd.Context()),
 	})
 	if err != nil {
 		return err

@@ -61,6 +61,7 @@ type Options struct {
 	Offline     bool         // fetch nothing
 	Source      oci.Options  // how to fetch
 	Tell        func(string) // what is being done, in words for a person; may be nil
+	Watcher     repo.Watcher // of reading the objects; may be nil
 }
 
 // Run checks a repository, and repairs what it can if that is wanted: what is lost
@@ -92,7 +93,7 @@ func Run(ctx context.Context, repo *repo.Repository, o Options) (Report, error) 
 	}
 	if done {
 		o.Tell("Checking again")
-		if check, err = repo.Check(ctx); err != nil {
+		if check, err = repo.Check(ctx, o.Watcher); err != nil {
 			return found, err
 		}
 	}
@@ -115,7 +116,7 @@ func (r *run) distrust() error {
 
 // look finds out what is wrong, and what could be done about it.
 func look(ctx context.Context, repo *repo.Repository, o Options) (Report, *losses, *repo.Check, error) {
-	check, err := repo.Check(ctx)
+	check, err := repo.Check(ctx, o.Watcher)
 	if err != nil {
 		return Report{}, nil, nil, err
 	}

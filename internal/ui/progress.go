@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/printable"
 	"github.com/sysupdate-image/sysupdate-image/internal/update"
 )
@@ -18,6 +19,13 @@ import (
 // told in any case. From then on, what the Screen writes and the line are kept apart. When ctx
 // ends, so does the line. The caller calls EndProgress.
 func (s *Screen) Reporter(ctx context.Context, quiet bool) update.Reporter {
+	return s.begin(ctx, quiet)
+}
+
+// Watcher is Reporter for a command that reads a whole repository.
+func (s *Screen) Watcher(ctx context.Context) repo.Watcher { return s.begin(ctx, false) }
+
+func (s *Screen) begin(ctx context.Context, quiet bool) *Progress {
 	s.EndProgress()
 	p := newProgress(time.Now)
 	if socket := os.Getenv("NOTIFY_SOCKET"); socket != "" {
@@ -222,6 +230,20 @@ func (p *Progress) Fetching(layers int, bytes int64) {
 		*s = state{step: s.step, began: p.now(), fetching: true, fetched: true, layers: layers, total: bytes}
 	})
 }
+
+// Checking shows that objects of so many bytes are about to be read.
+func (p *Progress) Checking(objects int, bytes int64) {
+	p.tell(fetchBegun, func(s *state) {
+		p.meter = meter{last: p.now()}
+		*s = state{step: s.step, began: p.now(), fetching: true, checking: true, objects: objects, total: bytes}
+	})
+}
+
+// Checked counts bytes that were read.
+func (p *Progress) Checked(bytes int64) { p.Fetched(bytes) }
+
+// CheckDone takes away what was shown of a check: its result follows.
+func (p *Progress) CheckDone() { p.FetchDone() }
 
 // Fetched counts bytes that have come.
 func (p *Progress) Fetched(bytes int64) {

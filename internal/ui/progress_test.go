@@ -373,3 +373,31 @@ func TestReporter(t *testing.T) {
 		}
 	}
 }
+
+// A check is a bar that goes away, or plain lines; its result says what was checked.
+func TestCheckIsShown(t *testing.T) {
+	s := halfway()
+	s.checking, s.objects, s.layers = true, 1200, 0
+	const want = "Checking 1200 objects [=======>          ]  44%  0.81 of 1.80 GiB  11.2 MiB/s  1 min 31 s left"
+	if got := fetchLine(s, 95); got != want {
+		t.Errorf("got:\n%s; want:\n%s", got, want)
+	}
+	c := newClock()
+	p, plain, drawn := newProgress(c.now), &bytes.Buffer{}, &bytes.Buffer{}
+	line := &liveLine{w: drawn, columns: func() int { return 80 }, visible: func() bool { return true }}
+	p.with(&plainLines{w: plain})
+	p.with(&bar{line: line})
+	p.Checking(2, 100*mib)
+	for range 2 {
+		c.pass(15 * time.Second)
+		p.Checked(40 * mib)
+		p.tell(goesOn, nothing)
+	}
+	p.CheckDone()
+	if got, want := plain.String(), "Checking 2 objects, 100.0 MiB\nChecked 40.0 MiB of 100.0 MiB (40%)\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("plain lines are\n%s; want first\n%s", got, want)
+	}
+	if got := drawn.String(); !strings.Contains(got, "Checking [====>") || !strings.HasSuffix(got, "\r\x1b[J") {
+		t.Errorf("drawn on a terminal: %q; want a bar that is erased", got)
+	}
+}

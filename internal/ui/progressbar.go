@@ -70,7 +70,7 @@ const (
 // fetchLine returns the line of a fetch that goes on: as much of it as has room.
 func fetchLine(s state, columns int) string {
 	rate, left := s.pace()
-	long, short := "Fetching "+Count(s.layers, "layer"), "Fetching"
+	short, long := s.doing()
 	percent, bytes := fmt.Sprintf("%3d%%", s.percent()), bytesText(s.bytes, s.total)
 	end := left
 	if rate != "" || left == "" {

@@ -27,11 +27,12 @@ func (p *plainLines) show(e event, s state) {
 		fmt.Fprintln(p.w, s.step)
 	case e == fetchBegun:
 		p.last, p.percent = s.now, 0
-		fmt.Fprintf(p.w, "Fetching %s, %s\n", Count(s.layers, "layer"), Size(s.total))
+		_, doing := s.doing()
+		fmt.Fprintf(p.w, "%s, %s\n", doing, Size(s.total))
 	case e == goesOn && s.fetching && p.due(s):
 		p.last, p.percent = s.now, s.percent()
 		fmt.Fprintln(p.w, s.progressText())
-	case e == fetchEnded && (s.kept < s.layers || s.now.Sub(s.began) >= oftenest):
+	case e == fetchEnded && !s.checking && (s.kept < s.layers || s.now.Sub(s.began) >= oftenest):
 		fmt.Fprintln(p.w, s.summary())
 	}
 }

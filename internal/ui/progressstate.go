@@ -13,6 +13,8 @@ type state struct {
 
 	fetching, fetched bool // layers are being fetched; have been
 	layers, kept      int  // in all; complete
+	checking          bool // objects are read to be checked, in place of layers
+	objects           int
 	bytes, total      int64
 	keptBytes         int64         // of the layers that are complete
 	rate              float64       // bytes in a second; 0 if it is not known
@@ -49,9 +51,11 @@ const soonAfter = 3 * time.Second
 // there is nothing to tell of that.
 func (s state) pace() (rate, left string) {
 	switch {
+	case s.bytes >= s.total && s.checking:
+		return "", ""
 	case s.bytes >= s.total && s.total > 0:
 		return "", "writing to disk"
-	case s.still >= stillAfter:
+	case s.still >= stillAfter && !s.checking:
 		return "", "no data for " + duration(s.still)
 	case s.rate > 0:
 		rate = rateText(s.rate)
@@ -65,6 +69,8 @@ func (s state) pace() (rate, left string) {
 // summary says how a fetch ended.
 func (s state) summary() string {
 	switch {
+	case s.checking:
+		return "" // the result says it
 	case s.kept == 0 && s.layers > 0:
 		return "Nothing kept: no layer was complete"
 	case s.kept < s.layers:
@@ -97,9 +103,21 @@ func (s state) keptText() string {
 	return fmt.Sprintf("%d of %d layers (%s) %s kept", s.kept, s.layers, Size(s.keptBytes), verb)
 }
 
+// doing says what goes on, in a word and with a number.
+func (s state) doing() (short, long string) {
+	if s.checking {
+		return "Checking", "Checking " + Count(s.objects, "object")
+	}
+	return "Fetching", "Fetching " + Count(s.layers, "layer")
+}
+
 // progressText says how much has come, in a line of its own.
 func (s state) progressText() string {
-	text := "Fetched " + Size(s.bytes) + " of " + Size(s.total)
+	text := "Fetched "
+	if s.checking {
+		text = "Checked "
+	}
+	text += Size(s.bytes) + " of " + Size(s.total)
 	if s.total > 0 {
 		text += fmt.Sprintf(" (%d%%)", s.percent())
 	}

@@ -46,7 +46,7 @@ func TestOtherOwner(t *testing.T) {
 		if err := os.Chown(dir+"/"+name, 1000, 1000); err != nil {
 			t.Fatal(err)
 		}
-		check, err := r.Check(t.Context())
+		check, err := r.Check(t.Context(), nil)
 		if err != nil || len(check.Problems) != 1 || check.Problems[0].String() != name+": wrong owner: uid 1000, want 0" {
 			t.Fatalf("Check = %v, %v; want the wrong owner of %s", check.Problems, err, name)
 		}

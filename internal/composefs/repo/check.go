@@ -74,12 +74,22 @@ type Check struct {
 // HasGood reports whether there is an object that is what its name promises.
 func (c *Check) HasGood(d digest.Digest) bool { return c.good.Has(d) }
 
+// A Watcher is told how a check goes. Checked may be called from several goroutines at once.
+type Watcher interface {
+	// Checking says that objects of so many bytes in all are about to be read.
+	Checking(objects int, bytes int64)
+	// Checked says that so many more bytes were looked at.
+	Checked(bytes int64)
+	// CheckDone says that all objects were read, or that the check has failed.
+	CheckDone()
+}
+
 // Check reads every object of the repository and looks at all that leads to
 // one. It changes nothing. The caller holds a lock, so that nothing is removed
-// meanwhile. The error says that something could not be looked at, apart from
-// what is wrong with the repository.
-func (r *Repository) Check(ctx context.Context) (*Check, error) {
-	c := checker{repo: r, Check: &Check{good: make(digest.Set)}}
+// meanwhile. w is told how it goes, unless it is nil. The error says that something
+// could not be looked at, apart from what is wrong with the repository.
+func (r *Repository) Check(ctx context.Context, w Watcher) (*Check, error) {
+	c := checker{repo: r, watcher: w, Check: &Check{good: make(digest.Set)}}
 	for _, step := range []func(context.Context) error{c.layout, c.objects, c.links, c.refs} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("cannot check the repository: %w", err)
@@ -90,7 +100,8 @@ func (r *Repository) Check(ctx context.Context) (*Check, error) {
 }
 
 type checker struct {
-	repo *Repository
+	repo    *Repository
+	watcher Watcher // nil for none
 	*Check
 	mu sync.Mutex // guards Check while objects are read
 }
@@ -139,6 +150,14 @@ func (c *checker) layout(context.Context) error {
 
 // objects reads all objects, several at once.
 func (c *checker) objects(ctx context.Context) error {
+	if c.watcher != nil {
+		count, bytes, err := c.repo.size(ctx)
+		if err != nil {
+			return err
+		}
+		c.watcher.Checking(count, bytes)
+		defer c.watcher.CheckDone()
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	err := eachObject(c.repo.objects, func(d digest.Digest) error {
@@ -148,6 +167,22 @@ func (c *checker) objects(ctx context.Context) error {
 		return ctx.Err()
 	})
 	return errors.Join(group.Wait(), err)
+}
+
+// size returns how many objects there are, and of how many bytes. What cannot be looked at has
+// none.
+func (r *Repository) size(ctx context.Context) (count int, bytes int64, err error) {
+	err = eachObject(r.objects, func(d digest.Digest) error {
+		if d.Algorithm() != r.algorithm {
+			return nil
+		}
+		if n, err := r.ObjectSize(d); err == nil {
+			bytes += n
+		}
+		count++
+		return ctx.Err()
+	})
+	return count, bytes, err
 }
 
 func (c *checker) object(ctx context.Context, d digest.Digest) error {
@@ -172,6 +207,9 @@ func (c *checker) object(ctx context.Context, d digest.Digest) error {
 	c.Objects++
 	c.Bytes += info.Size()
 	c.mu.Unlock()
+	if c.watcher != nil {
+		defer c.watcher.Checked(info.Size())
+	}
 	if mode := info.Mode().Perm(); mode != objectPerm {
 		c.add(WrongMode, name, d, "%04o, want %04o", mode, objectPerm)
 	}

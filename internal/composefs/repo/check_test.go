@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
@@ -18,7 +19,7 @@ import (
 // of each.
 func check(t *testing.T, r *Repository) (*Check, string) {
 	t.Helper()
-	c, err := r.Check(t.Context())
+	c, err := r.Check(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,38 @@ func TestCheckCancelled(t *testing.T) {
 	if got, err := c.measure(ctx, f, d); !errors.Is(err, context.Canceled) {
 		t.Errorf("measure, cancelled, = %v, %v; want context.Canceled", got, err)
 	}
-	if found, err := r.Check(ctx); !errors.Is(err, context.Canceled) {
+	if found, err := r.Check(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Check, cancelled, = %+v, %v; want context.Canceled", found, err)
+	}
+}
+
+// A watched counts what it is told of a check.
+type watched struct {
+	objects      int
+	bytes, total int64
+	done         bool
+	mu           sync.Mutex
+}
+
+func (w *watched) Checking(objects int, bytes int64) { w.objects, w.total = objects, bytes }
+
+func (w *watched) Checked(bytes int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bytes += bytes
+}
+
+func (w *watched) CheckDone() { w.done = true }
+
+func TestCheckIsWatched(t *testing.T) {
+	r := newRepository(t, Options{Insecure: true})
+	whole(t, r)
+	w := &watched{}
+	c, err := r.Check(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.objects != c.Objects || w.total != c.Bytes || w.bytes != c.Bytes || !w.done || c.Bytes == 0 {
+		t.Errorf("told of %d objects, %d of %d bytes, done %v; want %d objects, %d bytes", w.objects, w.bytes, w.total, w.done, c.Objects, c.Bytes)
 	}
 }

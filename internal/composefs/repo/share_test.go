@@ -31,7 +31,7 @@ func TestCopyStream(t *testing.T) {
 			if d, err := to.StreamDigest(sharedLayer); err != nil || d != want {
 				t.Errorf("StreamDigest = %v, %v; want %v", d, err, want)
 			}
-			check, err := to.Check(t.Context())
+			check, err := to.Check(t.Context(), nil)
 			if err != nil || len(check.Problems) > 0 || check.Objects != 3 {
 				t.Errorf("Check finds %d objects, %v, %v; want 3 and no problems", check.Objects, check.Problems, err)
 			}

@@ -200,3 +200,20 @@ func FuzzParseReference(f *testing.F) {
 		}
 	})
 }
+
+func TestSpell(t *testing.T) {
+	for _, tt := range []struct {
+		transport, target string
+		signed            bool
+		want              string
+	}{
+		{"registry", "example.org/os:1", false, "docker://example.org/os:1"},
+		{"registry", "oci:/os", false, "oci:/os"},
+		{"oci", "/os:1", false, "oci:/os:1"},
+		{"registry", "example.org/os", true, "ostree-image-signed:docker://example.org/os"},
+	} {
+		if got := Spell(tt.transport, tt.target, tt.signed); got != tt.want {
+			t.Errorf("Spell(%q, %q, %v) = %q; want %q", tt.transport, tt.target, tt.signed, got, tt.want)
+		}
+	}
+}

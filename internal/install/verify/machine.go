@@ -169,7 +169,7 @@ func (r *Report) repository(ctx context.Context, dir string, system *machine.Sys
 		return
 	}
 	defer repository.Close()
-	report, err := repository.Check(ctx, repair.Options{})
+	report, err := repository.Check(ctx, repair.Options{Watcher: r.watcher})
 	if err != nil {
 		r.add(what, "", err)
 		return

@@ -11,6 +11,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
@@ -33,6 +34,8 @@ type Report struct {
 	Next     deployment.ID `json:"deployment,omitempty"` // that boots next
 	Title    string        `json:"title,omitempty"`
 	Findings []Finding     `json:"findings"`
+
+	watcher repo.Watcher // of reading the repository
 }
 
 // Problems returns how many findings keep the machine from booting.
@@ -71,9 +74,10 @@ func (r *Report) warn(what string, err error) {
 }
 
 // Run reads a disk, the image of one in a file, or a directory where a physical root is
-// mounted. An error says that it could not be read at all.
-func Run(ctx context.Context, host machine.Host, target string) (Report, error) {
-	r := Report{Target: target, Findings: []Finding{}}
+// mounted. w is told how reading the repository goes, unless it is nil. An error says that it
+// could not be read at all.
+func Run(ctx context.Context, host machine.Host, target string, w repo.Watcher) (Report, error) {
+	r := Report{Target: target, Findings: []Finding{}, watcher: w}
 	info, err := os.Stat(target)
 	if err != nil {
 		return r, err

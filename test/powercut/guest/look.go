@@ -208,7 +208,7 @@ func readRepository(f *facts.RootFacts) error {
 		return err
 	}
 	defer repository.Close()
-	found, err := repository.Check(context.Background())
+	found, err := repository.Check(context.Background(), nil)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func keepLoader(booted deployment.ID) unitfile.Unit {
 }
 
 // countPath is the variable that has systemd bless an entry.
-var countPath = bootcount.VariableFile("LoaderBootCountPath")
+var countPath = bootcount.VariableFile(bootcount.PathVariable)
 
 // leaveUnblessed keeps systemd from blessing the entry of another boot: after a soft reboot, a
 // kexec, or where the initramfs has booted another deployment in place of a bad one.

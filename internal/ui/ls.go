@@ -32,8 +32,9 @@ func (s *Screen) PrintFiles(path string, n *tree.Node, recursive bool) error {
 func listLine(name string, n *tree.Node) string {
 	size := fmt.Sprint(n.Size)
 	switch {
-	case n.Type() == tree.TypeChar || n.Type() == tree.TypeBlock:
-		size = fmt.Sprintf("%d,%4d", n.Rdev>>8&0xfff, n.Rdev&0xff|n.Rdev>>12&0xfff00)
+	case n.IsDevice():
+		major, minor := n.Device()
+		size = fmt.Sprintf("%d,%4d", major, minor)
 	case n.IsSymlink():
 		size = fmt.Sprint(len(n.Target))
 	case n.IsDir():

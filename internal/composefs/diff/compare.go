@@ -102,7 +102,7 @@ func Files(old, now *tree.Node, contents ContentComparer) (Aspects, error) {
 		add(!same, Content)
 	case old.IsSymlink():
 		add(old.Target != now.Target, Target)
-	case isDevice(old):
+	case old.IsDevice():
 		add(old.Rdev != now.Rdev, Device)
 	}
 	mode := Mode
@@ -116,10 +116,6 @@ func Files(old, now *tree.Node, contents ContentComparer) (Aspects, error) {
 	add(old.Mtime != now.Mtime, Mtime)
 	add(old.Nlink != now.Nlink && !old.IsDir() && !now.IsDir(), Links)
 	return set, nil
-}
-
-func isDevice(n *tree.Node) bool {
-	return n.Type() == tree.TypeChar || n.Type() == tree.TypeBlock
 }
 
 func permissions(n *tree.Node) uint32 { return n.Mode &^ tree.TypeMask }

@@ -111,7 +111,7 @@ func details(old, now *tree.Node, set Aspects) (out []Detail) {
 		out = append(out, contentDetail(old, now))
 	}
 	add(Target, "target", old.Target, now.Target)
-	add(Device, "device", device(old.Rdev), device(now.Rdev))
+	add(Device, "device", device(old), device(now))
 	add(Mode|LinkMode, "mode", fmt.Sprintf("%04o", permissions(old)), fmt.Sprintf("%04o", permissions(now)))
 	add(Owner, "owner", fmt.Sprintf("%d:%d", old.UID, old.GID), fmt.Sprintf("%d:%d", now.UID, now.GID))
 	if set&(Xattrs|Label) != 0 {

@@ -27,9 +27,10 @@ func TypeName(n *tree.Node) string {
 	return "file"
 }
 
-// device returns "major:minor" of a device number as glibc packs it.
-func device(rdev uint32) string {
-	return fmt.Sprintf("%d:%d", rdev>>8&0xfff, rdev&0xff|rdev>>12&0xfff00)
+// device returns "major:minor" of a device.
+func device(n *tree.Node) string {
+	major, minor := n.Device()
+	return fmt.Sprintf("%d:%d", major, minor)
 }
 
 func timeText(t tree.Time) string {

@@ -124,7 +124,7 @@ func (rd *reader) readData(n *tree.Node, raw *rawInode, content overlayContent) 
 	if raw.size != 0 || raw.layout != layoutPlain {
 		return fmt.Errorf("a file of mode %o with content", raw.mode)
 	}
-	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
+	if n.IsDevice() {
 		n.Rdev = raw.dataField
 	}
 	return nil

@@ -40,7 +40,7 @@ func Of(stat sys.Stat) *tree.Node {
 		Mode: stat.Mode, UID: stat.UID, GID: stat.GID, Nlink: stat.Nlink,
 		Mtime: tree.Time{Sec: stat.Mtime.Unix(), Nsec: uint32(stat.Mtime.Nanosecond())},
 	}
-	if t := n.Type(); t == tree.TypeChar || t == tree.TypeBlock {
+	if n.IsDevice() {
 		n.Rdev = uint32(stat.Rdev)
 	}
 	return n

@@ -11,10 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // A Labeler holds the labels of one policy. Its nil pointer is the policy of
@@ -66,6 +69,17 @@ func (l *Labeler) Err() error {
 		return nil
 	}
 	return fmt.Errorf("cannot give files the labels of the SELinux policy: %w", l.budget.err)
+}
+
+// Content returns what is in a regular file that open opens, for LoadTree. It is an error if
+// that is more than any file of a policy has.
+func Content[R io.ReadCloser](n *tree.Node, open func(*tree.Node) (R, error)) ([]byte, error) {
+	r, err := open(n)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return bounded.ReadAll(r, limits.Contexts)
 }
 
 // LoadTree is Load for an image that is a tree; content returns what is in a

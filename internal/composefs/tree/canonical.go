@@ -8,6 +8,21 @@ import (
 // XattrSELinux is the name of the attribute that holds an SELinux label.
 const XattrSELinux = "security.selinux"
 
+// Label returns the SELinux label of n, "" if it has none.
+func (n *Node) Label() string {
+	label, _ := n.Xattr(XattrSELinux)
+	return label
+}
+
+// SetLabel gives n an SELinux label, or takes it away if it is "".
+func (n *Node) SetLabel(label string) {
+	if label != "" {
+		n.SetXattr(XattrSELinux, label)
+		return
+	}
+	n.KeepXattrs(func(name string) bool { return name != XattrSELinux })
+}
+
 // A Labeler knows which SELinux label a file has by the policy of its image.
 type Labeler interface {
 	// Label returns the label of the file at the absolute path with the given

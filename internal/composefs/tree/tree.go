@@ -115,6 +115,14 @@ func (n *Node) IsRegular() bool { return n.Type() == TypeRegular }
 // IsSymlink reports whether n is a symbolic link.
 func (n *Node) IsSymlink() bool { return n.Type() == TypeSymlink }
 
+// IsDevice reports whether n is a character or block device.
+func (n *Node) IsDevice() bool { return n.Type() == TypeChar || n.Type() == TypeBlock }
+
+// Device returns the numbers of a device.
+func (n *Node) Device() (major, minor uint32) {
+	return n.Rdev >> 8 & 0xfff, n.Rdev&0xff | n.Rdev>>12&0xfff00
+}
+
 // IsWhiteout reports whether n is an overlay whiteout: a character device 0:0.
 func (n *Node) IsWhiteout() bool { return n.Type() == TypeChar && n.Rdev == 0 }
 
@@ -311,21 +319,6 @@ func (n *Node) searchXattr(name string) (int, bool) {
 	return slices.BinarySearchFunc(n.Xattrs(), name, func(x Xattr, name string) int {
 		return strings.Compare(x.Name, name)
 	})
-}
-
-// Label returns the SELinux label of n, "" if it has none.
-func (n *Node) Label() string {
-	label, _ := n.Xattr(XattrSELinux)
-	return label
-}
-
-// SetLabel gives n an SELinux label, or takes it away if it is "".
-func (n *Node) SetLabel(label string) {
-	if label != "" {
-		n.SetXattr(XattrSELinux, label)
-		return
-	}
-	n.KeepXattrs(func(name string) bool { return name != XattrSELinux })
 }
 
 // Home returns which of its names a file with several names has been given by

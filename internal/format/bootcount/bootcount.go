@@ -28,6 +28,9 @@ const EFIVars = "sys/firmware/efi/efivars"
 // loaderVendor is the vendor of the variables of the Boot Loader Interface.
 const loaderVendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
+// PathVariable names the boot entry that was booted, if the loader counts its boots.
+const PathVariable = "LoaderBootCountPath"
+
 // attributesSize is the size of the attributes before each variable's value, in bytes.
 const attributesSize = 4
 
@@ -95,8 +98,7 @@ type Entry struct {
 // error is fs.ErrNotExist if this boot is not counted, also ErrKexec then, and ErrMalformed
 // if it is but the loader does not name an entry.
 func Booted(root fs.FS) (Entry, error) {
-	const variable = "LoaderBootCountPath"
-	file, err := Text(root, variable)
+	file, err := Text(root, PathVariable)
 	if err == nil && ByKexec(root) {
 		return Entry{}, ErrKexec
 	}
@@ -113,7 +115,7 @@ func Booted(root fs.FS) (Entry, error) {
 	}
 	parsed, err := bootentry.ParseName(name)
 	if err != nil {
-		return Entry{}, fmt.Errorf("EFI variable %s: %w: %w", variable, ErrMalformed, err)
+		return Entry{}, fmt.Errorf("EFI variable %s: %w: %w", PathVariable, ErrMalformed, err)
 	}
 	return Entry{Name: parsed, UKI: isUKI}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/zstdframe"
 )
 
 // magics are the first bytes of the compressed formats that layers may come in,
@@ -15,7 +17,7 @@ import (
 // often wrong, and the diff_id tells in the end.
 var magics = []struct{ name, magic string }{
 	{"gzip", "\x1f\x8b\x08"},
-	{"zstd", "\x28\xb5\x2f\xfd"},
+	{"zstd", zstdframe.Magic},
 	{"bzip2", "BZh"},
 	{"xz", "\xfd7zXZ\x00"},
 }

@@ -19,11 +19,10 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/scan"
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/selabel"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
-	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 )
 
@@ -312,12 +311,7 @@ func (img *Image) Open(n *tree.Node) (io.ReadCloser, error) {
 
 // Content returns what Open opens.
 func (img *Image) Content(n *tree.Node) ([]byte, error) {
-	r, err := img.Open(n)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return bounded.ReadAll(r, limits.Contexts)
+	return selabel.Content(n, img.Open)
 }
 
 // FS returns the files of the image to read.

@@ -254,12 +254,7 @@ func (s *System) OpenPath(path string) (io.ReadCloser, error) {
 
 // Content returns what is in a regular file.
 func (s *System) Content(n *tree.Node) ([]byte, error) {
-	r, err := s.Open(n)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return bounded.ReadAll(r, limits.Contexts)
+	return selabel.Content(n, s.Open)
 }
 
 // ReadPath returns what is in the regular file of the image at a path.

@@ -258,8 +258,12 @@ func (m *Machine) ask(ctx context.Context, command string) error {
 	if errors.Is(err, ErrRestarted) || errors.Is(err, ErrEnded) {
 		return nil
 	}
-	if err == nil {
+	if err == nil && result.Exit != terminated {
 		err = result.Err()
 	}
 	return err
 }
+
+// terminated is the exit status of a command whose shell got SIGTERM: the shutdown that it
+// asked for was faster than its answer.
+const terminated = 128 + 15

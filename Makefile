@@ -135,7 +135,7 @@ test:  ## tests that need no virtual machine
 	hack/in-memory $(QUIET) -- $(GOTEST) -short -vet=off -ldflags=-w -p 3 -parallel 4 $(TESTFLAGS) ./internal/update ./cmd/... ./internal/image/oci ./test/... ./...
 
 fuzz:  ## fuzz every parser, each for FUZZTIME of one processor (20m; 4s in make check)
-	hack/fuzz $(FUZZTIME)
+	hack/in-memory hack/fuzz $(FUZZTIME)
 
 # cfsctl needs a new cargo: where there is none, tests are skipped.
 oracles:  ## get mkcomposefs and cfsctl, for the tests that compare with them

@@ -88,6 +88,7 @@ install: all  ## install below DESTDIR
 	install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) $(DESTDIR)$(FISHCOMPLETIONDIR)
 	install -Dm644 docs/man/*.5 -t $(DESTDIR)$(MANDIR)/man5
 	install -Dm644 docs/man/*.7 -t $(DESTDIR)$(MANDIR)/man7
+	ln -sf sysupdate-image-contract.7 $(DESTDIR)$(MANDIR)/man7/sysupdate-image-image.7
 	install -Dm644 docs/man/*.8 -t $(DESTDIR)$(MANDIR)/man8
 	$(NATIVE) manual > $(DESTDIR)$(MANDIR)/man8/sysupdate-image.8
 	$(NATIVE) completion bash > $(DESTDIR)$(BASHCOMPLETIONDIR)/sysupdate-image

@@ -26,7 +26,7 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Run(root, nil, os.Stderr); err != nil {
+	if err := Run(root, nil, os.Stderr, os.Exit); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,7 +65,7 @@ func TestKilled(t *testing.T) {
 				dir, err := os.OpenRoot(root)
 				r.must(err)
 				defer dir.Close()
-				if err := Run(dir, nil, io.Discard); err != nil {
+				if err := Run(dir, nil, io.Discard, os.Exit); err != nil {
 					return err
 				}
 				r.checkPublished()

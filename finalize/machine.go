@@ -21,6 +21,7 @@ import (
 type Machine struct {
 	root *os.Root // of the file system at /
 	log  journal.Log
+	exit func(status int) // ends the program
 	// wrap is what all changes to the physical root and the boot partition go
 	// through, where a test records or stops them; else nil.
 	wrap func(durable.FS) durable.FS

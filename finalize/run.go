@@ -13,9 +13,10 @@ import (
 // Run is the program, on the machine with this root directory. Without args it finalizes,
 // at shutdown; units of the running system call it with "arm", "bless" and "copy-up
 // DIRECTORY…". Messages, also that of the error, go to the journal of the running
-// machine, or to log if there is none, with a priority as in sd-daemon(3).
-func Run(root *os.Root, args []string, log io.Writer) error {
-	m := Machine{root: root, log: journal.Log{Identifier: identifier, Else: log}}
+// machine, or to log if there is none, with a priority as in sd-daemon(3). exit ends the
+// program where it is told to stop.
+func Run(root *os.Root, args []string, log io.Writer, exit func(status int)) error {
+	m := Machine{root: root, exit: exit, log: journal.Log{Identifier: identifier, Else: log}}
 	if root.Name() == runningRoot {
 		m.log.Socket, m.log.Console = journal.Socket, journal.ConsoleOf(root)
 	}

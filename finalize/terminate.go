@@ -31,7 +31,7 @@ func (m Machine) watchTermination(plan Plan, s *sysroot.Writable) (over func()) 
 		}
 		m.forgetKernel(plan.ByKexec)
 		m.tellFailure(errors.Join(notFinalized(plan.Staged, errTimeout), m.noteFailure(s.Root, plan.Staged, errTimeout)))
-		os.Exit(1)
+		m.exit(1)
 	}()
 	return func() {
 		mu.Lock()

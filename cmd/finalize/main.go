@@ -22,7 +22,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "<3>%v\n", err)
 		os.Exit(1)
 	}
-	if err := finalize.Run(root, args, os.Stderr); err != nil {
+	if err := finalize.Run(root, args, os.Stderr, os.Exit); err != nil {
 		os.Exit(bug.Status(err, 1))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -147,8 +148,8 @@ func (o DiskOptions) verity() Verity {
 		return VerityFiles
 	}
 	// All file systems get it with the same option of the kernel; only ext4 shows it.
-	if _, err := os.Stat("/sys/fs/ext4/features"); err == nil {
-		if _, err := os.Stat("/sys/fs/ext4/features/verity"); err != nil {
+	if _, err := fs.Stat(o.Host.Files, "sys/fs/ext4/features"); err == nil {
+		if _, err := fs.Stat(o.Host.Files, "sys/fs/ext4/features/verity"); err != nil {
 			return VerityLater
 		}
 	}

@@ -22,6 +22,26 @@ func TestNoVariableHidesABuiltin(t *testing.T) {
 	})
 }
 
+// TestOnlyMainExits: what is below main returns, so that it can be tested and cleans up.
+func TestOnlyMainExits(t *testing.T) {
+	eachFile(t, func(at func(token.Pos) string, file *ast.File) {
+		if file.Name.Name == "main" {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Exit" && isPackage(s.X, "os") {
+				t.Errorf("%s: os.Exit below main", at(s.Pos()))
+			}
+			return true
+		})
+	})
+}
+
+func isPackage(x ast.Expr, name string) bool {
+	id, ok := x.(*ast.Ident)
+	return ok && id.Name == name
+}
+
 // variables returns the names of variables where they come into being.
 func variables(file *ast.File) (names []*ast.Ident) {
 	add := func(exprs ...ast.Expr) {

@@ -15,17 +15,15 @@ type Pair struct {
 	Old, New *tree.Node
 }
 
-// Pairs yields what is in two directories, by name and in order. Either may be nil or
+// Pairs returns what is in two directories, by name and in order. Either may be nil or
 // something else than a directory.
-func Pairs(old, now *tree.Node) iter.Seq[Pair] {
-	return func(yield func(Pair) bool) {
-		for o, n := range join(entriesOf(old), entriesOf(now), func(e tree.Entry) string { return e.Name }) {
-			p := Pair{Name: max(o.Name, n.Name), Old: o.Node, New: n.Node}
-			if !yield(p) {
-				return
-			}
-		}
+func Pairs(old, now *tree.Node) []Pair {
+	a, b := entriesOf(old), entriesOf(now)
+	pairs := make([]Pair, 0, max(len(a), len(b)))
+	for o, n := range join(a, b, func(e tree.Entry) string { return e.Name }) {
+		pairs = append(pairs, Pair{Name: max(o.Name, n.Name), Old: o.Node, New: n.Node})
 	}
+	return pairs
 }
 
 func entriesOf(n *tree.Node) []tree.Entry {
@@ -52,7 +50,7 @@ func each(path string, old, now *tree.Node, visit func(string, *tree.Node, *tree
 		return err
 	}
 	dir := strings.TrimSuffix(path, "/") + "/"
-	for p := range Pairs(old, now) {
+	for _, p := range Pairs(old, now) {
 		if err := each(dir+p.Name, p.Old, p.New, visit); err != nil {
 			return err
 		}

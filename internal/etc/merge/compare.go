@@ -68,7 +68,7 @@ func (c compare) sameTree(a, b *tree.Node) (bool, error) {
 	if len(a.Entries()) != len(b.Entries()) {
 		return false, nil
 	}
-	for p := range diff.Pairs(a, b) {
+	for _, p := range diff.Pairs(a, b) {
 		if same, err := c.sameTree(p.Old, p.New); !same || err != nil {
 			return false, err
 		}

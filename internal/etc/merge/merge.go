@@ -172,7 +172,7 @@ func (m *merger) mergeDirs(path string, b, l, n *tree.Node) (*tree.Node, error) 
 	out := &tree.Node{Mode: tree.TypeDir}
 	mergeMetadata(out, b, l, n)
 	changed := n == nil
-	for p := range diff.Pairs(l, n) {
+	for _, p := range diff.Pairs(l, n) {
 		r, err := m.merge(join(path, p.Name), child(b, p.Name), p.Old, p.New)
 		if err != nil {
 			return nil, err

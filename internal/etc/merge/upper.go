@@ -62,7 +62,7 @@ func (u *upper) directory(seen, lower *tree.Node) (*tree.Node, error) {
 	if lower != nil && !lower.IsDir() {
 		out.SetXattr(opaqueAttr, "y")
 	}
-	for p := range diff.Pairs(lower, seen) {
+	for _, p := range diff.Pairs(lower, seen) {
 		if p.New == nil {
 			out.Set(p.Name, whiteout())
 			continue

@@ -12,7 +12,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/journal"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
-	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // completeAttr marks a directory below the shared /var that has all that the
@@ -26,13 +25,13 @@ const completeAttr = "trusted.sysupdate-image.passthrough"
 // crash the copying goes on where it was. What goes wrong with one directory does not
 // keep the others from being ready.
 func CopyUp(m Machine, dirs []string) error {
-	s, err := sysroot.OpenWritable(m.root)
+	physical, err := m.root.OpenRoot(strings.TrimPrefix(deployment.SysrootDir, "/"))
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer physical.Close()
 	for _, dir := range dirs {
-		err = errors.Join(err, m.ready(s.Root, dir))
+		err = errors.Join(err, m.ready(physical, dir))
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (in Input) instead(where string) []unitfile.Unit {
 	case where == "/usr" && (!mounted || image || m.Type == "overlay"):
 		return []unitfile.Unit{replaced(mountplan.Mounted{Where: where, What: where, Type: "none", Options: []string{"bind"}},
 			unitfile.Set("Unit", "ConditionPathExists", "!/usr"))}
-	case mounted && (image || madeByPrepareRoot(m)):
+	case mounted && (image || in.madeByPrepareRoot(m)):
 		m.Options = []string{"x-initrd.mount"} // as in stayMounted
 		return []unitfile.Unit{replaced(m)}
 	}
@@ -82,7 +82,10 @@ func (in Input) instead(where string) []unitfile.Unit {
 }
 
 // madeByPrepareRoot reports whether a mount at /etc or /var is one of prepare-root's.
-func madeByPrepareRoot(m mountplan.Mounted) bool {
+func (in Input) madeByPrepareRoot(m mountplan.Mounted) bool {
+	if partition, ok := varPartition(in.Mounts); ok && m.Where == "/var" && m.Device == partition.Device {
+		return true
+	}
 	return m.Type == "overlay" || strings.HasSuffix(m.Root, "/"+deployment.SharedVar) ||
 		m.Where == "/etc" && strings.Contains(m.Root, deployment.DeployDir+"/")
 }

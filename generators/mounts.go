@@ -1,12 +1,14 @@
 package generators
 
 import (
+	"path"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/unitfile"
 )
 
-// mountUnits keeps /sysroot and /var, as prepare-root has mounted them, from being
+// mountUnits keeps /sysroot, the partition of /var there, and /var, as prepare-root has mounted them, from being
 // unmounted before the very end of a shutdown. A soft reboot goes on with the same
 // root, and there is nobody to mount them again. Another shutdown unmounts them
 // with the root. With /etc systemd does the same by itself.
@@ -19,8 +21,12 @@ func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 		return nil, nil
 	}
 	mounts := []mountplan.Mounted{sysroot}
+	partition, own := varPartition(in.Mounts)
+	if own {
+		mounts = append(mounts, partition)
+	}
 	v, ok := mountplan.At(in.Mounts, "/var")
-	if ok && (v.Type == "overlay" || v.What == "transient" || v.Device == sysroot.Device) {
+	if ok && (v.Type == "overlay" || v.What == "transient" || v.Device == sysroot.Device || own && v.Device == partition.Device) {
 		mounts = append(mounts, v)
 	}
 	configured, err := in.configured()
@@ -34,6 +40,11 @@ func mountUnits(in Input, _ deployment.ID) ([]unitfile.Unit, error) {
 		}
 	}
 	return units, nil
+}
+
+// varPartition returns the partition of /var as prepare-root shows it in /sysroot.
+func varPartition(mounts []mountplan.Mounted) (mountplan.Mounted, bool) {
+	return mountplan.At(mounts, path.Join(deployment.SysrootDir, deployment.VarParent))
 }
 
 // stayMounted returns the unit of a mount that is there. It is a whole unit, since

@@ -167,6 +167,9 @@ func (b *builder) make(m mountplan.Mount, options options) (*os.File, error) {
 	case m.Type == "overlay":
 		return b.overlay(m, options)
 	}
+	if uuid, ok := strings.CutPrefix(m.What, "PARTUUID="); ok {
+		return partition(uuid, m.Type)
+	}
 	mount, err := sys.Detached(m.Type, 0, options.mountOptions()...)
 	return mount, lacking(m.Type, err)
 }

@@ -19,17 +19,8 @@ const (
 	filesDir  = buildDir + "/files"  // the image with the content of its files
 	rootDir   = buildDir + "/root"   // the new root
 	memoryDir = buildDir + "/memory" // and a suffix: a tmpfs for each transient directory
+	varDir    = buildDir + "/var"    // the partition that /var is on
 )
-
-// varWork is the work directory of the overlay at /var, relative to the physical
-// root: beside the upper directory, since both have to be in one file system. A root that
-// is prepared while another runs has one of its own: that of the other is in use.
-func (in Input) varWork() string {
-	if in.Where == in.Sysroot {
-		return deployment.VarWork
-	}
-	return deployment.VarWork + "-" + in.Target.ID.Short()
-}
 
 // Options that are not the file system's.
 const (
@@ -67,6 +58,9 @@ type Input struct {
 	// EtcIsCopy says that the directory of the deployment's /etc holds a full
 	// copy of it, as bootc makes it, and no upper directory.
 	EtcIsCopy bool
+
+	// Var is the partition that /var is on, nil if it is on the physical root.
+	Var *deployment.VarPartition
 }
 
 // Plan returns the mounts that turn the physical root into the root of the
@@ -81,18 +75,22 @@ func Plan(in Input) mountplan.Plan {
 	if in.Config.RootTransient {
 		files = filesDir
 	}
-	p := mountplan.Plan{
+	p := append(in.varMount(), mountplan.Plan{
 		{What: repository + "/images/" + id, Where: imageDir, Type: "erofs", Options: []string{optReadOnly, verity}},
 		in.filesMount(repository, files),
-	}
+	}...)
 	if in.Config.RootTransient {
 		p = append(p, transient("root", "transient:composefs="+id, files, rootDir)...)
 	}
 	p = append(p, mountplan.Mount{
 		What: in.Sysroot, Where: rootDir + deployment.SysrootDir, Options: append([]string{optBind}, sysrootFlags...),
 	})
-	p = append(p, in.directory("etc", in.etcMode(), files, in.Target.ID.EtcDir(), in.Target.ID.EtcUpper(), in.Target.ID.EtcWork())...)
-	p = append(p, in.directory("var", in.varMode(), files, deployment.SharedVar, deployment.SharedVar, in.varWork())...)
+	p = append(p, in.varAgain()...)
+	etc := path.Join(in.Sysroot, in.Target.ID.EtcDir())
+	upper, work := path.Join(in.Sysroot, in.Target.ID.EtcUpper()), path.Join(in.Sysroot, in.Target.ID.EtcWork())
+	p = append(p, directory("etc", in.etcMode(), files, etc, upper, work)...)
+	shared := in.inVar(deployment.SharedVar)
+	p = append(p, directory("var", in.varMode(), files, shared, shared, in.varWork())...)
 	return append(p, mountplan.Mount{What: rootDir, Where: in.Where, Options: []string{optMove}})
 }
 
@@ -112,16 +110,16 @@ func (in Input) filesMount(repository, where string) mountplan.Mount {
 // directory returns the mounts of /etc or /var. Its lower directory is always
 // the image's, never that of a transient root: the kernel stacks two overlays
 // and no more.
-func (in Input) directory(name string, mode rootconfig.Mode, files, bind, upper, work string) mountplan.Plan {
+func directory(name string, mode rootconfig.Mode, files, bind, upper, work string) mountplan.Plan {
 	where := rootDir + "/" + name
 	switch mode {
 	case rootconfig.Bind:
-		return mountplan.Plan{{What: path.Join(in.Sysroot, bind), Where: where, Options: []string{optBind}}}
+		return mountplan.Plan{{What: bind, Where: where, Options: []string{optBind}}}
 	case rootconfig.Overlay:
 		options := append([]string{
 			"lowerdir+=" + files + "/" + name,
-			"upperdir=" + path.Join(in.Sysroot, upper),
-			"workdir=" + path.Join(in.Sysroot, work),
+			"upperdir=" + upper,
+			"workdir=" + work,
 		}, plainUpper...)
 		return mountplan.Plan{{What: "overlay", Where: where, Type: "overlay", Options: options}}
 	case rootconfig.Transient:

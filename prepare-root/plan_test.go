@@ -65,6 +65,8 @@ func planText(archive *txtar.Archive) string {
 			in.Cmdline = kcmdline.Parse(text)
 		case "etc-is-copy":
 			in.EtcIsCopy = true
+		case "var-partition":
+			in.Var = &deployment.VarPartition{PartUUID: text, FileSystem: "ext4", Dir: "default"}
 		case "target":
 			in.Where = text
 		default:

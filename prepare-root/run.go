@@ -20,6 +20,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/bootsteps"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
 const usage = `prepare-root [OPTIONS]
@@ -147,6 +148,9 @@ func (s settings) prepare(root fs.FS, cmdline kcmdline.Cmdline, stdout, stderr i
 		_, err := io.WriteString(stdout, plan.String())
 		return err
 	}
+	if err := in.awaitVar(); err != nil {
+		return &failedError{in.Target.ID, err}
+	}
 	if err := s.apply(plan, in.Target.ID, warn); err != nil {
 		return &failedError{in.Target.ID, err}
 	}
@@ -241,6 +245,9 @@ func (s settings) input(root fs.FS, cmdline kcmdline.Cmdline, warn func(string))
 	}
 	if in.Config, err = s.loadConfig(root, warn); err != nil {
 		return Input{}, err
+	}
+	if in.Var, err = records.IfAny(records.LoadVarPartition(physical.FS())); err != nil {
+		return Input{}, &failedError{in.Target.ID, fmt.Errorf("cannot tell which partition /var is on: %w", err)}
 	}
 	in.EtcIsCopy, err = isCopy(physical, in.Target.ID.EtcDir())
 	return in, err

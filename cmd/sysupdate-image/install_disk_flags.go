@@ -14,6 +14,7 @@ type diskFlags struct {
 	o                     install.DiskOptions
 	source                sourceFlags
 	esp, boot, root, seed string
+	ofVar                 string
 	plan, quiet, asJSON   bool
 }
 
@@ -27,6 +28,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.root, "root-size", "", "`SIZE` of the root, such as 20G (default: the rest of the disk)")
 	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: an eighth of the disk, but 300M to 1G, and room for two kernels)")
 	cmd.Flags().StringVar(&f.boot, "xbootldr-size", "", "`SIZE` of an extended boot loader partition for kernels (default: none)")
+	cmd.Flags().StringVar(&f.ofVar, "var-size", "", "`SIZE` of a partition for /var (default: none, /var is on the root)")
 	cmd.Flags().StringVar(&f.seed, "seed", "", "compute the UUIDs of disk, partitions and file systems from `UUID` (default: random)")
 	cmd.Flags().BoolVar(&f.o.IgnoreConfig, "ignore-image-config", false, "do not read settings from the image; its layers are then read only once")
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would be done, and change nothing")
@@ -57,7 +59,7 @@ func (f *diskFlags) options(s *session, cmd *cobra.Command) (o install.DiskOptio
 	for _, size := range []struct {
 		flag, text string
 		to         *int64
-	}{{"root-size", f.root, &o.RootSize}, {"esp-size", f.esp, &o.ESPSize}, {"xbootldr-size", f.boot, &o.BootSize}} {
+	}{{"root-size", f.root, &o.RootSize}, {"esp-size", f.esp, &o.ESPSize}, {"xbootldr-size", f.boot, &o.BootSize}, {"var-size", f.ofVar, &o.VarSize}} {
 		if *size.to, err = disklayout.ParseSize(size.text); err != nil {
 			return o, usageError{fmt.Errorf("--%s: %w", size.flag, err)}
 		}

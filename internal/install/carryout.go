@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/fat"
@@ -148,25 +149,38 @@ func (p DiskPlan) fill(ctx context.Context, parts []device.Part, r update.Report
 			return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
 		}
 	}
-	root, err := p.mountRoot(parts)
+	root, err := p.mountNew(layout.Root, parts)
 	if err != nil {
 		return DiskResult{}, err
 	}
-	result, err := p.install(ctx, root, parts, r, warn)
-	return result, errors.Join(err, root.Close())
+	defer root.Close()
+	mounted := trees{root: root}
+	if _, _, ok := p.Layout.Of(layout.Var); ok {
+		if mounted.ofVar, err = p.mountNew(layout.Var, parts); err != nil {
+			return DiskResult{}, err
+		}
+		defer mounted.ofVar.Close()
+	}
+	return p.install(ctx, mounted, parts, r, warn)
 }
 
-func (p DiskPlan) mountRoot(parts []device.Part) (*os.File, error) {
-	part, n, _ := p.Layout.Of(layout.Root)
-	root, err := sys.Detached(part.FileSystem, sys.NoAtime, sys.MountString("source", parts[n-1].Path))
+// trees are the top directories of what is installed on.
+type trees struct {
+	root  *os.File
+	ofVar *os.File // of the partition for /var; nil if there is none
+}
+
+func (p DiskPlan) mountNew(role layout.Role, parts []device.Part) (*os.File, error) {
+	part, n, _ := p.Layout.Of(role)
+	mount, err := sys.Detached(part.FileSystem, sys.NoAtime, sys.MountString("source", parts[n-1].Path))
 	if err != nil {
-		return nil, fmt.Errorf("cannot mount the new root file system: %w", err)
+		return nil, fmt.Errorf("cannot mount the new %s file system: %w", role, err)
 	}
-	return root, nil
+	return mount, nil
 }
 
 // install installs the image on mounted file systems.
-func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
+func (p DiskPlan) install(ctx context.Context, to trees, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
 	role := layout.ESP
 	if _, _, ok := p.Layout.Of(layout.Boot); ok {
 		role = layout.Boot
@@ -182,11 +196,16 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		}
 		defer esp.CloseAll()
 	}
-	place := machine.Place{Host: p.options.Host, Dir: ownPath(root)}
+	place := machine.Place{Host: p.options.Host, Dir: ownPath(to.root)}
 	m, err := update.OpenNewOn(place, entries.Partition, warn)
 	if err != nil {
 		return DiskResult{}, errors.Join(err, entries.Close())
 	}
+	endVar, err := p.putVar(m, to.ofVar)
+	if err != nil {
+		return DiskResult{}, errors.Join(err, m.Close(), entries.Close())
+	}
+	defer endVar()
 	result := DiskResult{Disk: p.Disk}
 	result.Result, result.loader, err = p.options.deploy(ctx, m, p.Rooted, esp.Partition, r, warn)
 	if err == nil && result.ManifestDigest != p.About.Digest {
@@ -205,6 +224,24 @@ func (p DiskPlan) install(ctx context.Context, root *os.File, parts []device.Par
 		err = esp.Copy(ctx)
 	}
 	return result, errors.Join(err, m.Close(), entries.Close())
+}
+
+// putVar puts /var of a machine on its partition, if it has one. The caller calls end once the
+// machine is closed.
+func (p DiskPlan) putVar(m *update.Machine, ofVar *os.File) (end func() error, err error) {
+	part, _, ok := p.Layout.Of(layout.Var)
+	if !ok {
+		return func() error { return nil }, nil
+	}
+	top, err := os.OpenRoot(ownPath(ofVar))
+	if err != nil {
+		return nil, err
+	}
+	v := deployment.VarPartition{PartUUID: part.UUID, FileSystem: part.FileSystem}.Fresh()
+	if err := m.PutVarOn(v, top); err != nil {
+		return nil, errors.Join(err, top.Close())
+	}
+	return top.Close, nil
 }
 
 // openFAT opens a boot partition of the plan.

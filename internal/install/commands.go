@@ -40,7 +40,7 @@ func (p DiskPlan) commands() (out []string, err error) {
 		}
 		name := fmt.Sprintf("partition-%d", i+1)
 		command := mkfs(part, name)
-		if part.Role == layout.Root && p.options.Unmounted {
+		if isTree(part.Role) && p.options.Unmounted {
 			command = mkfsOf(part, "DIR", name)
 		}
 		out = append(out, command.String())

@@ -30,10 +30,11 @@ type DiskOptions struct {
 	Loopback   bool
 	Unmounted  bool        // fill file systems without mounting them
 	Wipe       bool        // what is on the disk may be lost
-	FileSystem string      // of the root; "" for what the image wants
+	FileSystem string      // of the root, and of /var; "" for what the image wants
 	BlockSetup string      // "" for what the image wants
 	ESPSize    int64       // bytes; 0 for the default
 	BootSize   int64       // bytes; 0 for no extended boot loader partition
+	VarSize    int64       // bytes; 0 for a /var on the root
 	RootSize   int64       // bytes; 0 for the rest of the disk
 	Seed       layout.Seed // for UUIDs
 }
@@ -140,7 +141,7 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	}
 	p.Layout, err = layout.New(layout.Options{
 		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
-		BIOS: p.options.bios, ESP: o.ESPSize, Boot: o.BootSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
+		BIOS: p.options.bios, ESP: o.ESPSize, Boot: o.BootSize, Var: o.VarSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
 	})
 	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
 		return p, fmt.Errorf("%s is %w", o.Name, err)

@@ -68,7 +68,7 @@ func (t *Target) check(wipe bool) error {
 // drop in the end.
 func (t *Target) begin(o DiskOptions, img Image) (DiskOptions, error) {
 	if t.Size == 0 {
-		t.Size = layout.ImageSize(img.Bytes, o.BootSize)
+		t.Size = layout.ImageSize(img.Bytes, o.BootSize+o.VarSize)
 	}
 	path, err := filepath.Abs(t.File)
 	if err != nil {

@@ -31,8 +31,7 @@ func (p DiskPlan) fillUnmounted(ctx context.Context, d *device.Disk, table parti
 		return DiskResult{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	tree := filepath.Join(dir, "root")
-	if err := os.MkdirAll(tree, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return DiskResult{}, err
 	}
 	r.Step("Making file systems")
@@ -40,13 +39,17 @@ func (p DiskPlan) fillUnmounted(ctx context.Context, d *device.Disk, table parti
 	if err != nil {
 		return DiskResult{}, err
 	}
-	if result, err = p.installIn(ctx, tree, parts, r, warn); err != nil {
+	if result, err = p.installIn(ctx, dir, parts, r, warn); err != nil {
 		return result, err
 	}
 	r.Step("Copying file systems to " + p.Disk)
-	root, n, _ := p.Layout.Of(layout.Root)
-	if err := mkfsOf(root, tree, parts[n-1].Path).Run(ctx); err != nil {
-		return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", root.FileSystem, root.Role, err)
+	for i, part := range p.Layout.Partitions {
+		if !isTree(part.Role) {
+			continue
+		}
+		if err := mkfsOf(part, filepath.Join(dir, string(part.Role)), parts[i].Path).Run(ctx); err != nil {
+			return DiskResult{}, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
+		}
 	}
 	for i, n := range table.Numbers() {
 		part, _ := table.Partition(n)
@@ -57,6 +60,10 @@ func (p DiskPlan) fillUnmounted(ctx context.Context, d *device.Disk, table parti
 	return result, nil
 }
 
+// isTree reports whether the file system of a partition is made of a directory, as large as what
+// goes there.
+func isTree(role layout.Role) bool { return role == layout.Root || role == layout.Var }
+
 // makeFiles makes a file for each partition, and the file systems that are filled later.
 func (p DiskPlan) makeFiles(ctx context.Context, dir string) ([]device.Part, error) {
 	var parts []device.Part
@@ -65,7 +72,7 @@ func (p DiskPlan) makeFiles(ctx context.Context, dir string) ([]device.Part, err
 		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, part.Size)); err != nil {
 			return nil, err
 		}
-		if part.Role != layout.Root && part.FileSystem != "" {
+		if !isTree(part.Role) && part.FileSystem != "" {
 			if err := mkfs(part, name).Run(ctx); err != nil {
 				return nil, fmt.Errorf("cannot make the %s file system of %s: %w", part.FileSystem, part.Role, err)
 			}
@@ -75,22 +82,37 @@ func (p DiskPlan) makeFiles(ctx context.Context, dir string) ([]device.Part, err
 	return parts, nil
 }
 
-// installIn installs in a directory. mkfs cannot enable fs-verity, so that the repository
+// installIn installs in directories of dir. mkfs cannot enable fs-verity, so that the repository
 // must not count on it, whatever the file system of the directory can do.
-func (p DiskPlan) installIn(ctx context.Context, tree string, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
-	root, err := os.Open(tree)
+func (p DiskPlan) installIn(ctx context.Context, dir string, parts []device.Part, r update.Reporter, warn func(error)) (DiskResult, error) {
+	root, err := makeTree(dir, layout.Root)
 	if err != nil {
 		return DiskResult{}, err
 	}
-	repository, err := repo.Init(filepath.Join(tree, deployment.RepositoryDir), repo.Options{Insecure: true})
+	defer root.Close()
+	ofVar, err := makeTree(dir, layout.Var)
 	if err != nil {
-		return DiskResult{}, errors.Join(err, root.Close())
+		return DiskResult{}, err
 	}
-	result, err := p.install(ctx, root, parts, r, warn)
+	defer ofVar.Close()
+	repository, err := repo.Init(filepath.Join(root.Name(), deployment.RepositoryDir), repo.Options{Insecure: true})
+	if err != nil {
+		return DiskResult{}, err
+	}
+	result, err := p.install(ctx, trees{root, ofVar}, parts, r, warn)
 	if errors.Is(err, syscall.EINVAL) && isAlone() {
 		err = fmt.Errorf("%w: %w", err, ErrOwner)
 	}
-	return result, errors.Join(err, repository.Close(), root.Close())
+	return result, errors.Join(err, repository.Close())
+}
+
+// makeTree makes the directory that a file system is made of.
+func makeTree(dir string, role layout.Role) (*os.File, error) {
+	name := filepath.Join(dir, string(role))
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		return nil, err
+	}
+	return os.Open(name)
 }
 
 // mkfsOf returns the command that makes a file system with what is in a directory.

@@ -48,6 +48,7 @@ func Gather(system *machine.System) Status {
 	g.readChecked()
 	g.status.Loader = printable.Title(g.m.Loader.Loader())
 	g.readLoader()
+	g.readVarPartition()
 	if len(g.denied) > 0 {
 		g.status.Notes = append(g.status.Notes, onlyRoot+": "+strings.Join(g.denied, ", "))
 	}

@@ -20,6 +20,17 @@ func (g *gatherer) readLoader() {
 	}
 }
 
+// readVarPartition tells which partition /var is on.
+func (g *gatherer) readVarPartition() {
+	if g.sys.Sysroot == nil {
+		return
+	}
+	v, err := records.LoadVarPartition(g.sys.Sysroot)
+	if g.problem("record of the partition of /var", err); err == nil {
+		g.status.VarPartition = v.String()
+	}
+}
+
 // bootcsLoader returns what bootc calls the loader. One that is not known is systemd-boot.
 func (s Status) bootcsLoader() string {
 	switch kind, _, _ := strings.Cut(s.Loader, " "); strings.ToLower(kind) {

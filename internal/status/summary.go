@@ -19,6 +19,9 @@ func (s Status) summary() []string {
 	if s.Verbose && s.Loader != "" {
 		add("Loader", s.Loader)
 	}
+	if s.Verbose && s.VarPartition != "" {
+		add("/var", s.VarPartition)
+	}
 	if s.Disk != nil {
 		for _, line := range s.Disk.text(s) {
 			add("Disk", line)

@@ -22,7 +22,7 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 	}
 	var names []string
 	// Beside the state directories of deployments there may be what is not ours.
-	dirs := []string{deployment.StateDir, deployment.PinsDir, path.Dir(deployment.SharedVar)}
+	dirs := []string{deployment.StateDir, deployment.PinsDir, deployment.VarParent}
 	for _, id := range s.Dirs {
 		if slices.Contains(keep, id) {
 			dirs = append(dirs, id.Dir())

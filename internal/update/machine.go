@@ -35,6 +35,7 @@ type Machine struct {
 	warned bool // of an invalid staged record
 	// toldBroken is set after a warning about a machine that no entry boots.
 	toldBroken bool
+	newVar     *os.Root   // on its partition, the directory for a fresh /var; nil if there is none
 	held       *repo.Lock // of the repository; nil where there is none yet, before prepare
 	state      *os.File   // the physical root, locked; nil while it is not
 }

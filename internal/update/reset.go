@@ -100,6 +100,14 @@ func (m *Machine) checkReset(p ResetPlan) error {
 			return err
 		}
 	}
+	return m.checkVar()
+}
+
+// checkVar refuses a reset if /var is on a file system that only the administrator knows of.
+func (m *Machine) checkVar() error {
+	if v, err := m.varPartition(); v != nil || err != nil {
+		return err
+	}
 	if dir, err := m.Root.Open(deployment.SharedVar); err == nil {
 		stat, err := sys.Statx(dir, "")
 		if err = errors.Join(err, dir.Close()); err != nil || stat.MountRoot {
@@ -177,12 +185,12 @@ func (m *Machine) makeFresh(ctx context.Context, p ResetPlan) error {
 		return err
 	}
 	defer end()
-	for _, id := range p.state.Dirs {
-		if !p.state.Broken[id] {
-			if err := m.freshDeployment(ctx, fresh, id, p); err != nil {
-				return fmt.Errorf("deployment %s: %w", id.Short(), err)
-			}
-		}
+	endVar, err := m.freshVar(fresh)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(m.freshDeployments(ctx, fresh, p), endVar()); err != nil {
+		return err
 	}
 	if err := m.copyRecords(durable.Unsynced(durable.OS(m.Root)), deployment.StateDir, path.Join(deployment.OtherDir, deployment.StateDir)); err != nil {
 		return err
@@ -190,6 +198,18 @@ func (m *Machine) makeFresh(ctx context.Context, p ResetPlan) error {
 	now := time.Now().UTC().Format(time.RFC3339)
 	record := machine.ResetRecord{Reset: machine.ResetFresh, Since: now, Boot: m.inBoot()}
 	return durable.WriteFile(fresh.Changes, deployment.ResetRecord, record.Bytes())
+}
+
+func (m *Machine) freshDeployments(ctx context.Context, fresh *Machine, p ResetPlan) error {
+	for _, id := range p.state.Dirs {
+		if p.state.Broken[id] {
+			continue
+		}
+		if err := m.freshDeployment(ctx, fresh, id, p); err != nil {
+			return fmt.Errorf("deployment %s: %w", id.Short(), err)
+		}
+	}
+	return nil
 }
 
 // inBoot returns the boot that the machine is in, "" if it is not running.

@@ -154,7 +154,15 @@ func (m *Machine) ConfirmReset(r Reporter) (machine.Reset, error) {
 		return reset, ErrResetInUse
 	}
 	r.Step("Removing the state that was kept")
+	other, err := m.otherVarPartition()
+	if err != nil {
+		return reset, err
+	}
 	if err := durable.Remove(m.Changes, deployment.ResetRecord); err != nil {
+		return reset, err
+	}
+	// If this is cut off, the next reset removes what is left of it.
+	if err := m.removeVar(other); err != nil {
 		return reset, err
 	}
 	return reset, durable.RemoveAll(m.Changes, deployment.OtherDir)

@@ -18,11 +18,14 @@ import (
 const (
 	RepositoryDir = "composefs"
 	DeployDir     = "state/deploy"
-	SharedVar     = "state/os/default/var"
+	SharedVar     = VarParent + "/var"
+
+	// VarParent has what belongs to /var. It is the mount point of a VarPartition.
+	VarParent = "state/os/default"
 
 	// VarWork is the work directory of the overlay at /var. After a soft reboot to another
 	// root it has a suffix.
-	VarWork = "state/os/default/.var-work"
+	VarWork = VarParent + "/.var-work"
 
 	// VarTarget is where ID.Var leads, as bootc has it: to SharedVar, and never
 	// above state/, where bootc's initramfs has the new root by then.

@@ -20,6 +20,7 @@ const (
 	ESP  Role = "esp"
 	BIOS Role = "bios" // what a BIOS starts
 	Boot Role = "xbootldr"
+	Var  Role = "var"
 	Root Role = "root"
 )
 
@@ -27,6 +28,7 @@ const (
 const (
 	TypeESP  = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 	TypeBoot = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+	TypeVar  = "4d21b016-b534-45c2-a9fb-5c16e091fd2d"
 	TypeBIOS = "21686148-6449-6e6f-744e-656564454649"
 )
 
@@ -60,10 +62,11 @@ type Plan struct {
 type Options struct {
 	Size, Sector int64  // of the disk
 	Arch         string // as Go spells it
-	FileSystem   string // of the root
+	FileSystem   string // of the root, and of /var
 	BIOS         bool   // with a partition for what a BIOS starts
 	ESP          int64  // 0 for what fits the disk
 	Boot         int64  // 0 for no extended boot loader partition
+	Var          int64  // 0 for no partition of its own
 	Root         int64  // 0 for the rest
 	Need         int64  // what the root must hold at least
 	Kernel       int64  // what the boot partition must hold at least
@@ -81,6 +84,8 @@ const (
 	leastBoot = 300 * mebibyte
 	// overhead is what file systems keep for themselves, and what state takes.
 	overhead = 128 * mebibyte
+	// leastVar is what a /var needs to begin with.
+	leastVar = 256 * mebibyte
 	// leastXFS is the smallest file system that mkfs.xfs makes.
 	leastXFS = 300 * mebibyte
 )
@@ -125,6 +130,9 @@ func New(o Options) (Plan, error) {
 	if o.Boot > 0 {
 		add(Boot, TypeBoot, "vfat", o.Boot)
 	}
+	if o.Var > 0 {
+		add(Var, TypeVar, o.FileSystem, o.Var)
+	}
 	rest := o.Size - align - at
 	size := o.Root
 	if size == 0 {
@@ -147,8 +155,10 @@ func checkSizes(o Options, esp int64) error {
 	case cmp.Or(o.Boot, esp) < bootSize(o.Kernel):
 		return fmt.Errorf("the boot partition needs at least %d MiB, for two kernels of %d MiB each",
 			(bootSize(o.Kernel)+mebibyte-1)/mebibyte, (o.Kernel+mebibyte-1)/mebibyte)
-	case o.Root < 0 || o.Boot < 0:
+	case o.Root < 0 || o.Boot < 0 || o.Var < 0:
 		return errors.New("a size is negative")
+	case o.Var > 0 && o.Var < o.leastVar():
+		return fmt.Errorf("a partition for /var needs at least %d MiB", o.leastVar()/mebibyte)
 	case o.Root > 0 && o.Root < o.leastRoot():
 		return fmt.Errorf("the root needs at least %d MiB, more than the %d MiB that were asked for",
 			(o.leastRoot()+mebibyte-1)/mebibyte, o.Root/mebibyte)
@@ -179,11 +189,19 @@ func (o Options) leastRoot() int64 {
 	return LeastRoot(o.Need)
 }
 
+// leastVar returns how large a partition for /var must be.
+func (o Options) leastVar() int64 {
+	if o.FileSystem == "xfs" {
+		return leastXFS
+	}
+	return leastVar
+}
+
 // ImageSize returns how large a disk image is by default: with room for three versions of
-// what the root has to hold.
-func ImageSize(need, boot int64) int64 {
+// what the root has to hold, beside other partitions.
+func ImageSize(need, others int64) int64 {
 	root := 3*LeastRoot(need) + 256*mebibyte
-	size := 2*align + gibibyte + boot + root
+	size := 2*align + gibibyte + others + root
 	return (size + gibibyte - 1) / gibibyte * gibibyte
 }
 

@@ -129,6 +129,9 @@ func (r *Report) mounted(ctx context.Context, host machine.Host, d *device.Disk,
 	if err != nil {
 		return err
 	}
+	if v := r.varRecord(system); v != nil {
+		r.add(partitionOfVar, v.String(), checkVar(ctx, d, &p, *v))
+	}
 	r.machine(ctx, dir, system, &p)
 	return system.Close()
 }
@@ -163,7 +166,7 @@ func (r *Report) root(ctx context.Context, d *device.Disk, p *parts, entries *bo
 		return mount{}, errors.New("no partition has its type, or is named by a boot entry")
 	}
 	r.partition("root partition", p.root)
-	return openRoot(ctx, d, p)
+	return openPart(ctx, d, p, p.root)
 }
 
 func first(numbers []int) int {
@@ -187,14 +190,14 @@ func firstOptions(entries *boot.Partition) (string, error) {
 	return "", nil
 }
 
-// openRoot mounts the root, read-only.
-func openRoot(ctx context.Context, d *device.Disk, p *parts) (mount, error) {
-	content := p.contents[p.root]
+// openPart mounts the root or /var, read-only.
+func openPart(ctx context.Context, d *device.Disk, p *parts, number int) (mount, error) {
+	content := p.contents[number]
 	if unreplayed[content.Type] == (sys.MountOption{}) {
 		return mount{}, fmt.Errorf("it has no file system for a root, but %q", content.Type)
 	}
-	entry, _ := p.table.Partition(p.root)
-	part, err := d.Part(ctx, p.root, entry, false)
+	entry, _ := p.table.Partition(number)
+	part, err := d.Part(ctx, number, entry, false)
 	if err != nil {
 		return mount{}, err
 	}

@@ -129,7 +129,11 @@ func (r *Report) deployment(system *machine.System, state machine.State, next bo
 	if state.Broken[id] {
 		errs = append(errs, errors.New("its image is missing in the repository"))
 	}
-	for of, dir := range map[string]string{"/var": deployment.SharedVar, "/etc": id.EtcDir()} {
+	dirs := map[string]string{"/var": deployment.SharedVar, "/etc": id.EtcDir()}
+	if _, err := fs.Stat(system.Sysroot, deployment.VarPartitionRecord); err == nil {
+		delete(dirs, "/var") // it is on a partition of its own
+	}
+	for of, dir := range dirs {
 		if info, err := fs.Stat(system.Sysroot, dir); err != nil {
 			errs = append(errs, fmt.Errorf("%s is missing: %w", of, err))
 		} else if !info.IsDir() {

@@ -127,6 +127,9 @@ func (r *Report) directory(ctx context.Context, at machine.Place) error {
 		record, _ = records.LoadLoader(system.Sysroot)
 	}
 	r.loader(system.Boot, system.Boot, record)
+	if system.Sysroot != nil {
+		r.unlooked(system)
+	}
 	r.machine(ctx, at.Dir, system, nil)
 	return system.Close()
 }

@@ -1,0 +1,117 @@
+// Package partdev finds the block device of a partition by its UUID in the partition table. It
+// hides that early boot may have no udev, whose links would tell.
+package partdev
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/partition"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/uevent"
+)
+
+// A System is where the kernel shows its devices.
+type System struct {
+	Sys, Dev string // where sysfs and devtmpfs are mounted
+}
+
+// Host returns the running system.
+func Host() System { return System{"/sys", "/dev"} }
+
+// Find returns the path of the block device of the partition with a UUID, in lower case. The error
+// is fs.ErrNotExist if there is none. Of two, as of a disk and its copy, none is taken.
+func (s System) Find(uuid string) (string, error) {
+	names, err := filepath.Glob(filepath.Join(s.Sys, "class/block/*/partition"))
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, name := range names {
+		if got, path, err := s.look(filepath.Dir(name)); err == nil && got == uuid {
+			found = append(found, path)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("no partition has PARTUUID=%s: %w", uuid, fs.ErrNotExist)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%d partitions have PARTUUID=%s: %s", len(found), uuid, strings.Join(found, ", "))
+}
+
+// look returns the UUID and the path of a partition, whose directory in sysfs is dir.
+func (s System) look(dir string) (uuid, path string, err error) {
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", "", err
+	}
+	text, err := bounded.ReadPath(filepath.Join(dir, "uevent"), limits.Kernel)
+	if err != nil {
+		return "", "", err
+	}
+	values := uevent.ParseFile(string(text))
+	path = filepath.Join(s.Dev, values["DEVNAME"])
+	if uuid = values["PARTUUID"]; uuid == "" { // before Linux 6.9
+		uuid, err = s.inTable(dir)
+	}
+	return uuid, path, err
+}
+
+// inTable reads the UUID of a partition in the table of its disk.
+func (s System) inTable(dir string) (string, error) {
+	number, err := read(dir, "partition")
+	if err != nil {
+		return "", err
+	}
+	parent := filepath.Dir(dir)
+	sector, err := read(parent, "queue/logical_block_size")
+	if err != nil {
+		return "", err
+	}
+	// Names of nodes may have slashes, which sysfs writes as "!".
+	disk, err := os.Open(filepath.Join(s.Dev, strings.ReplaceAll(filepath.Base(parent), "!", "/")))
+	if err != nil {
+		return "", err
+	}
+	defer disk.Close()
+	size, err := disk.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	table, err := partition.Read(disk, sector, size)
+	if err != nil {
+		return "", err
+	}
+	p, _ := table.Partition(int(number))
+	return p.UUID, nil
+}
+
+func read(dir, name string) (int64, error) {
+	text, err := bounded.ReadPath(filepath.Join(dir, name), limits.Kernel)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// pause is how long Wait waits between two looks.
+const pause = 50 * time.Millisecond
+
+// Wait is Find that waits for the partition to appear.
+func (s System) Wait(uuid string, limit time.Duration) (string, error) {
+	for end := time.Now().Add(limit); ; time.Sleep(pause) {
+		path, err := s.Find(uuid)
+		if !errors.Is(err, fs.ErrNotExist) || time.Now().After(end) {
+			return path, err
+		}
+	}
+}

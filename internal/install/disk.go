@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
@@ -62,6 +63,7 @@ type Image struct {
 	Signature string `json:"signature"`
 	Bytes     int64  `json:"bytes"` // of its files
 
+	root       *tree.Node // nil if its layers were not read
 	config     installconfig.Config
 	loader     string // kind of boot loader that is to be installed
 	bios       bool   // it has what GRUB for a BIOS is made of, as far as is known

@@ -31,18 +31,19 @@ type ExistingOptions struct {
 
 // An ExistingPlan says what installing beside a system would do.
 type ExistingPlan struct {
-	Root   string   `json:"root"`
-	ESP    string   `json:"esp"`
-	Former string   `json:"former"` // the name of the system
-	Loader string   `json:"bootloader"`
-	Kargs  []string `json:"kernelArguments,omitempty"`
-	Rooted []string `json:"rootArguments,omitempty"` // by which the root is found
-	Keep   []string `json:"keepEtc,omitempty"`
-	Menu   string   `json:"grubMenu,omitempty"`   // the file by which GRUB's menu gets an entry, relative to the root
-	First  string   `json:"firstEntry,omitempty"` // ID of the entry that systemd-boot boots now
-	Room   []Space  `json:"room"`
-	Verity Verity   `json:"verity"`
-	About  Image    `json:"image"`
+	Root    string   `json:"root"`
+	ESP     string   `json:"esp"`
+	Former  string   `json:"former"` // the name of the system
+	Loader  string   `json:"bootloader"`
+	Kargs   []string `json:"kernelArguments,omitempty"`
+	Rooted  []string `json:"rootArguments,omitempty"` // by which the root is found
+	Keep    []string `json:"keepEtc,omitempty"`
+	OldBoot string   `json:"oldBoot,omitempty"`    // UUID of the file system with the Menu, if that is not the root
+	Menu    string   `json:"grubMenu,omitempty"`   // the file by which GRUB's menu gets an entry, relative to the root
+	First   string   `json:"firstEntry,omitempty"` // ID of the entry that systemd-boot boots now
+	Room    []Space  `json:"room"`
+	Verity  Verity   `json:"verity"`
+	About   Image    `json:"image"`
 
 	options ExistingOptions
 	keep    carry.Keep
@@ -88,7 +89,8 @@ func PlanExisting(ctx context.Context, o ExistingOptions, r update.Reporter, war
 	defer root.Close()
 	for _, step := range []func(*os.Root) error{
 		p.checkFormer, p.checkNames, p.findESP,
-		func(root *os.Root) error { return p.findLoader(root, o.Loader) },
+		func(root *os.Root) error { return p.findLoader(root, o.Loader, warn) },
+		p.findOldBoot,
 		func(*os.Root) error { return p.findRoot(warn) },
 		func(root *os.Root) error { return p.checkKeep(root, o.KeepEtc) },
 		p.checkRoom,
@@ -97,6 +99,7 @@ func PlanExisting(ctx context.Context, o ExistingOptions, r update.Reporter, war
 			return p, fmt.Errorf("cannot install beside the system at %s: %w", o.Root, err)
 		}
 	}
+	p.warnOfFstab(root, warn)
 	p.First, err = p.firstEntry()
 	return p, err
 }

@@ -3,10 +3,14 @@ package install
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
@@ -63,20 +67,18 @@ func (p *ExistingPlan) findESP(root *os.Root) error {
 var ErrNoLoader = errors.New("neither systemd-boot nor a GRUB was found that could boot the new system")
 
 // findLoader finds the boot loader of the system. It stays, and boots the new one too.
-func (p *ExistingPlan) findLoader(root *os.Root, wanted string) error {
+func (p *ExistingPlan) findLoader(root *os.Root, wanted string, warn func(error)) error {
 	p.Loader = wanted
 	if wanted == deployment.NoLoader {
 		return nil
 	}
-	if wanted != deployment.GRUB && p.hasSystemdBoot() {
+	former, err := grub.FindFormer(root)
+	usable := err == nil && former != nil
+	if wanted != deployment.GRUB && p.hasSystemdBoot() && !(wanted == "" && usable && p.bootsByGRUB(warn)) {
 		p.Loader = deployment.SystemdBoot
 		return nil
 	}
-	if wanted == deployment.SystemdBoot {
-		return ErrNoLoader
-	}
-	former, err := grub.FindFormer(root)
-	if err == nil && former == nil {
+	if err == nil && former == nil || wanted == deployment.SystemdBoot {
 		err = ErrNoLoader
 	}
 	if err != nil {
@@ -84,6 +86,50 @@ func (p *ExistingPlan) findLoader(root *os.Root, wanted string) error {
 	}
 	p.Loader, p.grub, p.Menu = deployment.GRUB, former, former.Custom()
 	p.fatID, err = fatIDOf(p.options.Host.Root, p.ESP)
+	return err
+}
+
+// ErrTwoLoaders warns that it is not known which boot loader the firmware starts.
+var ErrTwoLoaders = errors.New("there are both systemd-boot and GRUB, and nothing tells which of them the machine was booted by; taking systemd-boot")
+
+// bootsByGRUB reports whether it was GRUB that has booted the machine, where both loaders are. A
+// loader says so in a variable of the firmware: systemd-boot always, GRUB in new versions.
+func (p *ExistingPlan) bootsByGRUB(warn func(error)) bool {
+	running := p.options.Host.Files
+	name, err := bootcount.Text(running, "LoaderInfo")
+	if found, _ := bounded.Found(err); found {
+		return !strings.HasPrefix(name, deployment.SystemdBoot)
+	}
+	if _, err := fs.Stat(running, "sys/firmware/efi"); errors.Is(err, fs.ErrNotExist) {
+		return true // started by a BIOS, which cannot start the other
+	}
+	if variables, err := fs.ReadDir(running, "sys/firmware/efi/efivars"); err == nil && len(variables) > 0 {
+		return true
+	}
+	warn(ErrTwoLoaders)
+	return false
+}
+
+// findOldBoot finds out on which file system GRUB's menu is, if that is another one than the root:
+// the new system does not mount it.
+func (p *ExistingPlan) findOldBoot(root *os.Root) error {
+	if p.grub == nil {
+		return nil
+	}
+	dir, _, _ := strings.Cut(p.Menu, "/")
+	var of [2]uint64
+	for i, name := range []string{".", dir} {
+		info, err := root.Stat(name)
+		if err != nil {
+			return err
+		}
+		of[i] = info.Sys().(*syscall.Stat_t).Dev
+	}
+	if of[0] == of[1] {
+		return nil
+	}
+	var err error
+	p.OldBoot, err = boot.UUIDAt(p.options.Host.Root, filepath.Join(p.Root, dir))
 	return err
 }
 

@@ -55,7 +55,7 @@ func lookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 		return Image{}, fmt.Errorf("%s is not a container image", o.Image)
 	}
 	found := imageOf(img.OCI)
-	found.Bytes = sizeOf(img.Root)
+	found.root, found.Bytes = img.Root, sizeOf(img.Root)
 	found.efi = img.Root.Lookup("efi") != nil
 	arch := cmp.Or(o.Source.Architecture, runtime.GOARCH)
 	kernel, unbootable := system.CheckTree(img.Root)

@@ -39,7 +39,7 @@ var systemNames = []string{
 }
 
 // ErrNotProved says that the old system may still be needed.
-var ErrNotProved = errors.New("cannot remove the old system: the new one has not proved itself: it must be booted, and no longer on trial")
+var ErrNotProved = errors.New("cannot remove the old system: nothing shows that the new one has proved itself: boot it, and run this there once it is no longer on trial")
 
 // ErrNothingOld says that there is no old system.
 var ErrNothingOld = errors.New("there is no old system beside the deployments")

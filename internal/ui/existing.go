@@ -49,14 +49,20 @@ func steps(p install.ExistingPlan) []string {
 	return all
 }
 
+// leaveMenu removes our lines from the file that follows.
+const leaveMenu = `sed -i "/sysupdate-image: begin/,/sysupdate-image: end/d" `
+
 // wayBack says how to boot the old system.
 func wayBack(p install.ExistingPlan) []string {
 	switch p.Loader {
 	case deployment.GRUB:
+		inNew := "sysupdate-image install boot-old"
+		if p.OldBoot != "" { // which the new system does not mount
+			inNew = "mount --mkdir UUID=" + p.OldBoot + " /run/old-boot && " + leaveMenu + "/run/old-" + p.Menu
+		}
 		return []string{
 			"choose " + p.Former + " in GRUB's menu",
-			"to make it the default again: 'sysupdate-image install boot-old' in the new system, in the old one " +
-				"'sed -i \"/sysupdate-image: begin/,/sysupdate-image: end/d\" /" + p.Menu + "'",
+			"to make it the default again: '" + inNew + "' in the new system, in the old one '" + leaveMenu + "/" + p.Menu + "'",
 		}
 	case deployment.SystemdBoot:
 		ways := []string{"choose " + p.Former + " in the menu of systemd-boot"}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bounded"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
@@ -51,13 +52,22 @@ func (m *Machine) updateLoader(r Reporter) error {
 }
 
 // Proved reports whether the machine no longer needs anything but its deployments to boot: the
-// running system has proved itself, or on a machine that does not run the next one.
+// running system has proved itself. On a machine that does not run, the history has to say so of
+// the next one: an entry that nobody counts may never have been booted.
 func (m *Machine) Proved() (bool, error) {
 	if m.Booted != "" {
 		return m.hasProved()
 	}
 	s, err := m.readState()
-	return err == nil && slices.Contains(s.Proven(), s.Current()), err
+	if err != nil || !slices.Contains(s.Proven(), s.Current()) {
+		return false, err
+	}
+	history, err := records.LoadHistory(m.Root.FS())
+	if found, err := bounded.Found(err); !found {
+		return false, err
+	}
+	blessed := func(e deployment.Event) bool { return e.Kind == deployment.EventBlessed && e.ID == s.Current() }
+	return slices.ContainsFunc(history, blessed), nil
 }
 
 // hasProved reports whether the running system is a deployment that nobody counts any more,

@@ -181,6 +181,24 @@ func (p *Partition) FATID(host *os.Root) (string, error) {
 	return id, nil
 }
 
+// UUIDAt returns the UUID of the file system that is mounted at a directory. Host is the root
+// directory of the running system.
+func UUIDAt(host *os.Root, dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	m := machine{root: host}
+	device, err := m.deviceAt(dir)
+	if err != nil {
+		return "", err
+	}
+	return m.uuidOf(device)
+}
+
 // uuidOf returns the UUID of the file system on a block device, as blkid(8) does.
 func (m machine) uuidOf(device string) (string, error) {
 	f, err := m.root.Open(below("dev", device))

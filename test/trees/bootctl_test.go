@@ -23,6 +23,7 @@ import (
 // TestBootctl has the bootctl(1) of Debian trixie and of sid, and our status, tell what the
 // loader of that version boots next. To both it looks as if the tree was a running machine.
 func TestBootctl(t *testing.T) {
+	t.Parallel()
 	dir := unpacked(t, layout(t, "base"), "base")
 	if err := os.Mkdir(filepath.Join(dir, "efi"), 0o755); err != nil {
 		t.Fatal(err)

@@ -138,6 +138,7 @@ func entries(t testing.TB, dir, prefix string) []string {
 // TestOursByTheirs: cfsctl reads a repository of a machine that an image was
 // applied to.
 func TestOursByTheirs(t *testing.T) {
+	t.Parallel()
 	need(t)
 	ns.Run(t, func(t *testing.T) {
 		p := newPair(t)
@@ -192,6 +193,7 @@ func (p pair) layersRead(repo string) {
 // TestTheirsByUs: what cfsctl has pulled is checked, listed, repaired, deployed
 // and removed by us.
 func TestTheirsByUs(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	image := "oci:" + layout(t, "v2") + ":v2"
 	for _, kind := range []struct{ algorithm, version string }{{"sha512", "1"}, {"sha256", "2"}} {
@@ -231,6 +233,7 @@ func TestTheirsByUs(t *testing.T) {
 // TestSameIDs: of directories, with SELinux labels and all kinds of files, both
 // compute the same images.
 func TestSameIDs(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	from := layout(t, "selinux")
 	root := unpacked(t, from, "selinux")
@@ -288,6 +291,7 @@ func TestSameIDs(t *testing.T) {
 // TestMismatch: where a digest is another, the commands that the error shows do
 // show the difference.
 func TestMismatch(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	root := filepath.Join(t.TempDir(), "root")
 	for _, dir := range []string{"usr/lib", "boot", "sysroot", "etc"} {

@@ -16,6 +16,7 @@ import (
 // TestStandaloneInitramfs compares the modules in a standalone initramfs, and their index,
 // with what the tools of the distribution make of the same kernel.
 func TestStandaloneInitramfs(t *testing.T) {
+	t.Parallel()
 	root := unpacked(t, layout(t, "base"), "base")
 	program := filepath.Join(root, "usr/lib/sysupdate-image/init")
 	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {

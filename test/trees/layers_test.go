@@ -27,6 +27,7 @@ const (
 // TestRandomLayers merges the layers of random images, odd ones among them, by
 // both programs: either both refuse an image, or its dump is the same.
 func TestRandomLayers(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv(seedVar); s != "" {

@@ -55,6 +55,7 @@ func lines(r lint.Report) (all []string) {
 // TestLint checks a Debian as its packages leave it, and compares how its drop-ins are read
 // with what its own systemd makes of them.
 func TestLint(t *testing.T) {
+	t.Parallel()
 	dir := layout(t, "v1")
 	root := unpacked(t, dir, "v1")
 	for _, name := range []string{"oci:" + dir + ":v1", root} {
@@ -67,6 +68,7 @@ func TestLint(t *testing.T) {
 
 // TestLintBase wants nothing to be found in images/debian, as its users build it.
 func TestLintBase(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SYSUPDATE_VM_TESTS") != "long" {
 		t.Skip("making packages and a base image of them takes minutes: SYSUPDATE_VM_TESTS=long")
 	}

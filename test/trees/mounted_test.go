@@ -22,6 +22,7 @@ import (
 // files more, and has the kernel mount them: what is there is, file for file, what
 // is in the directory.
 func TestDirectoryMounted(t *testing.T) {
+	t.Parallel()
 	need(t)
 	ns.Run(t, func(t *testing.T) {
 		want := unpacked(t, layout(t, "base"), "base")
@@ -46,6 +47,7 @@ func TestDirectoryMounted(t *testing.T) {
 // TestLayersMounted does so with the layers of an image, which remove and replace
 // files of each other. The directory was made of them by umoci.
 func TestLayersMounted(t *testing.T) {
+	t.Parallel()
 	need(t)
 	ns.Run(t, func(t *testing.T) {
 		ctx := t.Context()

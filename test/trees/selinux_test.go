@@ -51,6 +51,7 @@ func modesOf(t testing.TB, root string) map[string]uint32 {
 // TestLabels labels a Debian by its own policy, as setfiles(8) and matchpathcon(8) of
 // that Debian do, in less than a second.
 func TestLabels(t *testing.T) {
+	t.Parallel()
 	root := unpacked(t, layout(t, "selinux"), "selinux")
 	modes := modesOf(t, root)
 

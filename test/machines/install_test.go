@@ -54,6 +54,7 @@ func bootDisk(ctx context.Context, t *testing.T, cfg vm.Config) (m *vm.Machine, 
 
 // TestToDisk installs on a disk, and boots it.
 func TestToDisk(t *testing.T) {
+	t.Parallel()
 	ctx := need(t)
 	installer, err := disks.NewInstaller(ctx, vm.UML)
 	if err != nil {

@@ -121,7 +121,7 @@ setup:  ## install what building and testing need (Debian, as root)
 	hack/setup
 
 # Each part runs, whatever the others find, and no result of a test is one of before.
-check: export FUZZTIME ?= 4s
+check: export FUZZTIME ?= 2s
 check: export TESTFLAGS ?= -count=1 -short=false
 check:  ## everything that CI runs
 	hack/check lint oracles test fuzz trees machines
@@ -135,7 +135,7 @@ test: export GOGC ?= 800
 test:  ## tests that need no virtual machine
 	hack/in-memory $(QUIET) -- $(GOTEST) -short -vet=off -ldflags=-w -p 3 -parallel 4 $(TESTFLAGS) ./internal/update ./cmd/... ./internal/image/oci ./test/... ./...
 
-fuzz:  ## fuzz every parser, each for FUZZTIME of one processor (20m; 4s in make check)
+fuzz:  ## fuzz every parser, each for FUZZTIME of one processor (20m; 2s in make check)
 	hack/in-memory hack/fuzz $(FUZZTIME)
 
 # cfsctl needs a new cargo: where there is none, tests are skipped.
@@ -155,7 +155,7 @@ machines:  ## tests that boot virtual machines, two at a time
 	SYSUPDATE_VM_TESTS=1 $(QUIET) -tests -- $(GOTEST) -count=1 -parallel 2 -timeout 60m ./test/machines/...
 
 machines-long:  ## those that take longer than CI has time for
-	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted|TestRollback|TestUKIFallback|TestUKIAndBack|TestUnstable|TestLoaderCountsAll|TestLoaderChooses|TestInitramfsMatrix|TestCounter|TestDeadline|TestToDiskFirmware|TestToImage|TestBootTimeout|TestKexec|TestVolatile' ./test/machines/...
+	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted|TestRollback|TestUKIFallback|TestUKIAndBack|TestUnstable|TestLoaderCountsAll|TestLoaderChooses|TestInitramfsMatrix|TestCounter|TestDeadline|TestToDiskFirmware|TestToImage|TestBootTimeout|TestKexec|TestVolatile|TestVarPartition' ./test/machines/...
 	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -timeout 60m -run 'TestMutants|TestArchitectures' ./inflate
 	hack/fuzz 10m 'inflate FuzzSame'
 

@@ -14,7 +14,7 @@ import (
 // rollback, and a reset gives it a fresh one, with a standalone initramfs and with dracut's.
 func TestVarPartition(t *testing.T) {
 	t.Parallel()
-	ctx := need(t)
+	ctx := needLong(t)
 	installer, err := disks.NewInstaller(ctx, vm.UML)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func randomTrees() int {
 	if testing.Short() {
 		return 50
 	}
-	return 500 // as in make check
+	return 200 // as in make check
 }
 
 // TestRandomTrees compares the images of random trees with those of the

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/bootcount"
@@ -15,6 +14,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/grub"
 )
@@ -117,20 +117,30 @@ func (p *ExistingPlan) findOldBoot(root *os.Root) error {
 		return nil
 	}
 	dir, _, _ := strings.Cut(p.Menu, "/")
-	var of [2]uint64
-	for i, name := range []string{".", dir} {
-		info, err := root.Stat(name)
-		if err != nil {
-			return err
-		}
-		of[i] = info.Sys().(*syscall.Stat_t).Dev
+	separate, err := isSeparate(root, dir)
+	if !separate || err != nil {
+		return err
 	}
-	if of[0] == of[1] {
-		return nil
-	}
-	var err error
 	p.OldBoot, err = boot.UUIDAt(p.options.Host.Root, filepath.Join(p.Root, dir))
 	return err
+}
+
+// isSeparate reports whether another file system is mounted at a directory. A subvolume of btrfs
+// has another number than what it is in, too, but is there with it.
+func isSeparate(root *os.Root, dir string) (bool, error) {
+	var of [2]sys.Stat
+	for i, name := range []string{".", dir} {
+		f, err := root.Open(name)
+		if err != nil {
+			return false, err
+		}
+		of[i], err = sys.Statx(f, "")
+		if err = errors.Join(err, f.Close()); err != nil {
+			return false, err
+		}
+	}
+	same := of[0].DevMajor == of[1].DevMajor && of[0].DevMinor == of[1].DevMinor
+	return of[1].MountRoot && !same, nil
 }
 
 // hasSystemdBoot reports whether systemd-boot is on the EFI system partition.

@@ -37,10 +37,20 @@ func (p *ExistingPlan) warnOfFstab(root *os.Root, warn func(error)) {
 	}
 }
 
+// optionalMounts are the options with which a system comes up without a mount: remote-fs.target, which
+// waits for what needs the network, may fail; see systemd.mount(5).
+var optionalMounts = []string{"nofail", "noauto", "_netdev"}
+
+// networkTypes are file systems that have _netdev by their type, also behind "fuse.".
+var networkTypes = []string{
+	"afs", "ceph", "cifs", "davfs", "gfs", "gfs2", "glusterfs", "lustre", "ncp", "ncpfs", "nfs", "nfs4", "ocfs2", "pvfs2", "smb3", "smbfs", "sshfs",
+}
+
 // isNeeded reports whether a system does not come up if a mount fails. What is mounted with the
 // root, sysupdate-image-generator(8) takes care of.
 func isNeeded(m mountplan.Mount) bool {
-	optional := slices.ContainsFunc(m.Options, func(o string) bool { return o == "nofail" || o == "noauto" })
+	optional := slices.ContainsFunc(m.Options, func(o string) bool { return slices.Contains(optionalMounts, o) }) ||
+		slices.Contains(networkTypes, strings.TrimPrefix(m.Type, "fuse."))
 	return path.IsAbs(m.Where) && !optional && !slices.Contains([]string{"/", "/etc", "/usr", "/var"}, path.Clean(m.Where))
 }
 

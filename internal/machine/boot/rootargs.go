@@ -169,7 +169,11 @@ func (p *Partition) FATID(host *os.Root) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s %w", p, err)
 	}
-	f, err := host.Open(below("dev", device))
+	return m.fatIDOn(device)
+}
+
+func (m machine) fatIDOn(device string) (string, error) {
+	f, err := m.root.Open(below("dev", device))
 	if err != nil {
 		return "", err
 	}
@@ -181,8 +185,8 @@ func (p *Partition) FATID(host *os.Root) (string, error) {
 	return id, nil
 }
 
-// UUIDAt returns the UUID of the file system that is mounted at a directory. Host is the root
-// directory of the running system.
+// UUIDAt returns the UUID of the file system that is mounted at a directory, or the number of a
+// FAT, as mount(8) takes it after UUID=. Host is the root directory of the running system.
 func UUIDAt(host *os.Root, dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -191,12 +195,22 @@ func UUIDAt(host *os.Root, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m := machine{root: host}
+	return machine{root: host}.uuidAt(dir)
+}
+
+func (m machine) uuidAt(dir string) (string, error) {
 	device, err := m.deviceAt(dir)
 	if err != nil {
 		return "", err
 	}
-	return m.uuidOf(device)
+	uuid, err := m.uuidOf(device)
+	if err == nil {
+		return uuid, nil
+	}
+	if id, errFAT := m.fatIDOn(device); errFAT == nil {
+		return id, nil
+	}
+	return "", err
 }
 
 // uuidOf returns the UUID of the file system on a block device, as blkid(8) does.

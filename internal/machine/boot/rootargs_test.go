@@ -16,6 +16,23 @@ func fakeSuperblock(magic string, at, uuid int) string {
 
 const testUUID = "01234567-89ab-cdef-0123-456789abcdef"
 
+// TestUUIDAt names what is mounted as mount(8) does: the kernels of some systems are on a FAT.
+func TestUUIDAt(t *testing.T) {
+	fat := make([]byte, 512)
+	copy(fat[66:], "\x29\x4d\x3c\x2b\x1a")
+	copy(fat[510:], "\x55\xaa")
+	m := fakeMachine(t, "file dev/vda1 "+string(fat), "file dev/vda2 "+fakeSuperblock("\x53\xef", 0x438, 0x468),
+		"file proc/self/mountinfo 20 1 254:2 / /mnt rw - ext4 /dev/vda2 rw|21 20 254:1 / /mnt/boot rw - vfat /dev/vda1 rw")
+	for dir, want := range map[string]string{"/mnt": testUUID, "/mnt/boot": "1A2B-3C4D"} {
+		if got, err := m.uuidAt(dir); got != want || err != nil {
+			t.Errorf("uuidAt(%s) = %q, %v; want %q", dir, got, err, want)
+		}
+	}
+	if got, err := m.uuidAt("/mnt/home"); err == nil {
+		t.Errorf("uuidAt of what is no mount point = %q", got)
+	}
+}
+
 // TestFindRoot installs on what is mounted at /mnt, with the EFI system partition vda1
 // at /mnt/efi.
 func TestFindRoot(t *testing.T) {

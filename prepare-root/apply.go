@@ -168,7 +168,7 @@ func (b *builder) make(m mountplan.Mount, options options) (*os.File, error) {
 		return b.overlay(m, options)
 	}
 	if uuid, ok := strings.CutPrefix(m.What, "PARTUUID="); ok {
-		return partition(uuid, m.Type)
+		return b.partition(uuid, m.Type)
 	}
 	mount, err := sys.Detached(m.Type, 0, options.mountOptions()...)
 	return mount, lacking(m.Type, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
+	"github.com/sysupdate-image/sysupdate-image/internal/linux/partdev"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 )
 
@@ -52,7 +53,7 @@ func (s settings) prepareNextRoot(root fs.FS, stdout, stderr io.Writer) error {
 // makeNextRootDir makes the directory where systemd looks for another root. One that is
 // mounted there already is somebody else's wish, and stays.
 func makeNextRootDir(running *os.Root) error {
-	mounts, err := readMounts()
+	mounts, err := partdev.Mounts()
 	if err != nil {
 		return err
 	}

@@ -70,17 +70,25 @@ func (in Input) awaitVar() error {
 	if in.Var == nil {
 		return nil
 	}
+	root, err := partdev.DeviceOf(in.Sysroot)
+	if err != nil {
+		return fmt.Errorf("cannot open the physical root: %w", err)
+	}
 	limit := waitTime(in.Cmdline)
-	if _, err := partdev.Host().Wait(in.Var.PartUUID, limit); err != nil {
+	if _, err := partdev.Host().Wait(in.Var.PartUUID, root, limit); err != nil {
 		return fmt.Errorf("cannot find the partition of /var, which %s on the physical root names: %w after %s",
 			deployment.VarPartitionRecord, err, limit)
 	}
 	return nil
 }
 
-// partition mounts a partition that is named by its UUID.
-func partition(uuid, fstype string) (*os.File, error) {
-	device, err := partdev.Host().Find(uuid)
+// partition mounts a partition that is named by its UUID, on the disk of the physical root.
+func (b *builder) partition(uuid, fstype string) (*os.File, error) {
+	root, err := partdev.DeviceOf(b.sysroot)
+	if err != nil {
+		return nil, err
+	}
+	device, err := partdev.Host().Find(uuid, root)
 	if err != nil {
 		return nil, err
 	}

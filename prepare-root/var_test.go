@@ -10,13 +10,13 @@ import (
 )
 
 func TestAwaitVar(t *testing.T) {
-	in := Input{Cmdline: kcmdline.Parse("rootwait=0")}
+	in := Input{Sysroot: t.TempDir(), Cmdline: kcmdline.Parse("rootwait=0")}
 	if err := in.awaitVar(); err != nil {
 		t.Errorf("awaitVar without a partition = %v", err)
 	}
 	in.Var = &deployment.VarPartition{PartUUID: "01234567-89ab-4cde-8f01-23456789abcd", FileSystem: "ext4", Dir: "default"}
 	const want = "cannot find the partition of /var, which state/os/var-partition.json on the physical root names: " +
-		"no partition has PARTUUID=01234567-89ab-4cde-8f01-23456789abcd: "
+		"no partition has PARTUUID=01234567-89ab-4cde-8f01-23456789abcd"
 	if err := in.awaitVar(); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("awaitVar = %v; want %s", err, want)
 	}

@@ -54,10 +54,22 @@ func (m *Machine) otherVarPartition() (*deployment.VarPartition, error) {
 	return records.IfAny(records.LoadVarPartition(root.FS()))
 }
 
-// openVarPartition mounts the file system of a partition where nobody else sees it. The caller
-// calls end.
-func openVarPartition(v deployment.VarPartition) (top *os.Root, end func() error, err error) {
-	device, err := partdev.Host().Find(v.PartUUID)
+// openVarPartition mounts the file system of a partition where nobody else sees it. It has to be on
+// the disk of the root: if the machine is a copy of the running one, another disk has a partition
+// with the same UUID. The caller calls end.
+func (m *Machine) openVarPartition(v deployment.VarPartition) (top *os.Root, end func() error, err error) {
+	dir := m.Root.Name()
+	if m.Booted != "" {
+		dir = deployment.SysrootDir // where the mount table has it
+	}
+	root, err := partdev.DeviceOf(dir)
+	if err == nil && root == "" {
+		err = errors.New("cannot tell which disk the root is on")
+	}
+	var device string
+	if err == nil {
+		device, err = partdev.Host().Find(v.PartUUID, root)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot find the partition of /var: %w", err)
 	}
@@ -80,7 +92,7 @@ func (m *Machine) freshVar(fresh *Machine) (end func() error, err error) {
 	if v == nil || err != nil {
 		return func() error { return nil }, err
 	}
-	top, unmount, err := openVarPartition(*v)
+	top, unmount, err := m.openVarPartition(*v)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +118,7 @@ func (m *Machine) removeVar(other *deployment.VarPartition) error {
 	if current != nil && *current == *other {
 		return fmt.Errorf("both states have the same directory on the partition of /var: %w", fs.ErrInvalid)
 	}
-	top, end, err := openVarPartition(*other)
+	top, end, err := m.openVarPartition(*other)
 	if err != nil {
 		return err
 	}

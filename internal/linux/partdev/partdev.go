@@ -1,5 +1,5 @@
-// Package partdev finds the block device of a partition by its UUID in the partition table. It
-// hides that early boot may have no udev, whose links would tell.
+// Package partdev finds the block device of a partition by its UUID in the partition table, on the
+// disk that the root is on. It hides that early boot may have no udev, whose links would tell.
 package partdev
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,33 +28,52 @@ type System struct {
 // Host returns the running system.
 func Host() System { return System{"/sys", "/dev"} }
 
-// Find returns the path of the block device of the partition with a UUID, in lower case. The error
-// is fs.ErrNotExist if there is none. Of two, as of a disk and its copy, none is taken.
-func (s System) Find(uuid string) (string, error) {
+// Find returns the path of the block device of the partition with a UUID, in lower case, on the
+// disk of the root file system, whose block device has the number root, as DeviceOf returns it:
+// another disk with the same UUIDs is a copy. If root is "", it may be on any disk. The error is
+// fs.ErrNotExist if there is none. Of two, none is taken.
+func (s System) Find(uuid, root string) (string, error) {
+	disks, err := s.disksOf(root)
+	if err != nil {
+		return "", err
+	}
 	names, err := filepath.Glob(filepath.Join(s.Sys, "class/block/*/partition"))
 	if err != nil {
 		return "", err
 	}
 	var found []string
 	for _, name := range names {
-		if got, path, err := s.look(filepath.Dir(name)); err == nil && got == uuid {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+		if err != nil || root != "" && !slices.Contains(disks, filepath.Dir(dir)) {
+			continue
+		}
+		if got, path, err := s.look(dir); err == nil && got == uuid {
 			found = append(found, path)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("no partition has PARTUUID=%s: %w", uuid, fs.ErrNotExist)
+		return "", fmt.Errorf("no partition has PARTUUID=%s%s: %w", uuid, among(disks), fs.ErrNotExist)
 	case 1:
 		return found[0], nil
 	}
 	return "", fmt.Errorf("%d partitions have PARTUUID=%s: %s", len(found), uuid, strings.Join(found, ", "))
 }
 
+// among says on which disks a partition was looked for.
+func among(disks []string) string {
+	if len(disks) == 0 {
+		return ""
+	}
+	var names []string
+	for _, dir := range disks {
+		names = append(names, nodeOf(dir))
+	}
+	return " on the disk of the root, " + strings.Join(names, ", ")
+}
+
 // look returns the UUID and the path of a partition, whose directory in sysfs is dir.
 func (s System) look(dir string) (uuid, path string, err error) {
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return "", "", err
-	}
 	text, err := bounded.ReadPath(filepath.Join(dir, "uevent"), limits.Kernel)
 	if err != nil {
 		return "", "", err
@@ -77,8 +97,7 @@ func (s System) inTable(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Names of nodes may have slashes, which sysfs writes as "!".
-	disk, err := os.Open(filepath.Join(s.Dev, strings.ReplaceAll(filepath.Base(parent), "!", "/")))
+	disk, err := os.Open(filepath.Join(s.Dev, nodeOf(parent)))
 	if err != nil {
 		return "", err
 	}
@@ -95,6 +114,10 @@ func (s System) inTable(dir string) (string, error) {
 	return p.UUID, nil
 }
 
+// nodeOf returns the name of the node of a device whose directory in sysfs is dir. It may have
+// slashes, which sysfs writes as "!".
+func nodeOf(dir string) string { return strings.ReplaceAll(filepath.Base(dir), "!", "/") }
+
 func read(dir, name string) (int64, error) {
 	text, err := bounded.ReadPath(filepath.Join(dir, name), limits.Kernel)
 	if err != nil {
@@ -107,9 +130,9 @@ func read(dir, name string) (int64, error) {
 const pause = 50 * time.Millisecond
 
 // Wait is Find that waits for the partition to appear.
-func (s System) Wait(uuid string, limit time.Duration) (string, error) {
+func (s System) Wait(uuid, root string, limit time.Duration) (string, error) {
 	for end := time.Now().Add(limit); ; time.Sleep(pause) {
-		path, err := s.Find(uuid)
+		path, err := s.Find(uuid, root)
 		if !errors.Is(err, fs.ErrNotExist) || time.Now().After(end) {
 			return path, err
 		}

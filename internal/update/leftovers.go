@@ -1,7 +1,9 @@
 package update
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -57,7 +59,7 @@ func (m *Machine) leftovers(keep []deployment.ID) ([]string, error) {
 // and the running system does not use.
 func (m *Machine) oldVarWork(booted deployment.ID) (names []string, err error) {
 	dir, prefix := path.Split(deployment.VarWork + "-")
-	list, err := fs.ReadDir(m.Root.FS(), path.Clean(dir))
+	list, err := m.besideVar()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -67,6 +69,24 @@ func (m *Machine) oldVarWork(booted deployment.ID) (names []string, err error) {
 		}
 	}
 	return names, err
+}
+
+// removeLeftover removes a name that leftovers has returned.
+func (m *Machine) removeLeftover(ctx context.Context, name string) error {
+	if strings.HasPrefix(name, deployment.VarWork) {
+		return m.removeVarWork(ctx, name)
+	}
+	if name == deployment.OtherDir { // it leads to what is on the partition of /var, so it goes after that
+		kept, err := m.otherVar()
+		if err == nil {
+			err = kept.remove(ctx)
+		}
+		if err != nil {
+			m.warn(fmt.Errorf("keeping what is left of a reset in /%s: %w", name, err))
+			return ctx.Err()
+		}
+	}
+	return durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name)
 }
 
 // unfinished returns the files in dir that were being written. What is called

@@ -35,9 +35,11 @@ type Machine struct {
 	warned bool // of an invalid staged record
 	// toldBroken is set after a warning about a machine that no entry boots.
 	toldBroken bool
-	newVar     *os.Root   // on its partition, the directory for a fresh /var; nil if there is none
-	held       *repo.Lock // of the repository; nil where there is none yet, before prepare
-	state      *os.File   // the physical root, locked; nil while it is not
+	newVar     *os.Root // on its partition, the directory for a fresh /var; nil if there is none
+	// openVar mounts a partition of /var; a test has other ones.
+	openVar func(deployment.VarPartition) (varTop, error)
+	held    *repo.Lock // of the repository; nil where there is none yet, before prepare
+	state   *os.File   // the physical root, locked; nil while it is not
 }
 
 // Open opens a machine and keeps others from changing it until Close. The error is
@@ -89,6 +91,7 @@ func take(system *machine.System, err error, warn func(error), lock func(*Machin
 		return nil, err
 	}
 	m := &Machine{System: system, warn: warn}
+	m.openVar = m.mountVar
 	if m.Running != nil {
 		m.etc = carry.Mounted(m.Mounts)
 	}

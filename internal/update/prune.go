@@ -10,7 +10,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/erofs"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
-	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 )
 
@@ -158,7 +157,7 @@ func (m *Machine) pruneTo(ctx context.Context, s machine.State, keep []deploymen
 	}
 	// A crash may bring some of these back; the next prune removes them.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
+		if err := m.removeLeftover(ctx, name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}

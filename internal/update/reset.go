@@ -105,18 +105,24 @@ func (m *Machine) checkReset(p ResetPlan) error {
 
 // checkVar refuses a reset if /var is on a file system that only the administrator knows of.
 func (m *Machine) checkVar() error {
-	if v, err := m.varPartition(); v != nil || err != nil {
+	v, err := m.varPartition()
+	if err != nil {
 		return err
 	}
-	if dir, err := m.Root.Open(deployment.SharedVar); err == nil {
-		stat, err := sys.Statx(dir, "")
-		if err = errors.Join(err, dir.Close()); err != nil || stat.MountRoot {
-			return errors.Join(err, ErrOwnVar)
+	on := path.Join(deployment.SysrootDir, deployment.VarParent) // where the partition is mounted
+	if v == nil {
+		on = deployment.SysrootDir
+		dir, err := m.Root.Open(deployment.SharedVar)
+		if err == nil {
+			stat, err := sys.Statx(dir, "")
+			if err = errors.Join(err, dir.Close()); err != nil || stat.MountRoot {
+				return errors.Join(err, ErrOwnVar)
+			}
 		}
 	}
-	// What prepare-root mounts there has the device of the physical root, or is an overlay.
+	// What prepare-root mounts there has the device that the shared /var is on, or is an overlay.
 	if at, ok := mountplan.At(m.Mounts, "/var"); ok && at.Type != "overlay" {
-		if root, _ := mountplan.At(m.Mounts, deployment.SysrootDir); at.Device != root.Device {
+		if shared, _ := mountplan.At(m.Mounts, on); at.Device != shared.Device {
 			return ErrOwnVar
 		}
 	}

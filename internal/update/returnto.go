@@ -154,15 +154,15 @@ func (m *Machine) ConfirmReset(r Reporter) (machine.Reset, error) {
 		return reset, ErrResetInUse
 	}
 	r.Step("Removing the state that was kept")
-	other, err := m.otherVarPartition()
+	kept, err := m.otherVar() // before the first change: its partition may be missing
 	if err != nil {
 		return reset, err
 	}
 	if err := durable.Remove(m.Changes, deployment.ResetRecord); err != nil {
-		return reset, err
+		return reset, errors.Join(err, kept.Close())
 	}
-	// If this is cut off, the next reset removes what is left of it.
-	if err := m.removeVar(other); err != nil {
+	// If this is cut off, prune removes what is left of it.
+	if err := kept.remove(context.Background()); err != nil {
 		return reset, err
 	}
 	return reset, durable.RemoveAll(m.Changes, deployment.OtherDir)

@@ -1,16 +1,22 @@
 package update
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/mountplan"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/partdev"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/sysroot"
 )
 
 // PutVarOn puts /var of a machine that is being installed on a partition. Its file system is top,
@@ -54,10 +60,18 @@ func (m *Machine) otherVarPartition() (*deployment.VarPartition, error) {
 	return records.IfAny(records.LoadVarPartition(root.FS()))
 }
 
-// openVarPartition mounts the file system of a partition where nobody else sees it. It has to be on
-// the disk of the root: if the machine is a copy of the running one, another disk has a partition
-// with the same UUID. The caller calls end.
-func (m *Machine) openVarPartition(v deployment.VarPartition) (top *os.Root, end func() error, err error) {
+// A varTop is the top directory of a partition of /var, mounted where nobody else sees it.
+type varTop struct {
+	*os.Root
+	device string // its node
+	mount  io.Closer
+}
+
+func (t varTop) Close() error { return errors.Join(t.Root.Close(), t.mount.Close()) }
+
+// mountVar mounts a partition of /var. It has to be on the disk of the root: if the machine is a
+// copy of the running one, another disk has a partition with the same UUID.
+func (m *Machine) mountVar(v deployment.VarPartition) (varTop, error) {
 	dir := m.Root.Name()
 	if m.Booted != "" {
 		dir = deployment.SysrootDir // where the mount table has it
@@ -71,17 +85,58 @@ func (m *Machine) openVarPartition(v deployment.VarPartition) (top *os.Root, end
 		device, err = partdev.Host().Find(v.PartUUID, root)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot find the partition of /var: %w", err)
+		return varTop{}, fmt.Errorf("cannot find the partition of /var: %w", err)
 	}
 	mount, err := sys.Detached(v.FileSystem, 0, sys.MountString("source", device))
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot mount the partition of /var, %s: %w", device, err)
+		return varTop{}, fmt.Errorf("cannot mount the partition of /var, %s: %w", device, err)
 	}
-	top, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
+	top, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", mount.Fd()))
 	if err != nil {
-		return nil, nil, errors.Join(err, mount.Close())
+		return varTop{}, errors.Join(err, mount.Close())
 	}
-	return top, func() error { return errors.Join(top.Close(), mount.Close()) }, nil
+	return varTop{top, device, mount}, nil
+}
+
+// openOtherVar opens the partition of /var to remove a directory that the state which counts does
+// not use. Nothing but a damaged record could name one that it uses, or the running system.
+func (m *Machine) openOtherVar(v deployment.VarPartition) (varTop, error) {
+	current, err := m.varPartition()
+	if err != nil {
+		return varTop{}, err
+	}
+	if current != nil && current.PartUUID == v.PartUUID && current.Dir == v.Dir {
+		return varTop{}, errors.New("both states have the same directory on the partition of /var")
+	}
+	top, err := m.openVar(v)
+	if err != nil {
+		return varTop{}, err
+	}
+	_, mounts, err := sysroot.Booted(m.Host)
+	if errors.Is(err, sysroot.ErrNotBooted) {
+		err = nil
+	}
+	if err == nil && top.isMounted(mounts, v.Dir) {
+		err = fmt.Errorf("cannot remove %s on %s: the running system has its /var there, whatever the records say", v.Dir, top.device)
+	}
+	if err != nil {
+		return varTop{}, errors.Join(err, top.Close())
+	}
+	return top, nil
+}
+
+// isMounted reports whether a directory of the partition, or one below it, is mounted.
+func (t varTop) isMounted(mounts []mountplan.Mounted, dir string) bool {
+	number := ""
+	if major, minor, err := sys.BlockDevice(t.device); err == nil { // not so for btrfs
+		number = fmt.Sprintf("%d:%d", major, minor)
+	}
+	for _, m := range mounts {
+		if (m.What == t.device || m.Device == number) && strings.HasPrefix(m.Root+"/", "/"+dir+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // freshVar gives the state that a reset makes a directory of its own on the partition of /var, if
@@ -92,16 +147,16 @@ func (m *Machine) freshVar(fresh *Machine) (end func() error, err error) {
 	if v == nil || err != nil {
 		return func() error { return nil }, err
 	}
-	top, unmount, err := m.openVarPartition(*v)
+	next := v.Fresh()
+	top, err := m.openOtherVar(next)
 	if err != nil {
 		return nil, err
 	}
-	next := v.Fresh()
-	if fresh.newVar, err = freshVarDir(next, top); err != nil {
-		return nil, errors.Join(err, unmount())
+	if fresh.newVar, err = freshVarDir(next, top.Root); err != nil {
+		return nil, errors.Join(err, top.Close())
 	}
 	end = func() error {
-		return errors.Join(durable.Syncfs(durable.OS(top)), fresh.newVar.Close(), unmount())
+		return errors.Join(durable.Syncfs(durable.OS(top.Root)), fresh.newVar.Close(), top.Close())
 	}
 	if err := records.StoreVarPartition(fresh.Changes, next); err != nil {
 		return nil, errors.Join(err, end())
@@ -109,18 +164,67 @@ func (m *Machine) freshVar(fresh *Machine) (end func() error, err error) {
 	return end, nil
 }
 
-// removeVar removes the /var of a state that no longer counts from the partition of /var.
-func (m *Machine) removeVar(other *deployment.VarPartition) error {
-	current, err := m.varPartition()
-	if other == nil || err != nil {
-		return err
+// A keptVar is the /var of the state that does not count, on its partition. The zero value is that
+// of a machine without one.
+type keptVar struct {
+	top varTop
+	dir string
+}
+
+// otherVar opens the /var of the state that does not count. The caller removes it.
+func (m *Machine) otherVar() (keptVar, error) {
+	v, err := m.otherVarPartition()
+	if v == nil || err != nil {
+		return keptVar{}, err
 	}
-	if current != nil && *current == *other {
-		return fmt.Errorf("both states have the same directory on the partition of /var: %w", fs.ErrInvalid)
+	top, err := m.openOtherVar(*v)
+	if err != nil {
+		return keptVar{}, err
 	}
-	top, end, err := m.openVarPartition(*other)
+	return keptVar{top, v.Dir}, nil
+}
+
+func (k keptVar) Close() error {
+	if k.dir == "" {
+		return nil
+	}
+	return k.top.Close()
+}
+
+// remove removes and closes it.
+func (k keptVar) remove(ctx context.Context) error {
+	if k.dir == "" {
+		return nil
+	}
+	return errors.Join(durable.RemoveAll(durable.Until(ctx, durable.OS(k.top.Root)), k.dir), k.Close())
+}
+
+// besideVar lists what is beside the shared /var: the overlay's work directories. The running
+// system has the partition of /var there, which those who change the root do not see.
+func (m *Machine) besideVar() ([]fs.DirEntry, error) {
+	v, err := m.varPartition()
+	if err != nil {
+		return nil, err
+	}
+	if v != nil && m.Booted != "" {
+		return fs.ReadDir(m.Host.FS(), strings.TrimPrefix(path.Join(deployment.SysrootDir, deployment.VarParent), "/"))
+	}
+	return fs.ReadDir(m.Root.FS(), deployment.VarParent)
+}
+
+// removeVarWork removes a name that besideVar has listed.
+func (m *Machine) removeVarWork(ctx context.Context, name string) error {
+	v, err := m.varPartition()
 	if err != nil {
 		return err
 	}
-	return errors.Join(durable.RemoveAll(durable.OS(top), other.Dir), end())
+	if v == nil || m.Booted == "" {
+		return durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name)
+	}
+	top, err := m.openVar(*v)
+	if err != nil {
+		return err
+	}
+	below := path.Join(v.Dir, strings.TrimPrefix(name, deployment.VarParent))
+	return errors.Join(durable.RemoveAll(durable.Until(ctx, durable.Unsynced(durable.OS(top.Root))), below), top.Close())
 }

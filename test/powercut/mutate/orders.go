@@ -142,13 +142,13 @@ var orders = []order{
 	}
 	// A crash may bring some of these back; the next prune removes them.
 	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
+		if err := m.removeLeftover(ctx, name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}
 `,
 		to: `	for _, name := range report.Leftovers {
-		if err := durable.RemoveAll(durable.Until(ctx, durable.Unsynced(m.Changes)), name); err != nil {
+		if err := m.removeLeftover(ctx, name); err != nil {
 			return report, fmt.Errorf("cannot prune state of deployments: %w", err)
 		}
 	}

@@ -43,14 +43,14 @@ func (w *watch) FetchDone() {
 	w.Progress.FetchDone()
 }
 
-// steady reports whether the bytes came at a constant rate to the end: on a busy machine they
-// do not, and no time left could have been right.
+// steady reports whether the bytes came at a constant rate: on a busy machine they do not, and
+// no time left could have been right.
 func (w *watch) steady() bool {
 	first, last := w.notes[0], w.notes[len(w.notes)-1]
 	for _, n := range w.notes {
 		bytes := float64(n.bytes) / float64(last.bytes)
-		passed := float64(n.at.Sub(first.at)) / float64(w.ended.Sub(first.at))
-		if math.Abs(bytes-passed) > 0.1 {
+		passed := float64(n.at.Sub(first.at)) / float64(last.at.Sub(first.at))
+		if math.Abs(bytes-passed) > 0.03 {
 			return false
 		}
 	}

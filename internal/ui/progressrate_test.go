@@ -2,7 +2,10 @@ package ui
 
 import (
 	"errors"
-	"math"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,34 +46,26 @@ func (w *watch) FetchDone() {
 	w.Progress.FetchDone()
 }
 
-// steady reports whether the bytes came at a constant rate: on a busy machine they do not, and
-// no time left could have been right.
-func (w *watch) steady() bool {
-	first, last := w.notes[0], w.notes[len(w.notes)-1]
-	for _, n := range w.notes {
-		bytes := float64(n.bytes) / float64(last.bytes)
-		passed := float64(n.at.Sub(first.at)) / float64(last.at.Sub(first.at))
-		if math.Abs(bytes-passed) > 0.03 {
-			return false
-		}
-	}
-	return true
-}
-
 // TestTimeLeftIsHonest updates a machine from a registry of constant rate. From a tenth of the
-// bytes on, the time left is that until everything is fetched and written, within 20 %.
+// bytes on, the time left is that until everything is fetched and written, within 20 %. It is
+// tried again only where the kernel says that this process had to wait for a processor.
 func TestTimeLeftIsHonest(t *testing.T) {
 	t.Parallel()
-	w := fetchSlowly(t)
-	for range 3 {
-		if w.steady() {
-			break
+	for range 4 {
+		before := waited(t)
+		wrong := fetchSlowly(t).wrong()
+		if len(wrong) == 0 {
+			return
 		}
-		w = fetchSlowly(t)
+		if busy := waited(t) - before; busy < 2*slack {
+			t.Fatalf("having waited %v for a processor:\n%s", busy, strings.Join(wrong, "\n"))
+		}
 	}
-	if !w.steady() {
-		t.Skip("this machine is too busy to fetch at a constant rate")
-	}
+	t.Skip("this machine is too busy to fetch at a constant rate")
+}
+
+// wrong returns what was wrong of the time left.
+func (w *watch) wrong() (all []string) {
 	checked, last := 0, w.notes[len(w.notes)-1]
 	for _, n := range w.notes {
 		if n.left == 0 { // it says nothing
@@ -80,12 +75,35 @@ func TestTimeLeftIsHonest(t *testing.T) {
 		// After the last byte, what is in buffers is written.
 		least, most := last.at.Sub(n.at)*8/10-slack, w.ended.Sub(n.at)*12/10+slack
 		if n.bytes >= last.bytes/10 && (n.left < least || n.left > most) {
-			t.Errorf("after %d of %d bytes: %v left; in truth %v", n.bytes, last.bytes, n.left, w.ended.Sub(n.at))
+			all = append(all, fmt.Sprintf("after %d of %d bytes: %v left; in truth %v", n.bytes, last.bytes, n.left, w.ended.Sub(n.at)))
 		}
 	}
 	if checked < len(w.notes)*8/10 {
-		t.Errorf("it says how much is left at %d of %d times", checked, len(w.notes))
+		all = append(all, fmt.Sprintf("it says how much is left at %d of %d times", checked, len(w.notes)))
 	}
+	return all
+}
+
+// waited returns how long the threads of this process have waited for a processor, see
+// Documentation/scheduler/sched-stats.rst of Linux.
+func waited(t *testing.T) (all time.Duration) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/task/*/schedstat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		var ran, waited time.Duration
+		if _, err := fmt.Sscan(string(text), &ran, &waited); err != nil {
+			t.Fatal(err)
+		}
+		all += waited
+	}
+	return all
 }
 
 // fetchSlowly updates a machine from a registry of constant rate.

@@ -72,18 +72,7 @@ func (t varTop) Close() error { return errors.Join(t.Root.Close(), t.mount.Close
 // mountVar mounts a partition of /var. It has to be on the disk of the root: if the machine is a
 // copy of the running one, another disk has a partition with the same UUID.
 func (m *Machine) mountVar(v deployment.VarPartition) (varTop, error) {
-	dir := m.Root.Name()
-	if m.Booted != "" {
-		dir = deployment.SysrootDir // where the mount table has it
-	}
-	root, err := partdev.DeviceOf(dir)
-	if err == nil && root == "" {
-		err = errors.New("cannot tell which disk the root is on")
-	}
-	var device string
-	if err == nil {
-		device, err = partdev.Host().Find(v.PartUUID, root)
-	}
+	device, err := m.findVar(v)
 	if err != nil {
 		return varTop{}, fmt.Errorf("cannot find the partition of /var: %w", err)
 	}
@@ -96,6 +85,22 @@ func (m *Machine) mountVar(v deployment.VarPartition) (varTop, error) {
 		return varTop{}, errors.Join(err, mount.Close())
 	}
 	return varTop{top, device, mount}, nil
+}
+
+// findVar returns the node of a partition of /var.
+func (m *Machine) findVar(v deployment.VarPartition) (string, error) {
+	dir := m.Root.Name()
+	if m.Booted != "" {
+		dir = deployment.SysrootDir // where the mount table has it
+	}
+	root, err := partdev.DeviceOf(dir)
+	if err != nil {
+		return "", err
+	}
+	if root == "" {
+		return "", errors.New("cannot tell which disk the root is on")
+	}
+	return partdev.Host().Find(v.PartUUID, root)
 }
 
 // openOtherVar opens the partition of /var to remove a directory that the state which counts does
@@ -112,17 +117,22 @@ func (m *Machine) openOtherVar(v deployment.VarPartition) (varTop, error) {
 	if err != nil {
 		return varTop{}, err
 	}
-	_, mounts, err := sysroot.Booted(m.Host)
-	if errors.Is(err, sysroot.ErrNotBooted) {
-		err = nil
-	}
-	if err == nil && top.isMounted(mounts, v.Dir) {
-		err = fmt.Errorf("cannot remove %s on %s: the running system has its /var there, whatever the records say", v.Dir, top.device)
-	}
-	if err != nil {
+	if err := m.checkUnused(top, v.Dir); err != nil {
 		return varTop{}, errors.Join(err, top.Close())
 	}
 	return top, nil
+}
+
+// checkUnused refuses a directory that the running system has its /var in.
+func (m *Machine) checkUnused(top varTop, dir string) error {
+	_, mounts, err := sysroot.Booted(m.Host)
+	if err != nil && !errors.Is(err, sysroot.ErrNotBooted) { // which comes with the mounts, too
+		return err
+	}
+	if top.isMounted(mounts, dir) {
+		return fmt.Errorf("cannot remove %s on %s: the running system has its /var there, whatever the records say", dir, top.device)
+	}
+	return nil
 }
 
 // isMounted reports whether a directory of the partition, or one below it, is mounted.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -49,4 +50,24 @@ func loop(ts *testscript.TestScript, neg bool, args []string) {
 	device := strings.TrimSpace(string(out))
 	ts.Defer(func() { _ = exec.Command("losetup", "--detach", device).Run() })
 	ts.Setenv(args[0], device)
+}
+
+// waitDetached waits until a file has no loop device: one that is detached stays for as long as
+// any program has it open, as losetup of another test has for a moment.
+//
+//	waitdetached FILE
+func waitDetached(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitdetached FILE")
+	}
+	var out []byte
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		var err error
+		out, err = exec.Command("losetup", "--associated", ts.MkAbs(args[0])).Output()
+		ts.Check(err)
+		if len(out) == 0 {
+			return
+		}
+	}
+	ts.Fatalf("%s still has a loop device: %s", args[0], out)
 }

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	godigest "github.com/opencontainers/go-digest"
+	imgspec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
@@ -64,6 +67,22 @@ func TestEndlessAnswers(t *testing.T) {
 				t.Errorf("%d MiB were allocated; want a few times %v", took>>20, limits.Answer)
 			}
 		})
+	}
+}
+
+// TestLargeConfig has a configuration that is as large as its manifest says, which is too
+// large: it is not asked for.
+func TestLargeConfig(t *testing.T) {
+	im := newImage(t, "amd64", archives(t)[1:2], func(_ *imgspec.Manifest, config *imgspec.Image) {
+		config.Author = strings.Repeat("x", int(limits.Config.Value))
+	})
+	r := newRegistry(t)
+	_, err := tryOpen(t, r.push(t, im, "os", "v1"), options(t))
+	if exceeded, ok := errors.AsType[*limits.Error](err); !ok || exceeded.Limit != limits.Config {
+		t.Errorf("Open = %v; want %v", err, limits.Config.Exceeded())
+	}
+	if n := r.got("os", godigest.FromBytes(im.config)); n != 0 {
+		t.Errorf("it was asked for %d times; want never", n)
 	}
 }
 

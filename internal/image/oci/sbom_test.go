@@ -1,9 +1,11 @@
 package oci
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	ocitest "github.com/sysupdate-image/sysupdate-image/internal/testing/oci"
 )
 
@@ -64,5 +66,26 @@ func TestSBOM(t *testing.T) {
 		if _, err := img.SBOM(t.Context(), "sha256:x"); err == nil {
 			t.Error("an invalid digest was asked for")
 		}
+	}
+}
+
+// TestLargeSBOM has one that is larger than anybody reads.
+func TestLargeSBOM(t *testing.T) {
+	layout := t.TempDir()
+	if err := ocitest.WriteLayout(layout, "1", ocitest.Image{Layers: [][]byte{make([]byte, 1024)}}); err != nil {
+		t.Fatal(err)
+	}
+	server := ocitest.NewRegistry()
+	defer server.Close()
+	if err := server.Push(layout, "1"); err != nil {
+		t.Fatal(err)
+	}
+	img := mustOpen(t, server.Name()+":1", options(t))
+	if err := server.Attach(img.ManifestDigest, "application/spdx+json", make([]byte, limits.SBOM.Value+1), false); err != nil {
+		t.Fatal(err)
+	}
+	_, err := img.SBOM(t.Context(), "")
+	if exceeded, ok := errors.AsType[*limits.Error](err); !ok || exceeded.Limit != limits.SBOM {
+		t.Errorf("SBOM: %v; want %v", err, limits.SBOM.Exceeded())
 	}
 }

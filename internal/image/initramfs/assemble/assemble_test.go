@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/rootconfig"
 )
@@ -81,7 +82,12 @@ func write(t testing.TB, name, content string) {
 // pack returns the content of a module's file.
 func pack(t testing.TB, name string) []byte {
 	t.Helper()
-	content := []byte("\x7fELF " + plainName(name))
+	return packed(t, name, []byte("\x7fELF "+plainName(name)))
+}
+
+// packed compresses the content of a module as the name of its file says.
+func packed(t testing.TB, name string, content []byte) []byte {
+	t.Helper()
 	switch filepath.Ext(name) {
 	case ".gz":
 		var out bytes.Buffer
@@ -376,6 +382,28 @@ func TestParseKernelConfig(t *testing.T) {
 	c := parseKernelConfig("# comment\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_D=\"a=b\"\n#CONFIG_E=y\n\n")
 	if got, want := fmt.Sprint(map[string]string(c)), `map[CONFIG_A:y CONFIG_C:m CONFIG_D:"a=b"]`; got != want {
 		t.Errorf("config %s; want %s", got, want)
+	}
+}
+
+// TestUnpackLarge: a module that inflates to more than any has is refused, and that costs no
+// more memory than the limit.
+func TestUnpackLarge(t *testing.T) {
+	most := make([]byte, limits.Module.Value)
+	copy(most, "\x7fELF")
+	for _, name := range []string{"a.ko.gz", "a.ko.zst", "a.ko.xz"} {
+		if testing.Short() && name == "a.ko.xz" {
+			continue // takes seconds
+		}
+		for content, want := range map[string][]byte{"the largest": most, "a larger": append(most, 0)} {
+			got, err := unpack(name, packed(t, name, want))
+			if content == "the largest" && (err != nil || len(got) != len(most)) {
+				t.Errorf("%s, %s: %d bytes, %v; want %d", name, content, len(got), err, len(most))
+			}
+			exceeded, ok := errors.AsType[*limits.Error](err)
+			if content == "a larger" && (!ok || exceeded.Limit != limits.Module) {
+				t.Errorf("%s, %s: %v; want %v", name, content, err, limits.Module.Exceeded())
+			}
+		}
 	}
 }
 

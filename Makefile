@@ -66,7 +66,7 @@ install: all  ## install below DESTDIR
 	install -Dm755 $(OUT)/sysupdate-image -t $(DESTDIR)$(BINDIR)
 	install -Dm755 $(OUT)/prepare-root $(OUT)/init $(OUT)/finalize $(OUT)/health -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 $(OUT)/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
-	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service health/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
+	install -Dm644 prepare-root/*.service finalize/*.service health/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm644 finalize/sysupdate-image.catalog -t $(DESTDIR)$(CATALOGDIR)
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 dracut/sysupdate-image.conf $(DESTDIR)$(DRACUTCONFDIR)/50-sysupdate-image.conf
@@ -155,7 +155,7 @@ machines:  ## tests that boot virtual machines, two at a time
 	SYSUPDATE_VM_TESTS=1 $(QUIET) -tests -- $(GOTEST) -count=1 -parallel 2 -timeout 60m ./test/machines/...
 
 machines-long:  ## those that take longer than CI has time for
-	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted|TestRollback|TestUKIFallback|TestUKIAndBack|TestUnstable|TestLoaderCountsAll|TestLoaderChooses|TestInitramfsMatrix|TestCounter|TestDeadline|TestToDiskFirmware|TestToImage|TestBootTimeout|TestKexec|TestVolatile|TestVarPartition' ./test/machines/...
+	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -parallel 2 -timeout 180m -run 'TestTenUpdates|TestModes|TestPowercutBooted|TestRollback|TestUKIFallback|TestUKIAndBack|TestUnstable|TestLoaderCountsAll|TestLoaderChooses|TestInitramfsMatrix|TestCounter|TestDeadline|TestToDiskFirmware|TestToImage|TestBootTimeout|TestKexec|TestVolatile|TestVarPartition|TestEncrypted' ./test/machines/...
 	SYSUPDATE_VM_TESTS=long $(GOTEST) -v -count=1 -timeout 60m -run 'TestMutants|TestArchitectures' ./inflate
 	hack/fuzz 10m 'inflate FuzzSame'
 

@@ -23,7 +23,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.o.Track, "track", "", "follow `REF` for updates instead of the installed one")
 	addKargFlags(cmd, &f.o.Options)
 	cmd.Flags().StringVar(&f.o.FileSystem, "filesystem", "", "file system of the root: `ext4|btrfs|xfs` (default: what the image wants, or ext4)")
-	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct`, on the partitions themselves")
+	cmd.Flags().StringVar(&f.o.BlockSetup, "block-setup", "", "where file systems are: `direct|tpm2-luks`, on the partitions themselves or with the root encrypted (default: what the image wants, or direct)")
 	addLoaderFlag(cmd, &f.o.Loader)
 	cmd.Flags().StringVar(&f.root, "root-size", "", "`SIZE` of the root, such as 20G (default: the rest of the disk)")
 	cmd.Flags().StringVar(&f.esp, "esp-size", "", "`SIZE` of the EFI system partition (default: an eighth of the disk, but 300M to 1G, and room for two kernels)")
@@ -37,7 +37,7 @@ func (f *diskFlags) add(cmd *cobra.Command) {
 	addKeysFlag(cmd, &f.o.Keys)
 	addReuseFlag(cmd, &f.o.Reuse)
 	completeValues(cmd, "filesystem", disklayout.FileSystems...)
-	completeValues(cmd, "block-setup", install.Direct)
+	completeValues(cmd, "block-setup", install.BlockSetups...)
 	f.source.add(cmd)
 	takeBootcNames(cmd)
 }

@@ -22,7 +22,9 @@ type DiskResult struct {
 	update.Result
 	Disk   string `json:"disk"`
 	Verity Verity `json:"verity"`
-	loader loader.Loader
+	// RecoveryKey opens an encrypted root; "" if there is none, or if it is in a file.
+	RecoveryKey string `json:"-"`
+	loader      loader.Loader
 }
 
 // toDisk carries a plan out. The disk is labelled as unfinished until all is on it; it is to
@@ -128,7 +130,7 @@ func (p DiskPlan) fillMounted(ctx context.Context, d *device.Disk, table partiti
 	if err != nil {
 		return DiskResult{}, err
 	}
-	result, err := p.fill(ctx, parts, r, warn)
+	result, err := p.fillOpen(ctx, parts, r, warn)
 	for _, part := range parts {
 		err = errors.Join(err, part.Close())
 	}
@@ -212,7 +214,10 @@ func (p DiskPlan) install(ctx context.Context, to trees, parts []device.Part, r 
 		err = fmt.Errorf("the reference now leads to another image, %s; the disk was planned for %s", result.ManifestDigest, p.About.Digest)
 	}
 	if err == nil && m.Repository != nil {
-		result.Verity, err = p.Verity.of(m, result.ID)
+		result.Verity = VerityNow
+		if m.Repository.Insecure() {
+			result.Verity = p.Verity
+		}
 	}
 	if err == nil {
 		err = entries.Copy(ctx)
@@ -221,20 +226,6 @@ func (p DiskPlan) install(ctx context.Context, to trees, parts []device.Part, r 
 		err = esp.Copy(ctx)
 	}
 	return result, errors.Join(err, m.Close(), entries.Close())
-}
-
-// of returns what became of fs-verity on a machine, where v was planned. If it was not enabled, the
-// machine is asked to do that.
-func (v Verity) of(m *update.Machine, id deployment.ID) (Verity, error) {
-	if !m.Repository.Insecure() {
-		return VerityNow, nil
-	}
-	if v == VerityLater || v == VerityFiles {
-		if can, err := m.AskToProtect(id); can || err != nil {
-			return VerityFirst, err
-		}
-	}
-	return v, nil
 }
 
 // putVar puts /var of a machine on its partition, if it has one. The caller calls end once the

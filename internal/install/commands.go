@@ -1,6 +1,7 @@
 package install
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,18 +9,28 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/install/fat"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/layout"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/luks"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
 )
 
-// checkTools says which programs are missing, before anything is written.
-func (p DiskPlan) checkTools() error {
+// checkTools says which programs are missing, or have no TPM, before anything is written.
+func (p DiskPlan) checkTools(ctx context.Context) error {
 	names := []string{p.tool, "wipefs", "mkfs.vfat", "mkfs." + p.options.FileSystem}
 	names = append(names, fat.Programs(!p.options.Unmounted)...)
 	if p.options.bios {
 		names = append(names, mkimage())
 	}
+	encrypts := p.options.BlockSetup == TPM2LUKS
+	if encrypts {
+		names = append(names, luks.Programs()...)
+	}
 	if err := tools.Check(names...); err != nil {
 		return fmt.Errorf("cannot install on a disk: %w", err)
+	}
+	if encrypts {
+		if err := luks.Check(ctx, p.options.Host.Root); err != nil {
+			return fmt.Errorf("cannot encrypt the root: %w", err)
+		}
 	}
 	return nil
 }
@@ -39,6 +50,13 @@ func (p DiskPlan) commands() (out []string, err error) {
 			continue
 		}
 		name := fmt.Sprintf("partition-%d", i+1)
+		if part.LUKS != "" {
+			v := p.volume(part, name, nil)
+			for _, c := range v.Commands() {
+				out = append(out, c.String())
+			}
+			name = v.Node()
+		}
 		command := mkfs(part, name)
 		if isTree(part.Role) && p.options.Unmounted {
 			command = mkfsOf(part, "DIR", name)

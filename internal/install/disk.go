@@ -12,6 +12,7 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/cryptroot"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/install/device"
@@ -19,9 +20,6 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/install/tools"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
-
-// Direct is the only block set-up: file systems are on the partitions themselves.
-const Direct = "direct"
 
 // DiskOptions say how to install on a whole disk. Root and ESP of Options do not count.
 type DiskOptions struct {
@@ -32,7 +30,7 @@ type DiskOptions struct {
 	Unmounted  bool        // fill file systems without mounting them
 	Wipe       bool        // what is on the disk may be lost
 	FileSystem string      // of the root, and of /var; "" for what the image wants
-	BlockSetup string      // "" for what the image wants
+	Encryption Encryption  // for TPM2LUKS
 	ESPSize    int64       // bytes; 0 for the default
 	BootSize   int64       // bytes; 0 for no extended boot loader partition
 	VarSize    int64       // bytes; 0 for a /var on the root
@@ -46,6 +44,7 @@ type DiskPlan struct {
 	Layout   layout.Plan `json:"layout"`
 	Lost     []string    `json:"lost"`     // what is on the disk now
 	Programs []string    `json:"programs"` // commands that would run
+	Blocks   string      `json:"blockSetup"`
 	Kargs    []string    `json:"kernelArguments,omitempty"`
 	Rooted   []string    `json:"rootArguments,omitempty"` // by which the root is found
 	Verity   Verity      `json:"verity"`
@@ -54,6 +53,7 @@ type DiskPlan struct {
 
 	options DiskOptions
 	tool    string // that makes the partitions
+	keyFile *keyFile
 }
 
 // An Image is what is known of an image before it is installed.
@@ -71,6 +71,7 @@ type Image struct {
 	efi        bool   // it has a directory /efi
 	unbootable error  // why it cannot boot
 	kernel     int64  // bytes of what goes to the boot partition; 0 if that is not known
+	opens      error  // why its initramfs does not open an encrypted root, if there is to be one
 }
 
 // A NotEmptyError says what would be lost on a disk.
@@ -102,6 +103,9 @@ func planDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 	if err := o.settle(img.config); err != nil {
 		return DiskPlan{}, nil, err
 	}
+	if err := o.checkEncryption(img); err != nil {
+		return DiskPlan{}, nil, fmt.Errorf("cannot install with block set-up %s: %w", o.BlockSetup, err)
+	}
 	o.Loader = img.loader
 	target := o.Name != "" // which is locked already
 	o.Name = cmp.Or(o.Name, o.Disk)
@@ -126,12 +130,12 @@ func planDisk(ctx context.Context, o DiskOptions, img Image) (DiskPlan, *device.
 }
 
 func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (DiskPlan, error) {
-	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.leftKargs(o.Kargs), Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader}
+	p := DiskPlan{Disk: o.Name, About: img, Kargs: o.leftKargs(o.Kargs), Verity: o.verity(), options: o, tool: partitioner(), Lost: []string{}, Loader: o.Loader, Blocks: o.BlockSetup}
 	p.options.bios = o.Loader == deployment.GRUB && img.bios
 	if err := p.checkSector(d.Sector); err != nil {
 		return p, err
 	}
-	if err := p.checkTools(); err != nil {
+	if err := p.checkTools(ctx); err != nil {
 		return p, err
 	}
 	content, err := d.Content(ctx)
@@ -144,6 +148,7 @@ func planOn(ctx context.Context, d *device.Disk, o DiskOptions, img Image) (Disk
 	p.Layout, err = layout.New(layout.Options{
 		Size: d.Size, Sector: d.Sector, Arch: cmp.Or(o.Source.Architecture, runtime.GOARCH), FileSystem: o.FileSystem,
 		BIOS: p.options.bios, ESP: o.ESPSize, Boot: o.BootSize, Var: o.VarSize, Root: o.RootSize, Need: img.Bytes, Kernel: img.kernel, Seed: o.Seed,
+		Encrypt: o.BlockSetup == TPM2LUKS,
 	})
 	if small := (*layout.TooSmallError)(nil); errors.As(err, &small) {
 		return p, fmt.Errorf("%s is %w", o.Name, err)
@@ -187,16 +192,8 @@ func (o *DiskOptions) settle(c installconfig.Config) error {
 	if !slices.Contains(layout.FileSystems, o.FileSystem) {
 		return fmt.Errorf("file system %q is not supported for the root: want %s", o.FileSystem, strings.Join(layout.FileSystems, ", "))
 	}
-	wanted := c.Block
-	if len(wanted) == 0 {
-		wanted = []string{Direct}
-	}
-	o.BlockSetup = cmp.Or(o.BlockSetup, wanted[0])
-	if !slices.Contains(wanted, o.BlockSetup) {
-		return fmt.Errorf("block set-up %s is not allowed by the image, only %s", o.BlockSetup, strings.Join(wanted, ", "))
-	}
-	if o.BlockSetup != Direct {
-		return fmt.Errorf("block set-up %s is not supported, only %s", o.BlockSetup, Direct)
+	if err := o.settleBlocks(c); err != nil {
+		return err
 	}
 	if o.Unmounted && !slices.Contains(fillable, o.FileSystem) {
 		return fmt.Errorf("a root of type %s can only be made by root, with loop devices; without, it has to be %s", o.FileSystem, strings.Join(fillable, " or "))
@@ -213,6 +210,9 @@ func (img Image) warnings(o DiskOptions) []error {
 	}
 	if s := img.config.Stateroot; s != nil && *s != "default" {
 		errs = append(errs, fmt.Errorf("stateroot %q in the image's configuration is ignored: all deployments share one", *s))
+	}
+	if unknown := (*cryptroot.UnknownError)(nil); errors.As(img.opens, &unknown) {
+		errs = append(errs, img.opens)
 	}
 	if b := img.config.BootMount; b != nil && *b != "" {
 		errs = append(errs, fmt.Errorf("boot-mount-spec %q in the image's configuration is ignored: the boot partition is found by its type", *b))
@@ -231,16 +231,19 @@ func (img Image) check() error {
 	return nil
 }
 
-// rootArgs returns the kernel arguments by which the initramfs finds the root. By default it
-// does by the type of the partition; on btrfs the subvolume has to be named.
+// rootArgs returns the kernel arguments by which the initramfs opens and finds the root. By default
+// it finds it by the type of the partition; on btrfs the subvolume has to be named.
 func (p DiskPlan) rootArgs(c installconfig.Config) []string {
 	root, _, _ := p.Layout.Of(layout.Root)
 	byUUID := "root=UUID=" + root.FSUUID
+	args := openArgs(root)
 	switch {
 	case c.RootMount != nil && *c.RootMount != "":
-		return []string{"root=" + *c.RootMount}
+		return append(args, "root="+*c.RootMount)
 	case root.FileSystem == "btrfs":
-		return []string{byUUID, "rootflags=subvol=/"}
+		return append(args, byUUID, "rootflags=subvol=/")
+	case root.LUKS != "":
+		return append(args, byUUID)
 	case c.Discoverable != nil && !*c.Discoverable, p.Loader != deployment.SystemdBoot:
 		// Only systemd-boot says from which disk it came, where systemd then looks for a root.
 		return []string{byUUID}

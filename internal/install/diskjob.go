@@ -13,6 +13,7 @@ type DiskJob struct {
 	Plan   DiskPlan
 	disk   *device.Disk
 	target *Target // nil for a disk
+	done   bool
 }
 
 // PrepareDisk looks at an image and at the disk, or at the target if that is not nil, and refuses
@@ -39,6 +40,12 @@ func PrepareDisk(ctx context.Context, o DiskOptions, target *Target, onlyPlan bo
 		job.Close()
 		return nil, err
 	}
+	if job.Plan.Blocks == TPM2LUKS && !onlyPlan {
+		if job.Plan.keyFile, err = o.Encryption.newKeyFile(); err != nil {
+			job.Close()
+			return nil, err
+		}
+	}
 	return job, nil
 }
 
@@ -61,11 +68,14 @@ func (j *DiskJob) Run(ctx context.Context, r update.Reporter, warn func(error)) 
 	if err == nil && j.target != nil {
 		err = j.target.finish(ctx, j.disk, r)
 	}
+	j.done = err == nil
 	return result, err
 }
 
-// Close closes the disk, and removes the image of one that is not complete.
+// Close closes the disk, and removes the image of one that is not complete, and the file with the
+// recovery key.
 func (j *DiskJob) Close() {
+	j.Plan.keyFile.close(j.done)
 	if j.disk != nil {
 		j.disk.Close()
 	}

@@ -72,6 +72,7 @@ var ErrTaken = errors.New("is in the way: it was not made by this program")
 func PlanExisting(ctx context.Context, o ExistingOptions, r update.Reporter, warn func(error)) (ExistingPlan, error) {
 	of := o.Options
 	of.Loader = deployment.NoLoader // it is that of the old system
+	of.BlockSetup = Direct          // and so are the file systems
 	img, err := look(ctx, of, r)
 	if err != nil {
 		return ExistingPlan{}, err

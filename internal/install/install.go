@@ -40,6 +40,8 @@ type Options struct {
 	Reuse  []string    // repositories from which layers are taken instead of being fetched
 	Keys   string      // file with root's SSH keys; "" for none
 	Loader string      // kind of boot loader; "" for what the image wants or has
+	// BlockSetup is how file systems are put on a disk; "" for what the image wants.
+	BlockSetup string
 	// IgnoreConfig takes no settings from the image: its layers are read only once then.
 	IgnoreConfig bool
 

@@ -11,6 +11,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/repo"
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/cryptroot"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/installconfig"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/source"
@@ -42,6 +43,9 @@ func lookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	}
 	r.Step("Looking at " + ref.String())
 	opts := source.Options{Source: o.Source}
+	if o.BlockSetup != Direct {
+		opts.Contents = cryptroot.Contents
+	}
 	if store := firstStore(o.Reuse); store != nil {
 		defer store.Close()
 		opts.Repository = store
@@ -73,6 +77,11 @@ func lookAt(ctx context.Context, o Options, r update.Reporter) (Image, error) {
 	found.bios = grub.HasBIOS(has, arch) && kernel.UKI == nil
 	if err := noStart(found, has, arch); err != nil {
 		unbootable = cmp.Or(unbootable, err)
+	}
+	if found.blocks(o) == TPM2LUKS && unbootable == nil {
+		if found.opens = cryptroot.Check(ctx, img.Root, kernel, img.Open); ctx.Err() != nil {
+			return found, context.Cause(ctx)
+		}
 	}
 	found.onlyBIOS = found.bios && !grub.HasEFI(has, arch)
 	found.unbootable = unbootable
@@ -137,7 +146,6 @@ const (
 	VerityNever Verity = "unsupported" // by the file system
 	VerityLater Verity = "later"       // this kernel has none, that of the new machine may
 	VerityFiles Verity = "unmounted"   // only on file systems that are mounted
-	VerityFirst Verity = "first boot"  // as VerityLater or VerityFiles, and the image can do it at its first boot
 )
 
 // verity says what becomes of fs-verity.

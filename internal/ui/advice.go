@@ -13,10 +13,12 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/carry"
 	"github.com/sysupdate-image/sysupdate-image/internal/etc/edit"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/image/cryptroot"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/initramfs/assemble"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/oci"
 	"github.com/sysupdate-image/sysupdate-image/internal/image/system"
 	"github.com/sysupdate-image/sysupdate-image/internal/install"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/luks"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
@@ -76,6 +78,11 @@ var always = []struct {
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
 	{install.ErrDevice, "; install on a disk with 'sysupdate-image install to-disk'"},
+	{install.ErrKeyNowhere, "; write it to a file with --recovery-key-file FILE"},
+	{install.ErrOtherTPM, "; install with 'sysupdate-image install to-disk' there, or with --block-setup direct here"},
+	{install.ErrNotLooked, "; leave it out"},
+	{luks.ErrNoTPM, "; enable it in the firmware, or install with --block-setup direct"},
+	{cryptroot.ErrNoSystemd, "; build it with dracut, and its modules crypt and tpm2-tss"},
 	{install.ErrExists, "; replace it with --wipe"},
 	{install.ErrNoEFI, ", unless it is masked: --karg systemd.mask=efi.automount"},
 	{install.ErrNotEmpty, ", or beside a system with 'sysupdate-image install to-existing-root'"},

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,20 +14,12 @@ import (
 var verityTexts = map[install.Verity]string{
 	install.VerityNow:   "enabled while installing",
 	install.VerityNever: "not available on this file system: the machine boots without it (composefs=?)",
-	install.VerityLater: "not in this kernel: " + untilProtected,
-	install.VerityFiles: "not without mounting the root: " + untilProtected,
-	install.VerityFirst: "the first boot enables it for all files, and the next one demands it",
+	install.VerityLater: "not in this kernel: " + untilRequired,
+	install.VerityFiles: "not without mounting the root: " + untilRequired,
 }
 
-const untilProtected = "the machine boots without it (composefs=?), until 'sysupdate-image repo protect' there enables and demands it"
-
-// verityPlans say what is to become of fs-verity, where the image has a part in that.
-var verityPlans = map[install.Verity]string{
-	install.VerityLater: "not in this kernel: " + byFirstBoot,
-	install.VerityFiles: "not without mounting the root: " + byFirstBoot,
-}
-
-const byFirstBoot = "the first boot enables it for all files, and the next one demands it, if the image has sysupdate-image-protect.service"
+const untilRequired = "the machine boots without it (composefs=?), until an update with " +
+	"'apply --allow-missing-verity=false' there enables and requires it"
 
 // PrintDiskPlan prints what installing on a disk would do.
 func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
@@ -39,7 +30,11 @@ func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
 		fmt.Fprintf(s.Out, "  lose      %s\n", Name(thing))
 	}
 	for i, part := range p.Layout.Partitions {
-		fmt.Fprintf(s.Out, "  partition %d  %-8s  %10s  %-5s  type %s\n", i+1, part.Role, Size(part.Size), part.FileSystem, part.Type)
+		encrypted := ""
+		if part.LUKS != "" {
+			encrypted = ", encrypted"
+		}
+		fmt.Fprintf(s.Out, "  partition %d  %-8s  %10s  %-5s  type %s%s\n", i+1, part.Role, Size(part.Size), part.FileSystem, part.Type, encrypted)
 	}
 	for _, program := range p.Programs {
 		fmt.Fprintf(s.Out, "  run       %s\n", program)
@@ -49,7 +44,7 @@ func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
 	if args := slices.Concat(p.Rooted, p.Kargs); len(args) > 0 {
 		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(args, " ")))
 	}
-	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", cmp.Or(verityPlans[p.Verity], verityTexts[p.Verity]))
+	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", verityTexts[p.Verity])
 	return err
 }
 
@@ -59,6 +54,15 @@ func (s *Screen) PrintDiskResult(r install.DiskResult, quiet bool) error {
 		fmt.Fprintf(s.Err, "fs-verity: %s\n", verityTexts[r.Verity])
 	}
 	return s.PrintResult(r.Result, quiet)
+}
+
+// PrintRecoveryKey shows the recovery key of an encrypted root, if it is not in a file.
+func (s *Screen) PrintRecoveryKey(key string) {
+	if key == "" {
+		return
+	}
+	s.EndProgress()
+	fmt.Fprintf(s.Err, "Recovery key, which is shown only now: %s\nKeep it off this machine. It opens the root when the TPM does not.\n", key)
 }
 
 // PrintVerify prints what was found on an installed disk, and whether it would boot.

@@ -83,6 +83,12 @@ func (s *Screen) OnTerminal() bool {
 	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
+// ErrOnTerminal reports whether a person sees what is said beside results.
+func (s *Screen) ErrOnTerminal() bool {
+	f := fileOf(s.Err)
+	return f != nil && term.IsTerminal(int(f.Fd()))
+}
+
 // file returns the file that results go to, nil if it is none.
 func (s *Screen) file() *os.File { return fileOf(s.Out) }
 

@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
+// LUKS is the type of an encrypted device.
+const LUKS = "LUKS encryption"
+
 // Names of what is not a file system, as messages have them.
 const (
-	luks    = "LUKS encryption"
 	lvm     = "an LVM physical volume"
 	raid    = "a member of a Linux RAID"
 	bcache  = "bcache"
@@ -22,7 +24,7 @@ var signatures = []struct {
 	name, magic string
 	at          int64
 }{
-	{luks, "LUKS\xba\xbe", 0},
+	{LUKS, "LUKS\xba\xbe", 0},
 	{bitLock, "-FVE-FS-", 3},
 	{lvm, "LABELONE", 0}, {lvm, "LABELONE", 512}, {lvm, "LABELONE", 1024}, {lvm, "LABELONE", 1536},
 	{raid, raidMagic, 0}, {raid, raidMagic, 4096}, // metadata 1.1 and 1.2
@@ -37,7 +39,7 @@ func container(device io.ReaderAt, head []byte, size int64) (Content, error) {
 	for _, s := range signatures {
 		if at(head, s.at, len(s.magic)) == s.magic {
 			c := Content{Type: s.name, Container: true}
-			if s.name == luks {
+			if s.name == LUKS {
 				c.UUID, _, _ = strings.Cut(at(head, 168, 40), "\x00")
 				c.UUID = strings.ToLower(c.UUID)
 			}

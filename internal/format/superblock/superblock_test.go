@@ -75,7 +75,7 @@ func TestContainers(t *testing.T) {
 		want   Content
 	}{
 		"nothing":                   {device(), Content{}},
-		"LUKS":                      {device(0, "LUKS\xba\xbe", 168, "ABC-1"), Content{Type: luks, UUID: "abc-1", Container: true}},
+		"LUKS":                      {device(0, "LUKS\xba\xbe", 168, "ABC-1"), Content{Type: LUKS, UUID: "abc-1", Container: true}},
 		"LVM":                       {device(512, "LABELONE"), Content{Type: lvm, Container: true}},
 		"RAID 1.2":                  {device(4096, raidMagic), Content{Type: raid, Container: true}},
 		"RAID 1.0 with ext4":        {device(0x438, ext4, 2<<20-16*512, raidMagic), Content{Type: raid, Container: true}},

@@ -57,12 +57,25 @@ func FindSums(ctx context.Context, r io.Reader, names ...string) (map[string][]b
 	return f.found, f.sums, nil
 }
 
+// Has reports which of the patterns match what an initramfs has: the last element of the name of
+// a file or a link, as path.Match has it. It ends early as Find does.
+func Has(ctx context.Context, r io.Reader, patterns ...string) (map[string]bool, error) {
+	f := finder{ctx: ctx, left: limits.InitramfsSize.Value, patterns: patterns, has: make(map[string]bool)}
+	if err := f.all(f.reader(r)); err != nil {
+		return nil, fmt.Errorf("cannot read initramfs: %w", err)
+	}
+	return f.has, nil
+}
+
 type finder struct {
 	ctx   context.Context
 	left  int64 // bytes that may still be read, inflated ones included
 	names []string
 	found map[string][]byte
 	sums  map[string]Sum
+
+	patterns []string
+	has      map[string]bool // patterns
 }
 
 // reader returns a reader of r for which the context and the limit count. What
@@ -208,6 +221,7 @@ func (f *finder) archive(in *bufio.Reader) error {
 }
 
 func (f *finder) entry(in *bufio.Reader, h header) error {
+	f.match(path.Base(h.name))
 	name := path.Clean("/" + h.name)[1:]
 	if !h.isRegular() || !slices.Contains(f.names, name) {
 		return skip(in, padded(h.size))
@@ -228,4 +242,13 @@ func (f *finder) entry(in *bufio.Reader, h header) error {
 	}
 	f.sums[name] = Sum(hash.Sum(nil))
 	return skip(in, padded(h.size)-h.size)
+}
+
+// match notes which patterns match the last element of a name.
+func (f *finder) match(base string) {
+	for _, pattern := range f.patterns {
+		if ok, _ := path.Match(pattern, base); ok {
+			f.has[pattern] = true
+		}
+	}
 }

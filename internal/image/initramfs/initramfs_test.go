@@ -210,3 +210,16 @@ func TestFindTruncated(t *testing.T) {
 }
 
 func isPlain(archive []byte) bool { return bytes.HasPrefix(archive, []byte("0707")) }
+
+// What all archives have is found by its last element.
+func TestHas(t *testing.T) {
+	data := append(ukitest.Cpio("kernel/a", "x"), compress(t, "zstd", ukitest.Cpio("usr/lib/libx.so.0.1", "one", "./usr/bin/program", "two"))...)
+	got, err := Has(context.Background(), bytes.NewReader(data), "libx.so*", "program", "a", "usr/bin/program", "program?")
+	want := map[string]bool{"libx.so*": true, "program": true, "a": true}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("Has = %v, %v; want %v", got, err, want)
+	}
+	if _, err := Has(context.Background(), strings.NewReader("no archive"), "a"); !errors.Is(err, ErrFormat) {
+		t.Errorf("Has = %v; want ErrFormat", err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/format/discoverable"
+	"github.com/sysupdate-image/sysupdate-image/internal/install/luks"
 )
 
 // A Role is what a partition is for.
@@ -46,6 +47,8 @@ type Partition struct {
 	Attributes uint64 `json:"attributes,omitempty"`
 	FileSystem string `json:"fileSystem"` // "" for none
 	FSUUID     string `json:"fsUUID"`
+	// LUKS is the UUID of the encryption that the file system is in, "" for none.
+	LUKS string `json:"luks,omitempty"`
 	// Rest reports whether the partition takes what others leave.
 	Rest bool `json:"rest,omitempty"`
 }
@@ -70,6 +73,7 @@ type Options struct {
 	Root         int64  // 0 for the rest
 	Need         int64  // what the root must hold at least
 	Kernel       int64  // what the boot partition must hold at least
+	Encrypt      bool   // the root
 	Seed         Seed
 }
 
@@ -143,6 +147,9 @@ func New(o Options) (Plan, error) {
 	}
 	root := add(Root, discoverable.RootType(o.Arch), o.FileSystem, size)
 	root.Rest, root.Attributes = o.Root == 0, discoverable.GrowFileSystem
+	if o.Encrypt {
+		root.LUKS = o.Seed.uuid("encryption " + string(Root))
+	}
 	return p, nil
 }
 
@@ -181,12 +188,16 @@ func bootSize(kernel int64) int64 { return 2*kernel + 16*mebibyte }
 // some percent for themselves.
 func LeastRoot(need int64) int64 { return need + need/8 + overhead }
 
-// leastRoot returns LeastRoot, or more if the file system needs that.
+// leastRoot returns LeastRoot, or more if the file system needs that, and what encryption takes.
 func (o Options) leastRoot() int64 {
+	least := LeastRoot(o.Need)
 	if o.FileSystem == "xfs" {
-		return max(LeastRoot(o.Need), leastXFS)
+		least = max(least, leastXFS)
 	}
-	return LeastRoot(o.Need)
+	if o.Encrypt {
+		least += luks.HeaderSize
+	}
+	return least
 }
 
 // leastVar returns how large a partition for /var must be.

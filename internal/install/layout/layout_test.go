@@ -38,6 +38,8 @@ func TestNew(t *testing.T) {
 		"/var small":   {func(o *Options) { o.Var = 100 << 20 }, "a partition for /var needs at least 256 MiB"},
 		"/var on XFS":  {func(o *Options) { o.Var, o.FileSystem = 256<<20, "xfs" }, "a partition for /var needs at least 300 MiB"},
 		"/var too big": {func(o *Options) { o.Var = 1700 << 20 }, "too small: 2048 MiB, but at least 2243 MiB are needed"},
+		"encrypted":    {func(o *Options) { o.Root, o.Encrypt = 600<<20, true }, "esp 1+300 root 301+600"},
+		"LUKS small":   {func(o *Options) { o.Root, o.Encrypt = 241<<20, true }, "the root needs at least 257 MiB, more than the 241 MiB that were asked for"},
 		"architecture": {func(o *Options) { o.Arch = "vax" }, "there is no partition type for a root on vax"},
 		"file system":  {func(o *Options) { o.FileSystem = "vfat" }, `no file system for a root: "vfat"`},
 		"sectors":      {func(o *Options) { o.Sector = 520 }, "sectors of 520 bytes"},
@@ -152,6 +154,28 @@ func TestSeed(t *testing.T) {
 	for _, text := range []string{"", "x", a.String() + "00"} {
 		if _, err := ParseSeed(text); err == nil {
 			t.Errorf("ParseSeed(%q) = nil; want an error", text)
+		}
+	}
+}
+
+// The UUID of an encryption is none of those of the file system and the partition.
+func TestEncrypt(t *testing.T) {
+	o := options()
+	o.Encrypt = true
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, part := range p.Partitions {
+		for _, uuid := range []string{part.UUID, part.FSUUID, part.LUKS} {
+			if seen[uuid] {
+				t.Errorf("UUID %s is there twice", uuid)
+			}
+			seen[uuid] = uuid != ""
+		}
+		if (part.LUKS != "") != (part.Role == Root) {
+			t.Errorf("%s has encryption %q", part.Role, part.LUKS)
 		}
 	}
 }

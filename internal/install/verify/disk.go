@@ -149,7 +149,8 @@ type mount struct {
 
 func (m mount) Close() error { return errors.Join(m.File.Close(), m.part.Close()) }
 
-// root mounts the root, which the first boot entry names, or else its type.
+// root mounts the root, which the first boot entry names, or else its type. It mounts none that is
+// encrypted.
 func (r *Report) root(ctx context.Context, d *device.Disk, p *parts, entries *boot.Partition) (mount, error) {
 	options, err := firstOptions(entries)
 	if err == nil {
@@ -166,6 +167,10 @@ func (r *Report) root(ctx context.Context, d *device.Disk, p *parts, entries *bo
 		return mount{}, errors.New("no partition has its type, or is named by a boot entry")
 	}
 	r.partition("root partition", p.root)
+	if p.isEncrypted() {
+		r.encrypted(ctx, d, p, options)
+		return mount{}, nil
+	}
 	return openPart(ctx, d, p, p.root)
 }
 

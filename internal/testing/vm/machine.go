@@ -48,6 +48,10 @@ type Config struct {
 	Disks []Disk
 	// MemoryMiB and CPUs default to 1536 and 2. UML has one processor.
 	MemoryMiB, CPUs int
+	// TPM is the socket of a TPM that is a program, "" for none. Of a PC only.
+	TPM string
+	// Typed is a named pipe with what is typed at the console, "" for none. Of a PC only.
+	Typed string
 	// KVM says that the host's KVM works, see TryKVM.
 	KVM bool
 	// Saved is a directory that Save has written: a PC goes on from there.

@@ -31,7 +31,7 @@ func arguments(cfg Config) ([]string, error) {
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-machine", "q35", "-cpu", "max", "-smp", strconv.Itoa(cmp.Or(cfg.CPUs, 2)), "-m", strconv.Itoa(cfg.memory()),
 		"-device", "virtio-rng-pci",
-		"-chardev", "file,id=console,append=on,path=" + escape(filepath.Join(cfg.Dir, consoleName)),
+		"-chardev", "file,id=console,append=on,path=" + escape(filepath.Join(cfg.Dir, consoleName)) + typedArgument(cfg),
 		"-serial", "chardev:console",
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,fd=3",
@@ -46,10 +46,21 @@ func arguments(cfg Config) ([]string, error) {
 		}
 		args = append(args, more...)
 	}
+	if cfg.TPM != "" {
+		args = append(args, "-chardev", "socket,id=tpm,path="+escape(cfg.TPM), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0")
+	}
 	for i, d := range cfg.Disks {
 		args = append(args, d.arguments(i)...)
 	}
 	return args, nil
+}
+
+// typedArgument has the console read what is typed.
+func typedArgument(cfg Config) string {
+	if cfg.Typed == "" {
+		return ""
+	}
+	return ",input-path=" + escape(cfg.Typed)
 }
 
 func bootArguments(cfg Config) ([]string, error) {

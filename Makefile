@@ -66,7 +66,7 @@ install: all  ## install below DESTDIR
 	install -Dm755 $(OUT)/sysupdate-image -t $(DESTDIR)$(BINDIR)
 	install -Dm755 $(OUT)/prepare-root $(OUT)/init $(OUT)/finalize $(OUT)/health -t $(DESTDIR)$(LIBEXECDIR)
 	install -Dm755 $(OUT)/sysupdate-image-generator -t $(DESTDIR)$(SYSTEMDSYSTEMGENERATORDIR)
-	install -Dm644 prepare-root/*.service finalize/*.service health/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
+	install -Dm644 prepare-root/*.service finalize/*.service generators/*.service health/*.service -t $(DESTDIR)$(SYSTEMDSYSTEMUNITDIR)
 	install -Dm644 finalize/sysupdate-image.catalog -t $(DESTDIR)$(CATALOGDIR)
 	install -Dm755 dracut/50sysupdate-image/module-setup.sh -t $(DESTDIR)$(DRACUTMODULESDIR)/50sysupdate-image
 	install -Dm644 dracut/sysupdate-image.conf $(DESTDIR)$(DRACUTCONFDIR)/50-sysupdate-image.conf

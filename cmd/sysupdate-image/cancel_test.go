@@ -157,6 +157,7 @@ var uninterruptible = map[string]string{
 	"sysupdate-image install remove-old":                 "it removes one thing after the other, and the next run what is left",
 	"sysupdate-image usr-overlay":                        "it makes mounts that nobody sees before the last",
 	"sysupdate-image motd":                               "it writes one short file",
+	"sysupdate-image repo protect":                       "it needs fs-verity, and ends between two files: TestKilledWhileProtecting, TestProtect",
 	"sysupdate-image history":                            "it reads one file",
 	"sysupdate-image boot-timeline":                      "it reads what systemd says of the running system",
 	"sysupdate-image manual":                             "it prints what it knows",

@@ -11,6 +11,6 @@ func (s *session) repoCommand() *cobra.Command {
 		Args:  needArgs(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(s.repoImagesCommand(), s.repoGCCommand(), s.repoFsckCommand())
+	cmd.AddCommand(s.repoImagesCommand(), s.repoGCCommand(), s.repoFsckCommand(), s.repoProtectCommand())
 	return cmd
 }

@@ -214,10 +214,7 @@ func (p DiskPlan) install(ctx context.Context, to trees, parts []device.Part, r 
 		err = fmt.Errorf("the reference now leads to another image, %s; the disk was planned for %s", result.ManifestDigest, p.About.Digest)
 	}
 	if err == nil && m.Repository != nil {
-		result.Verity = VerityNow
-		if m.Repository.Insecure() {
-			result.Verity = p.Verity
-		}
+		result.Verity, err = p.Verity.of(m, result.ID)
 	}
 	if err == nil {
 		err = entries.Copy(ctx)
@@ -226,6 +223,20 @@ func (p DiskPlan) install(ctx context.Context, to trees, parts []device.Part, r 
 		err = esp.Copy(ctx)
 	}
 	return result, errors.Join(err, m.Close(), entries.Close())
+}
+
+// of returns what became of fs-verity on a machine, where v was planned. If it was not enabled, the
+// machine is asked to do that.
+func (v Verity) of(m *update.Machine, id deployment.ID) (Verity, error) {
+	if !m.Repository.Insecure() {
+		return VerityNow, nil
+	}
+	if v == VerityLater || v == VerityFiles {
+		if can, err := m.AskToProtect(id); can || err != nil {
+			return VerityFirst, err
+		}
+	}
+	return v, nil
 }
 
 // putVar puts /var of a machine on its partition, if it has one. The caller calls end once the

@@ -146,6 +146,7 @@ const (
 	VerityNever Verity = "unsupported" // by the file system
 	VerityLater Verity = "later"       // this kernel has none, that of the new machine may
 	VerityFiles Verity = "unmounted"   // only on file systems that are mounted
+	VerityFirst Verity = "first boot"  // as VerityLater or VerityFiles, and the image can do it at its first boot
 )
 
 // verity says what becomes of fs-verity.

@@ -45,6 +45,7 @@ func Gather(system *machine.System) Status {
 	g.readHealth()
 	g.readEtc()
 	g.readReset()
+	g.readProtect()
 	g.readChecked()
 	g.status.Loader = printable.Title(g.m.Loader.Loader())
 	g.readLoader()

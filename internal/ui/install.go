@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,12 +15,20 @@ import (
 var verityTexts = map[install.Verity]string{
 	install.VerityNow:   "enabled while installing",
 	install.VerityNever: "not available on this file system: the machine boots without it (composefs=?)",
-	install.VerityLater: "not in this kernel: " + untilRequired,
-	install.VerityFiles: "not without mounting the root: " + untilRequired,
+	install.VerityLater: "not in this kernel: " + untilProtected,
+	install.VerityFiles: "not without mounting the root: " + untilProtected,
+	install.VerityFirst: "the first boot enables it for all files, and the next one demands it",
 }
 
-const untilRequired = "the machine boots without it (composefs=?), until an update with " +
-	"'apply --allow-missing-verity=false' there enables and requires it"
+const untilProtected = "the machine boots without it (composefs=?), until 'sysupdate-image repo protect' there enables and demands it"
+
+// verityPlans say what is to become of fs-verity, where the image has a part in that.
+var verityPlans = map[install.Verity]string{
+	install.VerityLater: "not in this kernel: " + byFirstBoot,
+	install.VerityFiles: "not without mounting the root: " + byFirstBoot,
+}
+
+const byFirstBoot = "the first boot enables it for all files, and the next one demands it, if the image has sysupdate-image-protect.service"
 
 // PrintDiskPlan prints what installing on a disk would do.
 func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
@@ -44,7 +53,7 @@ func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {
 	if args := slices.Concat(p.Rooted, p.Kargs); len(args) > 0 {
 		fmt.Fprintf(s.Out, "  add       kernel arguments %s\n", Name(strings.Join(args, " ")))
 	}
-	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", verityTexts[p.Verity])
+	_, err := fmt.Fprintf(s.Out, "fs-verity: %s\nNothing was changed.\n", cmp.Or(verityPlans[p.Verity], verityTexts[p.Verity]))
 	return err
 }
 

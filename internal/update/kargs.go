@@ -116,18 +116,19 @@ func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsC
 		return KargsChange{}, err
 	}
 	result := KargsChange{ID: current, Added: []string{}, Removed: []string{}}
+	change := func(c kcmdline.Cmdline) (kcmdline.Cmdline, error) { return changed(c, add, remove) }
 	now := kcmdline.Parse(boot.WithoutTrial(entry.Options))
-	next, err := changed(now, add, remove)
+	next, err := change(now)
 	if err != nil {
 		return KargsChange{}, err
 	}
 	result.Added, result.Removed = only(next, now), only(now, next)
 	m.warnOfKargs(now, next, remove)
 	if len(result.Added)+len(result.Removed) == 0 {
-		return result, errors.Join(ctx.Err(), m.checkStagedKargs(s, add, remove))
+		return result, errors.Join(ctx.Err(), m.checkStagedKargs(s, change))
 	}
 	entry.Options = next.String()
-	record, err := m.replaceEntries(ctx, s, entry, add, remove)
+	record, err := m.replaceEntries(ctx, s, entry, change)
 	if err != nil {
 		return result, err
 	}
@@ -136,11 +137,20 @@ func (m *Machine) ChangeKargs(ctx context.Context, add, remove []string) (KargsC
 	if record == nil {
 		return result, nil
 	}
-	if result.Staged = record.ID; record.FinalizationLocked || m.Booted == "" {
-		return result, nil
-	}
-	return result, arm(ctx)
+	result.Staged = record.ID
+	return result, m.armUnlessLocked(ctx, *record)
 }
+
+// armUnlessLocked has finalize publish what is staged at the next shutdown of the running machine.
+func (m *Machine) armUnlessLocked(ctx context.Context, record deployment.Staged) error {
+	if record.FinalizationLocked || m.Booted == "" {
+		return nil
+	}
+	return arm(ctx)
+}
+
+// An optionsChange returns the kernel command line that a boot entry is to have in place of c.
+type optionsChange func(c kcmdline.Cmdline) (kcmdline.Cmdline, error)
 
 // tidyEntries removes boot entries that the newest one of a deployment has replaced. The change
 // is done: an error is a warning, and the next prune removes them.
@@ -176,9 +186,9 @@ func findsRoot(key string) bool {
 }
 
 // checkStagedKargs returns an error if the staged deployment differs from the current one in what
-// is to be added or removed: a change of the current one alone would not tell.
-func (m *Machine) checkStagedKargs(s machine.State, add, remove []string) error {
-	record, staged, err := m.stagedWith(s, add, remove)
+// is to be changed: a change of the current one alone would not tell.
+func (m *Machine) checkStagedKargs(s machine.State, change optionsChange) error {
+	record, staged, err := m.stagedWith(s, change)
 	if err != nil || record == nil {
 		return err
 	}
@@ -218,9 +228,9 @@ func entryOf(s machine.State, id deployment.ID) (bootentry.Entry, error) {
 // on the way. The staged one has the higher serial: once published, it comes first. The
 // record of the staged one is returned, nil without one.
 func (m *Machine) replaceEntries(
-	ctx context.Context, s machine.State, entry bootentry.Entry, add, remove []string,
+	ctx context.Context, s machine.State, entry bootentry.Entry, change optionsChange,
 ) (*deployment.Staged, error) {
-	record, staged, err := m.stagedWith(s, add, remove)
+	record, staged, err := m.stagedWith(s, change)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +262,7 @@ func (m *Machine) replaceEntries(
 
 // stagedWith returns the record of a staged deployment other than the current one, and its entry
 // with the change; nil if there is none.
-func (m *Machine) stagedWith(s machine.State, add, remove []string) (*deployment.Staged, bootentry.Entry, error) {
+func (m *Machine) stagedWith(s machine.State, change optionsChange) (*deployment.Staged, bootentry.Entry, error) {
 	record, err := m.staged()
 	if err == nil && record == nil && s.Staged != nil {
 		err = ErrBootcUpdate
@@ -267,7 +277,7 @@ func (m *Machine) stagedWith(s machine.State, add, remove []string) (*deployment
 	if err != nil {
 		return nil, entry, err
 	}
-	options, err := changed(kcmdline.Parse(boot.WithoutTrial(entry.Options)), add, remove)
+	options, err := change(kcmdline.Parse(boot.WithoutTrial(entry.Options)))
 	entry.Options = options.String()
 	return record, entry, err
 }

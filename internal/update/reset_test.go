@@ -12,6 +12,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/sample"
 )
 
 func resetNow(m *Machine) error {
@@ -71,7 +72,7 @@ func TestResetStopped(t *testing.T) {
 			{"confirm", []func(*Machine) error{resetNow}, confirmReset, machine.ResetFresh, machine.NoReset, true, true},
 			{"confirm what was undone", []func(*Machine) error{resetNow, undoReset}, confirmReset, machine.ResetUndone, machine.NoReset, true, false},
 		} {
-			for n := 0; !tt.stopAfter(b, n); n++ {
+			for n := 0; !tt.stopAfter(b, n); n += sample.Stride() {
 			}
 		}
 	})

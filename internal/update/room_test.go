@@ -1,6 +1,7 @@
 package update
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,19 @@ func TestWhichIsFull(t *testing.T) {
 	want := "no room on " + filepath.Join(m.Root.Name(), machine.BootDir)
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "root file system") {
 		t.Errorf("with a full boot partition: %v; want %q in it", err, want)
+	}
+	b.must(m.Close())
+}
+
+// A quota that is used up is no file system without space, and is not told in MiB.
+func TestQuotaIsUsedUp(t *testing.T) {
+	b := newBench(t)
+	m := b.open(b.copy(), nil)
+	full := &fs.PathError{Op: "write", Path: "composefs/objects/x", Err: syscall.EDQUOT}
+	err := m.afterFull(t.Context(), full)
+	const want = "no room on the root file system: a disk quota is used up, see quota(1) or btrfs-qgroup(8): "
+	if !errors.Is(err, syscall.EDQUOT) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %v; want one with %q", err, want)
 	}
 	b.must(m.Close())
 }

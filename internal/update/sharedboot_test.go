@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/sample"
 )
 
 // twins are two systems made from the same images that share a boot partition.
@@ -212,7 +213,7 @@ func TestSharedBootStopped(t *testing.T) {
 			seed.bless()
 		}
 		before := seed.entries("a")
-		for n := 0; ; n++ {
+		for n := 0; ; n += sample.Stride() {
 			tw := seed.copy()
 			err := tw.applyTo("b", "2", durabletest.BriefCrash(n))
 			if got := tw.entries("a"); got != before {

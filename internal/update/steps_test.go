@@ -13,6 +13,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/durable/durabletest"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/sample"
 )
 
 // Each change of a machine, stopped after every step of it on the root file
@@ -62,7 +63,7 @@ func TestStopped(t *testing.T) {
 		b.must(errors.Join(err, m.Close()))
 		for _, tt := range tests {
 			want := ""
-			for n := -1; ; n++ {
+			for n := -1; ; n += sample.Stride() {
 				dir := b.copy()
 				var wrap func(durable.FS) durable.FS
 				if n >= 0 {

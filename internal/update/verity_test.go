@@ -9,6 +9,9 @@ import (
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/verity"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
+	"github.com/sysupdate-image/sysupdate-image/internal/format/kcmdline"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
 )
 
 // setEntries replaces a text in all boot entries of a machine.
@@ -31,6 +34,58 @@ func (b *bench) nextOptions(dir string) string {
 	next, err := m.next()
 	b.must(err)
 	return next.Entry.Options
+}
+
+// Where there is fs-verity, a deployment demands it after Protect, with an entry on trial; where
+// there is none, nothing changes, and it is not tried again.
+func TestProtect(t *testing.T) {
+	ns.Run(t, func(t *testing.T) { // without a systemd that could be asked
+		b := newBench(t)
+		dir := b.copy()
+		b.stage(dir, "3")
+		m := b.open(dir, nil)
+		defer m.Close()
+		b.runAsTwo(m)
+		if _, asked, err := m.ProtectIfAsked(t.Context()); asked || err != nil {
+			t.Errorf("ProtectIfAsked = %t, %v; want that nobody has asked", asked, err)
+		}
+		b.must(records.StoreProtect(m.Changes))
+		before := files(t, dir)
+		p, asked, err := m.ProtectIfAsked(t.Context())
+		if again, loadErr := records.LoadProtect(m.Sysroot); again || loadErr != nil || !asked {
+			t.Errorf("asked is %t, and %t afterwards, %v; want it done with", asked, again, loadErr)
+		}
+		if errors.Is(err, verity.ErrNotSupported) {
+			if after := files(t, dir); len(without(after, before)) > 0 || p.Demands {
+				t.Errorf("without fs-verity it has changed %q: %+v", without(after, before), p)
+			}
+			return
+		}
+		staged, loadErr := m.staged()
+		if !notArmed(err) || loadErr != nil || p.ID != m.Booted || p.Staged != staged.ID || !p.Enabled || !p.Demands || m.Repository.Insecure() {
+			t.Fatalf("ProtectIfAsked = %+v, %v, %v; want all protected", p, err, loadErr)
+		}
+		for _, id := range []deployment.ID{p.ID, p.Staged} {
+			if options := b.optionsIn(m, id); strings.Contains(options[0], "composefs=?") {
+				t.Errorf("the entries of %s have %q; want that the first demands fs-verity", id.Short(), options)
+			}
+		}
+		if p, err = m.Protect(t.Context()); err != nil || p.Enabled || p.Demands {
+			t.Errorf("Protect again = %+v, %v; want nothing changed", p, err)
+		}
+	})
+}
+
+func TestDemanding(t *testing.T) {
+	id := strings.Repeat("0", 128)
+	for options, want := range map[string]string{
+		"rw composefs=?" + id + " quiet -- init": "rw composefs=" + id + " quiet -- init",
+		"composefs=" + id + " composefs=?" + id:  "composefs=" + id + " composefs=?" + id,
+	} {
+		if got, err := demanding(kcmdline.Parse(options)); err != nil || got.String() != want {
+			t.Errorf("demanding(%q) = %q, %v; want %q", options, got, err, want)
+		}
+	}
 }
 
 // A new deployment is as strict as the one before it, whatever meta.json says, and

@@ -40,7 +40,7 @@ type wing struct {
 }
 
 // forTests are packages that no program may import.
-var forTests = []string{"internal/testing/ns", "internal/testing/oci", "internal/testing/record", "internal/testing/schema", "internal/testing/terminal", "internal/testing/vm", "test/powercut/record", "internal/linux/durable/durabletest", "internal/format/uki/ukitest", "test"}
+var forTests = []string{"internal/testing/ns", "internal/testing/oci", "internal/testing/record", "internal/testing/sample", "internal/testing/schema", "internal/testing/terminal", "internal/testing/vm", "test/powercut/record", "internal/linux/durable/durabletest", "internal/format/uki/ukitest", "test"}
 
 // onlyIn says which package alone may import what, and why.
 var onlyIn = []struct{ imported, importer, why string }{

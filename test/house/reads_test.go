@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,39 @@ func TestReadsAreBounded(t *testing.T) {
 		if !used[name] {
 			t.Errorf("mayReadWhole has %s, which reads nothing as a whole", name)
 		}
+	}
+}
+
+// TestLimitsAreUsed: a limit that nothing checks would be a line in the manual page that is
+// not true.
+func TestLimitsAreUsed(t *testing.T) {
+	used := make(map[string]bool)
+	eachFile(t, func(_ func(token.Pos) string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "limits" {
+					used[s.Sel.Name] = true
+				}
+			}
+			return true
+		})
+	})
+	table, err := parser.ParseFile(token.NewFileSet(), filepath.Join(repository(t), "internal/format/limits/table.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := 0
+	ast.Inspect(table, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			declared++
+			if name := spec.Names[0].Name; !used[name] {
+				t.Errorf("limits.%s is used nowhere", name)
+			}
+		}
+		return true
+	})
+	if declared == 0 {
+		t.Error("the table has no limits")
 	}
 }
 

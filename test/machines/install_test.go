@@ -68,8 +68,8 @@ func TestToDisk(t *testing.T) {
 }
 
 // TestToImage makes disk images on the host, whose kernel may have neither fs-verity nor FAT:
-// as root, with mounts, and as another user, without. They boot, and an update has fs-verity
-// enabled and required.
+// as root, with mounts, and as another user, without. Their first boot enables fs-verity, and the
+// next one demands it, and so does an update.
 func TestToImage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		as         []string // the command that becomes another user
@@ -98,7 +98,11 @@ func TestToImage(t *testing.T) {
 			settled(ctx, t, m)
 			contains(t, "the root", m.Do(ctx, t, "findmnt --noheadings --output FSTYPE,PARTLABEL /sysroot; cat /proc/cmdline"), tt.fileSystem, tt.says)
 			contains(t, "the loader", m.Do(ctx, t, "sysupdate-image status --verbose"), "Loader: "+tt.loader)
-			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry --allow-missing-verity=false 127.0.0.1:5000/os:v2")
+			contains(t, "the unit", m.Do(ctx, t, "journalctl --unit=sysupdate-image-protect.service"), "Enabled fs-verity for all files")
+			reboot(ctx, t, m)
+			settled(ctx, t, m)
+			contains(t, "status", m.Do(ctx, t, "systemctl is-failed sysupdate-image-protect.service; sysupdate-image status"), "inactive", "fs-verity required")
+			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry 127.0.0.1:5000/os:v2")
 			reboot(ctx, t, m)
 			if v := version(ctx, t, m); v != "2" {
 				t.Errorf("version %q runs after an update; want 2", v)

@@ -17,6 +17,7 @@ import (
 	goerofs "github.com/erofs/go-erofs"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/composefs/tree"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/sample"
 )
 
 // mkcomposefs returns the path of the original, which $MKCOMPOSEFS names, or is
@@ -48,10 +49,7 @@ const seedVar = "SYSUPDATE_SEED" // repeats a run
 
 // randomTrees returns how many trees a run has.
 func randomTrees() int {
-	if testing.Short() {
-		return 50
-	}
-	return 200 // as in make check
+	return sample.Of(200)
 }
 
 // TestRandomTrees compares the images of random trees with those of the

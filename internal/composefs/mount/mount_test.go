@@ -15,6 +15,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/digest"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/ns"
+	"github.com/sysupdate-image/sysupdate-image/internal/testing/sample"
 )
 
 // scanInto puts an image of a directory with its contents into a new repository.
@@ -106,7 +107,7 @@ func TestRealTree(t *testing.T) {
 		ns.NeedRealRoot(t)
 		seen := 0
 		for _, source := range realTrees {
-			if _, err := os.Stat(source); err != nil {
+			if _, err := os.Stat(source); err != nil || seen == sample.Of(len(realTrees)) {
 				continue
 			}
 			seen++

@@ -40,6 +40,8 @@ const (
 	// EntriesRecord has the names of the boot entries that were written there, without tries
 	// and suffix, a line each.
 	EntriesRecord = StateDir + "/entries"
+	// ProtectRecord is there until fs-verity has been enabled, which the installer could not do.
+	ProtectRecord = StateDir + "/protect"
 
 	// StateRoot holds the state of all deployments. A reset keeps the state before it, or after
 	// a rollback the fresh one, in OtherState. Until the reset is confirmed, the record is in the
@@ -48,6 +50,9 @@ const (
 	OtherDir    = "reset"
 	OtherState  = OtherDir + "/" + StateRoot
 	ResetRecord = StateDir + "/reset"
+
+	// ProtectService enables fs-verity at boot if there is a ProtectRecord.
+	ProtectService = "sysupdate-image-protect.service"
 
 	// RunStaged is relative to the root of the running system.
 	RunStaged = "run/composefs/staged-deployment"

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/sysupdate-image/sysupdate-image/internal/format/limits"
 )
 
 // An Image is a unified kernel image, or an addon to one.
@@ -21,10 +23,6 @@ type Image struct {
 
 	linux, initrd *io.SectionReader // nil if there is none
 }
-
-// maxText bounds the sections that are read into memory. The kernel itself takes
-// no command line of more than 2048 bytes on most architectures.
-const maxText = 64 << 10
 
 // Read reads a unified kernel image. The error says why r is none.
 func Read(r io.ReaderAt) (*Image, error) {
@@ -126,8 +124,8 @@ func (i *Image) set(name string, content *io.SectionReader) error {
 }
 
 func readText(content *io.SectionReader) ([]byte, error) {
-	if content.Size() > maxText {
-		return nil, fmt.Errorf("%d bytes: want %d at most", content.Size(), maxText)
+	if err := limits.Section.Check(content.Size()); err != nil {
+		return nil, err
 	}
 	text := make([]byte, content.Size())
 	if _, err := io.ReadFull(content, text); err != nil {

@@ -57,7 +57,7 @@ func TestReadErrors(t *testing.T) {
 		"empty":       {nil, "not an EFI program"},
 		"text":        {[]byte(strings.Repeat("x", 4096)), "not an EFI program"},
 		"addon":       {ukitest.Addon("quiet"), ".linux is missing"},
-		"long":        {ukitest.PE(ukitest.Section{Name: ".cmdline", Content: strings.Repeat("x", maxText+1)}), "want 65536 at most"},
+		"long":        {ukitest.PE(ukitest.Section{Name: ".cmdline", Content: strings.Repeat("x", 1<<16+1)}), "section .cmdline: section size limit: at most 64 KiB"},
 		"cut header":  {whole[:80], "not an EFI program"},
 		"cut content": {whole[:1024], "EOF"},
 	} {

@@ -216,3 +216,16 @@ func TestSparseHoles(t *testing.T) {
 		t.Errorf("a layer of 1 kB with a file of 16 GiB: %v; want the error of the limit", err)
 	}
 }
+
+// TestSegments: the map of a sparse file has as many segments as it may have, and no more.
+func TestSegments(t *testing.T) {
+	var s sparse
+	for i := range limits.Segments.Value {
+		if err := s.add(i, 0); err != nil {
+			t.Fatalf("segment %d: %v", i, err)
+		}
+	}
+	if exceeded, ok := errors.AsType[*limits.Error](s.add(limits.Segments.Value, 0)); !ok || exceeded.Limit != limits.Segments {
+		t.Errorf("one segment more: %v; want %v", exceeded, limits.Segments.Exceeded())
+	}
+}

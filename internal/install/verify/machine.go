@@ -18,6 +18,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/inits"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/records"
 	"github.com/sysupdate-image/sysupdate-image/internal/repair"
 )
 
@@ -161,7 +162,11 @@ func (r *Report) repository(ctx context.Context, dir string, system *machine.Sys
 	case insecure && !optional:
 		r.add("fs-verity", "", errors.New("the boot entry requires it, and the repository has none"))
 	case insecure:
-		r.add("fs-verity", "optional, and not enabled: nothing is verified at boot", nil)
+		result := "optional, and not enabled: nothing is verified at boot"
+		if asked, err := records.LoadProtect(system.Sysroot); asked && err == nil {
+			result = "not enabled: the first boot enables it, and the next one demands it"
+		}
+		r.add("fs-verity", result, nil)
 	case optional:
 		r.add("fs-verity", "enabled, and not required", nil)
 	default:

@@ -34,14 +34,17 @@ const moreIfTooMany = 2
 const maxDelay = 16 * time.Second
 
 // enough reports whether nothing is asked again after so many failures, the last of which
-// was err, or since that one wants more patience than there is.
+// was err, or since that one wants more patience than there is, or has no end.
 func (r retry) enough(failures int, err error) bool {
 	attempts := r.attempts
 	if isTooMany(err) {
 		attempts += moreIfTooMany
 	}
-	status := (*statusError)(nil)
-	return failures >= attempts || errors.As(err, &status) && status.after > openPatience*r.stall
+	if status, ok := errors.AsType[*statusError](err); ok {
+		_, endless := errors.AsType[*limits.Error](err)
+		return failures >= attempts || endless || status.after > openPatience*r.stall
+	}
+	return failures >= attempts
 }
 
 // wait waits before the next attempt, as long as the registry has said in err if it

@@ -45,6 +45,7 @@ func TestEndlessAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry(t)
 			ref := r.push(t, newImage(t, "amd64", archives(t)[1:2], nil), "os", "v1")
+			var asked atomic.Int32
 			r.answer(func(w http.ResponseWriter, req *http.Request) bool {
 				if tt.at == "/token" && req.URL.Path != "/token" {
 					w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q", r.URL+"/token"))
@@ -54,6 +55,7 @@ func TestEndlessAnswers(t *testing.T) {
 				if !strings.Contains(req.URL.Path, tt.at) {
 					return false
 				}
+				asked.Add(1)
 				endless(w, tt.status, tt.compressed)
 				return true
 			})
@@ -61,6 +63,9 @@ func TestEndlessAnswers(t *testing.T) {
 			_, err := tryOpen(t, ref, options(t))
 			if exceeded := (*limits.Error)(nil); !errors.As(err, &exceeded) || exceeded.Limit != tt.want {
 				t.Errorf("error %v; want that of %s", err, tt.want.Name)
+			}
+			if n := asked.Load(); n > 2 { // 401 is asked once more, with a new token
+				t.Errorf("it was asked for that %d times; want twice at most", n)
 			}
 			// The test's registry allocates too.
 			if took := allocated() - before; took > 128<<20 {

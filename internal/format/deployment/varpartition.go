@@ -32,7 +32,7 @@ func ParseVarPartition(data []byte) (VarPartition, error) {
 	switch {
 	case r.err != nil:
 		return VarPartition{}, r.err
-	case len(v.PartUUID) != 36 || strings.Trim(v.PartUUID, "0123456789abcdef-") != "":
+	case !IsPartUUID(v.PartUUID):
 		return VarPartition{}, fmt.Errorf("partuuid %q is not a UUID in lower case", v.PartUUID)
 	case v.FileSystem == "" || strings.Trim(v.FileSystem, "0123456789abcdefghijklmnopqrstuvwxyz") != "":
 		return VarPartition{}, fmt.Errorf("file_system %q is not the name of a file system", v.FileSystem)

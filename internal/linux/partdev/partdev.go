@@ -88,30 +88,53 @@ func (s System) look(dir string) (uuid, path string, err error) {
 
 // inTable reads the UUID of a partition in the table of its disk.
 func (s System) inTable(dir string) (string, error) {
-	number, err := read(dir, "partition")
+	p, err := s.entry(dir)
+	return p.UUID, err
+}
+
+// ErrNoPartition says that a block device is no partition.
+var ErrNoPartition = errors.New("not a partition")
+
+// Entry returns what the table of its disk says of a partition, by the number of its block device
+// as DeviceOf returns it. The error is ErrNoPartition if the device is none.
+func (s System) Entry(device string) (partition.Partition, error) {
+	dir, err := filepath.EvalSymlinks(filepath.Join(s.Sys, "dev/block", device))
 	if err != nil {
-		return "", err
+		return partition.Partition{}, err
+	}
+	return s.entry(dir)
+}
+
+// entry is Entry by the directory in sysfs.
+func (s System) entry(dir string) (partition.Partition, error) {
+	var none partition.Partition
+	number, err := read(dir, "partition")
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, ErrNoPartition
+	}
+	if err != nil {
+		return none, err
 	}
 	parent := filepath.Dir(dir)
 	sector, err := read(parent, "queue/logical_block_size")
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	disk, err := os.Open(filepath.Join(s.Dev, nodeOf(parent)))
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	defer disk.Close()
 	size, err := disk.Seek(0, io.SeekEnd)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	table, err := partition.Read(disk, sector, size)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	p, _ := table.Partition(int(number))
-	return p.UUID, nil
+	return p, nil
 }
 
 // nodeOf returns the name of the node of a device whose directory in sysfs is dir. It may have

@@ -72,10 +72,10 @@ func (p *Partition) installLoader(open func(string) (io.ReadCloser, error), goar
 			return err
 		}
 	}
-	if found, err := p.exists("loader/loader.conf"); found || err != nil {
+	if found, err := p.exists(loaderConfFile); found || err != nil {
 		return err
 	}
-	return durable.WriteFile(p.fs, "loader/loader.conf", loaderConf(loader))
+	return durable.WriteFile(p.fs, loaderConfFile, loaderConf(loader))
 }
 
 // LoaderPaths are where InstallLoader puts systemd-boot, for the architecture of this program.

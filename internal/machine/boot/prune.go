@@ -168,22 +168,29 @@ func (p *Partition) removal(gone []deployment.ID, also func(EntryFile) bool) (Re
 	if err != nil {
 		return Removal{}, err
 	}
-	rest = append(rest, staged...)
-	if r.Kernels, err = p.scratchLeftovers(); err != nil {
-		return Removal{}, err
+	unneeded, err := p.unneeded(append(rest, staged...))
+	for _, name := range unneeded {
+		if path.Dir(name) == scratchDir || p.wrote(name) || anyNames(readable(removed), name) {
+			r.Kernels = append(r.Kernels, name)
+		}
+	}
+	return r, err
+}
+
+// unneeded returns what was being made when a program was killed, and the kernels of all machines
+// that none of the entries names.
+func (p *Partition) unneeded(rest []EntryFile) (paths []string, err error) {
+	if paths, err = p.scratchLeftovers(); err != nil {
+		return nil, err
 	}
 	for _, place := range kernelPlaces {
 		unnamed, err := p.unnamed(place.dir, place.prefix, rest)
 		if err != nil {
-			return Removal{}, err
+			return nil, err
 		}
-		for _, name := range unnamed {
-			if p.wrote(name) || anyNames(readable(removed), name) {
-				r.Kernels = append(r.Kernels, name)
-			}
-		}
+		paths = append(paths, unnamed...)
 	}
-	return r, nil
+	return paths, nil
 }
 
 // isRedundant reports whether an entry before the i-th boots the same deployment,

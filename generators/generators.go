@@ -36,7 +36,7 @@ func Units(in Input) ([]unitfile.Unit, error) {
 	var all []unitfile.Unit
 	var errs []error
 	for _, concern := range []func(Input, deployment.ID) ([]unitfile.Unit, error){
-		finalizeUnits, mountUnits, varUnits, fstabUnits, healthUnits, assessmentUnits, fellBackUnits, protectUnits,
+		finalizeUnits, mountUnits, varUnits, fstabUnits, healthUnits, assessmentUnits, fellBackUnits, protectUnits, espUnits,
 	} {
 		units, err := concern(in, booted)
 		all, errs = append(all, units...), append(errs, err)

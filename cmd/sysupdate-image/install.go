@@ -13,6 +13,7 @@ func (s *session) installCommand() *cobra.Command {
 	}
 	cmd.AddCommand(s.toDiskCommand(), s.toImageCommand(), s.toFilesystemCommand(), s.toExistingRootCommand())
 	cmd.AddCommand(s.bootOldCommand(), s.removeOldCommand(), s.resetCommand())
+	cmd.AddCommand(s.addESPCommand(), s.removeESPCommand(), s.updateESPsCommand())
 	cmd.AddCommand(s.printConfigurationCommand(), s.verifyCommand())
 	return cmd
 }

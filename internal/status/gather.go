@@ -50,6 +50,7 @@ func Gather(system *machine.System) Status {
 	g.status.Loader = printable.Title(g.m.Loader.Loader())
 	g.readLoader()
 	g.readVarPartition()
+	g.readESPs()
 	if len(g.denied) > 0 {
 		g.status.Notes = append(g.status.Notes, onlyRoot+": "+strings.Join(g.denied, ", "))
 	}

@@ -48,6 +48,7 @@ type hostExtraJSON struct {
 	Next      deployment.ID `json:"next,omitempty"`   // deployment id
 	Loader    string        `json:"loader,omitempty"` // with its version
 	Var       string        `json:"varPartition,omitempty"`
+	ESPs      []ESP         `json:"furtherESPs,omitempty"`
 	Checked   *newestJSON   `json:"checked,omitempty"`
 	LastMerge *LastMerge    `json:"lastMerge,omitempty"`
 	Disk      *Disk         `json:"disk,omitempty"`
@@ -121,7 +122,7 @@ func (s Status) JSON() any {
 	h.Status.RollbackQueued, h.Status.UsrOverlay, h.Status.ReadOnly = s.RollbackQueued, s.UsrOverlay, s.ReadOnly
 	h.Status.Extra = hostExtraJSON{
 		Foreign: s.Foreign, Notes: s.Notes, Problems: s.Problems,
-		Loader: s.Loader, Var: s.VarPartition, Checked: s.Newest.json(), LastMerge: s.LastMerge, Disk: s.Disk,
+		Loader: s.Loader, Var: s.VarPartition, ESPs: s.ESPs, Checked: s.Newest.json(), LastMerge: s.LastMerge, Disk: s.Disk,
 	}
 	if next := s.Next(); next != nil {
 		h.Status.Extra.Next = next.ID

@@ -79,6 +79,7 @@ type Status struct {
 	RollbackQueued bool         // a deployment other than the booted one is next, and none is staged
 	Loader         string       // that has booted the running machine, or was installed, with its version; "" if it is not known
 	VarPartition   string       // that /var is on; "" if it is on the root
+	ESPs           []ESP        // further EFI system partitions
 	Newest         *Newest      // what the followed reference led to, nil if it was not looked at since the boot
 	LastMerge      *LastMerge   // how the booted deployment, or else the next one, came to its /etc; nil if that is not known
 	Disk           *Disk        // nil unless it was measured

@@ -22,6 +22,11 @@ func (s Status) summary() []string {
 	if s.Verbose && s.VarPartition != "" {
 		add("/var", s.VarPartition)
 	}
+	for _, e := range s.ESPs {
+		if s.Verbose {
+			add("Further ESP", e.text())
+		}
+	}
 	if s.Disk != nil {
 		for _, line := range s.Disk.text(s) {
 			add("Disk", line)

@@ -77,6 +77,8 @@ var always = []struct {
 	{assemble.ErrKernels, "; name one with --kernel-dir"},
 	{boot.ErrRootUnknown, "; name it with --karg root=DEVICE"},
 	{edit.ErrConflicts, "; choose the winning side with --etc-conflicts=keep or --etc-conflicts=new"},
+	{update.ErrNoRootArg, "; add it with 'sysupdate-image kargs add root=UUID=UUID', and reboot"},
+	{update.ErrNoESPs, ": add one with 'sysupdate-image install add-esp'"},
 	{install.ErrDevice, "; install on a disk with 'sysupdate-image install to-disk'"},
 	{install.ErrKeyNowhere, "; write it to a file with --recovery-key-file FILE"},
 	{install.ErrOtherTPM, "; install with 'sysupdate-image install to-disk' there, or with --block-setup direct here"},

@@ -82,6 +82,7 @@ func (m *Machine) Apply(ctx context.Context, o Options, r Reporter) (Result, err
 	if err := m.updateLoader(r); err != nil {
 		m.warn(err)
 	}
+	m.copyESPs(ctx)
 	result.Timings = clock.timings
 	return result, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine"
 	"github.com/sysupdate-image/sysupdate-image/internal/machine/boot"
+	"github.com/sysupdate-image/sysupdate-image/internal/machine/esps"
 )
 
 // A Machine is a system that is updated, locked so that no other program changes it.
@@ -38,8 +39,9 @@ type Machine struct {
 	newVar     *os.Root // on its partition, the directory for a fresh /var; nil if there is none
 	// openVar mounts a partition of /var; a test has other ones.
 	openVar func(deployment.VarPartition) (varTop, error)
-	held    *repo.Lock // of the repository; nil where there is none yet, before prepare
-	state   *os.File   // the physical root, locked; nil while it is not
+	esps    esps.System // where further EFI system partitions are; a test has other ones
+	held    *repo.Lock  // of the repository; nil where there is none yet, before prepare
+	state   *os.File    // the physical root, locked; nil while it is not
 }
 
 // Open opens a machine and keeps others from changing it until Close. The error is
@@ -90,7 +92,7 @@ func take(system *machine.System, err error, warn func(error), lock func(*Machin
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{System: system, warn: warn}
+	m := &Machine{System: system, warn: warn, esps: esps.Host()}
 	m.openVar = m.mountVar
 	if m.Running != nil {
 		m.etc = carry.Mounted(m.Mounts)

@@ -45,7 +45,11 @@ func PlanPrune(ctx context.Context, at machine.Place, warn func(error)) (PruneRe
 // and all that belongs to none of those that do. With dryRun it only reports. Where
 // nothing was ever applied there is nothing to remove.
 func (m *Machine) Prune(ctx context.Context, dryRun bool) (PruneReport, error) {
-	return m.prune(ctx, func(s *machine.State) { s.Lost = nil }, dryRun)
+	report, err := m.prune(ctx, func(s *machine.State) { s.Lost = nil }, dryRun)
+	if err == nil && !dryRun {
+		m.copyESPs(ctx)
+	}
+	return report, err
 }
 
 // pruneAfter removes the deployments that do not stay after an image was applied, when

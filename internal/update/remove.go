@@ -31,5 +31,9 @@ func (m *Machine) Remove(ctx context.Context, names []string) (PruneReport, erro
 		return PruneReport{}, err
 	}
 	keep := slices.DeleteFunc(s.Known(), func(id deployment.ID) bool { return slices.Contains(gone, id) })
-	return m.pruneTo(ctx, s, keep, false)
+	report, err := m.pruneTo(ctx, s, keep, false)
+	if err == nil {
+		m.copyESPs(ctx)
+	}
+	return report, err
 }

@@ -74,6 +74,7 @@ func (m *Machine) Rollback(ctx context.Context, name string) (RollbackResult, er
 	if !result.Already {
 		m.rememberRollback(id, cmp.Or(result.DroppedStaged, first.Target.ID))
 	}
+	m.copyESPs(ctx)
 	return result, nil
 }
 

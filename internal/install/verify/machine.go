@@ -45,6 +45,7 @@ func (r *Report) machine(ctx context.Context, dir string, system *machine.System
 	r.kernel(ctx, system, next, p)
 	r.deployment(system, state, next)
 	r.repository(ctx, dir, system, next)
+	r.furtherESPs(ctx, system, state)
 }
 
 // entryFault says why an entry that is complete in itself would not boot.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sysupdate-image/sysupdate-image/internal/format/bootentry"
 	"github.com/sysupdate-image/sysupdate-image/internal/format/deployment"
 	"github.com/sysupdate-image/sysupdate-image/internal/linux/sys"
 )
@@ -78,6 +79,9 @@ func (p *Partition) planMirror(ctx context.Context, to *Partition, proven []depl
 func (m Mirroring) Equal() bool {
 	return len(m.Kernels) == 0 && len(m.Entries) == 0 && len(m.Loader) == 0 && len(m.Removal.Paths()) == 0
 }
+
+// First returns the entry that the mirror boots by default.
+func (m Mirroring) First() bootentry.Entry { return m.wanted[0].Entry }
 
 // Writes returns the paths of all that Run writes, in order.
 func (m Mirroring) Writes() []string {

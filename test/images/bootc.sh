@@ -56,7 +56,7 @@ bootc_initramfs() {
 
 bootc_initramfs_make() {
   local dir=$1 tree=$2 kver=$3
-  quietly in_tree "$tree" dracut --force --no-hostonly --reproducible --zstd --add bootc \
+  quietly in_tree "$tree" dracut --force --no-hostonly --reproducible --zstd --add bootc --omit sysupdate-image \
     --kver "$kver" /tmp/initramfs.img
   chmod 644 "$tree/tmp/initramfs.img"
   mv "$tree/tmp/initramfs.img" "$dir/initramfs.img"

@@ -24,8 +24,21 @@ type Schema struct {
 	OneOf      []Schema          `json:"oneOf"`
 	Enum       []any             `json:"enum"`
 	Const      any               `json:"const"`
-	// Additional allows further properties, as without the keyword, unless it is false.
-	Additional *bool `json:"additionalProperties"`
+	// Additional is what further properties are; without it, anything.
+	Additional *Schema `json:"additionalProperties"`
+	// Nothing is the schema false, which no value has.
+	Nothing bool `json:"-"`
+}
+
+// UnmarshalJSON reads an object with keywords, or true or false.
+func (s *Schema) UnmarshalJSON(text []byte) error {
+	var anything bool
+	if json.Unmarshal(text, &anything) == nil {
+		*s = Schema{Nothing: !anything}
+		return nil
+	}
+	type keywords Schema // without this method
+	return json.Unmarshal(text, (*keywords)(s))
 }
 
 // Read reads the schema in a file.
@@ -51,6 +64,9 @@ func (s Schema) Problems(text string) []string {
 func (s Schema) check(defs map[string]Schema, path string, value any) []string {
 	if s.Ref != "" {
 		s = defs[strings.TrimPrefix(s.Ref, "#/$defs/")]
+	}
+	if s.Nothing {
+		return []string{path + ": unknown"}
 	}
 	if s.Type != nil && !slices.ContainsFunc(list(s.Type), func(name any) bool { return isOf(value, name) }) {
 		return []string{fmt.Sprintf("%s: %v is not of type %v", path, value, s.Type)}
@@ -86,8 +102,8 @@ func (s Schema) checkObject(defs map[string]Schema, path string, object map[stri
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if _, known := s.Properties[name]; !known && s.Additional != nil && !*s.Additional {
-			found = append(found, fmt.Sprintf("%s.%s: unknown", path, name))
+		if _, known := s.Properties[name]; !known && s.Additional != nil {
+			found = append(found, s.Additional.check(defs, path+"."+name, object[name])...)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {

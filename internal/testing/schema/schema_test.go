@@ -14,6 +14,8 @@ func TestSchema(t *testing.T) {
 			"kind": {"const": "host"},
 			"list": {"type": "array", "items": {"$ref": "#/$defs/entry"}},
 			"closed": {"type": "object", "additionalProperties": false},
+			"open": {"type": "object", "additionalProperties": true},
+			"texts": {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": {"type": "string"}},
 			"more": {"anyOf": [{"$ref": "#/$defs/entry"}, {"type": "null"}]}
 		},
 		"$defs": {"entry": {"type": "object", "required": ["n"], "properties": {
@@ -35,6 +37,8 @@ func TestSchema(t *testing.T) {
 		}},
 		{`{"kind": "host", "list": [], "more": {"n": "1"}}`, []string{".more.n: 1 is not of type [integer null]"}},
 		{`{"kind": "host", "list": [], "closed": {"n": 1}}`, []string{".closed.n: unknown"}},
+		{`{"kind": "host", "list": [], "open": {"n": 1}, "texts": {"n": 1, "s": "x"}}`, nil},
+		{`{"kind": "host", "list": [], "texts": {"n": "x", "s": 1}}`, []string{".texts.s: 1 is not of type string", ".texts.n: x is not of type integer"}},
 		{`[]`, []string{": [] is not of type object"}},
 		{`{`, []string{"unexpected end of JSON input"}},
 	}

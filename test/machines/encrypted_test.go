@@ -80,9 +80,10 @@ root=/dev/disk/by-id/virtio-target-part2
 test "$(stat --format=%a /run/key)" = 600
 test ! -e /dev/mapper/sysupdate-image-install-*
 systemd-cryptsetup attach opened $root - tpm2-device=auto,headless=true
-mount --mkdir -o ro /dev/mapper/opened /run/opened
-test -d /run/opened/composefs
-umount /run/opened
+mount --mkdir /dev/mapper/opened /run/opened
+mount --mkdir /dev/disk/by-id/virtio-target-part1 /run/opened/efi
+sysupdate-image install verify /run/opened | grep '^/run/opened boots Debian'
+umount --recursive /run/opened
 systemd-cryptsetup detach opened
 tr -d '\n' </run/key | cryptsetup open --test-passphrase --key-file=- $root
 test "$(cryptsetup luksDump --dump-json-metadata $root | grep -c '"type":"luks2"')" = 2`)

@@ -2,8 +2,10 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -52,6 +54,16 @@ func (c console) tail(n int) string {
 // Console returns what the console has shown since the machine was started,
 // without colours.
 func (m *Machine) Console() string { return m.console.text() }
+
+// Type types a text at the console.
+func (m *Machine) Type(text string) error {
+	f, err := os.OpenFile(filepath.Join(m.dir, typedName+".in"), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
 
 // WaitConsole waits until the console shows a text.
 func (m *Machine) WaitConsole(ctx context.Context, text string) error {

@@ -50,8 +50,8 @@ type Config struct {
 	MemoryMiB, CPUs int
 	// TPM is the socket of a TPM that is a program, "" for none. Of a PC only.
 	TPM string
-	// Typed is a named pipe with what is typed at the console, "" for none. Of a PC only.
-	Typed string
+	// Keyboard has Type work. Of a PC only.
+	Keyboard bool
 	// KVM says that the host's KVM works, see TryKVM.
 	KVM bool
 	// Saved is a directory that Save has written: a PC goes on from there.

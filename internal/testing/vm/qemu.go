@@ -10,12 +10,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/sysupdate-image/sysupdate-image/internal/testing/vm/wire"
 )
 
 // varsName is the file with the firmware's variables.
 const varsName = "efivars.fd"
+
+// typedName is the pipe with what is typed at the console, without the suffixes that QEMU adds.
+const typedName = "typed"
 
 const qemu = "qemu-system-x86_64"
 
@@ -31,7 +35,6 @@ func arguments(cfg Config) ([]string, error) {
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-machine", "q35", "-cpu", "max", "-smp", strconv.Itoa(cmp.Or(cfg.CPUs, 2)), "-m", strconv.Itoa(cfg.memory()),
 		"-device", "virtio-rng-pci",
-		"-chardev", "file,id=console,append=on,path=" + escape(filepath.Join(cfg.Dir, consoleName)) + typedArgument(cfg),
 		"-serial", "chardev:console",
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,fd=3",
@@ -39,7 +42,7 @@ func arguments(cfg Config) ([]string, error) {
 		"-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control",
 	}
 	args = append(args, accelerator(cfg.KVM)...)
-	for _, options := range []func(Config) ([]string, error){restoreArguments, bootArguments} {
+	for _, options := range []func(Config) ([]string, error){consoleArguments, restoreArguments, bootArguments} {
 		more, err := options(cfg)
 		if err != nil {
 			return nil, err
@@ -55,12 +58,17 @@ func arguments(cfg Config) ([]string, error) {
 	return args, nil
 }
 
-// typedArgument has the console read what is typed.
-func typedArgument(cfg Config) string {
-	if cfg.Typed == "" {
-		return ""
+// consoleArguments returns the options for what the console shows and reads.
+func consoleArguments(cfg Config) ([]string, error) {
+	log := escape(filepath.Join(cfg.Dir, consoleName))
+	if !cfg.Keyboard {
+		return []string{"-chardev", "file,id=console,append=on,path=" + log}, nil
 	}
-	return ",input-path=" + escape(cfg.Typed)
+	name := filepath.Join(cfg.Dir, typedName)
+	if err := errors.Join(syscall.Mkfifo(name+".in", 0o600), os.Symlink(os.DevNull, name+".out")); err != nil {
+		return nil, err
+	}
+	return []string{"-chardev", "pipe,id=console,logappend=on,logfile=" + log + ",path=" + escape(name)}, nil
 }
 
 func bootArguments(cfg Config) ([]string, error) {

@@ -10,7 +10,7 @@ func (s *session) repoProtectCommand() *cobra.Command {
 	var ifAsked bool
 	cmd := &cobra.Command{
 		Use:   "protect",
-		Short: "Enable fs-verity, and demand it from the next boot on",
+		Short: "Enable fs-verity, and require it from the next boot on",
 		Args:  needArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.change(func(m *update.Machine) error {

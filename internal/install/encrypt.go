@@ -40,11 +40,11 @@ var (
 	// ErrOtherTPM says that the TPM that is to open a root is not here.
 	ErrOtherTPM = errors.New("a disk image has no TPM: only the machine that the disk is in can encrypt it")
 	// ErrNotEncrypted says that options about encryption would have no effect.
-	ErrNotEncrypted = errors.New("--tpm2-pcrs and --recovery-key-file are for the block set-up tpm2-luks")
+	ErrNotEncrypted = errors.New("registers of a TPM and a recovery key are only for the block set-up tpm2-luks")
 	// ErrVarOpen says that /var would not be encrypted.
 	ErrVarOpen = errors.New("a partition for /var would not be encrypted; /var on the root is")
 	// ErrNotLooked says that nobody has looked into the image's initramfs.
-	ErrNotLooked = errors.New("--ignore-image-config leaves unknown whether the image's initramfs opens it")
+	ErrNotLooked = errors.New("nobody has looked whether the image's initramfs opens it")
 	// ErrKeyNowhere says that nobody would see the recovery key.
 	ErrKeyNowhere = errors.New("the recovery key has nowhere to go: standard error is no terminal")
 )

@@ -17,10 +17,10 @@ var verityTexts = map[install.Verity]string{
 	install.VerityNever: "not available on this file system: the machine boots without it (composefs=?)",
 	install.VerityLater: "not in this kernel: " + untilProtected,
 	install.VerityFiles: "not without mounting the root: " + untilProtected,
-	install.VerityFirst: "the first boot enables it for all files, and the next one demands it",
+	install.VerityFirst: "the first boot enables it for all files, and the next one requires it",
 }
 
-const untilProtected = "the machine boots without it (composefs=?), until 'sysupdate-image repo protect' there enables and demands it"
+const untilProtected = "the machine boots without it (composefs=?), until 'sysupdate-image repo protect' there enables and requires it"
 
 // verityPlans say what is to become of fs-verity, where the image has a part in that.
 var verityPlans = map[install.Verity]string{
@@ -28,7 +28,7 @@ var verityPlans = map[install.Verity]string{
 	install.VerityFiles: "not without mounting the root: " + byFirstBoot,
 }
 
-const byFirstBoot = "the first boot enables it for all files, and the next one demands it, if the image has sysupdate-image-protect.service"
+const byFirstBoot = "the first boot enables it for all files, and the next one requires it, if the image has sysupdate-image-protect.service"
 
 // PrintDiskPlan prints what installing on a disk would do.
 func (s *Screen) PrintDiskPlan(p install.DiskPlan) error {

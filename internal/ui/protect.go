@@ -12,15 +12,15 @@ func (s *Screen) PrintProtection(p update.Protection) error {
 	if p.Enabled {
 		files = "Enabled fs-verity for all files"
 	}
-	demand := fmt.Sprintf("deployment %s demands it already", p.ID.Short())
+	requirement := fmt.Sprintf("deployment %s requires it already", p.ID.Short())
 	switch {
 	case p.Staged != "":
-		demand = fmt.Sprintf("deployment %s and the staged %s demand it from their next boot on", p.ID.Short(), p.Staged.Short())
-	case p.Demands:
-		demand = fmt.Sprintf("deployment %s demands it from its next boot on", p.ID.Short())
+		requirement = fmt.Sprintf("deployment %s and the staged %s require it from their next boot on", p.ID.Short(), p.Staged.Short())
+	case p.Requires:
+		requirement = fmt.Sprintf("deployment %s requires it from its next boot on", p.ID.Short())
 	case p.Sealed:
-		demand = fmt.Sprintf("deployment %s is sealed: its signed command line says whether it demands that", p.ID.Short())
+		requirement = fmt.Sprintf("deployment %s is sealed: its signed command line decides whether it requires that", p.ID.Short())
 	}
-	_, err := fmt.Fprintf(s.Out, "%s; %s\n", files, demand)
+	_, err := fmt.Fprintf(s.Out, "%s; %s\n", files, requirement)
 	return err
 }

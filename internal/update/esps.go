@@ -173,7 +173,7 @@ func (m *Machine) planESP(ctx context.Context, first esps.First, p *boot.Partiti
 	if plan.Need, plan.Free, err = mirroring.Room(); err != nil {
 		return mirroring, err
 	}
-	return mirroring, mirroring.CheckRoom()
+	return mirroring, mirroring.CheckRoom(plan.Need, plan.Free)
 }
 
 // ErrNoRootArg says that a machine finds its root by the disk of the boot loader.
@@ -223,7 +223,7 @@ func (m *Machine) recordESP(partuuid string) error {
 // firstPartUUID returns the PARTUUID of the partition that the machine boots from, "" if it is not
 // known.
 func (m *Machine) firstPartUUID() string {
-	partuuid, err := m.esps.PartUUID(m.Boot.LoaderPartition().String())
+	partuuid, err := m.esps.PartUUIDOf(m.Boot.LoaderPartition())
 	if err != nil {
 		return ""
 	}

@@ -201,13 +201,20 @@ func (m *Machine) checkStagedKargs(s machine.State, change optionsChange) error 
 
 // checkKargs refuses what would not have the effect that is wanted.
 func (m *Machine) checkKargs(s machine.State, current deployment.ID) error {
-	switch o := s.Origins[current]; {
+	if current != "" && s.Origins[current].BootType == deployment.BootUKI {
+		return &SealedKargsError{current}
+	}
+	return checkSettled(s, current, "change kernel arguments")
+}
+
+// checkSettled refuses what would change the boot entry of the current deployment, while it is not
+// the one that boots next.
+func checkSettled(s machine.State, current deployment.ID, purpose string) error {
+	switch {
 	case current == "":
 		return errors.New("there is no deployment")
-	case o.BootType == deployment.BootUKI:
-		return &SealedKargsError{current}
 	case s.RollbackQueued():
-		return errors.New("a rollback is queued; reboot into it or cancel it before you change kernel arguments")
+		return fmt.Errorf("a rollback is queued; reboot into it or cancel it before you %s", purpose)
 	}
 	return nil
 }

@@ -14,16 +14,16 @@ import (
 
 // A Protection says what became of fs-verity on a machine.
 type Protection struct {
-	ID      deployment.ID // the current deployment
-	Enabled bool          // for the files of the repository, which did not have it
-	Demands bool          // ID has another boot entry, which demands it
-	Sealed  bool          // whether ID demands it says its unified kernel image, which is signed
-	Staged  deployment.ID // a staged deployment that demands it, too
+	ID       deployment.ID // the current deployment
+	Enabled  bool          // for the files of the repository, which did not have it
+	Requires bool          // ID has another boot entry, which requires it
+	Sealed   bool          // ID has a unified kernel image, whose signed command line decides
+	Staged   deployment.ID // a staged deployment that requires it, too
 }
 
 // Protect enables fs-verity for all files of the repository, and has the current deployment, and a
-// staged one, demand it from the next boot on. As with other kernel arguments, the boot entry
-// that demands it is on trial, and the one before stays to fall back to. That nothing changes is no
+// staged one, require it from the next boot on. As with other kernel arguments, the boot entry
+// that requires it is on trial, and the one before stays to fall back to. That nothing changes is no
 // error. The error is verity.ErrNotSupported if the kernel or the file system has no fs-verity.
 func (m *Machine) Protect(ctx context.Context) (Protection, error) {
 	s, err := m.readState()
@@ -32,17 +32,14 @@ func (m *Machine) Protect(ctx context.Context) (Protection, error) {
 	}
 	p := Protection{ID: s.Current(), Enabled: m.Repository.Insecure()}
 	p.Sealed = s.Origins[p.ID].BootType == deployment.BootUKI
-	switch {
-	case p.ID == "":
-		return p, errors.New("there is no deployment")
-	case s.RollbackQueued():
-		return p, errors.New("a rollback is queued; reboot into it or cancel it before you demand fs-verity")
+	if err := checkSettled(s, p.ID, "require fs-verity"); err != nil {
+		return p, err
 	}
 	if err := m.Repository.Protect(ctx); err != nil {
 		return p, err
 	}
 	if !p.Sealed {
-		err = m.demandVerity(ctx, s, &p)
+		err = m.requireVerity(ctx, s, &p)
 	}
 	if err == nil {
 		err = records.DropProtect(m.Changes)
@@ -66,7 +63,7 @@ func (m *Machine) ProtectIfAsked(ctx context.Context) (p Protection, asked bool,
 // protectService does what ProtectIfAsked does, at boot.
 const protectService = "usr/lib/systemd/system/" + deployment.ProtectService
 
-// AskToProtect has the first boot of a new machine enable and demand fs-verity, and reports whether
+// AskToProtect has the first boot of a new machine enable and require fs-verity, and reports whether
 // the image of its deployment has what does that.
 func (m *Machine) AskToProtect(id deployment.ID) (bool, error) {
 	tree, err := m.readImage(id)
@@ -76,23 +73,23 @@ func (m *Machine) AskToProtect(id deployment.ID) (bool, error) {
 	return true, records.StoreProtect(m.Changes)
 }
 
-// demandVerity gives the current deployment and a staged one boot entries that demand fs-verity.
-func (m *Machine) demandVerity(ctx context.Context, s machine.State, p *Protection) error {
+// requireVerity gives the current deployment and a staged one boot entries that require fs-verity.
+func (m *Machine) requireVerity(ctx context.Context, s machine.State, p *Protection) error {
 	entry, err := entryOf(s, p.ID)
 	if err != nil {
 		return err
 	}
 	now := kcmdline.Parse(boot.WithoutTrial(entry.Options))
-	next, err := demanding(now)
+	next, err := requiring(now)
 	if err != nil || next.String() == now.String() {
 		return err
 	}
 	entry.Options = next.String()
-	record, err := m.replaceEntries(ctx, s, entry, demanding)
+	record, err := m.replaceEntries(ctx, s, entry, requiring)
 	if err != nil {
 		return err
 	}
-	p.Demands = true
+	p.Requires = true
 	m.tidyEntries(p.ID)
 	m.rememberKargs(KargsChange{ID: p.ID, Added: only(next, now), Removed: only(now, next)})
 	if record == nil {
@@ -102,8 +99,8 @@ func (m *Machine) demandVerity(ctx context.Context, s machine.State, p *Protecti
 	return m.armUnlessLocked(ctx, *record)
 }
 
-// demanding is an optionsChange: the same deployment, but not without fs-verity.
-func demanding(c kcmdline.Cmdline) (kcmdline.Cmdline, error) {
+// requiring is an optionsChange: the same deployment, but not without fs-verity.
+func requiring(c kcmdline.Cmdline) (kcmdline.Cmdline, error) {
 	t, err := deployment.FromCmdline(c)
 	if err != nil || !t.VerityOptional {
 		return c, err

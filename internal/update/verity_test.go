@@ -36,7 +36,7 @@ func (b *bench) nextOptions(dir string) string {
 	return next.Entry.Options
 }
 
-// Where there is fs-verity, a deployment demands it after Protect, with an entry on trial; where
+// Where there is fs-verity, a deployment requires it after Protect, with an entry on trial; where
 // there is none, nothing changes, and it is not tried again.
 func TestProtect(t *testing.T) {
 	ns.Run(t, func(t *testing.T) { // without a systemd that could be asked
@@ -56,34 +56,34 @@ func TestProtect(t *testing.T) {
 			t.Errorf("asked is %t, and %t afterwards, %v; want it done with", asked, again, loadErr)
 		}
 		if errors.Is(err, verity.ErrNotSupported) {
-			if after := files(t, dir); len(without(after, before)) > 0 || p.Demands {
+			if after := files(t, dir); len(without(after, before)) > 0 || p.Requires {
 				t.Errorf("without fs-verity it has changed %q: %+v", without(after, before), p)
 			}
 			return
 		}
 		staged, loadErr := m.staged()
-		if !notArmed(err) || loadErr != nil || p.ID != m.Booted || p.Staged != staged.ID || !p.Enabled || !p.Demands || m.Repository.Insecure() {
+		if !notArmed(err) || loadErr != nil || p.ID != m.Booted || p.Staged != staged.ID || !p.Enabled || !p.Requires || m.Repository.Insecure() {
 			t.Fatalf("ProtectIfAsked = %+v, %v, %v; want all protected", p, err, loadErr)
 		}
 		for _, id := range []deployment.ID{p.ID, p.Staged} {
 			if options := b.optionsIn(m, id); strings.Contains(options[0], "composefs=?") {
-				t.Errorf("the entries of %s have %q; want that the first demands fs-verity", id.Short(), options)
+				t.Errorf("the entries of %s have %q; want that the first requires fs-verity", id.Short(), options)
 			}
 		}
-		if p, err = m.Protect(t.Context()); err != nil || p.Enabled || p.Demands {
+		if p, err = m.Protect(t.Context()); err != nil || p.Enabled || p.Requires {
 			t.Errorf("Protect again = %+v, %v; want nothing changed", p, err)
 		}
 	})
 }
 
-func TestDemanding(t *testing.T) {
+func TestRequiring(t *testing.T) {
 	id := strings.Repeat("0", 128)
 	for options, want := range map[string]string{
 		"rw composefs=?" + id + " quiet -- init": "rw composefs=" + id + " quiet -- init",
 		"composefs=" + id + " composefs=?" + id:  "composefs=" + id + " composefs=?" + id,
 	} {
-		if got, err := demanding(kcmdline.Parse(options)); err != nil || got.String() != want {
-			t.Errorf("demanding(%q) = %q, %v; want %q", options, got, err, want)
+		if got, err := requiring(kcmdline.Parse(options)); err != nil || got.String() != want {
+			t.Errorf("requiring(%q) = %q, %v; want %q", options, got, err, want)
 		}
 	}
 }

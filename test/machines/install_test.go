@@ -69,7 +69,7 @@ func TestToDisk(t *testing.T) {
 
 // TestToImage makes disk images on the host, whose kernel may have neither fs-verity nor FAT:
 // as root, with mounts, and as another user, without. Their first boot enables fs-verity, and the
-// next one demands it, and so does an update.
+// next one requires it, and so does an update.
 func TestToImage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		as         []string // the command that becomes another user
@@ -102,26 +102,26 @@ func TestToImage(t *testing.T) {
 			reboot(ctx, t, m)
 			settled(ctx, t, m)
 			contains(t, "the unit", m.Do(ctx, t, "systemctl is-failed sysupdate-image-protect.service || :"), "inactive")
-			demandsVerity(ctx, t, m)
+			requiresVerity(ctx, t, m)
 			m.Do(ctx, t, "systemctl start test-registry && sysupdate-image apply --insecure-registry 127.0.0.1:5000/os:v2")
 			reboot(ctx, t, m)
 			if v := version(ctx, t, m); v != "2" {
 				t.Errorf("version %q runs after an update; want 2", v)
 			}
-			demandsVerity(ctx, t, m)
+			requiresVerity(ctx, t, m)
 			contains(t, "the repository", m.Do(ctx, t, "sysupdate-image repo fsck"), "No problems")
 		})
 	}
 }
 
-// demandsVerity fails unless a machine has booted with fs-verity demanded.
-func demandsVerity(ctx context.Context, t *testing.T, m *vm.Machine) {
+// requiresVerity fails unless a machine has booted with fs-verity required.
+func requiresVerity(ctx context.Context, t *testing.T, m *vm.Machine) {
 	t.Helper()
 	if cmdline := m.Do(ctx, t, "cat /proc/cmdline"); !strings.Contains(cmdline, "composefs=") || strings.Contains(cmdline, "composefs=?") {
-		t.Errorf("the kernel command line is %q; want one that demands fs-verity", cmdline)
+		t.Errorf("the kernel command line is %q; want one that requires fs-verity", cmdline)
 	}
 	if status := m.Do(ctx, t, "sysupdate-image status"); strings.Contains(status, "fs-verity") {
-		t.Errorf("status says that fs-verity is not demanded:\n%s", status)
+		t.Errorf("status says that fs-verity is not required:\n%s", status)
 	}
 }
 

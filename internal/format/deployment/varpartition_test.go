@@ -33,3 +33,16 @@ func TestVarPartition(t *testing.T) {
 		t.Error("a number was read as a UUID")
 	}
 }
+
+func FuzzParseVarPartition(f *testing.F) {
+	f.Add(VarPartition{PartUUID: someUUID, FileSystem: "ext4", Dir: "default"}.Encode())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		v, err := ParseVarPartition(in)
+		if err != nil {
+			return
+		}
+		if again, err := ParseVarPartition(v.Encode()); err != nil || again != v {
+			t.Errorf("ParseVarPartition(%q) = %+v; read back %+v, %v", in, v, again, err)
+		}
+	})
+}

@@ -18,6 +18,16 @@ func header(version uint16, size uint64, text string) []byte {
 	return b
 }
 
+func FuzzTokens(f *testing.F) {
+	f.Add(header(2, 16<<10, `{"tokens":{"0":{"type":"systemd-tpm2"}}}`))
+	f.Fuzz(func(t *testing.T, device []byte) {
+		tokens, err := Tokens(bytes.NewReader(device))
+		if err == nil && !slices.IsSorted(tokens) {
+			t.Errorf("Tokens = %q; want them in order", tokens)
+		}
+	})
+}
+
 func TestTokens(t *testing.T) {
 	const both = `{"keyslots":{},"tokens":{"1":{"type":"systemd-tpm2","keyslots":["2"]},"0":{"type":"systemd-recovery","keyslots":["1"]}}}`
 	for name, tt := range map[string]struct {

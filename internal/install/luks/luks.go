@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	cryptsetup = "cryptsetup"
-	cryptenrol = "systemd-cryptenroll"
+	cryptsetup  = "cryptsetup"
+	cryptenroll = "systemd-cryptenroll"
 )
 
 // Programs are those that encrypting needs.
-func Programs() []string { return []string{cryptsetup, cryptenrol} }
+func Programs() []string { return []string{cryptsetup, cryptenroll} }
 
 // HeaderSize is what LUKS2 takes of a partition, in bytes.
 const HeaderSize = 16 << 20
@@ -62,7 +62,7 @@ func Check(ctx context.Context, host *os.Root) error {
 	if _, err := host.Stat("dev/mapper/control"); err != nil {
 		return ErrNoMapper
 	}
-	list, err := tools.Command{Name: cryptenrol, Args: []string{"--tpm2-device=list"}}.Output(ctx)
+	list, err := tools.Command{Name: cryptenroll, Args: []string{"--tpm2-device=list"}}.Output(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot use a TPM: %w", err)
 	}
@@ -110,7 +110,7 @@ func (v Volume) Make(ctx context.Context) (*Open, error) {
 		err = v.run(ctx, commands.tpm, key)
 	}
 	if err == nil && opened.RecoveryKey == "" {
-		err = errors.New(cryptenrol + " printed no recovery key")
+		err = errors.New(cryptenroll + " printed no recovery key")
 	}
 	if err != nil {
 		return nil, errors.Join(err, opened.Close())
@@ -135,8 +135,8 @@ func (v Volume) commands() commands {
 		}},
 		open:     tools.Command{Name: cryptsetup, Args: []string{"open", "--type=luks2", "--key-file=-", v.Device, v.name()}},
 		release:  tools.Command{Name: cryptsetup, Args: []string{"close", "--deferred", v.name()}},
-		recovery: tools.Command{Name: cryptenrol, Args: []string{"--unlock-key-file=/dev/stdin", "--recovery-key", v.Device}},
-		tpm: tools.Command{Name: cryptenrol, Args: []string{
+		recovery: tools.Command{Name: cryptenroll, Args: []string{"--unlock-key-file=/dev/stdin", "--recovery-key", v.Device}},
+		tpm: tools.Command{Name: cryptenroll, Args: []string{
 			"--unlock-key-file=/dev/stdin", "--tpm2-device=auto", "--tpm2-pcrs=" + v.PCRs, "--wipe-slot=password", v.Device,
 		}},
 	}

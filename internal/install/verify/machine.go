@@ -165,7 +165,7 @@ func (r *Report) repository(ctx context.Context, dir string, system *machine.Sys
 	case insecure:
 		result := "optional, and not enabled: nothing is verified at boot"
 		if asked, err := records.LoadProtect(system.Sysroot); asked && err == nil {
-			result = "not enabled: the first boot enables it, and the next one demands it"
+			result = "not enabled: the first boot enables it, and the next one requires it"
 		}
 		r.add("fs-verity", result, nil)
 	case optional:

@@ -262,7 +262,8 @@ func TestMirrorRoom(t *testing.T) {
 	if noRoom := (*NoRoomError)(nil); !errors.As(err, &noRoom) {
 		t.Errorf("Run without room: %v", err)
 	}
-	if err := m.CheckRoom(); err != nil {
+	need, free, err := m.Room()
+	if err = errors.Join(err, m.CheckRoom(need, free)); err != nil {
 		t.Errorf("CheckRoom: %v; want that what goes is enough", err)
 	}
 	b.run("a", "b")

@@ -155,13 +155,12 @@ func (m Mirroring) Room() (need, free int64, err error) {
 	return need, free, err
 }
 
-// CheckRoom refuses a mirror that is too small.
-func (m Mirroring) CheckRoom() error {
-	need, free, err := m.Room()
-	if err == nil && need > free {
-		err = &NoRoomError{Partition: m.to.String(), Need: need, Free: free, Besides: m.to.besides()}
+// CheckRoom refuses a mirror that is too small, by what Room returned.
+func (m Mirroring) CheckRoom(need, free int64) error {
+	if need <= free {
+		return nil
 	}
-	return err
+	return &NoRoomError{Partition: m.to.String(), Need: need, Free: free, Besides: m.to.besides()}
 }
 
 // planLoader finds the files of systemd-boot to write: those that are missing, or older than those

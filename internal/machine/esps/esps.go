@@ -2,7 +2,7 @@
 // that it boots from another disk when that one has died. It hides how they are found and mounted,
 // and that none of what goes wrong with one of them concerns another, or the machine:
 //
-//	for _, c := range esps.Host().Look(ctx, record, first, proven, esps.Sizes) {
+//	for _, c := range esps.Host().Look(ctx, record, first, esps.Sizes) {
 //		fmt.Println(c.PartUUID, c.State, c.Err)
 //	}
 package esps
@@ -56,14 +56,17 @@ type System struct {
 	Find func(partuuid string) (device string, err error)
 	// Mount opens the file system of a device.
 	Mount func(device string, writable bool) (*boot.Partition, error)
-	// Entry returns what the table of the disk says of a partition.
+	// Entry returns what the table of the disk says of a partition. The error is ENOTBLK if device
+	// is none.
 	Entry func(device string) (partition.Partition, error)
+	// Mounted is Entry for a partition that is mounted at a directory.
+	Mounted func(dir string) (partition.Partition, error)
 }
 
 // Host returns the running system.
 func Host() System {
 	find := func(partuuid string) (string, error) { return partdev.Host().Find(partuuid, "") }
-	return System{find, mount, entry}
+	return System{find, mount, entry, mounted}
 }
 
 func entry(device string) (partition.Partition, error) {
@@ -72,6 +75,14 @@ func entry(device string) (partition.Partition, error) {
 		return partition.Partition{}, err
 	}
 	return partdev.Host().Entry(fmt.Sprintf("%d:%d", major, minor))
+}
+
+func mounted(dir string) (partition.Partition, error) {
+	device, err := partdev.DeviceOf(dir)
+	if err != nil {
+		return partition.Partition{}, err
+	}
+	return partdev.Host().Entry(device)
 }
 
 // mount opens a partition. Where another program has it mounted to be written, the kernel does not
@@ -181,6 +192,19 @@ const typeESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 // partition; its file system is not looked at.
 func (s System) PartUUID(device string) (string, error) {
 	entry, err := s.Entry(device)
+	return partUUID(device, entry, err)
+}
+
+// PartUUIDOf is PartUUID for a partition that is open, by its device or where it is mounted.
+func (s System) PartUUIDOf(p *boot.Partition) (string, error) {
+	entry, err := s.Entry(p.String())
+	if errors.Is(err, syscall.ENOTBLK) {
+		entry, err = s.Mounted(p.String())
+	}
+	return partUUID(p.String(), entry, err)
+}
+
+func partUUID(device string, entry partition.Partition, err error) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", device, err)

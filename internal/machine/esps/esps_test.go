@@ -34,6 +34,25 @@ func TestPartUUID(t *testing.T) {
 	}
 }
 
+// The partition that a machine boots from is known by its device, or by where it is mounted.
+func TestPartUUIDOf(t *testing.T) {
+	p, err := boot.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	s := Host()
+	s.Mounted = func(dir string) (partition.Partition, error) {
+		if dir != p.String() {
+			return partition.Partition{}, fs.ErrNotExist
+		}
+		return partition.Partition{Type: typeESP, UUID: uuid}, nil
+	}
+	if got, err := s.PartUUIDOf(p); got != uuid || err != nil {
+		t.Errorf("PartUUIDOf = %q, %v; want %s", got, err, uuid)
+	}
+}
+
 // What is wrong with one partition does not keep the others from being looked at.
 func TestLookStates(t *testing.T) {
 	first, err := boot.OpenDir(t.TempDir())

@@ -24,10 +24,4 @@ func StoreProtect(changes durable.FS) error {
 }
 
 // DropProtect forgets StoreProtect.
-func DropProtect(changes durable.FS) error {
-	err := durable.Remove(changes, deployment.ProtectRecord)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func DropProtect(changes durable.FS) error { return durable.Remove(changes, deployment.ProtectRecord) }

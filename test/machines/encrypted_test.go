@@ -77,6 +77,7 @@ func openedByTPM(ctx context.Context, t *testing.T, m *vm.Machine) {
 	contains(t, "verify", verdict, "LUKS, opened by the TPM of its machine, or by the recovery key", "it is encrypted, and was not looked into")
 	m.Do(ctx, t, `set -e
 root=/dev/disk/by-id/virtio-target-part2
+udevadm settle # udev makes the links of a disk anew when somebody has written to it
 test "$(stat --format=%a /run/key)" = 600
 test ! -e /dev/mapper/sysupdate-image-install-*
 systemd-cryptsetup attach opened $root - tpm2-device=auto,headless=true
